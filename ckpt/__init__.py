@@ -1,0 +1,38 @@
+"""ckpt: checkpoints and graphs of TensorFlow 1, and mixing of models, without TensorFlow.
+
+    import ckpt as tf
+
+offers TensorFlow 1's names (`tf.Graph`, `tf.Session`, `tf.train.Saver`, `tf.nn.relu`) and ckpt's own (`ckpt.open`,
+`ckpt.load_models`, `ckpt.merge_graphs`). Importing this package loads nothing: the first name used loads `ckpt.api`,
+so that the command line can list a checkpoint without numpy (docs/decisions/0002).
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckpt.api import *  # noqa: F403  # the public names, for type checkers
+
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public names the first time one of them is used."""
+    if name.startswith("__") and name != "__all__":
+        raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
+    api = import_module("ckpt.api")
+    if name == "__all__":
+        return api.__all__
+    try:
+        value = getattr(api, name)
+    except AttributeError:
+        raise AttributeError(f"module 'ckpt' has no attribute {name!r}") from None
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted({*import_module("ckpt.api").__all__, "__version__"})

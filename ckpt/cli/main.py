@@ -1,0 +1,128 @@
+"""The program `ckpt`: its verbs, and how an error becomes a message and an exit code. Must not do a verb's work."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ckpt.cli.inspect import inspect_command
+from ckpt.cli.merge import merge_command
+from ckpt.core import errors
+
+EXIT_CODES = """\b
+Exit codes:
+  0    ok
+  1    a negative answer
+  2    wrong usage or configuration
+  3    input is missing, corrupt or of an unsupported format
+  4    names, shapes or dtypes do not match
+  6    refused: the output exists
+  7    out of disk space or memory
+  130  interrupted
+"""
+
+
+class Verbs(click.Group):
+    """The verbs in the order that they are listed, with short forms."""
+
+    aliases = {"ls": "inspect"}  # noqa: RUF012  # click's classes are not dataclasses
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The verb called `name` or the one that it is short for."""
+        return super().get_command(ctx, self.aliases.get(name, name))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb under its own name, whatever short form was typed."""
+        _, command, rest = super().resolve_command(ctx, args)
+        return command.name if command else None, command, rest
+
+
+@click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def program(debug: bool) -> None:
+    """Inspect and merge saved models: checkpoints, graphs, and both in one file."""
+
+
+program.add_command(inspect_command)
+program.add_command(merge_command)
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the program and leave the process with its exit code."""
+    arguments = list(sys.argv[1:] if args is None else args)
+    sys.exit(run(arguments))
+
+
+def run(args: list[str]) -> int:
+    """Run the program and return its exit code; errors are written to standard error."""
+    debug = "--debug" in args
+    args = [arg for arg in args if arg != "--debug"]
+    try:
+        result = program.main(args, prog_name="ckpt", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except click.ClickException as error:
+        return _usage(error)
+    except SystemExit:  # click leaves so when the reader of our output left; nothing is wrong
+        return 0
+    except BrokenPipeError:  # the same, noticed by our own flush
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # so that the flush at exit finds a file
+        return 0
+    except (errors.CkptError, OSError, MemoryError) as error:
+        if debug:
+            raise
+        return _report(error)
+    return result if isinstance(result, int) else 0
+
+
+def _usage(error: click.ClickException) -> int:
+    context = getattr(error, "ctx", None)
+    verb = context.command_path if context is not None else "ckpt"
+    _say("E0201", error.format_message(), f"{verb} --help")
+    return 2
+
+
+# what each error means to the caller: class, code of the message, exit code, what to try
+_MEANINGS: tuple[tuple[type[BaseException], str, int, str], ...] = (
+    (errors.NotFoundError, "E0301", 3, "check the path; `ckpt inspect DIRECTORY` shows the latest"),
+    (
+        errors.DataLossError,
+        "E0302",
+        3,
+        "restore the file from another copy, or use an earlier step",
+    ),
+    (errors.UnimplementedError, "E0303", 3, "a newer ckpt may read it"),
+    (errors.PermissionDeniedError, "E0304", 3, "check the permissions of the file and its folder"),
+    (errors.AlreadyExistsError, "E0601", 6, "give another output, or --force to replace it"),
+    (errors.ResourceExhaustedError, "E0701", 7, "free some space, or write to another disk"),
+    (errors.OpError, "E0305", 3, "--debug shows where it was found"),
+    (errors.GraphError, "E0401", 4, "`ckpt inspect PATH` shows names, dtypes and shapes"),
+    (errors.CkptError, "E0402", 4, "`ckpt inspect PATH --names` shows what there is"),
+    (MemoryError, "E0702", 7, "close other programs, or use a machine with more memory"),
+    (OSError, "E0306", 3, "--debug shows where it was found"),
+)
+
+
+def _report(error: BaseException) -> int:
+    """Write the message for `error` and return the exit code it means."""
+    for kind, code, status, advice in _MEANINGS:
+        if isinstance(error, kind):
+            _say(code, str(error) or type(error).__name__, advice)
+            return status
+    raise error
+
+
+def _say(code: str, what: str, advice: str) -> None:
+    from ckpt.inspect.render import printable
+
+    shown = "\n".join(map(printable, what.splitlines()))
+    click.echo(f"error[{code}]: {shown}\ntry: {advice}", err=True)

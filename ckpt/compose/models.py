@@ -1,0 +1,79 @@
+"""Saved models in separate graphs: each with its graph, its session and its Saver."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from ckpt.core.errors import NotFoundError
+from ckpt.formats import detect
+from ckpt.graph.graph import Graph
+from ckpt.graph.operation import Tensor
+from ckpt.run.session import Session
+from ckpt.saver import metagraph, state_file
+from ckpt.saver.saver import Saver
+
+
+def checkpoint_prefix(path: Any) -> str:
+    """The checkpoint that `path` means: a prefix, one of its files, or a directory's latest.
+
+    Raises NotFoundError when there is none.
+    """
+    text = os.fspath(path)
+    if os.path.isdir(text):
+        latest = state_file.latest_checkpoint(text)
+        if latest is None:
+            raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
+        return latest
+    for suffix in (".h5", ".meta"):
+        if text.endswith(suffix):
+            return text.removesuffix(suffix)
+    return text
+
+
+def meta_graph_path(prefix: str) -> str:
+    """Where the MetaGraph of a checkpoint is: beside it, else inside it. Raises NotFoundError when there is neither."""
+    if os.path.exists(prefix + ".meta"):
+        return prefix + ".meta"
+    return detect.resolve(prefix)
+
+
+class Model:
+    """A saved model in a graph of its own: `graph`, `session`, `saver`, and its parts by their original names."""
+
+    def __init__(self, path: Any) -> None:
+        self.prefix = checkpoint_prefix(path)
+        self.graph = Graph()
+        with self.graph.as_default():
+            self.saver: Saver | None = metagraph.import_meta_graph(meta_graph_path(self.prefix))
+        self.session = Session(graph=self.graph)
+        if self.saver is not None:
+            self.saver.restore(self.session, self.prefix)
+
+    def __getitem__(self, name: str) -> Any:
+        """The value of a variable. Raises KeyError for an unknown name."""
+        return self.session.run(self.tensor(name))
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of this name (`x:0`, or `x` for output 0). Raises KeyError, with near names."""
+        return self.graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+
+    def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Any:
+        """Run the model; fetches and feeds may be names."""
+        return self.session.run(fetches, feed_dict)
+
+    def close(self) -> None:
+        """Close the session."""
+        self.session.close()
+
+    def __enter__(self) -> Model:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def load_models(paths: Mapping[str, Any]) -> dict[str, Model]:
+    """Each saved model in a graph and a session of its own, restored."""
+    return {name: Model(path) for name, path in paths.items()}

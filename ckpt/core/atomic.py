@@ -1,0 +1,296 @@
+"""Write a file beside its target, then rename it; open a file suspiciously. Must not know any format.
+
+A reader of the target sees the old file or the new one, whole, whatever happens to the writer. Every file
+operation is looked up in `files` at the moment of the call, so that a test can make any one of them fail.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import secrets
+import stat
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ckpt.core.errors import DataLossError, FailedPreconditionError, from_os_error
+
+if TYPE_CHECKING:
+    from typing import Self
+
+Buffer = bytes | bytearray | memoryview
+StrPath = str | os.PathLike[str]
+T = TypeVar("T")
+
+files: Any = os  # the seam: tests put an object here that fails at operation N
+
+_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{16}")
+_ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
+_NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+
+
+class NewFile:
+    """A context manager: the file is written under a temporary name and renamed to `target` at the end.
+
+    Leaving the block normally commits (fsync, rename, fsync of the directory); leaving it by an exception
+    removes the temporary and the target is as it was. `durable=False` skips the fsyncs, not the atomicity.
+    Every failure of the operating system is raised as a member of the OpError family that names `target`.
+    """
+
+    def __init__(self, target: StrPath, *, durable: bool = True) -> None:
+        self.path = os.fspath(target)
+        self._directory = os.path.dirname(self.path) or "."
+        self._durable = durable
+        self._temporary = ""
+        self._fd = -1
+
+    def __enter__(self) -> Self:
+        sweep(self._directory)
+        name = f".ckpt-tmp-{_here()}-{os.getpid()}-{secrets.token_hex(8)}"
+        temporary = os.path.join(self._directory, name)
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _typed(self.path, f"creating a temporary file in {self._directory}"):
+            self._fd = _again(files.open, temporary, flags, 0o666)
+        self._temporary = temporary
+        return self
+
+    def write(self, data: Buffer, offset: int) -> None:
+        """Write all of `data` at `offset`, however many system calls that takes."""
+        view = memoryview(data)
+        with _typed(self.path, "writing"):
+            while view.nbytes:
+                written = _again(files.pwrite, self._fd, view, offset)
+                if written <= 0:
+                    raise OSError(errno.ENOSPC, "the device takes no more bytes")
+                view = view[written:]
+                offset += written
+
+    def truncate(self, length: int) -> None:
+        """Make the file exactly `length` bytes long."""
+        with _typed(self.path, "setting the length"):
+            _again(files.ftruncate, self._fd, length)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._discard()
+            return
+        try:
+            self._commit()
+        except BaseException:
+            self._discard()
+            raise
+
+    def _commit(self) -> None:
+        if self._durable:
+            with _typed(self.path, "fsync"):
+                _again(files.fsync, self._fd)
+        fd, self._fd = self._fd, -1
+        with _typed(self.path, "closing"):
+            _close(fd)
+        with _typed(self.path, "renaming the temporary file to it"):
+            _again(files.replace, self._temporary, self.path)
+        self._temporary = ""
+        if self._durable:
+            with _typed(self.path, "fsync of its directory"):
+                sync_directory(self._directory)
+
+    def _discard(self) -> None:
+        """Remove the temporary; what fails here is left to the sweep of the next save."""
+        fd, self._fd = self._fd, -1
+        temporary, self._temporary = self._temporary, ""
+        if fd >= 0:
+            with suppress(OSError):
+                _close(fd)
+        if temporary:
+            with suppress(OSError):
+                _again(files.unlink, temporary)
+
+
+class InputFile:
+    """A regular file opened for reading at offsets; any number of threads may read at once.
+
+    A symbolic link that the user named is resolved once; `follow=False` refuses links, for names that come
+    from our own files. FIFOs, devices, sockets and directories are refused without waiting for them.
+    """
+
+    def __init__(self, path: StrPath, *, follow: bool = True) -> None:
+        self.path = os.fspath(path)
+        self._fd = -1
+        with _typed(self.path, "opening"):
+            real = os.path.realpath(self.path) if follow else self.path
+            self._check(_again(files.lstat, real).st_mode)
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            self._fd = _again(files.open, real, flags)
+        try:
+            with _typed(self.path, "reading its length"):
+                found = _again(files.fstat, self._fd)
+            self._check(found.st_mode)
+        except BaseException:
+            self.close()
+            raise
+        self.size: int = found.st_size
+
+    def _check(self, mode: int) -> None:
+        if not stat.S_ISREG(mode):
+            raise FailedPreconditionError(
+                None, None, f"{self.path}: expected a regular file, found {_kind_of(mode)}"
+            )
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`. Raises DataLossError when the file does not hold them."""
+        self._check_range(offset, length)
+        pieces = []
+        with _typed(self.path, "reading"):
+            while length:
+                piece = _again(files.pread, self._fd, length, offset)
+                if not piece:
+                    raise self._shrunk(offset)
+                pieces.append(piece)
+                offset += len(piece)
+                length -= len(piece)
+        return b"".join(pieces)
+
+    def read_into(self, view: memoryview, offset: int) -> None:
+        """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
+        self._check_range(offset, len(view))
+        with _typed(self.path, "reading"):
+            while view.nbytes:
+                count = _again(files.preadv, self._fd, [view], offset)
+                if count <= 0:
+                    raise self._shrunk(offset)
+                view = view[count:]
+                offset += count
+
+    def _check_range(self, offset: int, length: int) -> None:
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise DataLossError(
+                None,
+                None,
+                f"{self.path}: expected bytes {offset} to {offset + length}, the file has {self.size}; "
+                "it is damaged or was cut short",
+            )
+
+    def _shrunk(self, offset: int) -> DataLossError:
+        return DataLossError(
+            None, None, f"{self.path}: became shorter while it was read, ends before byte {offset}"
+        )
+
+    def close(self) -> None:
+        """Close the file; closing twice is allowed."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with _typed(self.path, "closing"):
+                _close(fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def write_file(target: StrPath, data: Buffer, *, durable: bool = True) -> None:
+    """Make `data` the whole content of `target`, atomically."""
+    with NewFile(target, durable=durable) as new:
+        new.write(data, 0)
+
+
+def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
+    """The whole content of a regular file. Raises DataLossError when it is longer than `limit` bytes."""
+    with InputFile(path, follow=follow) as file:
+        if file.size > limit:
+            raise DataLossError(
+                None, None, f"{file.path}: has {file.size} bytes, expected at most {limit}"
+            )
+        return file.read(0, file.size)
+
+
+def sync_directory(directory: StrPath) -> None:
+    """Make renames and removals in `directory` durable, where its file system can do that."""
+    fd = _again(files.open, directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        _again(files.fsync, fd)
+    except OSError as error:
+        if error.errno not in _NO_DIRECTORY_FSYNC:
+            raise
+    finally:
+        _close(fd)
+
+
+def sweep(directory: StrPath) -> None:
+    """Remove temporaries in `directory` whose writer is dead. Never raises: it is only housekeeping."""
+    with suppress(OSError):
+        for name in files.listdir(directory):
+            match = _TEMPORARY.fullmatch(name)
+            if match:
+                path = os.path.join(directory, name)
+                with suppress(OSError):
+                    if _is_abandoned(path, match[1], int(match[2])):
+                        files.unlink(path)
+
+
+def _is_abandoned(path: str, where: str, pid: int) -> bool:
+    if where != _here():
+        return bool(time.time() - files.lstat(path).st_mtime > _ABANDONED_AFTER)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+def _here() -> str:
+    """A tag of the space that process ids belong to: this machine, this container."""
+    try:
+        space = os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        space = 0
+    return f"{zlib.crc32(f'{os.uname().nodename}:{space}'.encode()):08x}"
+
+
+def _kind_of(mode: int) -> str:
+    for test, kind in (
+        (stat.S_ISDIR, "a directory"),
+        (stat.S_ISLNK, "a symbolic link"),
+        (stat.S_ISFIFO, "a FIFO"),
+        (stat.S_ISSOCK, "a socket"),
+    ):
+        if test(mode):
+            return kind
+    return "a device"
+
+
+def _close(fd: int) -> None:
+    # After EINTR the descriptor is closed already on Linux; closing again could hit another thread's file.
+    with suppress(InterruptedError):
+        files.close(fd)
+
+
+def _again(call: Callable[..., T], *args: Any) -> T:
+    """Call until no signal interrupts."""
+    while True:
+        try:
+            return call(*args)
+        except InterruptedError:
+            continue
+
+
+@contextmanager
+def _typed(path: StrPath, doing: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise from_os_error(error, Path(path), doing) from error
+    except ValueError as error:  # a NUL in a path
+        raise FailedPreconditionError(None, None, f"{path!r}: {doing} failed: {error}") from error

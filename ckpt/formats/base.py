@@ -1,0 +1,118 @@
+"""What every format offers: a reader of named tensors, perhaps a writer, and a description. Loads no numpy."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import numpy as np
+
+    Array = np.ndarray[Any, Any]
+
+StrPath = str | os.PathLike[str]
+Slices = tuple[slice, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a file says about one tensor without reading it: `nbytes` is what it takes in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class SliceSpec:
+    """Where an array lies in a partitioned variable: its first index per axis, and the full shape."""
+
+    full_shape: tuple[int, ...]
+    starts: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorEntry:
+    """One array to be written under a name; with `slice_spec` it is one part of the tensor of that name."""
+
+    name: str
+    array: Any
+    slice_spec: SliceSpec | None = None
+
+
+class TensorReader(Protocol):
+    """Named tensors of one checkpoint. Opening reads headers only; tensor bytes are read by `read`."""
+
+    def names(self) -> list[str]:
+        """All tensor names, in the order of the file."""
+        ...
+
+    def spec(self, name: str) -> TensorSpec:
+        """Dtype, full shape and size. Raises NotFoundError."""
+        ...
+
+    def read(self, name: str, part: Slices | None = None, out: Array | None = None) -> Array:
+        """The values, or those of `part` (slices of step 1), read into `out` where one is given."""
+        ...
+
+    def metadata(self) -> Mapping[str, str]:
+        """Free-form strings that the writer left: step, lineage and the like."""
+        ...
+
+    def close(self) -> None:
+        """Release the file; closing twice is allowed."""
+        ...
+
+    def __enter__(self) -> Self:
+        """The reader itself."""
+        ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None:
+        """Close it."""
+        ...
+
+
+class TensorWriter(Protocol):
+    """Writes all tensors of one checkpoint, atomically: the path holds the old file or the new one, whole."""
+
+    def __call__(
+        self,
+        path: StrPath,
+        tensors: Iterable[TensorEntry],
+        *,
+        metadata: Mapping[str, str] | None = None,
+        durable: bool = True,
+    ) -> None:
+        """Raises members of the OpError family; then the path is as it was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A description of one format.
+
+    `recognises` judges the first bytes of a file; `suffixes` turn a checkpoint prefix into the file to open.
+    `open` and `write` import what they need when they are called.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    recognises: Callable[[bytes], bool]
+    open: Callable[[StrPath], TensorReader]
+    write: TensorWriter | None
+    layout: str

@@ -1,0 +1,89 @@
+"""Which format is this file? By its content, never by its name. Loads no numpy and no h5py."""
+
+from __future__ import annotations
+
+import os
+
+from ckpt.core.atomic import InputFile
+from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.formats.base import Format, StrPath, TensorReader
+from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5
+from ckpt.formats.hdf5_index import MAGIC
+
+FORMATS: list[Format] = [HDF5, FOREIGN_HDF5]
+
+_HEAD = 4096
+
+
+def open_reader(path: StrPath) -> TensorReader:
+    """Open the checkpoint that `path` names: a file of any known format, or a prefix.
+
+    Raises NotFoundError when there is none, InvalidArgumentError when its format is unknown, DataLossError
+    when it is damaged.
+    """
+    file = resolve(path)
+    return recognise(file).open(file)
+
+
+def resolve(path: StrPath) -> str:
+    """The file to open for `path`: itself, or the file beside the prefix or `.meta` file that it names."""
+    name = os.fspath(path)
+    if name.endswith(".meta"):
+        name = name.removesuffix(".meta")
+    elif os.path.lexists(name) and not os.path.isdir(name):
+        return name
+    candidates = [name + suffix for known in FORMATS for suffix in known.suffixes]
+    for candidate in candidates:
+        if os.path.lexists(candidate):
+            return candidate
+    if os.path.isdir(name):
+        raise InvalidArgumentError(
+            None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
+        )
+    tried = ", ".join([name, *candidates])
+    raise NotFoundError(None, None, f"{name}: no such checkpoint; looked for {tried}")
+
+
+def recognise(path: StrPath) -> Format:
+    """The format of a file. Raises InvalidArgumentError or DataLossError that says what it is instead."""
+    with InputFile(path) as file:
+        head = file.read(0, min(file.size, _HEAD))
+    for known in FORMATS:
+        if known.recognises(head):
+            return known
+    found, is_damage = _describe(head)
+    names = ", ".join(known.name for known in FORMATS)
+    kind = DataLossError if is_damage else InvalidArgumentError
+    raise kind(
+        None, None, f"{os.fspath(path)}: {found}; expected a checkpoint, formats known: {names}"
+    )
+
+
+def _describe(head: bytes) -> tuple[str, bool]:
+    """What the file is instead, and whether that looks like damage rather than a wrong path."""
+    if not head:
+        return "the file is empty; it was cut short or never written", True
+    if MAGIC.startswith(head):
+        return f"the file has only {len(head)} bytes, the beginning of a ckpt checkpoint", True
+    if not head.strip(b"\0"):
+        return "the file begins with zeros only; its content was lost", True
+    if head.startswith(b"version https://git-lfs"):
+        return "is a Git LFS pointer, not the file itself; run `git lfs pull`", False
+    start = head.lstrip()[:20].lower()
+    if start.startswith((b"<!doctype html", b"<html")):
+        return "is an HTML page; the download failed or needs a login", False
+    if start.startswith(b"model_checkpoint"):
+        return "is a checkpoint state file; use latest_checkpoint on its directory", False
+    if _is_text(head):
+        return f"is text that begins with {head[:40].decode('utf-8', 'replace')!r}", False
+    return f"begins with the unknown bytes {head[:16].hex(' ')}", False
+
+
+def _is_text(head: bytes) -> bool:
+    try:
+        text = head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if error.start < len(head) - 4:
+            return False
+        text = head[: error.start].decode("utf-8")
+    return all(char.isprintable() or char in "\n\r\t" for char in text)

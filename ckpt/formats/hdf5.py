@@ -1,0 +1,68 @@
+"""The format `hdf5`: one HDF5 file that is a whole model. The description only; loads no numpy and no h5py."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from ckpt.core.errors import UnimplementedError
+from ckpt.formats.base import Format, StrPath, TensorEntry
+from ckpt.formats.hdf5_index import MAGIC
+
+if TYPE_CHECKING:
+    from ckpt.formats.hdf5_reader import Hdf5Reader
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_USER_BLOCKS = (
+    0,
+    512,
+    1024,
+    2048,
+)  # where HDF5 allows its signature, as far as a head of 4 KiB shows it
+
+
+def open_reader(path: StrPath) -> Hdf5Reader:
+    """Open one of our `.h5` files by its own path; `detect.open_reader` takes prefixes and other formats."""
+    from ckpt.formats.hdf5_reader import Hdf5Reader
+
+    return Hdf5Reader(path)
+
+
+def write(
+    path: StrPath,
+    tensors: Iterable[TensorEntry],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    durable: bool = True,
+) -> None:
+    """Write one of our `.h5` files; `hdf5_writer.write` has more options."""
+    from ckpt.formats.hdf5_writer import write as write_hdf5
+
+    write_hdf5(path, tensors, metadata=metadata, durable=durable)
+
+
+def _open_foreign(path: StrPath) -> Hdf5Reader:
+    raise UnimplementedError(
+        None,
+        None,
+        f"{path}: is an HDF5 file without ckpt's user block; reading HDF5 files of other writers is not "
+        "supported yet",
+    )
+
+
+HDF5 = Format(
+    name="hdf5",
+    suffixes=(".h5",),
+    recognises=lambda head: head.startswith(MAGIC),
+    open=open_reader,
+    write=write,
+    layout="docs/formats/ckpt-hdf5.md",
+)
+FOREIGN_HDF5 = Format(
+    name="foreign hdf5",
+    suffixes=(),
+    recognises=lambda head: any(head.startswith(SIGNATURE, at) for at in _USER_BLOCKS),
+    open=_open_foreign,
+    write=None,
+    layout="docs/formats/ckpt-hdf5.md",
+)

@@ -1,0 +1,181 @@
+"""Builds the HDF5 structure of a file in memory, without the values: which bytes, and where values go.
+
+HDF5 reports success for writes that were lost, so it never touches the disk here: its file driver is ours.
+Must not know the index or checksums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ckpt.core.errors import InternalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from h5py.h5d import DatasetID
+    from h5py.h5f import FileID
+    from h5py.h5p import PropDCID, PropLCID
+
+ALIGNED_FROM = 64 * 1024  # datasets of at least this many bytes ...
+ALIGNMENT = 4096  # ... start at a multiple of this, as O_DIRECT and mmap want it
+
+_PAGE = 64 * 1024
+_HDF5_MAX_RANK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A dataset to be: `type` is what HDF5 shows; `notes` become string attributes; `content` is a table's."""
+
+    path: str
+    type: np.dtype[Any]
+    shape: tuple[int, ...]
+    notes: Mapping[str, str] = field(default_factory=dict)
+    content: np.ndarray[Any, Any] | None = None
+
+
+class SparseFile:
+    """A file in memory that keeps only the pages written; the face that HDF5's file object driver wants.
+
+    It never raises for what HDF5 asks: an exception inside that driver can kill the process.
+    """
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._at = 0
+        self._pages: dict[int, bytearray] = {}
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Move to an offset; from the end for `whence` 2, as HDF5 asks the size."""
+        self._at = self.size + offset if whence == 2 else offset
+        return self._at
+
+    def tell(self) -> int:
+        """The offset of the next read or write."""
+        return self._at
+
+    def write(self, data: Any) -> int:
+        """Keep the bytes at the current offset."""
+        view = memoryview(data).cast("B")
+        done = 0
+        while done < len(view):
+            number, start = divmod(self._at + done, _PAGE)
+            page = self._pages.get(number)
+            if page is None:
+                page = self._pages[number] = bytearray(_PAGE)
+            piece = view[done : done + _PAGE - start]
+            page[start : start + len(piece)] = piece
+            done += len(piece)
+        self._at += done
+        self.size = max(self.size, self._at)
+        return done
+
+    def readinto(self, target: Any) -> int:
+        """Fill `target`; what was never written is zero."""
+        view = memoryview(target).cast("B")
+        view[:] = self.bytes_at(self._at, len(view))
+        self._at += len(view)
+        return len(view)
+
+    def bytes_at(self, offset: int, length: int) -> bytes:
+        """`length` bytes from `offset`; what was never written is zero."""
+        pieces = []
+        while length:
+            number, start = divmod(offset, _PAGE)
+            count = min(length, _PAGE - start)
+            page = self._pages.get(number)
+            pieces.append(bytes(count) if page is None else bytes(page[start : start + count]))
+            offset += count
+            length -= count
+        return b"".join(pieces)
+
+    def truncate(self, size: int) -> int:
+        """HDF5 sets the final length with this."""
+        self.size = size
+        return size
+
+    def flush(self) -> None:
+        """Nothing to do."""
+
+
+def build(datasets: Sequence[Dataset], user_block: int) -> tuple[SparseFile, list[int]]:
+    """The structure of a file that holds these datasets, and the absolute offset of each one's values.
+
+    The offset of a dataset without bytes is 0. Groups are made as paths need them.
+    """
+    file = SparseFile()
+    try:
+        handle = _create(file, user_block)
+        try:
+            making = _dataset_creation(), _link_creation()
+            offsets = [_add(handle, dataset, *making) for dataset in datasets]
+        finally:
+            handle.close()  # while `file` lives: HDF5 writes into it here
+    except (OSError, RuntimeError, ValueError, TypeError) as error:
+        raise InternalError(None, None, f"HDF5 cannot hold this checkpoint: {error}") from error
+    return file, offsets
+
+
+def _create(file: SparseFile, user_block: int) -> FileID:
+    from h5py import h5f, h5fd, h5p
+
+    access = h5p.create(h5p.FILE_ACCESS)
+    access.set_fileobj_driver(h5fd.fileobj_driver, file)
+    # a fixed version: readable by HDF5 1.10 and later, and the same bytes whatever HDF5 is installed
+    access.set_libver_bounds(h5f.LIBVER_V110, h5f.LIBVER_V110)
+    access.set_alignment(ALIGNED_FROM, ALIGNMENT)
+    creation = h5p.create(h5p.FILE_CREATE)
+    creation.set_userblock(user_block)
+    return h5f.create(b"checkpoint", h5f.ACC_TRUNC, fcpl=creation, fapl=access)
+
+
+def _dataset_creation() -> PropDCID:
+    from h5py import h5d, h5p
+
+    creation = h5p.create(h5p.DATASET_CREATE)
+    creation.set_layout(h5d.CONTIGUOUS)
+    creation.set_alloc_time(h5d.ALLOC_TIME_EARLY)
+    creation.set_fill_time(h5d.FILL_TIME_NEVER)
+    creation.set_obj_track_times(False)
+    return creation
+
+
+def _link_creation() -> PropLCID:
+    from h5py import h5p, h5t
+
+    creation = h5p.create(h5p.LINK_CREATE)
+    creation.set_create_intermediate_group(True)
+    creation.set_char_encoding(h5t.CSET_UTF8)
+    return creation
+
+
+def _add(handle: FileID, dataset: Dataset, creation: PropDCID, linking: PropLCID) -> int:
+    from h5py import h5d, h5s, h5t
+
+    shape, notes = dataset.shape, dict(dataset.notes)
+    if len(shape) > _HDF5_MAX_RANK:
+        notes["ckpt.shape"] = ",".join(map(str, shape))
+        shape = (prod(shape),)
+    space = h5s.create_simple(shape) if shape else h5s.create(h5s.SCALAR)
+    kind = h5t.py_create(dataset.type, logical=True)
+    made = h5d.create(handle, dataset.path.encode(), kind, space, creation, linking)
+    for key, text in notes.items():
+        _note(made, key, text)
+    if dataset.content is not None and dataset.content.size:
+        made.write(h5s.ALL, h5s.ALL, dataset.content)
+    return int(made.get_offset()) if prod(shape) else 0
+
+
+def _note(made: DatasetID, key: str, text: str) -> None:
+    from h5py import h5a, h5s, h5t
+
+    value = np.array(text.encode(), dtype=f"S{max(len(text.encode()), 1)}")
+    attribute = h5a.create(
+        made, key.encode(), h5t.py_create(value.dtype, logical=True), h5s.create(h5s.SCALAR)
+    )
+    attribute.write(value)

@@ -1,0 +1,1 @@
+"""The static graph: what is computed and where it comes from, never how it is run."""

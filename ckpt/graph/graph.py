@@ -1,0 +1,664 @@
+"""The graph itself: adds nodes, names them, keeps scopes and collections. Knows no operation type and runs nothing."""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ckpt.core.dtypes import DType
+from ckpt.core.errors import GraphError, ShapeError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph import stack
+from ckpt.graph.devices import merge_device
+from ckpt.graph.operation import Operation, Tensor
+
+if TYPE_CHECKING:
+    from ckpt.graph.opdef import OpDef
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+TRACEBACK_DEPTH = 12
+_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
+_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
+
+
+class _Controller:
+    """One `control_dependencies` block: what must run first, and which nodes were made inside it."""
+
+    __slots__ = ("control_inputs", "is_new_stack", "outer", "seen")
+
+    def __init__(self, control_inputs: list[Operation] | None, outer: list[_Controller]) -> None:
+        self.is_new_stack = control_inputs is None
+        self.control_inputs = control_inputs or []
+        self.seen: set[Operation] = set()
+        self.outer = outer
+
+
+class Graph:
+    """A static graph of operations and tensors, with its name scopes, collections and seed.
+
+    Adding nodes is thread-safe; the scopes are those of the thread that opened them.
+    """
+
+    is_building_function = False
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._nodes: list[Operation] = []
+        self._by_name: dict[str, Operation] = {}
+        self._names_in_use: dict[str, int] = {}
+        self._scopes = _Scopes()
+        self._collections: dict[Any, list[Any]] = {}
+        self._functions: dict[str, Any] = {}
+        self._unfeedable: set[Tensor] = set()
+        self._unfetchable: set[Operation] = set()
+        self._consumers: dict[Tensor, list[Operation]] = {}
+        self._consumed = 0
+        self._finalized = False
+        self._mutations = 0
+        self._placed_by_user: dict[Any, Any] = {}
+        self.seed: int | None = None
+        self.last_op_seed = 0
+
+
+
+    def add(
+        self,
+        type_name: str,
+        opdef: OpDef | None,
+        inputs: Sequence[Tensor],
+        attrs: dict[str, Any],
+        full_name: str,
+        dtypes: Sequence[DType] | None = None,
+    ) -> Operation:
+        """Add a node whose name is already unique and return it.
+
+        `dtypes` are the output dtypes where the type's definition does not say them. Raises ShapeError when the
+        static shapes of the inputs contradict each other; the graph is then unchanged.
+        """
+        with self._lock:
+            self.check_not_finalized()
+            node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
+            node._creation = _creation()
+            node._outputs = self._outputs(node, opdef, dtypes)
+            if self._scopes.is_used:
+                self._apply_scopes(node)
+            self._nodes.append(node)
+            self._by_name[full_name] = node
+        return node
+
+    def _outputs(
+        self, node: Operation, opdef: OpDef | None, dtypes: Sequence[DType] | None
+    ) -> list[Tensor]:
+        if opdef is None:
+            return [Tensor(node, i, d, TensorShape.of(None)) for i, d in enumerate(dtypes or ())]
+        found = opdef.output_dtypes(node.attrs) if dtypes is None else list(dtypes)
+        if not found:
+            if opdef.shape_rule is not None:
+                self._shapes(node, opdef, 0)
+            return []
+        shapes = self._shapes(node, opdef, len(found))
+        return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
+
+    @staticmethod
+    def _shapes(node: Operation, opdef: OpDef, count: int) -> list[TensorShape]:
+        try:
+            return opdef.output_shapes(node._inputs, node.attrs, count)
+        except ValueError as error:
+            shapes = ", ".join(str(t.shape) for t in node._inputs)
+            raise ShapeError(
+                f"{error} for '{node.name}' (op: '{node.type}') with input shapes: {shapes}."
+            ) from None
+
+    def _apply_scopes(self, node: Operation) -> None:
+        scopes = self._scopes
+        for key, value in scopes.attrs.items():
+            if value is not None:
+                node.attrs.setdefault(key, value(node) if callable(value) else value)
+        override = scopes.gradient_overrides.get(node.type)
+        if override is not None:
+            node.attrs.setdefault("_gradient_op_type", override)
+        if scopes.container and "container" in node.attrs and not node.attrs["container"]:
+            node.attrs["container"] = scopes.container
+        if scopes.colocations:
+            groups: set[str] = set()
+            for other in scopes.colocations:
+                groups.update(other.colocation_names())
+                node.device = other.device
+            node.attrs["_class"] = sorted(groups)
+        for place in reversed(scopes.devices):
+            node.device = place(node) or ""
+        if scopes.controllers:
+            self._add_scope_control_inputs(node)
+
+    def _add_scope_control_inputs(self, node: Operation) -> None:
+        found: dict[Operation, None] = {}
+        input_ops = {t.op for t in node._inputs}
+        for controller in self._scopes.controllers:
+            if not any(op in controller.seen for op in input_ops):
+                found.update(dict.fromkeys(c for c in controller.control_inputs if c not in input_ops))
+        node._control_inputs.extend(op for op in found if op not in node._control_inputs)
+        for controller in self._scopes.controllers:
+            controller.seen.add(node)
+
+    def create_op(
+        self,
+        op_type: str,
+        inputs: Sequence[Tensor],
+        dtypes: Sequence[Any] | None = None,
+        input_types: Any = None,
+        name: str | None = None,
+        attrs: Any = None,
+        op_def: Any = None,
+        compute_shapes: bool = True,
+        compute_device: bool = True,
+    ) -> Operation:
+        """Add a node of any type, known or not, from attributes as messages or plain values.
+
+        Raises TypeError when an input is no tensor, GraphError when a known type's attributes are missing.
+        """
+        from ckpt.graph.load import node_from_parts  # noqa: PLC0415  # load builds on Graph
+
+        self.check_not_finalized()
+        for index, tensor in enumerate(inputs):
+            if not isinstance(tensor, Tensor):
+                raise TypeError(f"Input #{index} is not a tensor: {tensor}")
+        return node_from_parts(self, op_type, list(inputs), dtypes, name or op_type, attrs or {})
+
+    def touch(self) -> None:
+        """Note that existing nodes were changed, so that sessions plan anew."""
+        self._mutations += 1
+        self._consumers.clear()
+        self._consumed = 0
+
+    def set_attr(self, node: Operation, name: str, value: Any) -> None:
+        """Set an attribute of a node, from a plain value or an AttrValue message."""
+        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+        node.attrs[name] = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
+        self.touch()
+
+    def attr_of(self, node: Operation, name: str) -> Any:
+        """An attribute as TensorFlow's `Operation.get_attr` gives it."""
+        from ckpt.graph.dump import public_attr  # noqa: PLC0415  # dump builds on Graph
+
+        return public_attr(node, name)
+
+    def node_message(self, node: Operation) -> Any:
+        """The node as a NodeDef message."""
+        from ckpt.graph.dump import node_def  # noqa: PLC0415  # dump builds on Graph
+        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+        return tf_pb.to_message(node_def(node))
+
+    def op_message(self, node: Operation) -> Any:
+        """The signature of the node's type as an OpDef message."""
+        from ckpt.graph.dump import op_message  # noqa: PLC0415  # dump builds on Graph
+
+        return op_message(node)
+
+    def consumers_of(self, tensor: Tensor) -> list[Operation]:
+        """The operations that take `tensor` as an input."""
+        with self._lock:
+            for node in self._nodes[self._consumed :]:
+                for source in dict.fromkeys(node._inputs):
+                    self._consumers.setdefault(source, []).append(node)
+            self._consumed = len(self._nodes)
+            return list(self._consumers.get(tensor, ()))
+
+    def capture(self, tensor: Tensor) -> Tensor:
+        """The tensor of this graph that stands for `tensor` of another. A plain graph has none: ValueError."""
+        raise ValueError(f"{tensor!r} must be from the same graph as the operation that uses it.")
+
+
+
+    def get_operations(self) -> list[Operation]:
+        """All operations in order of creation."""
+        with self._lock:
+            return list(self._nodes)
+
+    def get_operation_by_name(self, name: str) -> Operation:
+        """The operation of this name. Raises KeyError, ValueError for the name of a tensor, TypeError."""
+        if not isinstance(name, str):
+            raise TypeError(f"Operation names are strings (or similar), not {type(name).__name__}.")
+        found = self.as_graph_element(name, allow_tensor=False, allow_operation=True)
+        return found  # type: ignore[no-any-return]  # tensors are not allowed
+
+    def get_tensor_by_name(self, name: str) -> Tensor:
+        """The tensor `operation:index`. Raises KeyError, ValueError for the name of an operation, TypeError."""
+        if not isinstance(name, str):
+            raise TypeError(f"Tensor names are strings (or similar), not {type(name).__name__}.")
+        found = self.as_graph_element(name, allow_tensor=True, allow_operation=False)
+        return found  # type: ignore[no-any-return]  # operations are not allowed
+
+    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+        """The tensor or operation that `obj` names, is, or stands for (a variable stands for its tensor).
+
+        Raises TypeError for another kind of object, KeyError for an unknown name, ValueError for another graph.
+        """
+        kinds = " or ".join(
+            kind for kind, allowed in (("Tensor", allow_tensor), ("Operation", allow_operation)) if allowed
+        )
+        if not kinds:
+            raise ValueError("allow_tensor and allow_operation can't both be False.")
+        element = obj
+        if not isinstance(obj, (str, Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
+            element = obj._as_graph_element()
+        if isinstance(element, bytes):
+            element = element.decode()
+        if isinstance(element, str):
+            return self._element_by_name(element, kinds, allow_tensor, allow_operation)
+        if (isinstance(element, Tensor) and allow_tensor) or (isinstance(element, Operation) and allow_operation):
+            if element.graph is not self:
+                raise ValueError(f"{element!r} is not an element of this graph.")
+            return element
+        raise TypeError(f"Can not convert a {type(obj).__name__} into a {kinds}.")
+
+    def _element_by_name(self, name: str, kinds: str, allow_tensor: bool, allow_operation: bool) -> Any:
+        if ":" in name:
+            if not allow_tensor:
+                raise ValueError(f"Name {name!r} appears to refer to a Tensor, not a {kinds}.")
+            op_name, _, index_text = name.partition(":")
+            if not (op_name and index_text.isdigit()):
+                raise ValueError(f'The name {name!r} looks a like a Tensor name, but is not a valid one. '
+                                 'Tensor names must be of the form "<op_name>:<output_index>".')
+            node = self._by_name.get(op_name)
+            if node is None:
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist. The operation, {op_name!r}, "
+                    f"does not exist in the graph.{self._similar(op_name)}"
+                )
+            if int(index_text) >= len(node._outputs):
+                raise KeyError(
+                    f"The name {name!r} refers to a Tensor which does not exist. The operation, {op_name!r}, "
+                    f"exists but only has {len(node._outputs)} outputs."
+                )
+            return node._outputs[int(index_text)]
+        node = self._by_name.get(name)
+        if node is not None and allow_operation:
+            return node
+        if node is not None:
+            raise ValueError(
+                f"The name {name!r} refers to an Operation, not a {kinds}. "
+                'Tensor names must be of the form "<op_name>:<output_index>".'
+            )
+        if allow_operation:
+            raise KeyError(
+                f"The name {name!r} refers to an Operation not in the graph.{self._similar(name)}"
+            )
+        raise ValueError(
+            f"The name {name!r} looks like an (invalid) Operation name, not a {kinds}. "
+            'Tensor names must be of the form "<op_name>:<output_index>".'
+        )
+
+    def _similar(self, name: str) -> str:
+        import difflib  # noqa: PLC0415  # only an error needs it
+
+        near = difflib.get_close_matches(name, list(self._by_name)[:5000], n=3)
+        return f" Similar names: {', '.join(near)}." if near else ""
+
+
+
+    def unique_name(self, name: str, mark_as_used: bool = True) -> str:
+        """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""
+        full = f"{self._scopes.name}/{name}" if self._scopes.name else name
+        with self._lock:
+            return self._claimed(full, mark_as_used)
+
+    def _claimed(self, full: str, mark_as_used: bool = True) -> str:
+        in_use = self._names_in_use
+        key = full.lower()
+        count = in_use.get(key, 0)
+        if mark_as_used:
+            in_use[key] = count + 1
+        if count:
+            base = key
+            while key in in_use:
+                key = f"{base}_{count}"
+                count += 1
+            if mark_as_used:
+                in_use[base] = count
+                in_use[key] = 1
+            full = f"{full}_{count - 1}"
+        return full
+
+    def unique_op_name(self, name: str) -> str:
+        """The full, unique name for a new node. A trailing `/` asks for exactly that name, unchanged.
+
+        Raises ValueError for a name with characters that node names cannot have.
+        """
+        if name.endswith("/"):
+            full = name[:-1]
+            if full in self._by_name:
+                raise ValueError(f"Duplicate node name in graph: '{full}'")
+            self._names_in_use.setdefault(full.lower(), 1)
+            return full
+        if not _VALID_OP_NAME.match(name) and not self._scopes.name:
+            raise ValueError(f"'{name}' is not a valid node name")
+        if not _VALID_SCOPE_NAME.match(name):
+            raise ValueError(f"'{name}' is not a valid node name")
+        return self.unique_name(name)
+
+    def enter_exact_scope(self, scope: str) -> str:
+        """Make `scope` the name scope and return the one before, for `leave_exact_scope`."""
+        before = self._scopes.name
+        self._scopes.name = scope
+        return before
+
+    def leave_exact_scope(self, before: str) -> None:
+        """Undo `enter_exact_scope`."""
+        self._scopes.name = before
+
+    @contextmanager
+    def name_scope(self, name: str | None) -> Iterator[str]:
+        """Names of nodes made in the block begin with `name/`, made unique; yields that prefix.
+
+        None or "" is the root; a name ending in "/" is taken as it is (re-entering a scope).
+        Raises ValueError for a name that scopes cannot have.
+        """
+        if name:
+            if isinstance(name, bytes):
+                name = name.decode()
+            pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
+            if not pattern.match(name):
+                raise ValueError(f"'{name}' is not a valid scope name")
+        before = self._scopes.name
+        if not name:
+            new = ""
+        elif name.endswith("/"):
+            new = name[:-1]
+        else:
+            new = self.unique_name(name)
+        self._scopes.name = new
+        try:
+            yield new + "/" if new else ""
+        finally:
+            self._scopes.name = before
+
+    def get_name_scope(self) -> str:
+        """The current name scope, without a trailing slash."""
+        return self._scopes.name
+
+
+
+    def as_default(self) -> AbstractContextManager[Graph]:
+        """Make this graph the default graph of this thread within the block."""
+        return stack.default_graph(self)
+
+    @contextmanager
+    def control_dependencies(self, control_inputs: Any) -> Iterator[None]:
+        """Nodes made in the block run after all of `control_inputs`; None forgets outer blocks."""
+        scopes = self._scopes
+        before = scopes.controllers
+        if control_inputs is None:
+            scopes.controllers = []
+        else:
+            found: list[Operation] = []
+            for obj in control_inputs:
+                source = obj
+                if not isinstance(source, (Tensor, Operation, str)) and hasattr(source, "_control_operation"):
+                    source = source._control_operation()
+                element = self.as_graph_element(getattr(source, "values_for_control", source))
+                node = element.op if isinstance(element, Tensor) else element
+                if node not in found:
+                    found.append(node)
+            scopes.controllers = [*before, _Controller(found, before)]
+        scopes.note_use()
+        try:
+            yield
+        finally:
+            scopes.controllers = before
+
+    @contextmanager
+    def device(self, device_name_or_function: Any) -> Iterator[None]:
+        """Nodes made in the block carry this device; a function is called with each node. None forgets outer ones."""
+        scopes = self._scopes
+        before = scopes.devices
+        if device_name_or_function is None:
+            scopes.devices = []
+        else:
+            place = device_name_or_function
+            if not callable(place):
+                place = merge_device(self.device_text(place))
+            else:
+                place = _device_function(place)
+            scopes.devices = [*before, place]
+        scopes.note_use()
+        try:
+            yield
+        finally:
+            scopes.devices = before
+
+    @staticmethod
+    def device_text(device: Any) -> str:
+        """The string of a device given as a string or as an object with `to_string`."""
+        if device is None:
+            return ""
+        return str(device.to_string() if hasattr(device, "to_string") else device)
+
+    @contextmanager
+    def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
+        """Nodes made in the block carry the colocation group and the device of `op`."""
+        scopes = self._scopes
+        before, devices = scopes.colocations, scopes.devices
+        if op is None:
+            if not ignore_existing:
+                raise ValueError("Trying to reset colocation (op is None) but ignore_existing is not True")
+            scopes.colocations = []
+        else:
+            element = self.as_graph_element(op)
+            node = element.op if isinstance(element, Tensor) else element
+            scopes.colocations = [node] if ignore_existing else [*before, node]
+        scopes.devices = []
+        scopes.note_use()
+        try:
+            yield
+        finally:
+            scopes.colocations, scopes.devices = before, devices
+
+    @contextmanager
+    def _attr_scope(self, attr_map: dict[str, Any]) -> Iterator[None]:
+        scopes = self._scopes
+        before = scopes.attrs
+        scopes.attrs = {**before, **attr_map}
+        scopes.note_use()
+        try:
+            yield
+        finally:
+            scopes.attrs = before
+
+    @contextmanager
+    def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
+        """Nodes of type k made in the block take their gradient from the function registered as op_type_map[k]."""
+        if not isinstance(op_type_map, dict) or not all(
+            isinstance(x, str) for pair in op_type_map.items() for x in pair
+        ):
+            raise TypeError("op_type_map must be a dictionary mapping strings to strings")
+        scopes = self._scopes
+        before = scopes.gradient_overrides
+        scopes.gradient_overrides = {**before, **op_type_map}
+        scopes.note_use()
+        try:
+            yield
+        finally:
+            scopes.gradient_overrides = before
+
+    @contextmanager
+    def container(self, container_name: str) -> Iterator[str]:
+        """Stateful nodes made in the block keep their state in this container."""
+        scopes = self._scopes
+        before = scopes.container
+        scopes.container = container_name
+        scopes.note_use()
+        try:
+            yield container_name
+        finally:
+            scopes.container = before
+
+
+
+    def add_to_collection(self, name: Any, value: Any) -> None:
+        """Append `value` to the collection `name`."""
+        self.check_not_finalized()
+        with self._lock:
+            self._collections.setdefault(name, []).append(value)
+
+    def add_to_collections(self, names: Any, value: Any) -> None:
+        """Append `value` to each collection named, once."""
+        for name in dict.fromkeys((names,) if isinstance(names, str) else names):
+            self.add_to_collection(name, value)
+
+    def get_collection_ref(self, name: Any) -> list[Any]:
+        """The collection itself: changing the list changes the graph."""
+        with self._lock:
+            return self._collections.setdefault(name, [])
+
+    def get_collection(self, name: Any, scope: str | None = None) -> list[Any]:
+        """A copy of the collection; with `scope` only the members whose names match that regular expression."""
+        with self._lock:
+            members = list(self._collections.get(name, ()))
+        if scope is None:
+            return members
+        pattern = re.compile(scope)
+        return [m for m in members if hasattr(m, "name") and pattern.match(m.name)]
+
+    def get_all_collection_keys(self) -> list[Any]:
+        """The names of the collections that have members and string names."""
+        with self._lock:
+            return [name for name in self._collections if isinstance(name, str)]
+
+    def clear_collection(self, name: Any) -> None:
+        """Empty the collection `name`."""
+        self.check_not_finalized()
+        with self._lock:
+            self._collections.pop(name, None)
+
+    @property
+    def collections(self) -> list[Any]:
+        """The names of all collections."""
+        return list(self._collections)
+
+
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every node."""
+        return len(self._nodes)
+
+    @property
+    def mutations(self) -> int:
+        """A number that grows whenever existing nodes are changed; adding nodes leaves it as it is."""
+        return self._mutations
+
+    @property
+    def finalized(self) -> bool:
+        """True once `finalize` was called."""
+        return self._finalized
+
+    def finalize(self) -> None:
+        """Refuse any further node."""
+        self._finalized = True
+
+    def _unsafe_unfinalize(self) -> None:
+        self._finalized = False
+
+    def check_not_finalized(self) -> None:
+        """Raise RuntimeError when the graph is finalized."""
+        if self._finalized:
+            raise RuntimeError("Graph is finalized and cannot be modified.")
+
+    _check_not_finalized = check_not_finalized
+
+    @property
+    def building_function(self) -> bool:
+        """True for the graph of a function's body."""
+        return self.is_building_function
+
+    @property
+    def graph_def_versions(self) -> Any:
+        """The version numbers that an exported GraphDef carries, as a VersionDef message."""
+        return self.as_graph_def().versions
+
+    def prevent_feeding(self, tensor: Tensor) -> None:
+        """Refuse feeds of `tensor`."""
+        self._unfeedable.add(tensor)
+
+    def is_feedable(self, tensor: Tensor) -> bool:
+        """True unless `prevent_feeding` was called."""
+        return tensor not in self._unfeedable
+
+    def prevent_fetching(self, op: Operation) -> None:
+        """Refuse fetches of `op` and its outputs."""
+        self._unfetchable.add(op)
+
+    def is_fetchable(self, element: Any) -> bool:
+        """True unless `prevent_fetching` was called."""
+        return (element.op if isinstance(element, Tensor) else element) not in self._unfetchable
+
+    def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
+        """This graph as a GraphDef message; only nodes from `from_version` on, with their output shapes if asked."""
+        from ckpt.graph.dump import graph_def  # noqa: PLC0415  # dump builds on Graph
+        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+        return tf_pb.to_message(graph_def(self, from_version=from_version, add_shapes=add_shapes))
+
+    def switch_to_thread_local(self) -> None:
+        """Scopes are per thread already; kept for programs that ask for it."""
+
+
+class _Scopes(threading.local):
+    """What the open blocks of one thread say about the nodes made in them."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.controllers: list[_Controller] = []
+        self.devices: list[Callable[[Any], str]] = []
+        self.colocations: list[Operation] = []
+        self.attrs: dict[str, Any] = {}
+        self.gradient_overrides: dict[str, str] = {}
+        self.container = ""
+        self.is_used = False
+
+    def note_use(self) -> None:
+        """From now on nodes must look at the scopes: until the first block there is nothing to apply."""
+        self.is_used = True
+
+
+def _device_function(function: Callable[[Any], Any]) -> Callable[[Any], str]:
+    def place(node: Any) -> str:
+        said = function(node)
+        return str(merge_device(Graph.device_text(said))(node)) if said else str(node.device)
+
+    return place
+
+
+def _creation() -> list[tuple[Any, int]]:
+    """The innermost frames outside this package: (code, line)."""
+    found: list[tuple[Any, int]] = []
+    frame: Any = sys._getframe(3)
+    while frame is not None and len(found) < TRACEBACK_DEPTH:
+        code = frame.f_code
+        if not code.co_filename.startswith(PACKAGE):
+            found.append((code, frame.f_lineno))
+        frame = frame.f_back
+    return found
+
+
+def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:
+    """The one graph that `elements` (tensors, operations, variables) belong to, or the default graph.
+
+    Raises ValueError when they belong to several.
+    """
+    found = graph
+    for element in elements:
+        owner = getattr(element, "graph", None)
+        if isinstance(owner, Graph):
+            if found is None:
+                found = owner
+            elif owner is not found:
+                raise GraphError(f"{element!r} must be from the same graph as the other inputs")
+    return found if found is not None else stack.get_default_graph()

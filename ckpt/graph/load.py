@@ -1,0 +1,351 @@
+"""Plain data into a live graph: core.defs -> Graph, with a prefix, an input map and return elements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import defs, dtypes
+from ckpt.core.dtypes import DType
+from ckpt.core.errors import GraphError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph.graph import Graph
+from ckpt.graph.opdef import OPS, OpDef
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.signature import REQUIRED
+
+
+def load_graph(
+    graph: Graph,
+    graph_def: defs.GraphDef,
+    prefix: str = "",
+    input_map: Mapping[str, Tensor] | None = None,
+    unused_inputs: list[str] | None = None,
+) -> dict[str, Operation]:
+    """Add the nodes of `graph_def` to `graph` under `prefix` (a full scope name, no slash at the end).
+
+    `input_map` replaces inputs, by their name in `graph_def`, by tensors of `graph`; keys that nothing used are
+    appended to `unused_inputs`. Returns the new operations by their original names. Either all nodes are added or,
+    on GraphError (all problems at once), none.
+    """
+    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
+    loader.check()
+    with graph._lock:
+        loader.add_all()
+    if unused_inputs is not None:
+        unused_inputs.extend(key for key in loader.input_map if key not in loader.used)
+    return loader.added
+
+
+def split_input(name: str) -> tuple[str, int]:
+    """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
+    if name.startswith("^"):
+        return name[1:], -1
+    node, colon, index = name.rpartition(":")
+    if colon and index.isdigit():
+        return node, int(index)
+    return name, 0
+
+
+class _Loader:
+    """One import: checks everything first, then adds nodes in an order where inputs exist."""
+
+    def __init__(self, graph: Graph, graph_def: defs.GraphDef, prefix: str, input_map: dict[str, Tensor]) -> None:
+        self.graph = graph
+        self.nodes = graph_def.node
+        self.prefix = prefix
+        self.input_map = input_map
+        self.used: set[str] = set()
+        self.added: dict[str, Operation] = {}
+
+    def check(self) -> None:
+        """Raise GraphError listing duplicate names, missing inputs, missing attributes and taken names."""
+        problems: list[str] = []
+        names: set[str] = set()
+        for node in self.nodes:
+            if node.name in names:
+                problems.append(f"  node '{node.name}' appears twice")
+            names.add(node.name)
+        for node in self.nodes:
+            for text in node.input:
+                source, _ = split_input(text)
+                if source not in names and not self._is_mapped(text):
+                    problems.append(f"  node '{node.name}': input '{text}' is not in the GraphDef")
+            full = self._full(node.name)
+            if full in self.graph._by_name:
+                problems.append(f"  node '{node.name}': the graph already has an operation '{full}'")
+            problems += _attr_problems(node)
+        if problems:
+            raise GraphError(
+                f"graph_def is invalid: {len(problems)} problems\n" + "\n".join(problems[:50])
+                + ("\n  …" if len(problems) > 50 else "")  # noqa: PLR2004  # a screenful
+            )
+
+    def _full(self, name: str) -> str:
+        return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _is_mapped(self, text: str) -> bool:
+        return text in self.input_map or _canonical(text) in self.input_map
+
+    def _mapped(self, text: str) -> Tensor | None:
+        for key in (text, _canonical(text)):
+            if key in self.input_map:
+                self.used.add(key)
+                return self.input_map[key]
+        return None
+
+    def add_all(self) -> None:
+        ordered, cyclic = _in_order(self.nodes)
+        late: list[tuple[Operation, int, str]] = []
+        try:
+            for node in ordered:
+                self._add(node, late if node.name in cyclic else None)
+            for operation, position, text in late:
+                source, index = split_input(text)
+                operation._inputs = (
+                    *operation._inputs[:position],
+                    self._output(source, index),
+                    *operation._inputs[position + 1 :],
+                )
+        except Exception:
+            self._undo()
+            raise
+        if late:
+            self.graph.touch()
+
+    def _undo(self) -> None:
+        gone = set(self.added.values())
+        self.graph._nodes = [node for node in self.graph._nodes if node not in gone]
+        for node in gone:
+            self.graph._by_name.pop(node.name, None)
+        for number, node in enumerate(self.graph._nodes):
+            node.node_id = number
+        self.graph.touch()
+
+    def _add(self, node: defs.NodeDef, late: list[tuple[Operation, int, str]] | None) -> None:
+        inputs: list[Tensor] = []
+        controls: list[Operation] = []
+        waiting: list[tuple[int, str]] = []
+        for text in node.input:
+            mapped = self._mapped(text)
+            source, index = split_input(text)
+            if index < 0:
+                controls.append(mapped.op if mapped is not None else self._control(source))
+            elif mapped is not None:
+                inputs.append(mapped)
+            elif source in self.added:
+                inputs.append(self._output(source, index))
+            elif late is not None and inputs:
+                waiting.append((len(inputs), text))
+                inputs.append(inputs[0])
+            else:
+                raise GraphError(f"node '{node.name}': input '{text}' is part of a cycle that is no loop")
+        opdef = OPS.get(node.op)
+        attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
+        if "_class" in attrs:
+            attrs["_class"] = [self._colocation(group) for group in attrs["_class"]]
+        full = self._full(node.name)
+        self.graph._names_in_use.setdefault(full.lower(), 1)
+        operation = self._make(node, opdef, inputs, attrs, full)
+        operation._control_inputs.extend(c for c in controls if c not in operation._control_inputs)
+        if node.device:
+            operation.device = self.graph.device_text(node.device)
+        self.added[node.name] = operation
+        if late is not None:
+            late.extend((operation, position, text) for position, text in waiting)
+
+    def _make(
+        self, node: defs.NodeDef, opdef: OpDef | None, inputs: list[Tensor], attrs: dict[str, Any], full: str
+    ) -> Operation:
+        if opdef is not None:
+            problem = _input_problem(node, opdef, inputs, attrs)
+            if problem:
+                raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
+            return self.graph.add(node.op, opdef, inputs, attrs, full)
+        return self.graph.add(node.op, None, inputs, attrs, full, _guessed_dtypes(node))
+
+    def _control(self, source: str) -> Operation:
+        if source not in self.added:
+            raise GraphError(f"control input '^{source}' is part of a cycle that is no loop")
+        return self.added[source]
+
+    def _output(self, source: str, index: int) -> Tensor:
+        operation = self.added[source]
+        if operation.opdef is None:
+            while len(operation._outputs) <= index:
+                operation._outputs.append(
+                    Tensor(operation, len(operation._outputs), dtypes.variant, TensorShape.of(None))
+                )
+        if index >= len(operation._outputs):
+            raise GraphError(f"'{source}:{index}' does not exist: {source} has {len(operation._outputs)} outputs")
+        return operation._outputs[index]
+
+    def _colocation(self, group: Any) -> str:
+        text = group.decode() if isinstance(group, bytes) else str(group)
+        if not text.startswith("loc:@"):
+            return text
+        name = text[len("loc:@") :]
+        mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
+        return f"loc:@{mapped.op.name}" if mapped is not None else f"loc:@{self._full(name)}"
+
+
+def _canonical(text: str) -> str:
+    return text if text.startswith("^") or ":" in text else f"{text}:0"
+
+
+def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
+    """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
+    by_name = {node.name: node for node in nodes}
+    waiting: dict[str, int] = {}
+    users: dict[str, list[str]] = {}
+    for node in nodes:
+        sources = {split_input(text)[0] for text in node.input} & by_name.keys()
+        waiting[node.name] = len(sources)
+        for source in sources:
+            users.setdefault(source, []).append(node.name)
+    position = {node.name: i for i, node in enumerate(nodes)}
+    ready = [node.name for node in nodes if not waiting[node.name]]
+    return _ordered(nodes, by_name, waiting, users, position, ready)
+
+
+def _ordered(
+    nodes: Sequence[defs.NodeDef],
+    by_name: dict[str, defs.NodeDef],
+    waiting: dict[str, int],
+    users: dict[str, list[str]],
+    position: dict[str, int],
+    ready: list[str],
+) -> tuple[list[defs.NodeDef], set[str]]:
+    import heapq  # noqa: PLC0415  # only here
+
+    heap = [(position[name], name) for name in ready]
+    heapq.heapify(heap)
+    found: list[defs.NodeDef] = []
+    done: set[str] = set()
+    cyclic: set[str] = set()
+    while len(found) < len(nodes):
+        while heap:
+            _, name = heapq.heappop(heap)
+            if name in done:
+                continue
+            done.add(name)
+            found.append(by_name[name])
+            for user in users.get(name, ()):
+                waiting[user] -= 1
+                if waiting[user] <= 0 and user not in done:
+                    heapq.heappush(heap, (position[user], user))
+        stuck = [n.name for n in nodes if n.name not in done]
+        if stuck:
+            merges = [n for n in stuck if by_name[n].op in ("Merge", "RefMerge")] or stuck
+            entered = [n for n in merges if waiting[n] < len(by_name[n].input)] or merges
+            cyclic.add(entered[0])
+            heapq.heappush(heap, (position[entered[0]], entered[0]))
+    return found, cyclic
+
+
+def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The attributes of a node of a known type: decoded by kind, defaults filled in, unknown defaults dropped."""
+    attrs: dict[str, Any] = {}
+    for key, value in given.items():
+        attr = opdef.attrs.get(key)
+        if attr is not None:
+            attrs[key] = _as_kind(attr.kind, value)
+        elif key.startswith("_"):
+            attrs[key] = value
+    for key, attr in opdef.attrs.items():
+        if key not in attrs and attr.default is not REQUIRED:
+            attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
+    return attrs
+
+
+def _as_kind(kind: str, value: Any) -> Any:
+    if kind.startswith("list("):
+        return [_as_kind(kind[5:-1], member) for member in value] if isinstance(value, (list, tuple)) else value
+    if kind == "string" and isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")
+    if kind == "type" and not isinstance(value, DType):
+        return dtypes.as_dtype(value)
+    if kind == "shape" and not isinstance(value, TensorShape):
+        return TensorShape(value)
+    if kind == "float" and isinstance(value, int):
+        return float(value)
+    if kind == "tensor" and isinstance(value, np.ndarray) and value.flags.writeable:
+        value = value.copy()
+        value.flags.writeable = False
+    return value
+
+
+def _attr_problems(node: defs.NodeDef) -> list[str]:
+    opdef = OPS.get(node.op)
+    if opdef is None:
+        return []
+    return [
+        f"  node '{node.name}': op '{node.op}' needs the attribute '{key}'"
+        for key, attr in opdef.attrs.items()
+        if attr.default is REQUIRED and key not in node.attr
+    ]
+
+
+def _input_problem(node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: dict[str, Any]) -> str | None:
+    expected: list[tuple[str, DType | None, bool]] = []
+    for arg in opdef.inputs:
+        if arg.type_list_attr:
+            expected += [(arg.name, d, False) for d in attrs[arg.type_list_attr]]
+        else:
+            dtype = arg.dtype or attrs[arg.type_attr]
+            expected += [(arg.name, dtype, arg.is_ref)] * opdef.output_count(arg, attrs)
+    if len(expected) != len(inputs):
+        return f"expected {len(expected)} inputs, found {len(inputs)}"
+    for (name, dtype, is_ref), tensor in zip(expected, inputs, strict=True):
+        if dtype is not None and tensor.dtype.base_dtype != dtype.base_dtype:
+            return (
+                f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with "
+                f"expected {dtype.name}."
+            )
+        if is_ref and not tensor.dtype._is_ref_dtype:
+            return f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with expected {dtype}_ref."
+    return None
+
+
+def _guessed_dtypes(node: defs.NodeDef) -> list[DType]:
+    """Output dtypes of an unknown type: one output of its T, or what `_output_shapes` counts."""
+    dtype = next((node.attr[k] for k in ("T", "dtype", "out_type") if isinstance(node.attr.get(k), DType)), None)
+    shapes = node.attr.get("_output_shapes")
+    count = len(shapes) if isinstance(shapes, list) else (1 if dtype is not None else 0)
+    return [dtype or dtypes.variant] * count
+
+
+def node_from_parts(
+    graph: Graph, op_type: str, inputs: list[Tensor], output_types: Sequence[Any] | None, name: str, attrs: Mapping[str, Any]
+) -> Operation:
+    """What `Graph.create_op` adds: attributes may be plain values or AttrValue messages."""
+    plain: dict[str, Any] = {}
+    for key, value in attrs.items():
+        if hasattr(value, "WhichOneof"):
+            from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+            plain[key] = tf_pb.attr_from_message(value)
+        else:
+            plain[key] = value
+    opdef = OPS.get(op_type)
+    full = graph.unique_op_name(name)
+    kinds = None if output_types is None else [dtypes.as_dtype(d) for d in output_types]
+    if opdef is None:
+        return graph.add(op_type, None, inputs, plain, full, kinds or [])
+    attrs = known_attrs(opdef, {**_inferred(opdef, inputs), **plain})
+    missing = [key for key, attr in opdef.attrs.items() if key not in attrs]
+    if missing:
+        raise GraphError(f"op '{op_type}' needs the attributes {', '.join(missing)}")
+    return graph.add(op_type, opdef, inputs, attrs, full)
+
+
+def _inferred(opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
+    if any(arg.is_list for arg in opdef.inputs):
+        return {}
+    return {
+        arg.type_attr: tensor.dtype.base_dtype
+        for arg, tensor in zip(opdef.inputs, inputs, strict=False)
+        if arg.type_attr
+    }

@@ -1,0 +1,99 @@
+"""The scopes of the default graph, under the names that programs call. Knows no operation type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
+
+from ckpt.graph import stack
+from ckpt.graph.graph import graph_of
+
+
+class name_scope:  # noqa: N801  # TensorFlow's name
+    """`with name_scope("layer") as scope:` puts the nodes made inside under `layer/`.
+
+    `name` None takes `default_name`; with neither, names are unchanged. The graph is that of `values`, which must
+    agree (ValueError), else the default graph. Entering gives the scope with its trailing slash.
+    """
+
+    def __init__(self, name: Any, default_name: str | None = None, values: Sequence[Any] | None = None) -> None:
+        if not (default_name is None or isinstance(default_name, str)):
+            raise TypeError(f"`default_name` type ({type(default_name)}) is not a string type. You likely meant "
+                            "to pass this into the `values` kwarg.")
+        self._name = default_name if name is None else name
+        self._given = name
+        self._values = values
+        self._exits = ExitStack()
+
+    @property
+    def name(self) -> Any:
+        """The name asked for."""
+        return self._name
+
+    def __enter__(self) -> str:
+        if self._name is None and self._values is not None:
+            raise ValueError(
+                f"At least one of name ({self._given}) and default_name (None) must be provided."
+            )
+        default = stack.get_default_graph()
+        graph = default if default.is_building_function else graph_of(self._values or ())
+        self._exits.enter_context(graph.as_default())
+        return self._exits.enter_context(graph.name_scope(self._name))
+
+    def __exit__(self, *error: Any) -> None:
+        self._exits.close()
+
+
+def control_dependencies(control_inputs: Any) -> AbstractContextManager[None]:
+    """Nodes made in the block run after all of `control_inputs`."""
+    return stack.get_default_graph().control_dependencies(control_inputs)
+
+
+def device(device_name_or_function: Any) -> AbstractContextManager[None]:
+    """Nodes made in the block carry this device."""
+    return stack.get_default_graph().device(device_name_or_function)
+
+
+def container(container_name: str) -> AbstractContextManager[str]:
+    """Stateful nodes made in the block keep their state in this container."""
+    return stack.get_default_graph().container(container_name)
+
+
+@contextmanager
+def colocate_with(op: Any, ignore_existing: bool = False) -> Iterator[None]:
+    """Nodes made in the block carry the colocation group of `op`."""
+    with stack.get_default_graph().colocate_with(op, ignore_existing):
+        yield
+
+
+@contextmanager
+def op_scope(values: Sequence[Any], name: Any, default_name: str | None = None) -> Iterator[str]:
+    """Deprecated spelling of `name_scope(name, default_name, values)`."""
+    with name_scope(name, default_name, values) as scope:
+        yield scope
+
+
+def add_to_collection(name: Any, value: Any) -> None:
+    """Append `value` to the default graph's collection `name`."""
+    stack.get_default_graph().add_to_collection(name, value)
+
+
+def add_to_collections(names: Any, value: Any) -> None:
+    """Append `value` to each collection named."""
+    stack.get_default_graph().add_to_collections(names, value)
+
+
+def get_collection(key: Any, scope: str | None = None) -> list[Any]:
+    """A copy of the default graph's collection `key`, filtered by the regular expression `scope`."""
+    return stack.get_default_graph().get_collection(key, scope)
+
+
+def get_collection_ref(key: Any) -> list[Any]:
+    """The default graph's collection `key` itself."""
+    return stack.get_default_graph().get_collection_ref(key)
+
+
+def set_random_seed(seed: int | None) -> None:
+    """Set the graph-level seed of the default graph."""
+    stack.get_default_graph().seed = seed

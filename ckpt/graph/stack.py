@@ -1,0 +1,92 @@
+"""The default graph and the default session of each thread: the only module state of the house."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ckpt.graph.graph import Graph
+
+
+class _Stacks(threading.local):
+    def __init__(self) -> None:
+        self.graphs: list[Graph] = []
+        self.sessions: list[Any] = []
+
+
+_stacks = _Stacks()
+_global: dict[str, Graph] = {}
+_global_lock = threading.Lock()
+
+
+def get_default_graph() -> Graph:
+    """The graph that operations are added to: the innermost `as_default`, else the global one."""
+    graphs = _stacks.graphs
+    if graphs:
+        return graphs[-1]
+    graph = _global.get("graph")
+    return graph if graph is not None else _make_global()
+
+
+def _make_global() -> Graph:
+    from ckpt.graph.graph import Graph  # noqa: PLC0415  # the graph knows the stack; one of the two must wait
+
+    with _global_lock:
+        return _global.setdefault("graph", Graph())
+
+
+def reset_default_graph() -> None:
+    """Forget the global default graph. Raises AssertionError inside a `with graph.as_default()` block."""
+    if _stacks.graphs:
+        raise AssertionError(
+            "Do not use tf.reset_default_graph() to clear nested graphs. "
+            "If you need a cleared graph, exit the nesting and create a new graph."
+        )
+    _global.pop("graph", None)
+
+
+@contextmanager
+def default_graph(graph: Graph) -> Iterator[Graph]:
+    """Make `graph` the default graph of this thread within the block."""
+    graphs = _stacks.graphs
+    graphs.append(graph)
+    depth = len(graphs)
+    try:
+        yield graph
+    finally:
+        if len(graphs) != depth or graphs[-1] is not graph:
+            raise AssertionError(
+                f"Nesting violated for default stack of {type(graph)} objects"
+            )
+        graphs.pop()
+
+
+def get_default_session() -> Any:
+    """The innermost default session of this thread, or None."""
+    return _stacks.sessions[-1] if _stacks.sessions else None
+
+
+def push_session(session: Any) -> None:
+    """Make `session` this thread's default session until `pop_session`."""
+    _stacks.sessions.append(session)
+
+
+def pop_session(session: Any) -> None:
+    """Undo the latest `push_session(session)`."""
+    for position in range(len(_stacks.sessions) - 1, -1, -1):
+        if _stacks.sessions[position] is session:
+            del _stacks.sessions[position]
+            return
+
+
+@contextmanager
+def default_session(session: Any) -> Iterator[Any]:
+    """Make `session` the default session of this thread within the block."""
+    push_session(session)
+    try:
+        yield session
+    finally:
+        pop_session(session)

@@ -1,0 +1,174 @@
+"""What is known of a tensor's value while the graph is built: constant folding for shape rules. Runs no session.
+
+Values are found by running the pure kernels of small constant subgraphs; sizes of shapes are found even where only
+some of them are known (`reshape(x, [tf.shape(x)[0], -1])`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ckpt.core.shapes import UNKNOWN, TensorShape
+from ckpt.graph.operation import Operation, Tensor
+
+MAX_FOLDED_NODES = 200
+MAX_FOLDED_ELEMENTS = 10_000
+
+
+def constant_value(tensor: Tensor) -> np.ndarray[Any, Any] | None:
+    """The value of `tensor` where it follows from constants and static shapes alone, else None."""
+    op = tensor.op
+    if op.type == "Const":
+        return op.attrs["value"]  # type: ignore[no-any-return]  # checked when the node was made
+    return _Folder().value(tensor)
+
+
+class _Folder:
+    """Evaluates one small constant subgraph, iteratively and within a budget."""
+
+    def __init__(self) -> None:
+        self.known: dict[Tensor, Any] = {}
+        self.budget = MAX_FOLDED_NODES
+
+    def value(self, wanted: Tensor) -> Any:
+        pending = [wanted]
+        while pending:
+            tensor = pending[-1]
+            if tensor in self.known:
+                pending.pop()
+                continue
+            if self._from_shape(tensor):
+                continue
+            missing = [t for t in tensor.op.inputs if t not in self.known]
+            if not self._is_foldable(tensor.op) or any(t in pending for t in missing):
+                self.known[tensor] = None
+            elif missing:
+                pending.extend(missing)
+            else:
+                self._run(tensor.op)
+        return self.known[wanted]
+
+    def _from_shape(self, tensor: Tensor) -> bool:
+        op = tensor.op
+        if op.type == "Const":
+            self.known[tensor] = op.attrs["value"]
+        elif op.type in ("Shape", "Size", "Rank") and op.inputs[0].shape.sizes is not None:
+            shape = op.inputs[0].shape
+            if op.type == "Rank":
+                self.known[tensor] = np.int32(len(shape.sizes or ()))
+            elif shape.is_fully_defined():
+                kind = tensor.dtype.as_numpy_dtype
+                value = shape.sizes if op.type == "Shape" else shape.num_elements()
+                self.known[tensor] = np.array(value, dtype=kind)
+            else:
+                return False
+        else:
+            return False
+        return True
+
+    def _is_foldable(self, op: Operation) -> bool:
+        self.budget -= 1
+        opdef = op.opdef
+        return (
+            opdef is not None
+            and self.budget > 0
+            and not opdef.is_stateful
+            and opdef.lead != "ctx"
+            and bool(op.inputs or op.type in ("NoOp",))
+            and not any(t.dtype._is_ref_dtype for t in op.inputs)
+            and all((t.shape.num_elements() or 0) <= MAX_FOLDED_ELEMENTS for t in op.outputs)
+        )
+
+    def _run(self, op: Operation) -> None:
+        values = [self.known[t] for t in op.inputs]
+        results: Any = None
+        if all(v is not None for v in values):
+            results = fold(op, values)
+        if results is None:
+            results = [None] * len(op.outputs)
+        self.known.update(zip(op.outputs, results, strict=True))
+
+
+def fold(op: Operation, values: list[Any]) -> list[Any] | None:
+    """The outputs of a pure node for these input values, or None when its kernel refuses them."""
+    opdef = op.opdef
+    if opdef is None:
+        return None
+    attrs = {key: op.attrs[key] for key in opdef.kernel_attrs}
+    lead = (np,) if opdef.lead == "xp" else ()
+    try:
+        with np.errstate(all="ignore"):
+            results = opdef.kernel(*lead, *values, **attrs)
+    except Exception as error:  # noqa: BLE001  # what a kernel refuses now it will refuse again when it runs
+        _ = error
+        return None
+    return list(results) if opdef.many else [results]
+
+
+def constant_value_as_shape(tensor: Tensor) -> TensorShape:
+    """The shape that a 1-D integer tensor describes, as far as it is known: -1 and unknown elements are None.
+
+    Raises ValueError when the tensor has a known rank other than 1 (a scalar -1 means unknown rank).
+    """
+    if tensor.shape.rank == 0:
+        value = constant_value(tensor)
+        if value is not None and int(value) == -1:
+            return UNKNOWN
+        raise ValueError("Received a scalar with unknown value as shape; require a statically known scalar -1")
+    value = constant_value(tensor)
+    if value is not None:
+        return TensorShape.of(tuple(None if size < 0 else int(size) for size in np.asarray(value).reshape(-1)))
+    found = _partial_shape(tensor)
+    length = tensor.shape.sizes[0] if tensor.shape.sizes else None
+    if found.sizes is None and length is not None:
+        return TensorShape.of((None,) * length)
+    return found
+
+
+def _partial_shape(tensor: Tensor) -> TensorShape:
+    op = tensor.op
+    if op.type == "Shape":
+        return op.inputs[0].shape
+    if op.type == "Pack" and op.attrs["axis"] == 0:
+        return TensorShape.of(tuple(_partial_size(t) for t in op.inputs))
+    if op.type == "ConcatV2":
+        found = TensorShape.of(())
+        for part in op.inputs[:-1]:
+            found = found.concatenate(constant_value_as_shape(part))
+        return found
+    if op.type in ("Identity", "Cast", "PlaceholderWithDefault") and op.type != "PlaceholderWithDefault":
+        return constant_value_as_shape(op.inputs[0])
+    if op.type == "StridedSlice":
+        return _sliced_shape(op)
+    return UNKNOWN
+
+
+def _partial_size(tensor: Tensor) -> int | None:
+    value = constant_value(tensor)
+    if value is not None:
+        return None if int(value) < 0 else int(value)
+    op = tensor.op
+    if op.type == "StridedSlice" and op.attrs["shrink_axis_mask"] == 1:
+        begin = constant_value(op.inputs[1])
+        whole = _partial_shape(op.inputs[0])
+        if begin is not None and whole.sizes is not None and len(begin) == 1:
+            index = int(begin[0])
+            if -len(whole.sizes) <= index < len(whole.sizes):
+                return whole.sizes[index]
+    return None
+
+
+def _sliced_shape(op: Operation) -> TensorShape:
+    begin, end, strides = (constant_value(t) for t in op.inputs[1:4])
+    masks = op.attrs
+    simple = not (masks["ellipsis_mask"] or masks["new_axis_mask"] or masks["shrink_axis_mask"])
+    if begin is None or end is None or strides is None or not simple or len(begin) != 1:
+        return UNKNOWN
+    whole = _partial_shape(op.inputs[0])
+    if whole.sizes is None:
+        return UNKNOWN
+    start = None if masks["begin_mask"] & 1 else int(begin[0])
+    stop = None if masks["end_mask"] & 1 else int(end[0])
+    return TensorShape.of(whole.sizes[slice(start, stop, int(strides[0]))])

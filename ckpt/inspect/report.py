@@ -1,0 +1,170 @@
+"""What a checkpoint holds, as plain values: variables, totals, graph. Reads headers only; loads no numpy and no h5py."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import prod
+from re import DOTALL, Pattern, compile, escape, findall
+
+from ckpt.core.atomic import InputFile, read_file
+from ckpt.core.errors import CkptError, InvalidArgumentError
+from ckpt.formats import detect
+from ckpt.formats.base import StrPath
+from ckpt.formats.hdf5 import HDF5
+from ckpt.formats.hdf5_index import read_index
+from ckpt.wire import metagraph_file
+from ckpt.wire.metagraph_file import MetaGraphSummary
+
+LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
+
+
+@dataclass(frozen=True, slots=True)
+class VariableReport:
+    """One variable: what the file's index says of it. `nbytes` is what it takes in the file."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    nbytes: int
+
+    @property
+    def elements(self) -> int:
+        """How many numbers or strings it holds."""
+        return prod(self.shape)
+
+
+@dataclass(frozen=True)
+class CheckpointReport:
+    """One checkpoint. `graph` is None when the file carries none; `total` counts variables before any selection."""
+
+    path: str
+    format: str
+    variables: tuple[VariableReport, ...] = ()
+    step: int | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    graph: MetaGraphSummary | None = None
+    total: int = 0
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of all variables listed."""
+        return sum(variable.nbytes for variable in self.variables)
+
+    @cached_property
+    def elements(self) -> int:
+        """Elements of all variables listed."""
+        return sum(variable.elements for variable in self.variables)
+
+
+def inspect(path: StrPath) -> CheckpointReport:
+    """The report on a checkpoint file, a prefix, or a `.meta` file.
+
+    Raises members of the OpError family that name the file: not found, damaged, or of an unknown format.
+    """
+    name = os.fspath(path)
+    if name.endswith(".meta") and os.path.lexists(name):
+        return _of_meta(name)
+    file = detect.resolve(name)
+    found = detect.recognise(file)
+    if found is HDF5:
+        return _of_hdf5(file)
+    with found.open(file) as reader:
+        specs = [reader.spec(name) for name in reader.names()]
+        variables = [VariableReport(s.name, s.dtype, s.shape, s.nbytes) for s in specs]
+        return _report(file, found.name, variables, reader.metadata(), None)
+
+
+def _of_hdf5(file: str) -> CheckpointReport:
+    """Our own files by their index: two small reads, and one for the graph."""
+    with InputFile(file) as opened:
+        index, _ = read_index(opened)
+        variables = [
+            VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
+            for t in index.tensors.values()
+        ]
+        blob = index.metagraph
+        data = opened.read(blob.offset, blob.length) if blob is not None and blob.length else b""
+    graph = metagraph_file.summary(data, file) if data else _beside(file)
+    return _report(file, HDF5.name, variables, index.metadata, graph)
+
+
+def _beside(file: str) -> MetaGraphSummary | None:
+    """The graph in the `.meta` file that belongs to a checkpoint file without one."""
+    meta = os.path.splitext(file)[0] + ".meta"
+    return _of_meta(meta).graph if os.path.lexists(meta) else None
+
+
+def _of_meta(path: str) -> CheckpointReport:
+    data = read_file(path, limit=LARGEST_META)
+    if not data.startswith(metagraph_file.MAGIC[:1]):
+        data = metagraph_file.pack(metagraph_file.load(data, path))
+    graph = metagraph_file.summary(data, path)
+    return CheckpointReport(path=path, format="metagraph", graph=graph)
+
+
+def _report(
+    file: str,
+    kind: str,
+    variables: Iterable[VariableReport],
+    metadata: Mapping[str, str],
+    graph: MetaGraphSummary | None,
+) -> CheckpointReport:
+    listed = tuple(variables)
+    return CheckpointReport(
+        file, kind, listed, _step(metadata, file), dict(metadata), graph, len(listed)
+    )
+
+
+def _step(metadata: Mapping[str, str], file: str) -> int | None:
+    """The global step: what the writer noted, else the number at the end of the file's name."""
+    noted = metadata.get("step", metadata.get("global_step", ""))
+    _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
+    for text in (noted, tail if dash else ""):
+        if text.isascii() and text.isdigit() and len(text) <= 20:
+            return int(text)
+    return None
+
+
+def select(report: CheckpointReport, patterns: Iterable[str]) -> CheckpointReport:
+    """Only the variables that match one of `patterns` (globs: `*` stops at `/`, `**` does not).
+
+    Raises CkptError listing every pattern that matches nothing.
+    """
+    wanted = {pattern: _compiled(pattern) for pattern in patterns}
+    if not wanted:
+        return report
+    unused = set(wanted)
+    kept = []
+    for variable in report.variables:
+        hits = [pattern for pattern, regex in wanted.items() if regex.fullmatch(variable.name)]
+        unused.difference_update(hits)
+        if hits:
+            kept.append(variable)
+    if unused:
+        missing = ", ".join(repr(pattern) for pattern in wanted if pattern in unused)
+        raise CkptError(f"{report.path}: none of its {report.total} variables matches {missing}")
+    return replace(report, variables=tuple(kept))
+
+
+_GLOB = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+
+
+def _compiled(pattern: str) -> Pattern[str]:
+    """A glob as a regular expression."""
+    pieces = findall(r"\*\*|\*|\?|[^*?]+", pattern)
+    return compile("".join(_GLOB.get(piece) or escape(piece) for piece in pieces), DOTALL)
+
+
+def ordered(report: CheckpointReport, by: str) -> CheckpointReport:
+    """The variables by `name`, by `size` (largest first) or as in the `file`."""
+    if by == "file":
+        return report
+    if by not in ("name", "size"):
+        raise InvalidArgumentError(None, None, f"variables are sorted by name or size, not {by!r}")
+    variables = sorted(report.variables, key=lambda variable: variable.name)
+    if by == "size":
+        variables.sort(key=lambda variable: -variable.nbytes)
+    return replace(report, variables=tuple(variables))

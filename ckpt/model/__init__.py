@@ -1,0 +1,1 @@
+"""Writing models: variables, their scopes and initial values, gradients. In the words of TensorFlow 1."""

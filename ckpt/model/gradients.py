@@ -1,0 +1,337 @@
+"""Symbolic derivatives: walks the graph backwards and adds the nodes of the gradients. Knows no operation's rule."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.graph import convert
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.scopes import colocate_with, name_scope
+from ckpt.graph.slices import IndexedSlices
+from ckpt.ops import constants, control, elementwise, indexing, joining, shaping
+
+_REGISTERED: dict[str, Callable[..., Any] | None] = {}
+
+DIFFERENTIABLE = dtypes.FLOATING | dtypes.COMPLEX
+
+
+class RegisterGradient:
+    """Decorator: the function `f(op, *grads)` is the gradient of the operation type, or a name for
+    `gradient_override_map`. Raises KeyError for a name registered before."""
+
+    def __init__(self, op_type: str) -> None:
+        if not isinstance(op_type, str):
+            raise TypeError("op_type must be a string")
+        self._op_type = op_type
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        _register(self._op_type, function)
+        return function
+
+
+def _register(name: str, function: Callable[..., Any] | None) -> None:
+    if name in _REGISTERED:
+        raise KeyError(f"Registering two gradient with name '{name}'!")
+    _REGISTERED[name] = function
+
+
+def NotDifferentiable(op_type: str) -> None:  # noqa: N802  # TensorFlow's name
+    """Say that operations of this type have no gradient."""
+    if not isinstance(op_type, str):
+        raise TypeError("op_type must be a string")
+    _register(op_type, None)
+
+
+NoGradient = NotDifferentiable
+
+
+class AggregationMethod:
+    """How several gradients of one tensor are added. All of them give the same sum here."""
+
+    ADD_N = 0
+    DEFAULT = ADD_N
+    EXPERIMENTAL_TREE = 1
+    EXPERIMENTAL_ACCUMULATE_N = 2
+
+
+def gradients(
+    ys: Any,
+    xs: Any,
+    grad_ys: Any = None,
+    name: str = "gradients",
+    colocate_gradients_with_ops: bool = False,
+    gate_gradients: bool = False,
+    aggregation_method: int | None = None,
+    stop_gradients: Any = None,
+    unconnected_gradients: Any = None,
+) -> list[Any]:
+    """For each x of `xs` the sum over `ys` of dy/dx, times `grad_ys` where given; None where no y depends on x.
+
+    Gradients are Tensors, or IndexedSlices for rows taken by gather. `stop_gradients` are taken as constants.
+    Raises LookupError for an operation without gradient on the way, TypeError and ValueError for bad arguments.
+    """
+    ys, xs = _as_list(ys), _as_list(xs)
+    stops = [] if stop_gradients is None else _as_list(stop_gradients)
+    given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
+    if len(given) != len(ys):
+        raise ValueError(f"Passed {len(given)} grad_ys for {len(ys)} ys")
+    with name_scope(name, "gradients", [v for v in [*ys, *xs, *stops, *given] if hasattr(v, "graph")]) as scope:
+        targets = [convert.convert_to_tensor(y, name="y") for y in ys]
+        sources = [_differentiable_source(x) for x in xs]
+        stop_ops = {_differentiable_source(s) for s in stops}
+        sweep = _Sweep(targets, sources, stop_ops, bool(colocate_gradients_with_ops), bool(gate_gradients), scope)
+        sweep.seed(targets, given)
+        sweep.run()
+        found = [sweep.gradient_of(source) for source in sources]
+        if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
+            found = [constants.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)]
+    return found
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]
+
+
+def _differentiable_source(x: Any) -> Tensor:
+    if isinstance(x, (str, Operation)):
+        raise TypeError(f"{x!r} is no tensor to differentiate by")
+    if hasattr(x, "_gradient_source"):
+        return x._gradient_source()  # type: ignore[no-any-return]  # a tensor by that protocol
+    if hasattr(x, "_ref") and not isinstance(x, Tensor):
+        return x._ref()  # type: ignore[no-any-return]  # the variable's own tensor
+    return convert.convert_to_tensor(x, name="x", as_ref=True)
+
+
+class _Sweep:
+    """One backward pass: pending gradients by tensor, and which operations still wait for some."""
+
+    def __init__(
+        self, targets: Sequence[Tensor], sources: Sequence[Tensor], stops: set[Tensor], colocate: bool, gate: bool, scope: str
+    ) -> None:
+        self.scope = scope
+        self.colocate = colocate
+        self.gate = gate
+        self.sources = set(sources)
+        self.source_ops = {source.op for source in sources}
+        self.grads: dict[Tensor, list[Any]] = {}
+        self.done: dict[Tensor, Any] = {}
+        self.stop_ops = {stop.op for stop in stops}
+        self.between = self._between(targets)
+        self.waiting = self._pending_counts(targets)
+
+    def _between(self, targets: Sequence[Tensor]) -> set[Operation]:
+        """The operations that lie on a path from a source to a target."""
+        reached = self._reached_from_sources(targets)
+        found: set[Operation] = set()
+        pending = [t.op for t in targets]
+        while pending:
+            op = pending.pop()
+            if op in found or op not in reached:
+                continue
+            found.add(op)
+            if op not in self.stop_ops:
+                pending.extend(t.op for t in op.inputs)
+        return found
+
+    def _reached_from_sources(self, targets: Sequence[Tensor]) -> set[Operation]:
+        """The ancestors of the targets that depend on a source: found backwards, marked in order of creation."""
+        ancestors: set[Operation] = set()
+        pending = [t.op for t in targets]
+        while pending:
+            op = pending.pop()
+            if op in ancestors:
+                continue
+            ancestors.add(op)
+            pending.extend(t.op for t in op.inputs)
+        reached: set[Operation] = set()
+        changed = True
+        ordered = sorted(ancestors, key=lambda op: op.node_id)
+        while changed:
+            before = len(reached)
+            for op in ordered:
+                if op not in reached and (op in self.source_ops or any(t.op in reached and _passes(t) for t in op.inputs)):
+                    reached.add(op)
+            changed = len(reached) != before and not _is_sorted(ordered)
+        return reached
+
+    def _pending_counts(self, targets: Sequence[Tensor]) -> dict[Operation, int]:
+        """How many uses inside the region each operation's outputs have."""
+        counts: dict[Operation, int] = {}
+        for op in self.between:
+            if op in self.stop_ops:
+                continue
+            for tensor in op.inputs:
+                if tensor.op in self.between:
+                    counts[tensor.op] = counts.get(tensor.op, 0) + 1
+        return counts
+
+    def seed(self, targets: Sequence[Tensor], given: Sequence[Any]) -> None:
+        """Start from the gradients of the targets: ones, or what the caller gave."""
+        for i, (y, grad) in enumerate(zip(targets, given, strict=True)):
+            if grad is None:
+                if y.dtype.is_complex:
+                    raise TypeError(
+                        f"Gradients of complex tensors ({y}) must set grad_ys (y.dtype = {y.dtype})"
+                    )
+                if y.dtype.base_dtype not in DIFFERENTIABLE and not y.dtype.is_integer:
+                    raise TypeError(f"Gradients of {y} of dtype {y.dtype.name} are not defined")
+                with self._colocated(y.op):
+                    grad = constants.fill(  # noqa: PLW2901  # the gradient where none was given
+                        shaping.shape(y), constants.constant(1, dtype=y.dtype.base_dtype, name=f"grad_ys_{i}/Const"),
+                        name=f"grad_ys_{i}",
+                    )
+            elif not isinstance(grad, IndexedSlices):
+                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")  # noqa: PLW2901  # the same as a tensor
+                _check_grad_y(y, grad)
+            self.grads.setdefault(y, []).append(grad)
+
+    def run(self) -> None:
+        """Visit the operations backwards, the latest first, each once all its uses are done."""
+        ready = [(-op.node_id, op) for op in {y.op for y in self.grads} if op in self.between and not self.waiting.get(op)]
+        heapq.heapify(ready)
+        seen = {op for _, op in ready}
+        while ready:
+            _, op = heapq.heappop(ready)
+            self._visit(op)
+            if op in self.stop_ops:
+                continue
+            for tensor in op.inputs:
+                source = tensor.op
+                if source not in self.between:
+                    continue
+                self.waiting[source] -= 1
+                if not self.waiting[source] and source not in seen:
+                    seen.add(source)
+                    heapq.heappush(ready, (-source.node_id, source))
+
+    def _visit(self, op: Operation) -> None:
+        out_grads = [self._summed(t) for t in op.outputs]
+        for tensor, grad in zip(op.outputs, out_grads, strict=True):
+            self.done[tensor] = grad
+        if op in self.stop_ops or all(g is None for g in out_grads):
+            return
+        wanted = [t.op in self.between for t in op.inputs]
+        if not any(wanted):
+            return
+        rule = gradient_rule(op)
+        if rule is None:
+            return
+        with name_scope(op.name + "_grad"), self._colocated(op):
+            filled = [
+                constants.zeros_like(t) if g is None and t.dtype.base_dtype in DIFFERENTIABLE else g
+                for t, g in zip(op.outputs, out_grads, strict=True)
+            ]
+            in_grads = list(_as_list(rule(op, *filled)))
+            self._check(op, in_grads)
+            if self.gate and sum(g is not None for g in in_grads) > 1:
+                in_grads = control.tuple_(in_grads)
+        for tensor, grad in zip(op.inputs, in_grads, strict=True):
+            if grad is not None and tensor.op in self.between:
+                if not isinstance(grad, IndexedSlices) and tensor.dtype.name not in ("resource", "variant"):
+                    _merge_shape(op, tensor, grad)
+                self.grads.setdefault(tensor, []).append(grad)
+
+    @staticmethod
+    def _check(op: Operation, in_grads: list[Any]) -> None:
+        if len(in_grads) != len(op.inputs):
+            raise ValueError(
+                f"Num gradients {len(in_grads)} generated for op {op.name} (type {op.type}) do not match num inputs "
+                f"{len(op.inputs)}"
+            )
+
+    def _summed(self, tensor: Tensor) -> Any:
+        grads = self.grads.get(tensor)
+        if not grads:
+            return None
+        found = grads[0] if len(grads) == 1 else _aggregate(grads)
+        self.grads[tensor] = [found]
+        return found
+
+    def gradient_of(self, source: Tensor) -> Any:
+        """The gradient of one source, or None."""
+        return self._summed(source)
+
+    def _colocated(self, op: Operation) -> AbstractContextManager[None]:
+        return colocate_with(op, ignore_existing=True) if self.colocate else nullcontext()
+
+
+def _is_sorted(ordered: Sequence[Operation]) -> bool:
+    return all(t.op.node_id < op.node_id for op in ordered for t in op.inputs)
+
+
+def _passes(tensor: Tensor) -> bool:
+    base = tensor.dtype.base_dtype
+    return base in DIFFERENTIABLE or base.name in ("resource", "variant") or base.is_integer
+
+
+def _check_grad_y(y: Tensor, grad: Tensor) -> None:
+    if y.dtype.is_floating and not grad.dtype.is_floating:
+        raise TypeError(
+            f"Gradient type {grad.dtype.name} generated for real-valued tensor {y} with type {y.dtype.name} must be real"
+        )
+    if y.dtype.is_complex and not grad.dtype.is_complex:
+        raise TypeError(
+            f"Gradient type {grad.dtype.name} generated for complex-valued tensor {y} with type {y.dtype.name} must be complex"
+        )
+    y.shape.assert_is_compatible_with(grad.shape)
+
+
+def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:
+    try:
+        grad.set_shape(tensor.shape)
+    except ValueError:
+        raise ValueError(
+            f"Incompatible shapes between op input and calculated input gradient. Forward operation: {op.name}. "
+            f"Original input shape: {tensor.shape}. Calculated input gradient shape: {grad.shape}"
+        ) from None
+
+
+def gradient_rule(op: Operation) -> Callable[..., Any] | None:
+    """The gradient function of a node: overridden, registered, or its type's own; None where it is said that there
+    is none. Raises LookupError where nobody said anything."""
+    override = op.attrs.get("_gradient_op_type")
+    name = override.decode() if isinstance(override, bytes) else override
+    if name is not None:
+        if name not in _REGISTERED:
+            raise LookupError(f"gradient registry has no entry for: {name}")
+        return _REGISTERED[name]
+    if op.type in _REGISTERED:
+        return _REGISTERED[op.type]
+    opdef = op.opdef
+    if opdef is not None and opdef.gradient is not None:
+        return opdef.gradient
+    if opdef is not None and opdef.gradient_note is not None:
+        return None
+    raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
+
+
+def _aggregate(grads: list[Any]) -> Any:
+    if all(isinstance(g, Tensor) for g in grads):
+        return elementwise.add_n(grads)
+    if all(isinstance(g, IndexedSlices) for g in grads):
+        values = joining.concat([g.values for g in grads], 0)
+        wide = dtypes.int64 if any(g.indices.dtype.base_dtype == dtypes.int64 for g in grads) else dtypes.int32
+        indices = joining.concat([elementwise.cast(g.indices, wide) for g in grads], 0)
+        return IndexedSlices(values, indices, grads[0].dense_shape)
+    return elementwise.add_n([convert.convert_to_tensor(g) for g in grads])
+
+
+def _dense(value: IndexedSlices, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+    """IndexedSlices as a tensor: rows named twice add up. Raises ValueError where the dense shape is not known."""
+    if dtype is not None and not dtype.is_compatible_with(value.dtype):
+        raise ValueError(
+            f"Tensor conversion requested dtype {dtype.name} for IndexedSlices with dtype {value.dtype.name}"
+        )
+    if value.dense_shape is None:
+        raise ValueError(
+            f"Tensor conversion requested for IndexedSlices without dense_shape: {value}"
+        )
+    return indexing.unsorted_segment_sum(value.values, value.indices, value.dense_shape[0], name=name)
+
+
+convert.register_tensor_conversion_function(IndexedSlices, _dense)
+

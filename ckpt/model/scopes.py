@@ -1,0 +1,475 @@
+"""Variable scopes: names for variables that are shared by asking for the same name again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph import stack
+from ckpt.graph.graph import Graph
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import add_to_collection, control_dependencies, name_scope
+from ckpt.model import initializers
+from ckpt.model.variables import Variable
+
+_STORE = ("__variable_store",)
+_SCOPES = ("__varscope",)
+
+
+class _Reuse:
+    """Whether `get_variable` makes a variable, returns an existing one, or does whichever fits."""
+
+    def __repr__(self) -> str:
+        return "<ReuseMode.AUTO_REUSE>"
+
+
+AUTO_REUSE = _Reuse()
+
+
+class VariableStore:
+    """The variables of one graph by the name they were asked for, and how often each scope was opened."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, Any] = {}
+        self.scope_counts: dict[str, int] = {}
+
+
+def _store() -> VariableStore:
+    found = stack.get_default_graph().get_collection_ref(_STORE)
+    if not found:
+        found.append(VariableStore())
+    return found[0]  # type: ignore[no-any-return]  # the only thing kept there
+
+
+class VariableScope:
+    """What `get_variable` takes from the scope around it: name, reuse, defaults for its arguments."""
+
+    def __init__(
+        self,
+        reuse: Any,
+        name: str = "",
+        initializer: Any = None,
+        regularizer: Any = None,
+        caching_device: Any = None,
+        partitioner: Any = None,
+        custom_getter: Any = None,
+        name_scope: str = "",  # noqa: A002  # TensorFlow's name
+        dtype: Any = dtypes.float32,
+        use_resource: bool | None = None,
+        constraint: Any = None,
+    ) -> None:
+        self._name = name
+        self._reuse = reuse
+        self._initializer = initializer
+        self._regularizer = regularizer
+        self._caching_device = caching_device
+        self._partitioner = partitioner
+        self._custom_getter = custom_getter
+        self._name_scope = name_scope
+        self._dtype = dtype
+        self._use_resource = use_resource
+        self._constraint = constraint
+
+    name = property(lambda self: self._name, doc="The full name of the scope.")
+    original_name_scope = property(lambda self: self._name_scope, doc="The name scope it was opened with.")
+    reuse = property(lambda self: self._reuse, doc="True, False, None or AUTO_REUSE.")
+    initializer = property(lambda self: self._initializer, doc="The default initializer.")
+    dtype = property(lambda self: self._dtype, doc="The default dtype.")
+    use_resource = property(lambda self: self._use_resource, doc="Whether variables are resource variables.")
+    regularizer = property(lambda self: self._regularizer, doc="The default regularizer.")
+    caching_device = property(lambda self: self._caching_device, doc="The default caching device.")
+    partitioner = property(lambda self: self._partitioner, doc="The default partitioner.")
+    custom_getter = property(lambda self: self._custom_getter, doc="The function that wraps get_variable.")
+    constraint = property(lambda self: self._constraint, doc="The default constraint.")
+
+    def reuse_variables(self) -> None:
+        """From now on get existing variables only."""
+        self._reuse = True
+
+    def set_initializer(self, initializer: Any) -> None:
+        """Set the default initializer."""
+        self._initializer = initializer
+
+    def set_dtype(self, dtype: Any) -> None:
+        """Set the default dtype."""
+        self._dtype = dtype
+
+    def set_use_resource(self, use_resource: bool) -> None:
+        """Set whether variables are resource variables."""
+        self._use_resource = use_resource
+
+    def set_regularizer(self, regularizer: Any) -> None:
+        """Set the default regularizer."""
+        self._regularizer = regularizer
+
+    def set_caching_device(self, caching_device: Any) -> None:
+        """Set the default caching device."""
+        self._caching_device = caching_device
+
+    def set_partitioner(self, partitioner: Any) -> None:
+        """Set the default partitioner."""
+        self._partitioner = partitioner
+
+    def set_custom_getter(self, custom_getter: Any) -> None:
+        """Set the function that wraps get_variable."""
+        self._custom_getter = custom_getter
+
+    def get_collection(self, name: str) -> list[Any]:
+        """The members of a collection in this scope."""
+        scope = f"{self._name}/" if self._name else self._name
+        return stack.get_default_graph().get_collection(name, scope)
+
+    def trainable_variables(self) -> list[Any]:
+        """The trainable variables in this scope."""
+        return self.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+
+    def global_variables(self) -> list[Any]:
+        """The global variables in this scope."""
+        return self.get_collection(GraphKeys.GLOBAL_VARIABLES)
+
+    def local_variables(self) -> list[Any]:
+        """The local variables in this scope."""
+        return self.get_collection(GraphKeys.LOCAL_VARIABLES)
+
+    def _copy(self, **changes: Any) -> VariableScope:
+        found = VariableScope.__new__(VariableScope)
+        found.__dict__.update(self.__dict__)
+        for key, value in changes.items():
+            setattr(found, key, value)
+        return found
+
+
+def _current(graph: Graph | None = None) -> list[VariableScope]:
+    found = (graph or stack.get_default_graph()).get_collection_ref(_SCOPES)
+    if not found:
+        found.append(VariableScope(False))
+    return found
+
+
+def get_variable_scope() -> VariableScope:
+    """The current variable scope."""
+    return _current()[0]
+
+
+class variable_scope:  # noqa: N801  # TensorFlow's name
+    """`with variable_scope("layer"):` prefixes the names of variables (and of nodes) made inside.
+
+    `name_or_scope` is a name or a VariableScope to enter again; with None, `default_name` is made unique.
+    Raises ValueError when neither is given, TypeError for another kind of scope.
+    """
+
+    def __init__(
+        self,
+        name_or_scope: Any,
+        default_name: str | None = None,
+        values: Sequence[Any] | None = None,
+        initializer: Any = None,
+        regularizer: Any = None,
+        caching_device: Any = None,
+        partitioner: Any = None,
+        custom_getter: Any = None,
+        reuse: Any = None,
+        dtype: Any = None,
+        use_resource: bool | None = None,
+        constraint: Any = None,
+        auxiliary_name_scope: bool = True,
+    ) -> None:
+        if name_or_scope is None and default_name is None:
+            raise TypeError("If default_name is None then name_or_scope is required")
+        if name_or_scope is not None and not isinstance(name_or_scope, (str, VariableScope)):
+            raise TypeError("VariableScope: name_or_scope must be a string or VariableScope.")
+        if reuse not in (None, True, False) and reuse is not AUTO_REUSE:
+            raise ValueError("The reuse parameter must be True or False or None.")
+        if not isinstance(auxiliary_name_scope, bool):
+            raise TypeError(f"The auxiliary_name_scope must be `True` or `False`, while get {auxiliary_name_scope}")
+        self._name_or_scope = name_or_scope
+        self._default_name = default_name
+        self._values = values
+        self._reuse = reuse
+        self._auxiliary = auxiliary_name_scope
+        self._changes = {
+            "_initializer": initializer,
+            "_regularizer": regularizer,
+            "_caching_device": caching_device,
+            "_partitioner": partitioner,
+            "_dtype": dtype,
+            "_use_resource": use_resource,
+            "_constraint": constraint,
+        }
+        self._custom_getter = custom_getter
+        self._exits: list[ExitStack] = []
+
+    def __enter__(self) -> VariableScope:
+        exits = ExitStack()
+        default = stack.get_default_graph()
+        if self._values is not None and not default.is_building_function:
+            from ckpt.graph.graph import graph_of  # noqa: PLC0415  # beside its only caller
+
+            exits.enter_context(graph_of(self._values).as_default())
+        try:
+            scope = self._opened(exits)
+        except BaseException:
+            exits.close()
+            raise
+        self._exits.append(exits)
+        return scope
+
+    def _opened(self, exits: ExitStack) -> VariableScope:
+        current, store = _current(), _store()
+        outer = current[0]
+        given = self._name_or_scope
+        if isinstance(given, VariableScope):
+            name = given.name
+            if self._auxiliary:
+                node_scope = exits.enter_context(name_scope(name.split("/")[-1])) if name else ""
+                if not name:
+                    node_scope = _current_name_scope()
+            else:
+                node_scope = given.original_name_scope
+            scope = given._copy(_name_scope=given.original_name_scope)
+            scope._reuse = given.reuse if self._reuse is None else self._reuse
+            _ = node_scope
+        else:
+            scope = self._new(outer, exits)
+            store.scope_counts[scope.name] = store.scope_counts.get(scope.name, 0) + 1
+        for key, value in self._changes.items():
+            if value is not None:
+                setattr(scope, key, value)
+        if self._custom_getter is not None:
+            scope._custom_getter = _chained(self._custom_getter, scope._custom_getter)
+        return self._installed(scope, current, store, exits, saved_counts=dict(store.scope_counts))
+
+    def _new(self, outer: VariableScope, exits: ExitStack) -> VariableScope:
+        given = self._name_or_scope
+        if given is not None:
+            full = f"{outer.name}/{given}" if outer.name else given
+            if self._auxiliary:
+                node_scope = exits.enter_context(name_scope(given)) if given else _current_name_scope()
+            else:
+                node_scope = _current_name_scope()
+        else:
+            if self._reuse:
+                raise ValueError("reuse=True cannot be used without a name_or_scope")
+            if self._auxiliary:
+                node_scope = exits.enter_context(name_scope(self._default_name))
+            else:
+                node_scope = _current_name_scope()
+            full = _unique_scope(outer.name, str(self._default_name))
+        reuse = self._reuse if self._reuse is not None else outer.reuse
+        if outer.reuse and self._reuse in (None, False):
+            reuse = outer.reuse
+        return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope)
+
+    @staticmethod
+    def _installed(
+        scope: VariableScope, current: list[VariableScope], store: VariableStore, exits: ExitStack,
+        saved_counts: dict[str, int],
+    ) -> VariableScope:
+        before = current[0]
+        current[0] = scope
+        prefix = scope.name + "/"
+
+        def leave() -> None:
+            current[0] = before
+            for name in [n for n in store.scope_counts if n.startswith(prefix)]:
+                del store.scope_counts[name]
+
+        exits.callback(leave)
+        _ = saved_counts
+        return scope
+
+    def __exit__(self, *error: object) -> None:
+        self._exits.pop().close()
+
+
+def _current_name_scope() -> str:
+    found = stack.get_default_graph().get_name_scope()
+    return f"{found}/" if found else ""
+
+
+def _unique_scope(outer: str, name: str) -> str:
+    full = f"{outer}/{name}" if outer else name
+    counts = _store().scope_counts
+    if not counts.get(full):
+        return full
+    number = 1
+    while counts.get(f"{full}_{number}"):
+        number += 1
+    return f"{full}_{number}"
+
+
+def _chained(inner: Callable[..., Any], outer: Callable[..., Any] | None) -> Callable[..., Any]:
+    if outer is None:
+        return inner
+
+    def both(getter: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        return inner(lambda *a, **k: outer(getter, *a, **k), *args, **kwargs)
+
+    return both
+
+
+def get_variable(
+    name: str,
+    shape: Any = None,
+    dtype: Any = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    custom_getter: Any = None,
+    constraint: Any = None,
+    synchronization: int = 0,
+    aggregation: int = 0,
+) -> Any:
+    """The variable `scope/name`: made the first time, the same one again where the scope reuses.
+
+    Raises ValueError when it exists and the scope does not reuse, when it is missing and the scope must reuse, or
+    when shape, dtype or initializer do not fit.
+    """
+    scope = get_variable_scope()
+    full = f"{scope.name}/{name}" if scope.name else name
+    kwargs = {
+        "shape": shape,
+        "dtype": dtype if dtype is not None else (None if _has_dtype(initializer) else scope.dtype),
+        "initializer": initializer if initializer is not None else scope.initializer,
+        "regularizer": regularizer if regularizer is not None else scope.regularizer,
+        "reuse": scope.reuse,
+        "trainable": trainable,
+        "collections": collections,
+        "caching_device": caching_device if caching_device is not None else scope.caching_device,
+        "partitioner": partitioner if partitioner is not None else scope.partitioner,
+        "validate_shape": validate_shape,
+        "use_resource": use_resource if use_resource is not None else scope.use_resource,
+        "constraint": constraint if constraint is not None else scope.constraint,
+        "synchronization": synchronization,
+        "aggregation": aggregation,
+    }
+    getter: Callable[..., Any] = _get_single
+    wrapped = custom_getter or scope.custom_getter
+    if custom_getter is not None and scope.custom_getter is not None:
+        wrapped = _chained(custom_getter, scope.custom_getter)
+    # Variables belong to their variable scope alone, whatever name scope surrounds the call.
+    with name_scope(None), control_dependencies(None):
+        if wrapped is not None:
+            return wrapped(getter, full, **kwargs)
+        return getter(full, **kwargs)
+
+
+def _has_dtype(initializer: Any) -> bool:
+    return isinstance(initializer, Tensor) or (
+        initializer is not None and not callable(initializer) and hasattr(initializer, "dtype")
+    )
+
+
+def _get_single(
+    name: str,
+    shape: Any = None,
+    dtype: Any = dtypes.float32,
+    initializer: Any = None,
+    regularizer: Any = None,
+    reuse: Any = None,
+    trainable: bool | None = None,
+    collections: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    validate_shape: bool = True,
+    use_resource: bool | None = None,
+    constraint: Any = None,
+    synchronization: int = 0,
+    aggregation: int = 0,
+) -> Any:
+    store = _store()
+    shape = None if shape is None else as_shape(shape)
+    if name in store.variables:
+        return _existing(name, shape, dtype, reuse)
+    if reuse is True:
+        raise ValueError(
+            f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you mean to set "
+            "reuse=tf.AUTO_REUSE in VarScope?"
+        )
+    value, dtype = _initial_value(name, shape, dtype, initializer)
+    variable = Variable(
+        initial_value=value,
+        name=name,
+        trainable=True if trainable is None else trainable,
+        collections=collections,
+        caching_device=caching_device,
+        dtype=dtype,
+        validate_shape=validate_shape,
+        constraint=constraint,
+        use_resource=use_resource,
+        synchronization=synchronization,
+        aggregation=aggregation,
+    )
+    store.variables[name] = variable
+    if regularizer:
+        with name_scope(name + "/Regularizer/"):
+            loss = regularizer(variable)
+        if loss is not None:
+            add_to_collection(GraphKeys.REGULARIZATION_LOSSES, loss)
+    return variable
+
+
+def _existing(name: str, shape: TensorShape | None, dtype: Any, reuse: Any) -> Any:
+    variable = _store().variables[name]
+    if not reuse:
+        where = variable.op.created_at()
+        raise ValueError(
+            f"Variable {name} already exists, disallowed. Did you mean to set reuse=True or reuse=tf.AUTO_REUSE "
+            f"in VarScope? Originally defined at:\n\n{where}"
+        )
+    if shape is not None and not shape.is_compatible_with(variable.shape):
+        raise ValueError(
+            f"Trying to share variable {name}, but specified shape {shape} and found shape {variable.shape}."
+        )
+    if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(variable.dtype):
+        raise ValueError(
+            f"Trying to share variable {name}, but specified dtype {dtypes.as_dtype(dtype).name} and found dtype "
+            f"{variable.dtype.base_dtype.name}."
+        )
+    return variable
+
+
+def _initial_value(name: str, shape: TensorShape | None, dtype: Any, initializer: Any) -> tuple[Any, Any]:
+    """What the variable starts from (a value or a function) and its dtype."""
+    if initializer is not None and not callable(initializer):
+        if shape is not None:
+            raise ValueError("If initializer is a constant, do not specify shape.")
+        found = dtypes.as_dtype(dtype).base_dtype if dtype is not None else None
+        return initializer, found
+    wanted = dtypes.as_dtype(dtype if dtype is not None else dtypes.float32).base_dtype
+    if shape is None or not shape.is_fully_defined():
+        if initializer is not None and shape is None:
+            return _called(initializer, None, wanted), wanted
+        raise ValueError(
+            f"Shape of a new variable ({name}) must be fully defined, but instead was {shape}."
+        )
+    chosen = initializer if initializer is not None else _default_initializer(name, wanted)
+    return _called(chosen, shape.as_list(), wanted), wanted
+
+
+def _default_initializer(name: str, dtype: dtypes.DType) -> Any:
+    if dtype.is_floating:
+        return initializers.GlorotUniform()
+    if dtype.is_integer or dtype.is_unsigned or dtype.is_bool or dtype == dtypes.string:
+        return initializers.Zeros()
+    raise ValueError(f"An initializer for variable {name} of {dtype} is required")
+
+
+def _called(initializer: Any, shape: Any, dtype: dtypes.DType) -> Callable[[], Any]:
+    made = initializer() if isinstance(initializer, type) else initializer
+
+    def value() -> Any:
+        if shape is None:
+            return made()
+        return made(shape, dtype=dtype)
+
+    return value

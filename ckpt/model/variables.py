@@ -1,0 +1,386 @@
+"""Variables as programs see them, and the operations that fill them. Must not know optimizers or files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+from ckpt.core import defs, dtypes
+from ckpt.core.dtypes import DType
+from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph import convert, stack
+from ckpt.graph.graph import Graph
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.operation import Operation, Operators, Tensor
+from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
+from ckpt.ops import control, state
+
+
+class Variable(Operators):
+    """A tensor that keeps its value from run to run of a session.
+
+    `initial_value` is a tensor, anything that converts to one, or a function without arguments that returns it.
+    The variable must be initialised (`initializer`, or a restored checkpoint) before it is read.
+    Raises ValueError without an initial value, or when its shape is unknown and `validate_shape` is True.
+    """
+
+    def __init__(
+        self,
+        initial_value: Any = None,
+        trainable: bool | None = True,
+        collections: Sequence[str] | None = None,
+        validate_shape: bool = True,
+        caching_device: Any = None,
+        name: str | None = None,
+        variable_def: Any = None,
+        dtype: Any = None,
+        expected_shape: Any = None,
+        import_scope: str | None = None,
+        constraint: Callable[[Any], Any] | None = None,
+        use_resource: bool | None = None,
+        synchronization: int = 0,
+        aggregation: int = 0,
+        shape: Any = None,
+    ) -> None:
+        self._caching_device = caching_device
+        self._save_slice_info: SaveSliceInfo | None = None
+        self._constraint = constraint
+        self._synchronization = synchronization
+        self._aggregation = aggregation
+        if variable_def is not None:
+            if initial_value is not None:
+                raise ValueError("variable_def and initial_value are mutually exclusive.")
+            self._init_from_def(plain_variable_def(variable_def), import_scope)
+        else:
+            self._trainable = True if trainable is None else bool(trainable)
+            self._init_from_value(initial_value, collections, validate_shape, name, dtype, expected_shape or shape)
+
+    def _init_from_value(
+        self, initial_value: Any, collections: Any, validate_shape: bool, name: Any, dtype: Any, shape: Any
+    ) -> None:
+        if initial_value is None:
+            raise ValueError("initial_value must be specified.")
+        keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else collections
+        if not isinstance(keys, (list, tuple, set)):
+            raise ValueError(f"collections argument to Variable constructor must be a list, tuple, or set. Got {keys}")
+        keys = list(keys)
+        if self._trainable and GraphKeys.TRAINABLE_VARIABLES not in keys:
+            keys.append(GraphKeys.TRAINABLE_VARIABLES)
+        wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
+        is_function = callable(initial_value)
+        values = [] if is_function else [initial_value]
+        with control_dependencies(None), name_scope(name, "Variable", values) as scope:
+            graph = stack.get_default_graph()
+            if is_function:
+                group = [f"loc:@{scope.rstrip('/')}"]
+                with graph._attr_scope({"_class": group}):
+                    with name_scope("Initializer"), device(None):
+                        value = convert.convert_to_tensor(initial_value(), wanted, name="initial_value")
+                    self._variable = _variable_tensor(value, validate_shape, scope, shape)
+            else:
+                value = convert.convert_to_tensor(initial_value, wanted, name="initial_value")
+                self._variable = _variable_tensor(value, validate_shape, scope, shape)
+            self._initial_value = value
+            with colocate_with(self._variable.op):
+                assigned = state.assign_op(
+                    self._variable, value, validate_shape=validate_shape, name="Assign"
+                )
+            self._initializer_op: Operation = assigned.op
+            with colocate_with(self._variable.op), _caching(self._caching_device):
+                self._snapshot = control.identity(self._variable, name="read")
+        graph.add_to_collections(keys, self)
+
+    def _init_from_def(self, variable_def: defs.VariableDef, import_scope: str | None) -> None:
+        graph = stack.get_default_graph()
+
+        def found(name: str) -> Any:
+            return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
+
+        self._variable = found(variable_def.variable_name)
+        self._initializer_op = found(variable_def.initializer_name)
+        self._initial_value = found(variable_def.initial_value_name) if variable_def.initial_value_name else None
+        self._snapshot = found(variable_def.snapshot_name)
+        self._trainable = variable_def.trainable
+        piece = variable_def.save_slice_info_def
+        if piece is not None:
+            full = f"{import_scope}/{piece.full_name}" if import_scope else piece.full_name
+            self._save_slice_info = SaveSliceInfo(
+                full, list(piece.full_shape), list(piece.var_offset), list(piece.var_shape)
+            )
+
+    SaveSliceInfo: Any = None  # set below; TensorFlow nests the class
+
+    @property
+    def name(self) -> str:
+        """The name of the variable's tensor, `scope/name:0`."""
+        return self._variable.name
+
+    @property
+    def op(self) -> Operation:
+        """The operation that holds the variable."""
+        return self._variable.op
+
+    @property
+    def graph(self) -> Graph:
+        """The graph of the variable."""
+        return self._variable.graph
+
+    @property
+    def dtype(self) -> DType:
+        """The dtype, a reference dtype."""
+        return self._variable.dtype
+
+    @property
+    def device(self) -> str:
+        """The device string."""
+        return self._variable.device
+
+    @property
+    def shape(self) -> TensorShape:
+        """The static shape."""
+        return self._variable.shape
+
+    def get_shape(self) -> TensorShape:
+        """The static shape."""
+        return self._variable.shape
+
+    def set_shape(self, shape: Any) -> None:
+        """Add what is known about the shape."""
+        self._ref().set_shape(shape)
+        self.value().set_shape(shape)
+
+    @property
+    def initializer(self) -> Operation:
+        """The operation that sets the initial value."""
+        return self._initializer_op
+
+    @property
+    def initial_value(self) -> Any:
+        """The tensor that the initial value is taken from."""
+        return self._initial_value
+
+    @property
+    def trainable(self) -> bool:
+        """True when optimizers should change it."""
+        return self._trainable
+
+    @property
+    def constraint(self) -> Callable[[Any], Any] | None:
+        """The projection applied after an optimizer's update, or None."""
+        return self._constraint
+
+    @property
+    def synchronization(self) -> int:
+        """Kept for TensorFlow's signature; means nothing in one process."""
+        return self._synchronization
+
+    @property
+    def aggregation(self) -> int:
+        """Kept for TensorFlow's signature; means nothing in one process."""
+        return self._aggregation
+
+    def value(self) -> Tensor:
+        """A tensor with the value, read when the consumer runs."""
+        return self._snapshot
+
+    def read_value(self) -> Tensor:
+        """A tensor with the value, read after the current control dependencies."""
+        return control.identity(self._variable, name="read")
+
+    def eval(self, session: Any = None) -> Any:
+        """The value in the session given, else in the default session."""
+        return self._variable.eval(session=session)
+
+    def load(self, value: Any, session: Any = None) -> None:
+        """Set the value in the session given, else in the default session, adding no node."""
+        session = session or stack.get_default_session()
+        if session is None:
+            raise ValueError(
+                "Either session argument should be provided or default session should be established"
+            )
+        session.run(self.initializer, {self.initializer.inputs[1]: value})
+
+    def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+        """Set the value when run; returns the variable's reference (its operation when `read_value` is False)."""
+        found = state.assign_op(self._variable, value, use_locking=use_locking, name=name)
+        return found if read_value else found.op
+
+    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+        """Add `delta` when run; returns the variable's reference."""
+        found = state.assign_add_op(self._variable, delta, use_locking=use_locking, name=name)
+        return found if read_value else found.op
+
+    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+        """Subtract `delta` when run; returns the variable's reference."""
+        found = state.assign_sub_op(self._variable, delta, use_locking=use_locking, name=name)
+        return found if read_value else found.op
+
+    def to_def(self, export_scope: str | None = None) -> defs.VariableDef | None:
+        """This variable by the names of its parts, without `export_scope/`; None when it is not in that scope."""
+        if export_scope is not None and not self._variable.name.startswith(export_scope.rstrip("/") + "/"):
+            return None
+        strip = (lambda n: n) if not export_scope else (lambda n: n.removeprefix(export_scope.rstrip("/") + "/"))
+        piece = self._save_slice_info
+        return defs.VariableDef(
+            variable_name=strip(self._variable.name),
+            initial_value_name="" if self._initial_value is None else strip(self._initial_value.name),
+            initializer_name=strip(self._initializer_op.name),
+            snapshot_name=strip(self._snapshot.name),
+            save_slice_info_def=None if piece is None else piece.to_def(strip),
+            trainable=self._trainable,
+        )
+
+    def to_proto(self, export_scope: str | None = None) -> Any:
+        """This variable as a VariableDef message, or None when it is not in `export_scope`."""
+        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+        found = self.to_def(export_scope)
+        return None if found is None else tf_pb.to_message(found)
+
+    @staticmethod
+    def from_proto(variable_def: Any, import_scope: str | None = None) -> Variable:
+        """The variable that a VariableDef names in the default graph."""
+        return Variable(variable_def=variable_def, import_scope=import_scope)
+
+    def _ref(self) -> Tensor:
+        return self._variable
+
+    def _as_graph_element(self) -> Tensor:
+        return self._variable
+
+    def _set_save_slice_info(self, info: SaveSliceInfo) -> None:
+        self._save_slice_info = info
+
+    def _get_save_slice_info(self) -> SaveSliceInfo | None:
+        return self._save_slice_info
+
+    @property
+    def _shared_name(self) -> str:
+        return self.op.name
+
+    def __iter__(self) -> Iterator[Any]:
+        raise TypeError("'Variable' object is not iterable.")
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __repr__(self) -> str:
+        return f"<tf.Variable '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
+
+
+class SaveSliceInfo:
+    """Which part of a partitioned variable a variable is: full name and shape, first index, own shape."""
+
+    def __init__(
+        self, full_name: str, full_shape: list[int], var_offset: list[int], var_shape: list[int]
+    ) -> None:
+        self.full_name = full_name
+        self.full_shape = full_shape
+        self.var_offset = var_offset
+        self.var_shape = var_shape
+
+    @property
+    def spec(self) -> str:
+        """TensorFlow's shape_and_slice notation: `8 4 0,3:0,4`, a trailing space when there is no axis."""
+        full = " ".join(str(size) for size in self.full_shape)
+        parts = ":".join(f"{o},{s}" for o, s in zip(self.var_offset, self.var_shape, strict=True))
+        return f"{full} {parts}"
+
+    def to_def(self, strip: Callable[[str], str]) -> defs.SaveSliceInfoDef:
+        """This slice as plain data, its name shortened by `strip`."""
+        return defs.SaveSliceInfoDef(
+            strip(self.full_name), tuple(self.full_shape), tuple(self.var_offset), tuple(self.var_shape)
+        )
+
+
+Variable.SaveSliceInfo = SaveSliceInfo
+
+
+def _caching(caching_device: Any) -> AbstractContextManager[None]:
+    return device(caching_device) if caching_device is not None else nullcontext()
+
+
+def _variable_tensor(value: Tensor, validate_shape: bool, scope: str, shape: Any) -> Tensor:
+    if shape is not None:
+        found = as_shape(shape)
+    else:
+        found = value.shape if validate_shape else TensorShape(None)
+    if validate_shape and not value.shape.is_fully_defined():
+        raise ValueError(f"initial_value must have a shape specified: {value}")
+    return state.variable_v2(dtype=value.dtype.base_dtype, shape=found, name=scope)  # type: ignore[no-any-return]
+
+
+def plain_variable_def(variable_def: Any) -> defs.VariableDef:
+    """A VariableDef as plain data, from plain data or from a message of TensorFlow's or ours."""
+    if isinstance(variable_def, defs.VariableDef):
+        return variable_def
+    from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+
+    return tf_pb.from_message(variable_def, defs.VariableDef)  # type: ignore[no-any-return]  # as asked for
+
+
+def _tensor_of_variable(value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+    if dtype is not None and not dtype.is_compatible_with(value.dtype):
+        raise ValueError(
+            f"Incompatible type conversion requested to type '{dtype.name}' for variable of type '{value.dtype.name}'"
+        )
+    return value._ref() if as_ref else value.value()
+
+
+convert.register_tensor_conversion_function(Variable, _tensor_of_variable)
+
+
+def all_variables() -> list[Any]:
+    """Deprecated spelling of `global_variables`."""
+    return global_variables()
+
+
+def global_variables(scope: str | None = None) -> list[Any]:
+    """The variables shared between machines: the default collection."""
+    return stack.get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, scope)
+
+
+def local_variables(scope: str | None = None) -> list[Any]:
+    """The variables of this process only, counters of metrics for instance."""
+    return stack.get_default_graph().get_collection(GraphKeys.LOCAL_VARIABLES, scope)
+
+
+def model_variables(scope: str | None = None) -> list[Any]:
+    """The variables that inference needs."""
+    return stack.get_default_graph().get_collection(GraphKeys.MODEL_VARIABLES, scope)
+
+
+def trainable_variables(scope: str | None = None) -> list[Any]:
+    """The variables that optimizers change."""
+    return stack.get_default_graph().get_collection(GraphKeys.TRAINABLE_VARIABLES, scope)
+
+
+def moving_average_variables(scope: str | None = None) -> list[Any]:
+    """The variables whose moving averages are kept."""
+    return stack.get_default_graph().get_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)
+
+
+def variables_initializer(var_list: Sequence[Any] | None, name: str = "init") -> Operation:
+    """An operation that initialises all variables of the list."""
+    if var_list:
+        return control.group(*[v.initializer for v in var_list], name=name)
+    return control.group(name=name)
+
+
+def global_variables_initializer() -> Operation:
+    """An operation that initialises all global variables."""
+    return variables_initializer(global_variables())
+
+
+def local_variables_initializer() -> Operation:
+    """An operation that initialises all local variables."""
+    return variables_initializer(local_variables())
+
+
+def is_variable_initialized(variable: Any) -> Tensor:
+    """A bool tensor: does the variable have a value?"""
+    return state.is_variable_initialized(variable)

@@ -1,0 +1,520 @@
+"""Convolution in two dimensions, plain and depthwise, and the products that are its gradients.
+
+Gradients are those of TensorFlow's python/ops/nn_grad.py. Kernels work on [batch, rows, columns, channels].
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from ckpt.core.dtypes import FLOATING, int32
+from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph import convert
+from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.signature import Attr
+from ckpt.graph.static import constant_value_as_shape
+from ckpt.ops import shaping
+from ckpt.ops.windows import (
+    Axis,
+    axis_of,
+    channels_back,
+    channels_last,
+    explicit_pairs,
+    front_list,
+    front_padding,
+    join_shape,
+    refuse_outer,
+    spatial,
+    split_shape,
+    window_count,
+)
+
+PATCH_BYTES = 1 << 22
+"""How many bytes of patches are laid out at a time: what the caches between the cores and memory hold."""
+
+GEOMETRY = {
+    "strides": Attr("list(int)"),
+    "padding": Attr("string", allowed=frozenset({"SAME", "VALID", "EXPLICIT"})),
+    "explicit_paddings": Attr("list(int)", []),
+    "data_format": Attr("string", "NHWC", frozenset({"NHWC", "NCHW"})),
+    "dilations": Attr("list(int)", [1, 1, 1, 1]),
+}
+CONVOLVED = FLOATING | {int32}
+
+
+def _axes(image, filters, strides, padding, explicit_paddings, data_format, dilations) -> tuple[Axis, Axis]:
+    """The windows along rows and columns for an image and filters of these sizes."""
+    refuse_outer(strides, data_format, "Strides")
+    refuse_outer(dilations, data_format, "Dilations")
+    sizes = zip(
+        image[1:3], filters[:2], spatial(strides, data_format), explicit_pairs(explicit_paddings, data_format),
+        spatial(dilations, data_format), strict=True,
+    )  # fmt: skip
+    rows, columns = (axis_of(n, k, s, padding, pair, d) for n, k, s, pair, d in sizes)
+    return rows, columns
+
+
+def _working(*arrays):
+    """The arrays in the dtype that the arithmetic is done in: float32 for 16-bit floats."""
+    if arrays[0].dtype.itemsize == 2:
+        return [a.astype(np.float32) for a in arrays]
+    return arrays
+
+
+def _padded(x, rows: Axis, columns: Axis):
+    """`x` with zeros around it as far as windows reach."""
+    pads = (rows.before, max(rows.after, 0)), (columns.before, max(columns.after, 0))
+    if not any(pads[0]) and not any(pads[1]):
+        return x
+    n, h, w, c = x.shape
+    wide = np.zeros((n, h + sum(pads[0]), w + sum(pads[1]), c), x.dtype)
+    wide[:, pads[0][0] : pads[0][0] + h, pads[1][0] : pads[1][0] + w] = x
+    return wide
+
+
+def _patches(x, rows: Axis, columns: Axis):
+    """The windows of a padded image as a view [batch, rows, columns, window rows, window columns, channels]."""
+    n, h, w, c = x.strides
+    return as_strided(
+        x,
+        (x.shape[0], rows.count, columns.count, rows.window, columns.window, x.shape[3]),
+        (n, h * rows.stride, w * columns.stride, h * rows.dilation, w * columns.dilation, c),
+        writeable=False,
+    )
+
+
+def _is_pointwise(rows: Axis, columns: Axis) -> bool:
+    return rows.window == columns.window == rows.stride == columns.stride == 1 and not (
+        rows.before or rows.after or columns.before or columns.after
+    )
+
+
+def _chunks(batch: int, bytes_each: int):
+    """Slices of the batch whose patches fit in PATCH_BYTES."""
+    step = max(1, PATCH_BYTES // max(bytes_each, 1))
+    for start in range(0, batch, step):
+        yield slice(start, min(start + step, batch))
+
+
+def _patch_matrices(x, rows: Axis, columns: Axis):
+    """(slice of the batch, matrix [positions, window elements]) until the batch is through."""
+    if _is_pointwise(rows, columns):
+        yield slice(0, x.shape[0]), x.reshape(-1, x.shape[3])
+        return
+    width = rows.window * columns.window * x.shape[3]
+    positions = rows.count * columns.count
+    wide = _padded(x, rows, columns)
+    for part in _chunks(x.shape[0], positions * width * x.dtype.itemsize):
+        if x.shape[3] * columns.window < columns.count:
+            # Few channels: runs along the output columns are longer than those along the window.
+            turned = _patches(wide[part], rows, columns).transpose(3, 4, 5, 0, 1, 2)
+            yield part, np.ascontiguousarray(turned).reshape(width, -1).T
+        else:
+            yield part, np.ascontiguousarray(_patches(wide[part], rows, columns)).reshape(-1, width)
+
+
+def _grouped(x, filters):
+    """How many groups the channels of `x` fall into for these filters. Raises InvalidArgumentError if none fits."""
+    depth, wanted = x.shape[3], filters.shape[2]
+    if wanted == 0 or depth % wanted or filters.shape[3] % (depth // wanted):
+        raise InvalidArgumentError(
+            None, None, f"input depth must be evenly divisible by filter depth: {depth} vs {wanted}"
+        )
+    return depth // wanted
+
+
+def _convolve(x, filters, rows: Axis, columns: Axis):
+    groups = _grouped(x, filters)
+    if groups > 1:
+        parts = zip(np.split(x, groups, axis=3), np.split(filters, groups, axis=3), strict=True)
+        return np.concatenate([_convolve(a, f, rows, columns) for a, f in parts], axis=3)
+    y = np.empty((x.shape[0], rows.count, columns.count, filters.shape[3]), x.dtype)
+    matrix = filters.reshape(-1, filters.shape[3])
+    for part, patches in _patch_matrices(x, rows, columns):
+        np.matmul(patches, matrix, out=y[part].reshape(-1, matrix.shape[1]))
+    return y
+
+
+def _filter_gradient(x, sizes, dy, rows: Axis, columns: Axis):
+    groups = x.shape[3] // sizes[2]
+    if groups > 1:
+        size = (*sizes[:3], sizes[3] // groups)
+        parts = zip(np.split(x, groups, axis=3), np.split(dy, groups, axis=3), strict=True)
+        return np.concatenate([_filter_gradient(a, size, d, rows, columns) for a, d in parts], axis=3)
+    total = None
+    for part, patches in _patch_matrices(x, rows, columns):
+        product = np.matmul(patches.T, np.ascontiguousarray(dy[part]).reshape(-1, sizes[3]))
+        total = product if total is None else np.add(total, product, out=total)
+    return np.zeros(sizes, x.dtype) if total is None else total.reshape(sizes)
+
+
+def _input_gradient(sizes, filters, dy, rows: Axis, columns: Axis):
+    groups = sizes[3] // filters.shape[2]
+    if groups > 1:
+        size = (*sizes[:3], sizes[3] // groups)
+        parts = zip(np.split(filters, groups, axis=3), np.split(dy, groups, axis=3), strict=True)
+        return np.concatenate([_input_gradient(size, f, d, rows, columns) for f, d in parts], axis=3)
+    dy = np.ascontiguousarray(dy)
+    if _is_pointwise(rows, columns):
+        return np.matmul(dy.reshape(-1, dy.shape[3]), filters[0, 0].T).reshape(sizes)
+    if rows.stride == columns.stride == 1 and dy.shape[3] <= 2 * sizes[3]:
+        return _convolve(dy, _turned(filters), *(_opposite(axis) for axis in (rows, columns)))
+    return _scattered(sizes, filters, dy, rows, columns)
+
+
+def _turned(filters):
+    """The filters rotated by half a turn, with inputs and outputs exchanged."""
+    return np.ascontiguousarray(filters[::-1, ::-1].transpose(0, 1, 3, 2))
+
+
+def _opposite(axis: Axis) -> Axis:
+    """The windows over the output that each input element of a convolution with stride 1 is in."""
+    return Axis(axis.count, axis.window, 1, axis.dilation, axis.reach - 1 - axis.before, axis.size)
+
+
+def _scattered(sizes, filters, dy, rows: Axis, columns: Axis):
+    dx = np.zeros(sizes, dy.dtype)
+    taps = [(r, c) for r in rows.taps() for c in columns.taps()]
+    for part in _chunks(dy.shape[0], rows.count * columns.count * sizes[3] * dy.dtype.itemsize):
+        flat = dy[part].reshape(-1, dy.shape[3])
+        shape = (part.stop - part.start, rows.count, columns.count, sizes[3])
+        for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
+            share = np.matmul(flat, filters[i, j].T).reshape(shape)
+            dx[part, in_rows, in_columns] += share[:, out_rows, out_columns]
+    return dx
+
+
+def _sizes(values, data_format) -> tuple[int, ...]:
+    """The shape in `values` as (batch, rows, columns, channels)."""
+    found = tuple(int(v) for v in values)
+    if len(found) != 4:
+        raise InvalidArgumentError(None, None, f"sizes must have 4 elements, got {list(found)}")
+    return split_shape(TensorShape.of(found), data_format)
+
+
+def _check_output(dy, image, filters, rows: Axis, columns: Axis, depth: int) -> None:
+    expected = (image[0], rows.count, columns.count, depth)
+    if dy.shape != expected:
+        raise InvalidArgumentError(
+            None, None, f"out_backprop has shape {list(dy.shape)}, but an input of {list(image)} and filters of "
+            f"{list(filters)} give {list(expected)} [batch, rows, columns, channels]"
+        )  # fmt: skip
+
+
+@op("Conv2D", "input: T, filter: T -> output: T", T=CONVOLVED, use_cudnn_on_gpu=True, **GEOMETRY)
+def conv2d_op(x, filters, *, strides, padding, explicit_paddings, data_format, dilations):
+    """output[b, i, j, o] = sum over di, dj, c of input[b, s·i + d·di, s·j + d·dj, c] * filter[di, dj, c, o].
+
+    input: [batch, rows, columns, channels] (or as data_format says), filter: [rows, columns, channels, outputs].
+    """
+    kind = x.dtype
+    x, filters = _working(channels_last(x, data_format), filters)
+    axes = _axes(x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    y = _convolve(np.ascontiguousarray(x), filters, *axes)
+    return channels_back(y.astype(kind, copy=False), data_format)
+
+
+@conv2d_op.shape
+def conv2d_shape(x, filters, *, strides, padding, explicit_paddings, data_format, dilations):
+    batch, *image, depth = split_shape(x.shape, data_format)
+    *window, inner, outputs = filters.shape.with_rank(4).sizes
+    if depth is not None and inner and depth % inner:
+        raise ShapeError(f"Depth of input ({depth}) is not a multiple of input depth of filter ({inner})")
+    counts = _counts(image, window, strides, padding, explicit_paddings, data_format, dilations)
+    return [join_shape(batch, *counts, outputs, data_format)]
+
+
+def _counts(image, window, strides, padding, explicit_paddings, data_format, dilations):
+    if len(strides) != 4 or len(dilations) != 4:
+        raise ShapeError(f"Conv2D requires 4 strides and 4 dilations, got {strides} and {dilations}")
+    pairs = explicit_pairs(explicit_paddings, data_format)
+    return [
+        window_count(n, k, s, padding, pair, d)
+        for n, k, s, pair, d in zip(
+            image, window, spatial(strides, data_format), pairs, spatial(dilations, data_format), strict=True
+        )
+    ]
+
+
+@op(
+    "Conv2DBackpropInput", "input_sizes: int32, filter: T, out_backprop: T -> output: T",
+    T=CONVOLVED, use_cudnn_on_gpu=True, **GEOMETRY,
+)  # fmt: skip
+def conv2d_backprop_input_op(
+    input_sizes, filters, dy, *, strides, padding, explicit_paddings, data_format, dilations
+):
+    """The gradient of Conv2D by its input, which has the shape `input_sizes`; also the transposed convolution."""
+    kind = dy.dtype
+    sizes = _sizes(input_sizes, data_format)
+    filters, dy = _working(filters, channels_last(dy, data_format))
+    axes = _axes(sizes, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    _check_output(dy, sizes, filters.shape, *axes, filters.shape[3])
+    dx = _input_gradient(sizes, filters, dy, *axes)
+    return channels_back(dx.astype(kind, copy=False), data_format)
+
+
+@op(
+    "Conv2DBackpropFilter", "input: T, filter_sizes: int32, out_backprop: T -> output: T",
+    T=FLOATING, use_cudnn_on_gpu=True, **GEOMETRY,
+)  # fmt: skip
+def conv2d_backprop_filter_op(
+    x, filter_sizes, dy, *, strides, padding, explicit_paddings, data_format, dilations
+):
+    """The gradient of Conv2D by its filters, which have the shape `filter_sizes`."""
+    kind = x.dtype
+    sizes = tuple(int(v) for v in filter_sizes)
+    x, dy = _working(channels_last(x, data_format), channels_last(dy, data_format))
+    axes = _axes(x.shape, sizes, strides, padding, explicit_paddings, data_format, dilations)
+    _check_output(dy, x.shape, sizes, *axes, sizes[3])
+    return _filter_gradient(np.ascontiguousarray(x), sizes, dy, *axes).astype(kind, copy=False)
+
+
+def _sized_by(position):
+    """The shape rule of a gradient whose shape is the value of the input at `position`."""
+
+    def rule(*inputs):
+        return [constant_value_as_shape(inputs[position]).with_rank(4)]
+
+    return rule
+
+
+for _gradient, _position in ((conv2d_backprop_input_op, 0), (conv2d_backprop_filter_op, 1)):
+    _gradient.shape(_sized_by(_position))
+
+
+def _geometry(node) -> dict[str, Any]:
+    """The attributes that a convolution and its gradients share."""
+    names = [*GEOMETRY, "use_cudnn_on_gpu"] if "use_cudnn_on_gpu" in node.attrs else list(GEOMETRY)
+    return {name: node.attrs[name] for name in names}
+
+
+def _link(forward, by_input, by_filter):
+    """Attach the gradients of a convolution and of its two gradients, which are convolutions again."""
+
+    @forward.grad
+    def forward_grad(node, dy):
+        x, filters = node.inputs
+        more = _geometry(node)
+        shape_x, shape_filters = shaping.shape_n([x, filters])
+        return [by_input(shape_x, filters, dy, **more), by_filter(x, shape_filters, dy, **more)]
+
+    @by_input.grad
+    def by_input_grad(node, dz):
+        _, filters, dy = node.inputs
+        more = _geometry(node)
+        return [None, by_filter(dz, shaping.shape(filters), dy, **more), forward(dz, filters, **more)]
+
+    @by_filter.grad
+    def by_filter_grad(node, dz):
+        x, _, dy = node.inputs
+        more = _geometry(node)
+        return [by_input(shaping.shape(x), dz, dy, **more), None, forward(x, dz, **more)]
+
+
+_link(conv2d_op, conv2d_backprop_input_op, conv2d_backprop_filter_op)
+
+
+@op("DepthwiseConv2dNative", "input: T, filter: T -> output: T", T=FLOATING, **GEOMETRY)
+def depthwise_op(x, filters, *, strides, padding, explicit_paddings, data_format, dilations):
+    """Each channel convolved with its own filters: output channel c·m + q is input channel c with filter q of m.
+
+    input: [batch, rows, columns, channels], filter: [rows, columns, channels, m].
+    """
+    kind = x.dtype
+    x, filters = _working(channels_last(x, data_format), filters)
+    _check_depth(x.shape[3], filters.shape)
+    rows, columns = _axes(x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    y = np.zeros((x.shape[0], rows.count, columns.count, *filters.shape[2:]), x.dtype)
+    taps = [(r, c) for r in rows.taps() for c in columns.taps()]
+    for image, result in zip(x, y, strict=True):  # one image at a time stays in the cache
+        for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
+            result[out_rows, out_columns] += image[in_rows, in_columns, :, None] * filters[i, j]
+    y = y.reshape(*y.shape[:3], -1)
+    return channels_back(y.astype(kind, copy=False), data_format)
+
+
+def _check_depth(depth, filters) -> None:
+    if depth != filters[2]:
+        raise InvalidArgumentError(
+            None, None, f"input and filter must have the same depth: {depth} vs {filters[2]}"
+        )
+
+
+@depthwise_op.shape
+def depthwise_shape(x, filters, *, strides, padding, explicit_paddings, data_format, dilations):
+    batch, *image, depth = split_shape(x.shape, data_format)
+    *window, inner, multiplier = filters.shape.with_rank(4).sizes
+    if depth is not None and inner is not None and depth != inner:
+        raise ShapeError(f"Dimensions must be equal, but are {depth} and {inner}")
+    depth = inner if depth is None else depth
+    outputs = None if depth is None or multiplier is None else depth * multiplier
+    counts = _counts(image, window, strides, padding, explicit_paddings, data_format, dilations)
+    return [join_shape(batch, *counts, outputs, data_format)]
+
+
+@op(
+    "DepthwiseConv2dNativeBackpropInput", "input_sizes: int32, filter: T, out_backprop: T -> output: T",
+    T=FLOATING, **GEOMETRY,
+)  # fmt: skip
+def depthwise_backprop_input_op(
+    input_sizes, filters, dy, *, strides, padding, explicit_paddings, data_format, dilations
+):
+    """The gradient of DepthwiseConv2dNative by its input, which has the shape `input_sizes`."""
+    kind = dy.dtype
+    sizes = _sizes(input_sizes, data_format)
+    filters, dy = _working(filters, channels_last(dy, data_format))
+    _check_depth(sizes[3], filters.shape)
+    rows, columns = _axes(sizes, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    _check_output(dy, sizes, filters.shape, rows, columns, filters.shape[2] * filters.shape[3])
+    dy = dy.reshape(*dy.shape[:3], *filters.shape[2:])
+    dx = np.zeros(sizes, dy.dtype)
+    taps = [(r, c) for r in rows.taps() for c in columns.taps()]
+    for image, result in zip(dx, dy, strict=True):
+        for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
+            for q in range(filters.shape[3]):
+                image[in_rows, in_columns] += result[out_rows, out_columns, :, q] * filters[i, j, :, q]
+    return channels_back(dx.astype(kind, copy=False), data_format)
+
+
+@op(
+    "DepthwiseConv2dNativeBackpropFilter", "input: T, filter_sizes: int32, out_backprop: T -> output: T",
+    T=FLOATING, **GEOMETRY,
+)  # fmt: skip
+def depthwise_backprop_filter_op(
+    x, filter_sizes, dy, *, strides, padding, explicit_paddings, data_format, dilations
+):
+    """The gradient of DepthwiseConv2dNative by its filters, which have the shape `filter_sizes`."""
+    kind = x.dtype
+    sizes = tuple(int(v) for v in filter_sizes)
+    x, dy = _working(channels_last(x, data_format), channels_last(dy, data_format))
+    _check_depth(x.shape[3], sizes)
+    rows, columns = _axes(x.shape, sizes, strides, padding, explicit_paddings, data_format, dilations)
+    _check_output(dy, x.shape, sizes, rows, columns, sizes[2] * sizes[3])
+    dy = dy.reshape(*dy.shape[:3], *sizes[2:])
+    found = np.zeros(sizes, x.dtype)
+    for i, in_rows, out_rows in rows.taps():
+        for j, in_columns, out_columns in columns.taps():
+            found[i, j] = np.einsum("nhwc,nhwcq->cq", x[:, in_rows, in_columns], dy[:, out_rows, out_columns])
+    return found.astype(kind, copy=False)
+
+
+for _gradient, _position in ((depthwise_backprop_input_op, 0), (depthwise_backprop_filter_op, 1)):
+    _gradient.shape(_sized_by(_position))
+_link(depthwise_op, depthwise_backprop_input_op, depthwise_backprop_filter_op)
+
+
+def _front_geometry(strides, padding, data_format, dilations) -> dict[str, Any]:
+    data_format = data_format or "NHWC"
+    padding, explicit = front_padding(padding, data_format)
+    return {
+        "strides": front_list(strides, data_format, "strides"),
+        "padding": padding,
+        "explicit_paddings": explicit,
+        "data_format": data_format,
+        "dilations": front_list([1, 1, 1, 1] if dilations is None else dilations, data_format, "dilations"),
+    }
+
+
+def _filters(filter: Any, filters: Any) -> Any:
+    if filter is not None and filters is not None:
+        raise ValueError("Cannot specify both 'filter' and 'filters'")
+    return filter if filters is None else filters
+
+
+def conv2d(
+    input: Any, filter: Any = None, strides: Any = None, padding: Any = None, use_cudnn_on_gpu: bool = True,
+    data_format: str | None = "NHWC", dilations: Any = None, name: str | None = None, filters: Any = None,
+) -> Tensor:  # fmt: skip
+    """The convolution of images [batch, rows, columns, channels] with filters [rows, columns, channels, outputs].
+
+    `padding` is "SAME", "VALID" or a pair per axis. Raises ValueError for shapes and strides that do not fit.
+    """
+    more = _front_geometry(strides, padding, data_format, dilations)
+    return conv2d_op(input, _filters(filter, filters), use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more)
+
+
+def conv2d_backprop_input(
+    input_sizes: Any, filter: Any = None, out_backprop: Any = None, strides: Any = None, padding: Any = None,
+    use_cudnn_on_gpu: bool = True, data_format: str | None = "NHWC", dilations: Any = None,
+    name: str | None = None, filters: Any = None,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv2d` by an input of the shape `input_sizes`."""
+    more = _front_geometry(strides, padding, data_format, dilations)
+    return conv2d_backprop_input_op(
+        input_sizes, _filters(filter, filters), out_backprop, use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more
+    )
+
+
+def conv2d_backprop_filter(
+    input: Any, filter_sizes: Any, out_backprop: Any, strides: Any, padding: Any,
+    use_cudnn_on_gpu: bool = True, data_format: str | None = "NHWC", dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """The gradient of `conv2d` by filters of the shape `filter_sizes`."""
+    more = _front_geometry(strides, padding, data_format, dilations)
+    return conv2d_backprop_filter_op(
+        input, filter_sizes, out_backprop, use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more
+    )
+
+
+def conv2d_transpose(
+    value: Any = None, filter: Any = None, output_shape: Any = None, strides: Any = None, padding: Any = "SAME",
+    data_format: str = "NHWC", name: str | None = None, input: Any = None, filters: Any = None,
+    dilations: Any = None,
+) -> Tensor:  # fmt: skip
+    """The transposed convolution ("deconvolution") of `value` to the shape `output_shape`.
+
+    filter: [rows, columns, output channels, input channels].
+    """
+    value = value if input is None else input
+    filter = _filters(filter, filters)
+    with name_scope(name, "conv2d_transpose", [value, filter, output_shape]) as scope:
+        more = _front_geometry(strides, padding, data_format, dilations)
+        return conv2d_backprop_input_op(output_shape, filter, value, name=scope, **more)
+
+
+def depthwise_conv2d_native(
+    input: Any, filter: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", dilations: Any = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Each channel of `input` convolved with its own filters [rows, columns, channels, multiplier]."""
+    return depthwise_op(input, filter, name=name, **_front_geometry(strides, padding, data_format, dilations))
+
+
+def depthwise_conv2d_native_backprop_input(
+    input_sizes: Any, filter: Any, out_backprop: Any, strides: Any, padding: Any,
+    data_format: str | None = "NHWC", dilations: Any = None, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """The gradient of `depthwise_conv2d_native` by an input of the shape `input_sizes`."""
+    more = _front_geometry(strides, padding, data_format, dilations)
+    return depthwise_backprop_input_op(input_sizes, filter, out_backprop, name=name, **more)
+
+
+def depthwise_conv2d_native_backprop_filter(
+    input: Any, filter_sizes: Any, out_backprop: Any, strides: Any, padding: Any,
+    data_format: str | None = "NHWC", dilations: Any = None, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """The gradient of `depthwise_conv2d_native` by filters of the shape `filter_sizes`."""
+    more = _front_geometry(strides, padding, data_format, dilations)
+    return depthwise_backprop_filter_op(input, filter_sizes, out_backprop, name=name, **more)
+
+
+def depthwise_conv2d(
+    input: Any, filter: Any, strides: Any, padding: Any, rate: Any = None, name: str | None = None,
+    data_format: str | None = None, dilations: Any = None,
+) -> Tensor:  # fmt: skip
+    """Each channel of `input` convolved with its own filters; `rate` (or `dilations`) spreads the filters."""
+    data_format = data_format or "NHWC"
+    rate = dilations if rate is None else rate
+    with name_scope(name, "depthwise", [input, filter]) as scope:
+        input = convert.convert_to_tensor(input, name="tensor_in")
+        filter = convert.convert_to_tensor(filter, name="filter_in")
+        return depthwise_conv2d_native(
+            input, filter, strides, padding, data_format, [1, 1] if rate is None else rate, name=scope
+        )

@@ -1,0 +1,530 @@
+"""Arithmetic element by element, with its operators. Gradients are those of TensorFlow's python/ops/math_grad.py."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import COMPLEX, FLOATING, INTEGER, NUMERIC, REAL, bool_, string
+from ckpt.core.errors import InvalidArgumentError
+from ckpt.graph import convert
+from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor, operator
+from ckpt.graph.scopes import name_scope
+from ckpt.ops import compare, constants, matmul
+from ckpt.ops.families import binary, same_shape, unary
+
+FIELD = FLOATING | COMPLEX
+ZERO_GRADIENT = lambda x, y, dy: None  # noqa: E731  # a row of the table below
+
+
+def conj_of(x: Tensor) -> Tensor:
+    """The conjugate where `x` is complex, else `x`: what gradients of analytic functions multiply by."""
+    return conj(x) if x.dtype.base_dtype in COMPLEX else x
+
+
+conj_op = unary("Conj", "conj", COMPLEX, lambda x, y, dy: conj(dy))
+neg = unary("Neg", "negative", NUMERIC, lambda x, y, dy: neg(dy))
+abs_op = unary("Abs", "abs", REAL, lambda x, y, dy: dy * sign(x))
+sign = unary("Sign", lambda x: _sign(x), NUMERIC, lambda x, y, dy: constants.zeros_like(x))
+square = unary("Square", "square", NUMERIC, lambda x, y, dy: dy * (conj_of(x) * _two(x)))
+exp = unary("Exp", "exp", FIELD, lambda x, y, dy: dy * conj_of(y))
+expm1 = unary("Expm1", "expm1", FIELD, lambda x, y, dy: dy * exp(conj_of(x)))
+log = unary("Log", "log", FIELD, lambda x, y, dy: dy * reciprocal(conj_of(x)))
+log1p = unary("Log1p", "log1p", FIELD, lambda x, y, dy: dy * reciprocal(1 + conj_of(x)))
+sin = unary("Sin", "sin", FIELD, lambda x, y, dy: dy * cos(conj_of(x)))
+cos = unary("Cos", "cos", FIELD, lambda x, y, dy: -dy * sin(conj_of(x)))
+tan = unary("Tan", "tan", FIELD, lambda x, y, dy: dy * square(reciprocal(cos(conj_of(x)))))
+asin = unary("Asin", "arcsin", FIELD, lambda x, y, dy: dy * rsqrt(1 - square(conj_of(x))))
+acos = unary("Acos", "arccos", FIELD, lambda x, y, dy: -(dy * rsqrt(1 - square(conj_of(x)))))
+atan = unary("Atan", "arctan", FIELD, lambda x, y, dy: dy * reciprocal(1 + square(conj_of(x))))
+sinh = unary("Sinh", "sinh", FIELD, lambda x, y, dy: dy * cosh(conj_of(x)))
+cosh = unary("Cosh", "cosh", FIELD, lambda x, y, dy: dy * sinh(conj_of(x)))
+asinh = unary("Asinh", "arcsinh", FIELD, lambda x, y, dy: dy / cosh(conj_of(y)))
+acosh = unary("Acosh", "arccosh", FIELD, lambda x, y, dy: dy / sinh(conj_of(y)))
+atanh = unary("Atanh", "arctanh", FIELD, lambda x, y, dy: dy * reciprocal(1 - square(conj_of(x))))
+floor = unary("Floor", "floor", FLOATING, ZERO_GRADIENT)
+ceil = unary("Ceil", "ceil", FLOATING, ZERO_GRADIENT)
+rint = unary("Rint", "rint", FLOATING, ZERO_GRADIENT)
+round_op = unary("Round", lambda xp, x: xp.round(x) if x.dtype.kind in "fcV" else x, NUMERIC, ZERO_GRADIENT)
+is_nan = op("IsNan", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isnan(x))
+is_inf = op("IsInf", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isinf(x))
+is_finite = op("IsFinite", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isfinite(x))
+for _test in (is_nan, is_inf, is_finite):
+    _test.shape(same_shape)
+    _test.no_gradient("a truth value has no derivative")
+
+
+def _sign(x):
+    if np.iscomplexobj(x):
+        size = np.abs(x)
+        return np.where(size == 0, 0, x / np.where(size == 0, 1, size)).astype(x.dtype)
+    return np.sign(x)
+
+
+def _two(x: Tensor) -> Tensor:
+    return constants.constant(2, dtype=x.dtype.base_dtype)
+
+
+def _reciprocal(xp, x):
+    if x.dtype.kind in "iu":
+        _refuse_zero(x)
+    return (xp.ones((), x.dtype) / x).astype(x.dtype)
+
+
+reciprocal = unary(
+    "Reciprocal", _reciprocal, NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy)
+)
+inv = unary("Inv", _reciprocal, NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy))
+sqrt = unary("Sqrt", "sqrt", FIELD, lambda x, y, dy: sqrt_grad(y, dy))
+rsqrt = unary(
+    "Rsqrt", lambda xp, x: xp.reciprocal(xp.sqrt(x)), FIELD, lambda x, y, dy: rsqrt_grad(y, dy)
+)
+tanh = unary("Tanh", "tanh", FIELD, lambda x, y, dy: tanh_grad(conj_of(y), dy))
+sigmoid = unary(
+    "Sigmoid", lambda xp, x: _sigmoid(xp, x), FIELD, lambda x, y, dy: sigmoid_grad(conj_of(y), dy)
+)
+
+
+def _sigmoid(xp, x):
+    one = x.dtype.type(1)
+    return one / (one + xp.exp(-x))
+
+
+def _activation_grad(type_name, kernel, second):
+    """`z = kernel(y, dy)`: the gradient of a function of which the output y says everything."""
+    opdef = op(type_name, "y: T, dy: T -> z: T", T=FIELD)(kernel)
+    opdef.shape(lambda y, dy: [y.shape.merge_with(dy.shape)])
+
+    @opdef.grad
+    def rule(node, dz):
+        return second(node.inputs[0], node.inputs[1], dz)
+
+    return opdef
+
+
+reciprocal_grad = _activation_grad(
+    "ReciprocalGrad", lambda y, dy: -dy * y * y,
+    lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), reciprocal_grad(conj_of(y), dz)],
+)
+sqrt_grad = _activation_grad(
+    "SqrtGrad", lambda y, dy: dy * y.dtype.type(0.5) / y,
+    lambda y, dy, dz: [-(dz * conj_of(sqrt_grad(y, dy) / y)), 0.5 * dz / conj_of(y)],
+)
+rsqrt_grad = _activation_grad(
+    "RsqrtGrad", lambda y, dy: y.dtype.type(-0.5) * dy * (y * y * y),
+    lambda y, dy, dz: [-1.5 * dz * conj_of(dy) * square(conj_of(y)), rsqrt_grad(conj_of(y), dz)],
+)
+tanh_grad = _activation_grad(
+    "TanhGrad", lambda y, dy: dy * (y.dtype.type(1) - y * y),
+    lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), tanh_grad(conj_of(y), dz)],
+)
+sigmoid_grad = _activation_grad(
+    "SigmoidGrad", lambda y, dy: dy * y * (y.dtype.type(1) - y),
+    lambda y, dy, dz: [
+        conj_of(dy) * dz - 2.0 * (conj_of(dy) * dz) * conj_of(y),
+        sigmoid_grad(conj_of(y), dz),
+    ],
+)
+
+
+def _both(x, y, z, dz):
+    return dz, dz
+
+
+add_v1 = binary("Add", "add", NUMERIC | {string}, _both)
+add_v2 = binary("AddV2", "add", NUMERIC, _both)
+sub = binary("Sub", "subtract", NUMERIC, lambda x, y, z, dz: (dz, -dz))
+mul = binary("Mul", "multiply", NUMERIC, lambda x, y, z, dz: (mul(dz, conj_of(y)), mul(conj_of(x), dz)))
+real_div = binary(
+    "RealDiv", "true_divide", NUMERIC,
+    lambda x, y, z, dz: (
+        real_div(dz, conj_of(y)),
+        dz * real_div(real_div(-conj_of(x), conj_of(y)), conj_of(y)),
+    ),
+)
+maximum = binary("Maximum", "maximum", REAL, lambda x, y, z, dz: _masked(compare.greater_equal(x, y), dz))
+minimum = binary("Minimum", "minimum", REAL, lambda x, y, z, dz: _masked(compare.less_equal(x, y), dz))
+squared_difference = binary(
+    "SquaredDifference", lambda x, y: _squared_difference(x, y), NUMERIC,
+    lambda x, y, z, dz: _squared_difference_grad(x, y, dz),
+)
+atan2 = binary(
+    "Atan2", "arctan2", FLOATING,
+    lambda y, x, z, dz: (
+        x * (dz / (square(x) + square(y))),
+        -y * (dz / (square(x) + square(y))),
+    ),
+)
+
+
+def _squared_difference(x, y):
+    difference = np.subtract(x, y)
+    return np.conj(difference) * difference if np.iscomplexobj(difference) else difference * difference
+
+
+def _squared_difference_grad(x: Tensor, y: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+    dx = constants.constant(2.0, dtype=dz.dtype.base_dtype) * dz * (x - y)
+    return dx, -dx
+
+
+def _masked(mask: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+    nothing = constants.zeros_like(dz)
+    return compare.select(mask, dz, nothing), compare.select(mask, nothing, dz)
+
+
+def _refuse_zero(y):
+    if y.dtype.kind in "iu" and np.any(np.equal(y, 0)):
+        raise InvalidArgumentError(None, None, "Integer division by zero")
+
+
+def _div(x, y):
+    if x.dtype.kind in "iu":
+        _refuse_zero(y)
+        quotient = np.floor_divide(x, y)
+        return quotient + ((np.mod(x, y) != 0) & ((x < 0) != (y < 0))).astype(x.dtype)
+    return np.divide(x, y)
+
+
+def _floor_div(x, y):
+    _refuse_zero(y)
+    return np.floor_divide(x, y) if x.dtype.kind in "iu" else np.floor(np.divide(x, y))
+
+
+def _floor_mod(x, y):
+    _refuse_zero(y)
+    return np.mod(x, y)
+
+
+def _truncate_mod(x, y):
+    _refuse_zero(y)
+    return np.fmod(x, y)
+
+
+div_op = binary(
+    "Div", _div, NUMERIC,
+    lambda x, y, z, dz: (
+        div_op(dz, conj_of(y)),
+        dz * div_op(div_op(-conj_of(x), conj_of(y)), conj_of(y)),
+    ),
+)
+truncate_div = binary("TruncateDiv", _div, NUMERIC, lambda x, y, z, dz: (None, None))
+floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, None))
+floor_mod = binary("FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, -(dz * floor_div(x, y))))
+mod_op = binary("Mod", _truncate_mod, REAL, "TensorFlow defines none")
+truncate_mod = binary("TruncateMod", _truncate_mod, REAL, "TensorFlow defines none")
+div_no_nan_op = binary(
+    "DivNoNan",
+    lambda x, y: np.where(np.equal(y, 0), x.dtype.type(0), np.divide(x, np.where(np.equal(y, 0), y.dtype.type(1), y))).astype(x.dtype),
+    FIELD,
+    lambda x, y, z, dz: (div_no_nan_op(dz, y), dz * div_no_nan_op(div_no_nan_op(-x, y), y)),
+)
+
+
+def _pow(x, y):
+    if x.dtype.kind in "iu" and np.any(np.less(y, 0)):
+        raise InvalidArgumentError(None, None, "Integers to negative integer powers are not allowed")
+    return np.power(x, y)
+
+
+def _pow_grad(x: Tensor, y: Tensor, z: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+    x, y, z = conj_of(x), conj_of(y), conj_of(z)
+    nonzero = compare.not_equal(x, 0) if x.dtype.base_dtype in COMPLEX else compare.greater(x, 0)
+    safe = compare.select_v2(nonzero, x, constants.ones_like(x))
+    logarithm = compare.select_v2(nonzero, log(safe), constants.zeros_like(x))
+    return dz * y * pow_op(x, y - 1), dz * z * logarithm
+
+
+pow_op = binary("Pow", _pow, NUMERIC, _pow_grad)
+
+
+@op("AddN", "inputs: N * T -> sum: T", T=NUMERIC | {dtypes.variant})
+def add_n_op(*inputs):
+    """The sum of the inputs, all of one shape."""
+    if len(inputs) == 1:
+        return inputs[0]
+    total = np.add(inputs[0], inputs[1])
+    for part in inputs[2:]:
+        if total.shape != part.shape:
+            raise InvalidArgumentError(
+                None, None, f"Inputs to AddN must have the same shape: {total.shape} and {part.shape}"
+            )
+        total = total + part
+    return total
+
+
+@add_n_op.shape
+def add_n_shape(*inputs):
+    found = inputs[0].shape
+    for tensor in inputs[1:]:
+        found = found.merge_with(tensor.shape)
+    return [found]
+
+
+@add_n_op.grad
+def add_n_grad(node, dy):
+    return [dy] * len(node.inputs)
+
+
+@op("Cast", "x: SrcT -> y: DstT", Truncate=False)
+def cast_op(x, *, DstT):  # noqa: N803  # TensorFlow's attribute
+    """`x` with its elements converted to DstT; complex numbers lose their imaginary part for real DstT."""
+    kind = DstT.as_numpy_dtype
+    if np.iscomplexobj(x) and not DstT.is_complex:
+        x = np.real(x)
+    return np.asarray(x).astype(kind)
+
+
+cast_op.shape(same_shape)
+
+
+@cast_op.grad
+def cast_grad(node, dy):
+    source, target = node.inputs[0].dtype.base_dtype, dy.dtype.base_dtype
+    differentiable = FIELD
+    if source in differentiable and target in differentiable:
+        return [cast(dy, source)]
+    return [None]
+
+
+@op("ClipByValue", "t: T, clip_value_min: T, clip_value_max: T -> output: T", T=NUMERIC)
+def clip_by_value_op(xp, t, low, high):
+    """`t` with values below `clip_value_min` or above `clip_value_max` replaced by these."""
+    return xp.minimum(xp.maximum(t, low), high)
+
+
+@clip_by_value_op.shape
+def clip_by_value_shape(t, low, high):
+    return [t.shape]
+
+
+def add(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x + y, element by element with broadcasting; strings are concatenated."""
+    with name_scope(name, "Add", [x]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        y = convert.convert_to_tensor(y, name="y", preferred_dtype=x.dtype.base_dtype)
+        return (add_v1 if x.dtype.base_dtype == string else add_v2)(x, y, name=scope)
+
+
+def add_n(inputs: Any, name: str | None = None) -> Tensor:
+    """The sum of a list of tensors of one shape and dtype. Raises ValueError for an empty list."""
+    if not isinstance(inputs, (list, tuple)) or not inputs:
+        raise ValueError("inputs must be a list of at least one Tensor/IndexedSlices with the same dtype and shape")
+    tensors = [convert.convert_to_tensor(v) for v in inputs]
+    if len(tensors) == 1:
+        return identity_named(tensors[0], name)
+    return add_n_op(tensors, name=name)
+
+
+def identity_named(tensor: Tensor, name: str | None) -> Tensor:
+    """`tensor`, or an Identity of it when a name is asked for."""
+    from ckpt.ops import control  # noqa: PLC0415  # control sums nothing; only this direction exists
+
+    return control.identity(tensor, name=name) if name else tensor
+
+
+def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """`x` converted to `dtype`; `x` itself when it has that dtype."""
+    base = dtypes.as_dtype(dtype).base_dtype
+    if isinstance(x, Tensor) and x.dtype == base:
+        return x
+    with name_scope(name, "Cast", [x]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        if x.dtype.base_dtype == base:
+            return x
+        return cast_op(x, DstT=base, name=scope)
+
+
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """`value` clipped to the range of `dtype`, then cast."""
+    with name_scope(name, "saturate_cast", [value]) as scope:
+        value = convert.convert_to_tensor(value, name="value")
+        dtype = dtypes.as_dtype(dtype).base_dtype
+        if value.dtype.min < dtype.min:
+            value = maximum(value, convert.convert_to_tensor(dtype.min, dtype=value.dtype, name="min"))
+        if value.dtype.max > dtype.max:
+            value = minimum(value, convert.convert_to_tensor(dtype.max, dtype=value.dtype, name="max"))
+        return cast(value, dtype, name=scope)
+
+
+def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
+    with name_scope(None, name, [x, y]) as scope:
+        x, y = operands(x, y)
+        return function(x, y, name=scope)
+
+
+def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
+    """Both sides of a binary operator as tensors: a plain value takes the dtype of the tensor beside it."""
+    if isinstance(x, Tensor):
+        return x, convert.convert_to_tensor(y, dtype=x.dtype.base_dtype, name="y")
+    if isinstance(y, Tensor):
+        return convert.convert_to_tensor(x, dtype=y.dtype.base_dtype, name="x"), y
+    left = convert.convert_to_tensor(x, name="x") if hasattr(x, "dtype") else None
+    if left is not None:
+        return left, convert.convert_to_tensor(y, dtype=left.dtype.base_dtype, name="y")
+    right = convert.convert_to_tensor(y, name="y")
+    return convert.convert_to_tensor(x, dtype=right.dtype.base_dtype, name="x"), right
+
+
+@operator("__add__")
+def _add_operator(x, y):
+    return _operator("AddV2", "add", x, y, lambda a, b, name: (add_v1 if a.dtype.base_dtype == string else add_v2)(a, b, name=name))
+
+
+@operator("__sub__")
+def _sub_operator(x, y):
+    return _operator("Sub", "sub", x, y, sub)
+
+
+@operator("__mul__")
+def _mul_operator(x, y):
+    return _operator("Mul", "mul", x, y, mul)
+
+
+@operator("__truediv__")
+def _truediv_operator(x, y):
+    return _operator("RealDiv", "truediv", x, y, _true_divide)
+
+
+@operator("__div__")
+def _div_operator(x, y):
+    return _operator("Div", "div", x, y, div_op)
+
+
+@operator("__floordiv__")
+def _floordiv_operator(x, y):
+    return _operator("FloorDiv", "floordiv", x, y, floor_div)
+
+
+@operator("__mod__")
+def _mod_operator(x, y):
+    return _operator("FloorMod", "mod", x, y, floor_mod)
+
+
+@operator("__pow__")
+def _pow_operator(x, y):
+    return _operator("Pow", "pow", x, y, pow_op)
+
+
+@operator("__matmul__")
+def _matmul_operator(x, y):
+    return _operator("MatMul", "matmul", x, y, matmul.matmul)
+
+
+@operator("__neg__")
+def _neg_operator(x):
+    return neg(x)
+
+
+@operator("__abs__")
+def _abs_operator(x):
+    return abs_(x)
+
+
+def _true_divide(x: Tensor, y: Tensor, name: str) -> Tensor:
+    wide = {"uint8": dtypes.float32, "int8": dtypes.float32, "uint16": dtypes.float32, "int16": dtypes.float32}
+    dtype = x.dtype.base_dtype
+    if dtype in INTEGER:
+        target = wide.get(dtype.name, dtypes.float64)
+        x, y = cast(x, target), cast(y, target)
+    elif dtype == bool_:
+        raise TypeError(f"`x` and `y` must be numeric, got {dtype.name}")
+    return real_div(x, y, name=name)
+
+
+def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y as Python 3 divides: integers become float32 or float64 first."""
+    with name_scope(name, "truediv", [x, y]) as scope:
+        return _true_divide(*operands(x, y), name=scope)
+
+
+def divide(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y as Python 3 divides."""
+    if name is not None:
+        return truediv(x, y, name)
+    return convert.convert_to_tensor(x) / y
+
+
+def div(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y as Python 2 divides: integers round down."""
+    with name_scope(name, "div", [x, y]) as scope:
+        x, y = operands(x, y)
+        if x.dtype.is_integer:
+            return floor_div(x, y, name=scope)
+        return real_div(x, y, name=scope)
+
+
+def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x // y, rounded towards minus infinity."""
+    with name_scope(name, "floordiv", [x, y]) as scope:
+        return floor_div(*operands(x, y), name=scope)
+
+
+def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y, and 0 where y is 0."""
+    with name_scope(name, "div_no_nan", [x, y]) as scope:
+        return div_no_nan_op(*operands(x, y), name=scope)
+
+
+def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x to the power of y, element by element."""
+    with name_scope(name, "Pow", [x]) as scope:
+        return pow_op(x, y, name=scope)
+
+
+def abs_(x: Any, name: str | None = None) -> Tensor:
+    """The absolute value; of complex numbers their length."""
+    with name_scope(name, "Abs", [x]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        if x.dtype.base_dtype in COMPLEX:
+            return complex_abs(x, name=scope)
+        return abs_op(x, name=scope)
+
+
+@op(
+    "ComplexAbs", "x: T -> y: Tout",
+    T=COMPLEX, Tout=frozenset({dtypes.float32, dtypes.float64}),
+)
+def complex_abs_op(xp, x):
+    """The length of complex numbers."""
+    return xp.abs(x)
+
+
+complex_abs_op.shape(same_shape)
+
+
+def complex_abs(x: Tensor, name: str | None = None) -> Tensor:
+    """The length of complex numbers, in their real dtype."""
+    return complex_abs_op(x, Tout=x.dtype.base_dtype.real_dtype, name=name)
+
+
+def conj(x: Any, name: str | None = None) -> Tensor:
+    """The complex conjugate; real numbers are returned as they are."""
+    x = convert.convert_to_tensor(x, name="x")
+    if x.dtype.base_dtype in COMPLEX:
+        return conj_op(x, name=name)
+    return x
+
+
+def round_(x: Any, name: str | None = None) -> Tensor:
+    """To the nearest integer, halves to even; integers are returned as they are."""
+    x = convert.convert_to_tensor(x, name="x")
+    return x if x.dtype.is_integer else round_op(x, name=name)
+
+
+@op("BroadcastGradientArgs", "s0: T, s1: T -> r0: T, r1: T", T=dtypes.INDEX)
+def broadcast_gradient_args(s0, s1):
+    """Over which axes the gradients of two inputs of shapes s0 and s1 must be summed."""
+    rank = max(len(s0), len(s1))
+    a = [1] * (rank - len(s0)) + [int(v) for v in s0]
+    b = [1] * (rank - len(s1)) + [int(v) for v in s1]
+    r0 = [i for i in range(rank) if a[i] == 1 and (b[i] != 1 or i < rank - len(s0) or a[i] == b[i])]
+    r1 = [i for i in range(rank) if b[i] == 1 and (a[i] != 1 or i < rank - len(s1) or a[i] == b[i])]
+    return np.array(r0, s0.dtype), np.array(r1, s0.dtype)
+
+
+broadcast_gradient_args.shape(lambda a, b: [[None], [None]])
+broadcast_gradient_args.no_gradient("axes are integers")
+

@@ -1,0 +1,540 @@
+"""Parts of tensors by position: slices, gather, ranges, one-hot rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import INDEX, NUMERIC, REAL, bool_
+from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph import convert
+from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor, operator
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.signature import Attr
+from ckpt.graph.static import constant_value, constant_value_as_shape
+from ckpt.ops import constants, elementwise, joining, reduction, shaping
+
+NEWAXIS = None
+INDEX_TYPE = Attr("type", allowed=INDEX)
+MASKS = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+
+
+def _key(begin, end, strides, masks):
+    """The Python index that a strided slice's numbers and masks describe."""
+    key: list[Any] = []
+    for i in range(len(begin)):
+        bit = 1 << i
+        if masks["ellipsis_mask"] & bit:
+            key.append(Ellipsis)
+        elif masks["new_axis_mask"] & bit:
+            key.append(None)
+        elif masks["shrink_axis_mask"] & bit:
+            key.append(int(begin[i]))
+        else:
+            start = None if masks["begin_mask"] & bit else int(begin[i])
+            stop = None if masks["end_mask"] & bit else int(end[i])
+            key.append(slice(start, stop, int(strides[i])))
+    return tuple(key)
+
+
+@op("StridedSlice", "input: T, begin: Index, end: Index, strides: Index -> output: T", Index=INDEX_TYPE, **MASKS)
+def strided_slice_op(x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask):
+    """`input[begin:end:strides]` with Python's meaning; the masks say which entries are open, new or dropped axes."""
+    if 0 in np.asarray(strides):
+        raise InvalidArgumentError(None, None, "strides must be non-zero")
+    masks = {
+        "begin_mask": begin_mask, "end_mask": end_mask, "ellipsis_mask": ellipsis_mask,
+        "new_axis_mask": new_axis_mask, "shrink_axis_mask": shrink_axis_mask,
+    }
+    try:
+        return np.asarray(x)[_key(begin, end, strides, masks)]
+    except IndexError as error:
+        raise InvalidArgumentError(None, None, f"slice index of dimension out of bounds: {error}") from None
+
+
+@strided_slice_op.shape
+def strided_slice_shape(x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask):
+    sizes = x.shape.sizes
+    if sizes is None:
+        return [TensorShape(None)]
+    b, e, s = (constant_value(t) for t in (begin, end, strides))
+    if s is None:
+        return [TensorShape(None)]
+    found: list[int | None] = []
+    axes = iter(range(len(sizes)))
+    used = sum(1 for i in range(len(s)) if not (ellipsis_mask | new_axis_mask) & (1 << i))
+    if used > len(sizes):
+        raise ShapeError(f"Index out of range using input dim {len(sizes)}; input has only {len(sizes)} dims")
+    for i in range(len(s)):
+        bit = 1 << i
+        if ellipsis_mask & bit:
+            found.extend(sizes[next(axes)] for _ in range(len(sizes) - used))
+        elif new_axis_mask & bit:
+            found.append(1)
+        else:
+            size = sizes[next(axes)]
+            known_begin = None if b is None else int(b[i])
+            if shrink_axis_mask & bit:
+                if size is not None and known_begin is not None and not -size <= known_begin < size:
+                    raise ShapeError(f"slice index {known_begin} of dimension {i} out of bounds.")
+                continue
+            found.append(_sliced_size(size, known_begin, None if e is None else int(e[i]), int(s[i]),
+                                      bool(begin_mask & bit), bool(end_mask & bit)))
+    found.extend(sizes[a] for a in axes)
+    return [tuple(found)]
+
+
+def _sliced_size(size, begin, end, stride, open_begin, open_end):
+    if stride == 0:
+        raise ShapeError("strides[i] must be non-zero")
+    if size is None:
+        if open_begin and open_end and abs(stride) == 1:
+            return None
+        both = begin is not None and end is not None and not open_begin and not open_end
+        if both and (begin >= 0) == (end >= 0) and stride > 0 and end <= begin:
+            return 0
+        return None
+    if (begin is None and not open_begin) or (end is None and not open_end):
+        return None
+    return len(range(*slice(None if open_begin else begin, None if open_end else end, stride).indices(size)))
+
+
+@strided_slice_op.grad
+def strided_slice_grad_rule(node, dy):
+    x, begin, end, strides = node.inputs
+    masks = {key: node.attrs[key] for key in MASKS}
+    shape = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    return [strided_slice_grad(shape, begin, end, strides, dy, **masks), None, None, None]
+
+
+@op(
+    "StridedSliceGrad", "shape: Index, begin: Index, end: Index, strides: Index, dy: T -> output: T",
+    Index=INDEX_TYPE, **MASKS,
+)
+def strided_slice_grad(
+    shape, begin, end, strides, dy, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+):
+    """Zeros of `shape` with `dy` at the place that the slice took."""
+    masks = {
+        "begin_mask": begin_mask, "end_mask": end_mask, "ellipsis_mask": ellipsis_mask,
+        "new_axis_mask": new_axis_mask, "shrink_axis_mask": shrink_axis_mask,
+    }
+    whole = np.zeros(tuple(np.asarray(shape).tolist()), dtype=dy.dtype)
+    whole[_key(begin, end, strides, masks)] = dy
+    return whole
+
+
+@strided_slice_grad.shape
+def strided_slice_grad_shape(shape, *rest):
+    return [constant_value_as_shape(shape)]
+
+
+@strided_slice_grad.grad
+def strided_slice_grad_grad(node, dz):
+    _, begin, end, strides, _ = node.inputs
+    masks = {key: node.attrs[key] for key in MASKS}
+    return [None, None, None, None, strided_slice_op(dz, begin, end, strides, **masks)]
+
+
+def strided_slice(
+    input_: Any, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0,
+    ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """`input_[begin:end:strides]` with Python's meaning; bit i of a mask speaks of entry i."""
+    if strides is None:
+        strides = constants.ones_like(begin)
+    return strided_slice_op(
+        input_, begin, end, strides, begin_mask=begin_mask, end_mask=end_mask, ellipsis_mask=ellipsis_mask,
+        new_axis_mask=new_axis_mask, shrink_axis_mask=shrink_axis_mask, name=name,
+    )
+
+
+@operator("__getitem__")
+def _getitem(tensor: Any, key: Any) -> Tensor:
+    """`tensor[i, 2:5, ..., tf.newaxis]`; a boolean tensor as the key masks."""
+    if hasattr(key, "dtype") and dtypes.as_dtype(key.dtype).base_dtype == bool_ and np.ndim(getattr(key, "shape", ())) != 0:
+        return boolean_mask(tensor, key)
+    entries = list(key) if isinstance(key, (list, tuple)) else [key]
+    begin: list[Any] = []
+    end: list[Any] = []
+    strides: list[Any] = []
+    masks = dict(MASKS)
+    for i, entry in enumerate(entries):
+        _add_entry(entry, 1 << i, begin, end, strides, masks)
+    if masks["ellipsis_mask"] & (masks["ellipsis_mask"] - 1):
+        raise ValueError("Multiple ellipses not allowed")
+    with name_scope(None, "strided_slice", [tensor, *begin, *end, *strides]) as scope:
+        if begin:
+            packed = [joining.stack(part) for part in (begin, end, strides)]
+            wide = any(t.dtype == dtypes.int64 for t in packed)
+            if wide:
+                packed = [elementwise.cast(t, dtypes.int64) for t in packed]
+        else:
+            packed = [constants.constant([], dtype=dtypes.int32)] * 3
+        return strided_slice_op(convert.convert_to_tensor(tensor), *packed, **masks, name=scope)
+
+
+def _add_entry(entry: Any, bit: int, begin: list[Any], end: list[Any], strides: list[Any], masks: dict[str, int]) -> None:
+    if isinstance(entry, slice):
+        for given, mask, values in ((entry.start, "begin_mask", begin), (entry.stop, "end_mask", end)):
+            if given is not None:
+                _check_index(given)
+            masks[mask] |= 0 if given is not None else bit
+            values.append(0 if given is None else given)
+        strides.append(1 if entry.step is None else entry.step)
+    elif entry is Ellipsis or entry is NEWAXIS:
+        masks["ellipsis_mask" if entry is Ellipsis else "new_axis_mask"] |= bit
+        begin.append(0)
+        end.append(0 if entry is Ellipsis else 0)
+        strides.append(1)
+    else:
+        _check_index(entry)
+        begin.append(entry)
+        end.append(entry + 1)
+        strides.append(1)
+        masks["shrink_axis_mask"] |= bit
+
+
+def _check_index(index: Any) -> None:
+    if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+        return
+    dtype = getattr(index, "dtype", None)
+    if dtype is not None and dtypes.as_dtype(dtype).is_integer:
+        return
+    if hasattr(index, "__index__") and not isinstance(index, bool):
+        return
+    raise TypeError(
+        f"Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "
+        f"tf.int32/tf.int64 tensors are valid indices, got {index!r}"
+    )
+
+
+@op("Slice", "input: T, begin: Index, size: Index -> output: T", Index=INDEX_TYPE)
+def slice_op(x, begin, size):
+    """`size[i]` elements from `begin[i]` on along each axis; a size of -1 takes all that are left."""
+    key = []
+    for axis, (b, n) in enumerate(zip(np.asarray(begin).tolist(), np.asarray(size).tolist(), strict=True)):
+        whole = np.shape(x)[axis]
+        n = whole - b if n == -1 else n  # noqa: PLW2901  # what -1 means
+        if not 0 <= b <= whole or not 0 <= n <= whole - b:
+            raise InvalidArgumentError(
+                None, None,
+                f"Expected begin[{axis}] in [0, {whole}] and size[{axis}] in [0, {whole - b}], but got {b} and {n}",
+            )
+        key.append(slice(b, b + n))
+    return x[tuple(key)]
+
+
+@slice_op.shape
+def slice_shape(x, begin, size):
+    b, n = constant_value(begin), constant_value(size)
+    wanted = constant_value_as_shape(size) if size.shape.rank in (None, 1) else TensorShape(None)
+    sizes = x.shape.sizes
+    if n is None:
+        return [wanted if wanted.sizes is not None else TensorShape(None if sizes is None else [None] * len(sizes))]
+    if sizes is None:
+        return [tuple(None if v == -1 else int(v) for v in n)]
+    x.shape.assert_has_rank(len(n))
+    found: list[int | None] = []
+    for i, v in enumerate(n.tolist()):
+        start = None if b is None else int(b[i])
+        if v == -1:
+            found.append(None if sizes[i] is None or start is None else sizes[i] - start)
+        else:
+            if sizes[i] is not None and start is not None and start + v > sizes[i]:
+                raise ShapeError(f"slice of {v} elements from {start} on does not fit dimension {i} of size {sizes[i]}")
+            found.append(v)
+    return [tuple(found)]
+
+
+@slice_op.grad
+def slice_grad(node, dy):
+    x, begin, _ = node.inputs
+    shape_x = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    shape_y = shaping.shape_internal(node.outputs[0], out_type=begin.dtype.base_dtype)
+    after = shape_x - shape_y - begin
+    return [shaping.pad_op(dy, joining.stack([begin, after], axis=1)), None, None]
+
+
+def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
+    """`size` elements from `begin` on along each axis; a size of -1 takes all that are left."""
+    return slice_op(input_, begin, size, name=name)
+
+
+@op(
+    "GatherV2", "params: Tparams, indices: Tindices, axis: Taxis -> output: Tparams",
+    Tindices=INDEX_TYPE, Taxis=Attr("type", allowed=INDEX), batch_dims=0,
+)
+def gather_v2(params, indices, axis, *, batch_dims):
+    """The slices of `params` along `axis` at `indices`; the first `batch_dims` axes are shared by both."""
+    at = int(axis)
+    size = np.shape(params)[at]
+    if np.size(indices) and (np.min(indices) < 0 or np.max(indices) >= size):
+        bad = np.argwhere((np.asarray(indices) < 0) | (np.asarray(indices) >= size))[0]
+        place = "".join(f"[{i}]" for i in bad) if len(bad) else ""
+        value = np.asarray(indices)[tuple(bad)]
+        raise InvalidArgumentError(None, None, f"indices{place} = {value} is not in [0, {size})")
+    if not batch_dims:
+        return np.take(params, indices, axis=at)
+    lead = batch_dims if batch_dims >= 0 else batch_dims + np.ndim(indices)
+    at = at if at >= 0 else at + np.ndim(params)
+    shape = np.shape(indices)
+    rows = [np.take(p, i, axis=at - lead) for p, i in zip(
+        np.reshape(params, (-1, *np.shape(params)[lead:])), np.reshape(indices, (-1, *shape[lead:])), strict=True)]
+    return np.stack(rows).reshape(shape[:lead] + rows[0].shape)
+
+
+@gather_v2.shape
+def gather_v2_shape(params, indices, axis, *, batch_dims):
+    at, p, i = constant_value(axis), params.shape.sizes, indices.shape.sizes
+    if p is None or i is None or at is None:
+        known = p is not None and i is not None
+        return [(None,) * (len(p) + len(i) - 1 - batch_dims) if known else TensorShape(None)]
+    if not -len(p) <= int(at) < len(p):
+        raise ShapeError(f"Shape must be at least rank {int(at) + 1} but is rank {len(p)}")
+    position = int(at) % len(p)
+    return [p[:position] + i[batch_dims:] + p[position + 1 :]]
+
+
+@gather_v2.grad
+def gather_v2_grad(node, dy):
+    params, indices, axis = node.inputs
+    at = constant_value(axis)
+    shape = shaping.shape(params)
+    if at is not None and int(at) == 0 and not node.attrs["batch_dims"]:
+        from ckpt.graph.slices import IndexedSlices  # noqa: PLC0415  # only row gradients are sparse
+
+        rows = shaping.reshape(indices, [-1])
+        tail = joining.concat([[-1], shape[1:]], 0) if params.shape.rank != 1 else [-1]
+        values = shaping.reshape(dy, tail)
+        return [IndexedSlices(values, rows, shape), None, None]
+    return [gather_grad(dy, indices, axis, shape, batch_dims=node.attrs["batch_dims"]), None, None]
+
+
+@op(
+    "CkptGatherGrad", "dy: T, indices: Tindices, axis: Taxis, shape: int32 -> dparams: T",
+    Tindices=INDEX_TYPE, Taxis=Attr("type", allowed=INDEX), batch_dims=0,
+)
+def gather_grad(dy, indices, axis, shape, *, batch_dims):
+    """Zeros of `shape` with the slices of `dy` added where GatherV2 took them."""
+    sizes = tuple(np.asarray(shape).tolist())
+    at = int(axis) % len(sizes)
+    if batch_dims:
+        lead = batch_dims if batch_dims >= 0 else batch_dims + np.ndim(indices)
+        whole = np.zeros((int(np.prod(sizes[:lead])), *sizes[lead:]), dtype=dy.dtype)
+        parts = np.reshape(dy, (-1, *np.shape(dy)[lead:]))
+        for row, i, part in zip(whole, np.reshape(indices, (-1, *np.shape(indices)[lead:])), parts, strict=True):
+            _add_at(row, at - lead, i, part)
+        return whole.reshape(sizes)
+    whole = np.zeros(sizes, dtype=dy.dtype)
+    _add_at(whole, at, indices, dy)
+    return whole
+
+
+def _add_at(whole, axis, indices, part):
+    rank = np.ndim(indices)
+    moved = np.moveaxis(part, range(axis, axis + rank), range(rank)) if rank else part[None]
+    target = np.moveaxis(whole, axis, 0)
+    np.add.at(target, np.asarray(indices).reshape(-1), np.reshape(moved, (-1, *target.shape[1:])))
+
+
+gather_grad.shape(lambda dy, indices, axis, shape: [constant_value_as_shape(shape)])
+
+
+@gather_grad.grad
+def gather_grad_grad(node, dz):
+    _, indices, axis, _ = node.inputs
+    return [gather_v2(dz, indices, axis, batch_dims=node.attrs["batch_dims"]), None, None, None]
+
+
+def gather(
+    params: Any, indices: Any, validate_indices: Any = None, name: str | None = None, axis: Any = None,
+    batch_dims: int = 0,
+) -> Tensor:
+    """The slices of `params` along `axis` (0 where None) at `indices`."""
+    if axis is None:
+        axis = batch_dims
+    return gather_v2(params, indices, axis, batch_dims=batch_dims, name=name)
+
+
+@op("Range", "start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx", Tidx=Attr("type", dtypes.int32, REAL))
+def range_op(start, limit, delta):
+    """start, start + delta, … up to but not including `limit`."""
+    if delta == 0:
+        raise InvalidArgumentError(None, None, "Requires delta != 0")
+    if (delta > 0 and start > limit) or (delta < 0 and start < limit):
+        raise InvalidArgumentError(
+            None, None, f"Requires start {'<=' if delta > 0 else '>='} limit when delta {'>' if delta > 0 else '<'} 0: {start}/{limit}"
+        )
+    if np.asarray(start).dtype.kind in "iu":
+        return np.arange(start, limit, delta, dtype=start.dtype)
+    count = int(np.ceil(abs((float(limit) - float(start)) / float(delta))))
+    return (start + np.arange(count, dtype=start.dtype) * delta).astype(start.dtype)
+
+
+@range_op.shape
+def range_shape(start, limit, delta):
+    values = [constant_value(t) for t in (start, limit, delta)]
+    if any(v is None for v in values):
+        return [(None,)]
+    s, e, d = values
+    if d == 0:
+        raise ShapeError("Requires delta != 0")
+    if (d > 0 and s > e) or (d < 0 and s < e):
+        raise ShapeError(f"Requires start {'<=' if d > 0 else '>='} limit when delta {'>' if d > 0 else '<'} 0: {s}/{e}")
+    if np.asarray(s).dtype.kind in "iu":
+        return [(len(range(int(s), int(e), int(d))),)]
+    return [(int(np.ceil(abs((float(e) - float(s)) / float(d)))),)]
+
+
+range_op.no_gradient("TensorFlow defines none")
+
+
+def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Tensor:
+    """start, start + delta, … up to but not including `limit`; with one argument from 0 to it."""
+    if limit is None:
+        start, limit = 0, start
+    with name_scope(name, "Range", [start, limit, delta]) as scope:
+        given = [start, limit, delta]
+        if dtype is None:
+            order = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
+            found = [convert.inferred_dtype(v) for v in given]
+            dtype = max((d for d in found if d in order), key=order.index, default=dtypes.int32)
+        dtype = dtypes.as_dtype(dtype)
+        names = ("start", "limit", "delta")
+        parts = [
+            elementwise.cast(v, dtype) if isinstance(v, Tensor) else convert.convert_to_tensor(v, dtype=dtype, name=n)
+            for v, n in zip(given, names, strict=True)
+        ]
+        return range_op(*parts, name=scope)
+
+
+@op("InvertPermutation", "x: T -> y: T", T=Attr("type", dtypes.int32, INDEX))
+def invert_permutation(x):
+    """y[x[i]] = i."""
+    if sorted(np.asarray(x).tolist()) != list(range(np.size(x))):
+        raise InvalidArgumentError(None, None, f"{np.asarray(x).tolist()} is no permutation of 0 … {np.size(x) - 1}")
+    return np.argsort(x).astype(x.dtype)
+
+
+invert_permutation.shape(lambda x: [x.shape.with_rank(1)])
+invert_permutation.no_gradient("positions are integers")
+
+
+@op("Where", "input: T -> index: int64", T=Attr("type", bool_, NUMERIC | {bool_}))
+def where_op(x):
+    """The indices [n, rank] of the elements that are not zero, in row-major order."""
+    return np.argwhere(x).astype(np.int64)
+
+
+where_op.shape(lambda x: [(None, x.shape.rank)])
+where_op.no_gradient("positions are integers")
+
+
+@op(
+    "OneHot", "indices: TI, depth: int32, on_value: T, off_value: T -> output: T", axis=-1,
+    TI=Attr("type", dtypes.int64, INDEX | {dtypes.uint8, dtypes.int8}),
+)
+def one_hot_op(indices, depth, on_value, off_value, *, axis):
+    """`on_value` at the position that the index names along a new axis of size `depth`, else `off_value`."""
+    count = int(depth)
+    if count < 0:
+        raise InvalidArgumentError(None, None, f"depth must be non-negative, got: {count}")
+    rows = np.expand_dims(indices, axis if axis >= 0 else np.ndim(indices))
+    positions = np.arange(count).reshape([-1 if i == (axis if axis >= 0 else np.ndim(indices)) else 1 for i in range(np.ndim(indices) + 1)])
+    return np.where(rows == positions, on_value, off_value)
+
+
+@one_hot_op.shape
+def one_hot_shape(indices, depth, on_value, off_value, *, axis):
+    sizes, count = indices.shape.sizes, constant_value(depth)
+    if sizes is None:
+        return [TensorShape(None)]
+    at = len(sizes) if axis == -1 else axis
+    return [(*sizes[:at], None if count is None else int(count), *sizes[at:])]
+
+
+one_hot_op.grad(lambda node, dy: [None, None, None, None])
+
+
+def one_hot(
+    indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: int | None = None,
+    dtype: Any = None, name: str | None = None,
+) -> Tensor:
+    """Rows with `on_value` (1) at the index and `off_value` (0) elsewhere. Raises TypeError for unequal dtypes."""
+    with name_scope(name, "one_hot", [indices, depth]) as scope:
+        found = [convert.inferred_dtype(v) for v in (on_value, off_value) if v is not None]
+        if dtype is None:
+            dtype = found[0] if found else dtypes.float32
+        dtype = dtypes.as_dtype(dtype)
+        for value, label in ((on_value, "on_value"), (off_value, "off_value")):
+            known = None if value is None else convert.inferred_dtype(value)
+            if known is not None and hasattr(value, "dtype") and known != dtype:
+                raise TypeError(f"dtype {known.name} of {label} does not match dtype parameter {dtype.name}")
+        if len(set(found)) > 1 and on_value is not None and hasattr(on_value, "dtype") and hasattr(off_value, "dtype"):
+            raise TypeError(f"dtypes of on_value and off_value do not match: {found[0].name}, {found[1].name}")
+        on = convert.convert_to_tensor(1 if on_value is None else on_value, dtype=dtype, name="on_value")
+        off = convert.convert_to_tensor(0 if off_value is None else off_value, dtype=dtype, name="off_value")
+        return one_hot_op(indices, depth, on, off, axis=-1 if axis is None else axis, name=scope)
+
+
+def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any = None) -> Tensor:
+    """The elements (or slices) of `tensor` where `mask` is true, along one axis. Raises ValueError for a bad mask."""
+    with name_scope(name, "boolean_mask", [tensor, mask]):
+        tensor = convert.convert_to_tensor(tensor, name="tensor")
+        mask = convert.convert_to_tensor(mask, name="mask")
+        rank = mask.shape.rank
+        if rank is None:
+            raise ValueError("Number of mask dimensions must be specified, even if some dimensions are None.")
+        if rank == 0:
+            raise ValueError("mask cannot be scalar.")
+        at = 0 if axis is None else int(axis)
+        at = at if at >= 0 or tensor.shape.rank is None else at + tensor.shape.rank
+        if tensor.shape.sizes is not None:
+            TensorShape.of(tensor.shape.sizes[at : at + rank]).assert_is_compatible_with(mask.shape)
+        sizes = shaping.shape(tensor)
+        leading = reduction.reduce_prod(sizes[at : at + rank], [0])
+        flat = shaping.reshape(tensor, joining.concat([sizes[:at], [leading], sizes[at + rank :]], 0))
+        rows = shaping.squeeze(where_op(shaping.reshape(mask, [-1])), axis=[1])
+        return gather(flat, rows, axis=at)
+
+
+@op(
+    "UnsortedSegmentSum",
+    "data: T, segment_ids: Tindices, num_segments: Tnumsegments -> output: T",
+    T=NUMERIC, Tindices=INDEX_TYPE, Tnumsegments=Attr("type", dtypes.int32, INDEX),
+)
+def unsorted_segment_sum(data, segment_ids, num_segments):
+    """output[i] = the sum of the slices of `data` whose id is i; negative ids are dropped."""
+    ids = np.asarray(segment_ids)
+    rest = np.shape(data)[ids.ndim :]
+    total = np.zeros((int(num_segments), *rest), dtype=data.dtype)
+    flat_ids, flat = ids.reshape(-1), np.reshape(data, (-1, *rest))
+    if flat_ids.size and flat_ids.max() >= num_segments:
+        raise InvalidArgumentError(
+            None, None, f"segment_ids = {int(flat_ids.max())} is not in [0, {int(num_segments)})"
+        )
+    kept = flat_ids >= 0
+    np.add.at(total, flat_ids[kept], flat[kept])
+    return total
+
+
+@unsorted_segment_sum.shape
+def unsorted_segment_sum_shape(data, segment_ids, num_segments):
+    count = constant_value(num_segments)
+    rank = segment_ids.shape.rank
+    if rank is None or data.shape.sizes is None:
+        return [TensorShape(None)]
+    return [(None if count is None else int(count), *data.shape.sizes[rank:])]
+
+
+@unsorted_segment_sum.grad
+def unsorted_segment_sum_grad(node, dy):
+    ids = node.inputs[1]
+    rows = gather(dy, elementwise.maximum(ids, constants.zeros_like(ids)))
+    return [rows, None, None]

@@ -1,0 +1,248 @@
+"""A plan: the straight-line program for one set of fetches and feeds. Everything is decided here, before the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ckpt.core.errors import InvalidArgumentError, UnimplementedError
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.static import fold
+from ckpt.run.prune import needed_nodes
+from ckpt.run.state import NodeContext, SessionState
+
+MAX_FOLDED_BYTES = 1 << 16
+"""Results of constant subgraphs up to this size are computed once, when planning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One call: `kernel(*lead, *[slots[i] for i in inputs], **attrs)` fills the slots `outputs`.
+
+    `many` says that the kernel returns one result per output; `last_uses` are the slots that no later step needs.
+    """
+
+    kernel: Callable[..., Any]
+    lead: tuple[Any, ...]
+    inputs: tuple[int, ...]
+    attrs: dict[str, Any]
+    outputs: tuple[int, ...]
+    many: bool
+    last_uses: tuple[int, ...]
+    node: Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A program over numbered slots: the first `feeds` slots are fed, `initial` holds the constants among the rest."""
+
+    steps: tuple[Step, ...]
+    feeds: tuple[Tensor, ...]
+    initial: tuple[Any, ...]
+    fetches: tuple[int, ...]
+    names: tuple[str, ...] = field(default=())
+
+    @property
+    def slots(self) -> int:
+        """How many values the program has."""
+        return len(self.initial)
+
+    @property
+    def source(self) -> str:
+        """The program as Python source: what `generate` compiles."""
+        from ckpt.run.generate import source_of  # noqa: PLC0415  # generate builds on Plan
+
+        return source_of(self)
+
+
+def make_plan(
+    fetches: Sequence[Tensor], targets: Sequence[Operation], feeds: Sequence[Tensor], state: SessionState
+) -> Plan:
+    """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
+
+    Raises UnimplementedError listing every needed operation that has no kernel.
+    """
+    fed = set(feeds)
+    wanted = [tensor.op for tensor in fetches if tensor not in fed]
+    nodes = needed_nodes([*wanted, *targets], fed)
+    _check_runnable(nodes)
+    return _Planner(feeds, state).plan(nodes, fetches)
+
+
+def _check_runnable(nodes: Sequence[Operation]) -> None:
+    unknown: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.opdef is None:
+            unknown.setdefault(node.type, []).append(node.name)
+    if unknown:
+        lines = [
+            f"  {kind}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"  # noqa: PLR2004  # a handful
+            for kind, names in sorted(unknown.items())
+        ]
+        raise UnimplementedError(
+            None, None,
+            f"{len(unknown)} operation types have no kernel in ckpt (the graph can still be inspected, edited and "
+            "exported):\n" + "\n".join(lines) + "\nDefine them with @ckpt.op, or feed their outputs.",
+        )
+
+
+class _Planner:
+    """Gives every tensor a slot and every node its steps."""
+
+    def __init__(self, feeds: Sequence[Tensor], state: SessionState) -> None:
+        self.state = state
+        self.feeds = tuple(feeds)
+        self.initial: list[Any] = [None] * len(feeds)
+        self.names: list[str] = [tensor.name for tensor in feeds]
+        self.slot: dict[Tensor, int] = {tensor: i for i, tensor in enumerate(feeds)}
+        self.is_cell: set[int] = set()
+        self.constants: set[int] = set()
+        self.steps: list[Step] = []
+
+    def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
+        for node in nodes:
+            self._add(node)
+        wanted = [self._plain(self.slot[t], t) if t in self.slot else self._missing(t) for t in fetches]
+        return Plan(
+            self._with_lifetimes(wanted), self.feeds, tuple(self.initial), tuple(wanted), tuple(self.names)
+        )
+
+    def _missing(self, tensor: Tensor) -> int:
+        raise InvalidArgumentError(None, None, f"{tensor.name} has no value in this run")
+
+    def _new_slot(self, name: str, value: Any = None) -> int:
+        self.initial.append(value)
+        self.names.append(name)
+        return len(self.initial) - 1
+
+    def _constant(self, tensor: Tensor, value: Any) -> None:
+        slot = self._new_slot(tensor.name, value)
+        self.constants.add(slot)
+        self.slot[tensor] = slot
+
+    def _add(self, node: Operation) -> None:
+        opdef = node.opdef
+        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        if node.type == "Const":
+            if node.outputs[0] not in self.slot:
+                self._constant(node.outputs[0], node.attrs["value"])
+            return
+        if opdef.is_resource and not node._inputs:
+            self._add_resource(node)
+            return
+        inputs = self._inputs(node)
+        if opdef.is_alias and len(inputs) == 1:
+            self.slot.setdefault(node.outputs[0], inputs[0])
+            return
+        if self._folded(node, inputs) or (not node.outputs and opdef.type == "NoOp"):
+            return
+        self._add_step(node, inputs)
+
+    def _add_resource(self, node: Operation) -> None:
+        assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+        attrs = {key: node.attrs[key] for key in node.opdef.kernel_attrs}
+        cell = node.opdef.kernel(NodeContext(self.state, node), **attrs)
+        tensor = node.outputs[0]
+        if tensor not in self.slot:
+            self._constant(tensor, cell)
+            self.is_cell.add(self.slot[tensor])
+
+    def _inputs(self, node: Operation) -> tuple[int, ...]:
+        """The slots of the inputs; where a plain value is asked for, a reference is read just before."""
+        assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+        wants_cell = _reference_inputs(node)
+        found = []
+        for position, tensor in enumerate(node._inputs):
+            slot = self.slot[tensor]
+            found.append(slot if position in wants_cell else self._plain(slot, tensor))
+        return tuple(found)
+
+    def _plain(self, slot: int, tensor: Tensor) -> int:
+        """A slot with the value of `tensor` as it is now: cells are read by a step of their own."""
+        if slot not in self.is_cell:
+            return slot
+        target = self._new_slot(tensor.name)
+        if slot in self.constants:
+            step = Step(self.initial[slot].read, (), (), {}, (target,), False, (), tensor.op)
+        else:
+            step = Step(_read, (), (slot,), {}, (target,), False, (), tensor.op)
+        self.steps.append(step)
+        return target
+
+    def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
+        opdef = node.opdef
+        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        is_pure = not opdef.is_stateful and opdef.lead != "ctx" and bool(inputs)
+        if not is_pure or not node.outputs or any(i not in self.constants or i in self.is_cell for i in inputs):
+            return False
+        if any(t in self.slot for t in node.outputs):
+            return False
+        results = fold(node, [self.initial[i] for i in inputs])
+        if results is None or sum(np.asarray(r).nbytes for r in results) > MAX_FOLDED_BYTES:
+            return False
+        for tensor, result in zip(node.outputs, results, strict=True):
+            if isinstance(result, np.ndarray) and result.flags.writeable:
+                result = result.copy() if result.base is not None else result  # noqa: PLW2901  # made ours
+                result.flags.writeable = False
+            self._constant(tensor, result)
+        return True
+
+    def _add_step(self, node: Operation, inputs: tuple[int, ...]) -> None:
+        opdef = node.opdef
+        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        lead: tuple[Any, ...] = ()
+        kernel = opdef.kernel
+        if opdef.direct is not None:
+            kernel = getattr(np, opdef.direct)
+        elif opdef.lead == "ctx":
+            lead = (NodeContext(self.state, node),)
+        elif opdef.lead == "xp":
+            lead = (np,)
+        outputs = []
+        for tensor in node.outputs:
+            slot = self._new_slot(tensor.name)
+            outputs.append(slot)
+            if tensor not in self.slot:
+                self.slot[tensor] = slot
+                if tensor.dtype._is_ref_dtype:
+                    self.is_cell.add(slot)
+        attrs = {key: node.attrs[key] for key in opdef.kernel_attrs}
+        self.steps.append(Step(kernel, lead, inputs, attrs, tuple(outputs), opdef.many, (), node))
+
+    def _with_lifetimes(self, fetches: list[int]) -> tuple[Step, ...]:
+        """The steps, each with the slots that it is the last to use."""
+        kept = set(fetches) | self.constants
+        found: list[Step] = []
+        for step in reversed(self.steps):
+            dead = []
+            for slot in (*step.inputs, *step.outputs):
+                if slot not in kept:
+                    kept.add(slot)
+                    dead.append(slot)
+            found.append(
+                Step(step.kernel, step.lead, step.inputs, step.attrs, step.outputs, step.many, tuple(dead), step.node)
+            )
+        return tuple(reversed(found))
+
+
+def _read(cell: Any) -> Any:
+    return cell.read()
+
+
+def _reference_inputs(node: Operation) -> frozenset[int]:
+    """The positions of the inputs that take a reference."""
+    assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+    args = node.opdef.inputs
+    if not any(arg.is_ref for arg in args):
+        return frozenset()
+    found: set[int] = set()
+    position = 0
+    for arg in args:
+        count = node.opdef.output_count(arg, node.attrs)
+        if arg.is_ref:
+            found.update(range(position, position + count))
+        position += count
+    return frozenset(found)

@@ -1,0 +1,242 @@
+"""Sessions: they hold the values of variables, keep plans, and run them. Imports no operation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+
+from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedError, UnknownError
+from ckpt.graph import stack
+from ckpt.graph.graph import Graph
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.run.feeds import fed_array, flat_feeds
+from ckpt.run.fetches import Fetches
+from ckpt.run.generate import generate
+from ckpt.run.interpret import StepFailure, interpret
+from ckpt.run.plan import Plan, make_plan
+from ckpt.run.state import SessionState
+
+RUNS_BEFORE_GENERATING = 32
+MAX_GENERATED_STEPS = 5_000
+"""Compiling costs some 20 us a step and is repaid after about 30 runs; very long programs stay interpreted."""
+
+
+class _Prepared:
+    """A plan, how often it ran, and the function made of it once that pays."""
+
+    __slots__ = ("function", "plan", "runs")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.runs = 0
+        self.function: Callable[[Sequence[Any]], list[Any]] | None = None
+
+    def __call__(self, feeds: Sequence[Any]) -> list[Any]:
+        function = self.function
+        if function is not None:
+            return function(feeds)
+        self.runs += 1
+        if self.runs > RUNS_BEFORE_GENERATING and len(self.plan.steps) <= MAX_GENERATED_STEPS:
+            self.function = generate(self.plan)
+        return interpret(self.plan, feeds)
+
+
+class Session:
+    """Runs a graph. Only variables (and other resources) keep their values from one run to the next.
+
+    `graph` is the default graph when None. Many threads may share a session. Used as a context manager it becomes
+    the default session, with its graph the default graph, and closes at the end.
+    """
+
+    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+        if graph is not None and not isinstance(graph, Graph):
+            raise TypeError(f"Argument `graph` must be a tf.Graph, but got \"{type(graph).__name__}\"")
+        if target not in ("", b"", None, "local") and not str(target).startswith("grpc://localhost"):
+            raise InvalidArgumentError(None, None, f"ckpt has no session target {target!r}; use ''")
+        self._target = target
+        self._graph = graph if graph is not None else stack.get_default_graph()
+        self._config = config
+        self._state = SessionState()
+        self._plans: dict[Any, _Prepared] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._contexts: list[AbstractContextManager[Any]] = []
+
+    @property
+    def graph(self) -> Graph:
+        """The graph that this session runs."""
+        return self._graph
+
+    @property
+    def graph_def(self) -> Any:
+        """The graph as a GraphDef message."""
+        return self._graph.as_graph_def()
+
+    @property
+    def sess_str(self) -> Any:
+        """The target."""
+        return self._target
+
+    @property
+    def state(self) -> SessionState:
+        """The resources of this session."""
+        return self._state
+
+    def close(self) -> None:
+        """Forget all values. Running afterwards is a RuntimeError; closing twice is allowed."""
+        self._closed = True
+        self._plans.clear()
+        self._state.clear()
+
+    def as_default(self) -> AbstractContextManager[Session]:
+        """Make this the default session of this thread within the block; it stays open afterwards."""
+        return stack.default_session(self)
+
+    def __enter__(self) -> Session:
+        contexts: list[AbstractContextManager[Any]] = [self._graph.as_default(), self.as_default()]
+        for context in contexts:
+            context.__enter__()
+        self._contexts += contexts
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for _ in range(2):
+            self._contexts.pop().__exit__(*error)
+        self.close()
+
+    def run(
+        self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None, run_metadata: Any = None
+    ) -> Any:
+        """Run what `fetches` needs and return its values in the same nest: names, tensors, operations (None), lists,
+        tuples, dicts.
+
+        Raises RuntimeError when closed, TypeError and ValueError for bad fetches or feeds, OpError when an operation
+        fails; the message then names it and the line that made it.
+        """
+        self._check_open()
+        wanted = Fetches(self._graph, fetches)
+        fed = flat_feeds(self._graph, feed_dict)
+        arrays = [fed_array(tensor, value) for tensor, value in fed.items()]
+        prepared = self._prepared(tuple(wanted.tensors), tuple(wanted.targets), tuple(fed))
+        values = self._execute(prepared, arrays)
+        return wanted.rebuild([returned(value) for value in values])
+
+    def plan(self, fetches: Any, feeds: Sequence[Any] = ()) -> Plan:
+        """The program that `run(fetches, {feeds...})` executes; `print(plan.source)` shows it."""
+        self._check_open()
+        wanted = Fetches(self._graph, fetches)
+        fed = tuple(flat_feeds(self._graph, dict.fromkeys(feeds)))
+        return self._prepared(tuple(wanted.tensors), tuple(wanted.targets), fed).plan
+
+    def make_callable(
+        self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
+    ) -> Callable[..., Any]:
+        """A function of the values of `feed_list`, in that order, that returns what `run(fetches)` would."""
+        self._check_open()
+        if feed_list is not None and not isinstance(feed_list, (list, tuple)):
+            raise TypeError("Argument `feed_list` must be a list or tuple.")
+        wanted = Fetches(self._graph, fetches)
+        fed = tuple(flat_feeds(self._graph, dict.fromkeys(feed_list or ())))
+        prepared = self._prepared(tuple(wanted.tensors), tuple(wanted.targets), fed)
+        if prepared.function is None and len(prepared.plan.steps) <= MAX_GENERATED_STEPS:
+            prepared.function = generate(prepared.plan)
+
+        def call(*values: Any, **options: Any) -> Any:
+            self._check_open()
+            if options and not accept_options:
+                raise TypeError(f"unexpected arguments {', '.join(options)}")
+            if len(values) != len(fed):
+                raise ValueError(f"Expected {len(fed)} feed values, got {len(values)}")
+            arrays = [fed_array(tensor, value) for tensor, value in zip(fed, values, strict=True)]
+            return wanted.rebuild([returned(value) for value in self._execute(prepared, arrays)])
+
+        return call
+
+    def list_devices(self) -> list[str]:
+        """The devices of this process."""
+        return ["/job:localhost/replica:0/task:0/device:CPU:0"]
+
+    def attach(self, key: str, value: Any) -> None:
+        """Leave `value` for the kernel that asks for `key` in the next run: how a Saver hands over a MetaGraph."""
+        self._state.attach(key, value)
+
+    def detach(self, key: str) -> None:
+        """Take back what no kernel asked for."""
+        self._state.detach(key)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("Attempted to use a closed Session.")
+        if self._graph.version == 0:
+            raise RuntimeError("The Session graph is empty. Add operations to the graph before calling run().")
+
+    def _prepared(
+        self, tensors: tuple[Tensor, ...], targets: tuple[Operation, ...], fed: tuple[Tensor, ...]
+    ) -> _Prepared:
+        key = (self._graph.mutations, tensors, targets, fed)
+        prepared = self._plans.get(key)
+        if prepared is None:
+            with self._lock:
+                prepared = self._plans.get(key)
+                if prepared is None:
+                    prepared = _Prepared(make_plan(tensors, targets, fed, self._state))
+                    self._plans[key] = prepared
+        return prepared
+
+    def _execute(self, prepared: _Prepared, feeds: Sequence[Any]) -> list[Any]:
+        try:
+            with np.errstate(all="ignore"):
+                return prepared(feeds)
+        except StepFailure as failure:
+            cause = failure.__cause__
+            assert cause is not None  # noqa: S101  # StepFailure is always raised from the kernel's error
+            raise _named_error(cause, prepared.plan.steps[failure.number].node) from cause
+
+
+def returned(value: Any) -> Any:
+    """A fetched value as the caller may keep it: his own, writable; numpy scalars for scalars, as TensorFlow."""
+    if type(value) is np.ndarray:
+        if value.ndim == 0:
+            return value[()]
+        return value if value.base is None and value.flags.writeable else value.copy()
+    return value
+
+
+def _named_error(error: BaseException, node: Operation) -> BaseException:
+    """The error of a kernel with the node's name and the line that made it."""
+    if not isinstance(error, Exception):
+        return error
+    where = node.created_at()
+    place = f"\n\t [[node {node.name} (type {node.type})]]" + (f" defined at {where}" if where else "")
+    if isinstance(error, OpError):
+        named: OpError = type(error)(node.node_def, node, error.message + place)
+        return named
+    if isinstance(error, MemoryError):
+        return ResourceExhaustedError(node.node_def, node, f"out of memory: {error}{place}")
+    if isinstance(error, (ValueError, TypeError, IndexError, ZeroDivisionError)):
+        return InvalidArgumentError(node.node_def, node, f"{error}{place}")
+    return UnknownError(node.node_def, node, f"{type(error).__name__}: {error}{place}")
+
+
+class InteractiveSession(Session):
+    """A session that is the default session, with its graph the default graph, from now until closed."""
+
+    def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
+        super().__init__(target, graph, config)
+        stack.push_session(self)
+        self._own_graph = None
+        if graph is not None:
+            self._own_graph = graph.as_default()
+            self._own_graph.__enter__()
+
+    def close(self) -> None:
+        """Forget all values and stop being the default."""
+        super().close()
+        stack.pop_session(self)
+        if self._own_graph is not None:
+            context, self._own_graph = self._own_graph, None
+            context.__exit__(None, None, None)

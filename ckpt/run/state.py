@@ -1,0 +1,69 @@
+"""What one session keeps between runs: variables and other resources. Must not know plans."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from ckpt.graph.operation import Operation
+
+
+class SessionState:
+    """The resources of one session by (kind, container, name), and what callers attach to a run."""
+
+    def __init__(self) -> None:
+        self._resources: dict[tuple[str, str, str], Any] = {}
+        self._attachments: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    def resource(self, kind: str, container: str, name: str, make: Callable[[], Any]) -> Any:
+        """The resource of this kind and name, made by `make` the first time."""
+        key = (kind, container, name)
+        with self._lock:
+            if key not in self._resources:
+                self._resources[key] = make()
+            return self._resources[key]
+
+    def remove_resource(self, kind: str, container: str, name: str) -> None:
+        """Forget that resource."""
+        with self._lock:
+            self._resources.pop((kind, container, name), None)
+
+    def attach(self, key: str, value: Any) -> None:
+        """Leave `value` for the kernel that asks for `key`."""
+        with self._lock:
+            self._attachments[key] = value
+
+    def detach(self, key: str) -> Any:
+        """What was left under `key`, or None; it is gone afterwards."""
+        with self._lock:
+            return self._attachments.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._resources.clear()
+            self._attachments.clear()
+
+
+class NodeContext:
+    """What a stateful kernel sees of its session: graph.opdef.KernelContext for one node."""
+
+    __slots__ = ("_state", "node")
+
+    def __init__(self, state: SessionState, node: Operation) -> None:
+        self._state = state
+        self.node = node
+
+    def resource(self, kind: str, container: str, name: str, make: Callable[[], Any]) -> Any:
+        """The session's resource of this kind and name, made by `make` the first time."""
+        return self._state.resource(kind, container, name, make)
+
+    def remove_resource(self, kind: str, container: str, name: str) -> None:
+        """Forget that resource."""
+        self._state.remove_resource(kind, container, name)
+
+    def take_attachment(self, key: str) -> Any:
+        """What the caller attached to this run under `key`, or None; handed out once."""
+        return self._state.detach(key)

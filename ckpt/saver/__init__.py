@@ -1,0 +1,1 @@
+"""Saving and restoring: Saver, the state file beside the checkpoints, retention. Never creates a session."""

@@ -1,0 +1,234 @@
+"""The `.meta` file: a MetaGraph in msgpack under a checksum; see docs/formats/metagraph.md.
+
+Must not know live graphs, nor where the bytes are stored. `summary` loads no numpy.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ckpt.core import defs
+from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
+from ckpt.wire.collector import paused
+from ckpt.wire.metagraph_tree import Damage, TreeReader
+
+MAGIC = b"\x89ckptMG\n"
+VERSION = 1
+DEEPEST = 64  # containers within containers
+_HEAD = struct.Struct("<8sIIQ")
+_CRC = struct.Struct("<I")
+HEADER_BYTES = _HEAD.size + _CRC.size
+
+
+def pack(meta: defs.MetaGraphDef) -> bytes:
+    """`meta` as the bytes of a `.meta` file. Raises GraphError naming the node that no file can hold."""
+    from ckpt.wire.metagraph_values import packb
+
+    try:
+        return _sealed(packb(meta))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise GraphError(f"{_culprit(meta)} cannot be written to a .meta file: {error}") from error
+
+
+def _culprit(meta: defs.MetaGraphDef) -> str:
+    """The first part of `meta` that does not pack."""
+    from ckpt.wire.metagraph_values import packb
+
+    parts: list[tuple[str, Any]] = [(f"node {n.name!r}", n) for n in meta.graph_def.node]
+    parts += [(f"function {f.name!r}", f) for f in meta.graph_def.library]
+    parts += [(f"collection {name!r}", c) for name, c in meta.collection_def.items()]
+    parts += [(f"signature {name!r}", s) for name, s in meta.signature_def.items()]
+    for name, part in parts:
+        try:
+            packb(part)
+        except (TypeError, ValueError, OverflowError):
+            return name
+    return "the MetaGraph"
+
+
+def _sealed(body: bytes) -> bytes:
+    from crc32c import crc32c
+
+    head = _HEAD.pack(MAGIC, VERSION, 0, len(body))
+    return head + _CRC.pack(crc32c(body, crc32c(head))) + body
+
+
+def _unsealed(data: bytes, where: str) -> bytes:
+    """The body of a sealed file, checked."""
+    from crc32c import crc32c
+
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+        raise _loss(where, "is not a ckpt .meta file, or its beginning is damaged")
+    _, version, reserved, length = _HEAD.unpack_from(data)
+    if length != len(data) - HEADER_BYTES:
+        held = len(data) - HEADER_BYTES
+        raise _loss(
+            where,
+            f"the header declares {length} bytes, the file holds {held}; it was cut short or appended to",
+        )
+    (stored,) = _CRC.unpack_from(data, _HEAD.size)
+    body = data[HEADER_BYTES:]
+    if crc32c(body, crc32c(data[: _HEAD.size])) != stored:
+        raise _loss(where, "the checksum does not match; the file is damaged")
+    if version > VERSION or reserved:
+        raise UnimplementedError(
+            None,
+            None,
+            f"{where}: is a .meta file of version {version}; this ckpt reads up to {VERSION}, update it",
+        )
+    if version < 1:
+        raise _loss(where, f"version {version} does not exist")
+    return body
+
+
+def _loss(where: str, what: str) -> DataLossError:
+    return DataLossError(None, None, f"{where}: {what}")
+
+
+def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
+    """The MetaGraph in the bytes of a `.meta` file.
+
+    Raises DataLossError for damage, UnimplementedError for a later version; both name `where`.
+    """
+    from ckpt.wire.metagraph_values import decoder
+
+    reader = tree_reader(named=False)
+    try:
+        with paused():
+            tree = _parsed(_unsealed(data, where), decoder(_parsed, reader.attrs))
+            meta: defs.MetaGraphDef = reader.meta_graph(tree, "")
+    except (Damage, UnicodeDecodeError) as error:
+        raise _loss(where, str(error).strip()) from error
+    return meta
+
+
+def tree_reader(*, named: bool) -> TreeReader:
+    """The reader of trees whose attributes hold the types that this format knows."""
+    from ckpt.core.dtypes import DType
+    from ckpt.core.shapes import TensorShape
+    from ckpt.wire.metagraph_values import ITEM_TYPES
+
+    return TreeReader(ITEM_TYPES, DType, TensorShape, named=named)
+
+
+def _parsed(body: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
+    """The one msgpack value in `body`.
+
+    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
+    building it, which fails unless all elements are there.
+    """
+    import msgpack
+
+    walker = msgpack.Unpacker(None, max_buffer_size=max(len(body), 1))
+    walker.feed(body)
+    try:
+        walker.skip()
+        if walker.tell() != len(body):
+            raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
+        tree = msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True)
+    except Damage:
+        raise
+    except UnicodeDecodeError as error:
+        raise Damage(f"a text is not UTF-8: {error.reason}") from error
+    except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
+        raise Damage(f"not msgpack: {type(error).__name__} {error}") from error
+    return tree
+
+
+def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
+    """The MetaGraph in the bytes of any file that holds one: `.meta`, its JSON form, TensorFlow's protocol buffer.
+
+    Raises DataLossError or UnimplementedError that names `where`.
+    """
+    if data.startswith(MAGIC[:1]):
+        return unpack(data, where)
+    if data[:64].lstrip().startswith(b"{"):
+        from ckpt.wire.metagraph_json import from_json
+
+        return from_json(data.decode("utf-8", "replace"), where)
+    if data.startswith((b"\x0a", b"\x12")):  # field 1 or 2, a message
+        from ckpt.wire.tf_pb import from_bytes
+
+        meta: defs.MetaGraphDef = from_bytes(defs.MetaGraphDef, data, where)
+        return meta
+    raise _loss(
+        where,
+        f"holds no MetaGraph that ckpt knows; it begins with {data[:8].hex(' ') or 'nothing'}",
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MetaGraphSummary:
+    """What is in a MetaGraph, counted: cheap to read, and free of numpy."""
+
+    nodes: int
+    ops: Mapping[str, int]
+    functions: int
+    inputs: tuple[
+        tuple[str, str, tuple[int | None, ...] | None], ...
+    ]  # placeholders: name, dtype, shape
+    collections: Mapping[str, int] = field(default_factory=dict)
+    savers: tuple[str, ...] = ()  # the restore operations
+    signatures: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    producer: int = 0
+
+
+_PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+
+
+def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
+    """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
+    try:
+        with paused():
+            tree = _parsed(_unsealed(data, where), _light_value)
+        info, graph, saver, collections, signatures = tree
+        nodes = graph[0]
+        return MetaGraphSummary(
+            nodes=len(nodes),
+            ops=dict(Counter(_texts(node[1] for node in nodes))),
+            functions=len(graph[1]),
+            inputs=tuple(_input(node) for node in nodes if node[1] in _PLACEHOLDERS),
+            collections={
+                name: len(value)
+                for name, (_, value) in zip(_texts(collections), collections.values(), strict=True)
+            },
+            savers=() if saver is None else _texts([saver[2]]),
+            signatures=_texts(signatures),
+            tags=_texts(info[1]),
+            producer=int(graph[3]),
+        )
+    except Damage as error:
+        raise _loss(where, str(error)) from error
+    except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
+        raise _loss(where, f"its records are not those of a MetaGraph: {error}") from error
+
+
+def _texts(values: Iterable[Any]) -> tuple[str, ...]:
+    """`values`, all of them str."""
+    texts = tuple(values)
+    if not all([type(text) is str for text in texts]):
+        raise ValueError("a name is no text")
+    return texts
+
+
+def _light_value(code: int, data: bytes) -> Any:
+    """Dtypes as names, shapes as tuples, everything else as None."""
+    if code == 1:
+        return data.decode()
+    if code == 2:
+        sizes = _parsed(data, _light_value)
+        return None if sizes is None else tuple(sizes)
+    return None
+
+
+def _input(node: list[Any]) -> tuple[str, str, tuple[int | None, ...] | None]:
+    attr = node[4]
+    shape = attr.get("shape")
+    if shape is not None and not all(size is None or type(size) is int for size in shape):
+        raise ValueError(f"{shape} is no shape")
+    return str(node[0]), str(attr.get("dtype", "?")), shape

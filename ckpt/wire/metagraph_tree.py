@@ -1,0 +1,204 @@
+"""The records of a `.meta` file as trees of lists, and back, checked field by field; see docs/formats/metagraph.md.
+
+Must not know msgpack, JSON or the encoding of attribute values. Loads no numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
+
+from ckpt.core import defs
+
+Read = Callable[[Any, str], Any]
+KINDS = ("node_list", "bytes_list", "int64_list", "float_list", "any_list", "variables")
+
+
+class Damage(Exception):
+    """The tree is not what the format says; the text names the place."""
+
+
+def _scalar(*types: type) -> Read:
+    names = " or ".join(kind.__name__ for kind in types)
+
+    def read(raw: Any, place: str) -> Any:
+        if type(raw) not in types:
+            raise Damage(f"{place}: {_shown(raw)} where {names} should be")
+        return raw
+
+    return read
+
+
+def _shown(raw: Any) -> str:
+    return f"{type(raw).__name__} {repr(raw)[:40]}"
+
+
+_text, _integer, _flag, _bytes = _scalar(str), _scalar(int), _scalar(bool), _scalar(bytes)
+_number = _scalar(float, int)
+
+
+def _float(raw: Any, place: str) -> float:
+    return float(_number(raw, place))
+
+
+def _many(read: Read) -> Read:
+    def read_all(raw: Any, place: str) -> tuple[Any, ...]:
+        if type(raw) is not list:
+            raise Damage(f"{place}: {_shown(raw)} where a list should be")
+        return tuple([read(item, f"{place}[{i}]") for i, item in enumerate(raw)])
+
+    return read_all
+
+
+def _texts(raw: Any, place: str) -> tuple[str, ...]:
+    if type(raw) is not list or not all([type(item) is str for item in raw]):
+        raise Damage(f"{place}: {_shown(raw)} where a list of str should be")
+    return tuple(raw)
+
+
+def _mapping(read: Read) -> Read:
+    def read_all(raw: Any, place: str) -> dict[str, Any]:
+        if type(raw) is not dict:
+            raise Damage(f"{place}: {_shown(raw)} where a map should be")
+        return {_text(key, place): read(item, f"{place} {key!r}") for key, item in raw.items()}
+
+    return read_all
+
+
+def _optional(read: Read) -> Read:
+    return lambda raw, place: None if raw is None else read(raw, place)
+
+
+def _pair(raw: Any, place: str) -> tuple[str, bytes]:
+    if type(raw) is not list or len(raw) != 2:
+        raise Damage(f"{place}: {_shown(raw)} where [type_url, bytes] should be")
+    return _text(raw[0], place), _bytes(raw[1], place)
+
+
+class TreeReader:
+    """Turns trees into `core.defs` values.
+
+    `value_types` are the Python types that an attribute may have, a list of them apart; `dtype` and `shape` are
+    those of dtypes and shapes. `named` trees hold records as maps (JSON), others as lists (msgpack).
+    """
+
+    def __init__(
+        self, value_types: frozenset[type], dtype: type, shape: type, *, named: bool
+    ) -> None:
+        self._value_types = value_types
+        self._named = named
+        dtype_or_none, shape_or_none = _optional(_scalar(dtype)), _optional(_scalar(shape))
+        piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_integer)] * 3)
+        self._variable = self._record(
+            defs.VariableDef, *[_text] * 4, _optional(piece), _flag, _flag, _integer, _integer
+        )
+        arg = self._record(defs.ArgDef, _text, dtype_or_none, _text, _text, _text, _flag)
+        nodes, args, attrs = self._nodes, _many(arg), self.attrs
+        texts = _mapping(_text)
+        function = self._record(defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs)
+        info = self._record(defs.TensorInfo, _text, dtype_or_none, shape_or_none)
+        self.meta_graph = self._record(
+            defs.MetaGraphDef,
+            self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts),
+            self._record(defs.GraphDef, nodes, _many(function), texts, _integer, _integer),
+            _optional(self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)),
+            _mapping(self._collection),
+            _mapping(self._record(defs.SignatureDef, _mapping(info), _mapping(info), _text)),
+        )
+
+    def _record(self, cls: Any, *reads: Read) -> Read:
+        fields = list(zip(names_of(cls), reads, strict=True))
+
+        def read(raw: Any, place: str) -> Any:
+            if self._named:
+                return cls(**self._named_fields(raw, fields, place))
+            if type(raw) is not list or len(raw) != len(fields):
+                raise Damage(f"{place}: {_shown(raw)} where {cls.__name__} should be")
+            return cls(
+                *[
+                    field(item, f"{place} {name}")
+                    for (name, field), item in zip(fields, raw, strict=True)
+                ]
+            )
+
+        return read
+
+    @staticmethod
+    def _named_fields(raw: Any, fields: list[tuple[str, Read]], place: str) -> dict[str, Any]:
+        if type(raw) is not dict:
+            raise Damage(f"{place}: {_shown(raw)} where an object should be")
+        unknown = raw.keys() - {name for name, _ in fields}
+        if unknown:
+            raise Damage(f"{place}: unknown fields {sorted(unknown)}")
+        return {name: read(raw[name], f"{place} {name}") for name, read in fields if name in raw}
+
+    def _nodes(self, raw: Any, place: str) -> tuple[defs.NodeDef, ...]:
+        if type(raw) is not list:
+            raise Damage(f"{place}: {_shown(raw)} where a list should be")
+        if self._named:
+            read = self._record(defs.NodeDef, _text, _text, _texts, _text, self.attrs)
+            return _many(read)(raw, place)  # type: ignore[no-any-return]
+        return tuple([self._node(item, place, i) for i, item in enumerate(raw)])
+
+    def _node(self, raw: Any, place: str, index: int) -> defs.NodeDef:
+        """One node from a list: written out, because graphs have many."""
+        if type(raw) is not list or len(raw) != 5:
+            raise Damage(f"{place}[{index}]: {_shown(raw)} where NodeDef should be")
+        name, op, inputs, device, attr = raw
+        if type(name) is str and type(op) is str and type(device) is str and type(attr) is dict:
+            types = self._value_types
+            if all([type(value) in types for value in attr.values()]) and all(
+                [type(key) is str for key in attr]
+            ):
+                return defs.NodeDef(name, op, _texts(inputs, f"node {name!r} input"), device, attr)
+        here = f"node {index} {name!r}"
+        text = [_text(item, here) for item in (name, op, device)]
+        inputs, attr = _texts(inputs, f"{here} input"), self.attrs(attr, here)
+        return defs.NodeDef(text[0], text[1], inputs, text[2], attr)
+
+    def attrs(self, raw: Any, place: str) -> dict[str, Any]:
+        """A map of attribute values, each of an allowed type."""
+        if type(raw) is not dict:
+            raise Damage(f"{place}: {_shown(raw)} where a map of attributes should be")
+        for name, value in raw.items():
+            _text(name, place)
+            for item in value if type(value) is list else (value,):
+                if type(item) not in self._value_types:
+                    raise Damage(
+                        f"{place}, attribute {name!r}: {_shown(item)} is no attribute value"
+                    )
+        return raw
+
+    def _collection(self, raw: Any, place: str) -> defs.CollectionDef:
+        if self._named and type(raw) is dict and raw.keys() == {"kind", "value"}:
+            raw = [raw["kind"], raw["value"]]
+        if type(raw) is not list or len(raw) != 2 or raw[0] not in KINDS:
+            raise Damage(f"{place}: {_shown(raw)} where CollectionDef should be")
+        reads = (_text, _bytes, _integer, _float, _pair, self._variable)
+        read = reads[KINDS.index(raw[0])]
+        return defs.CollectionDef(raw[0], _many(read)(raw[1], place))
+
+
+def names_of(cls: Any) -> tuple[str, ...]:
+    """The field names of a record, in the order of the file."""
+    return tuple(cls.__dataclass_fields__)
+
+
+FIELDS: Mapping[type, Callable[[Any], tuple[Any, ...]]] = {
+    cls: attrgetter(*names_of(cls))
+    for cls in (
+        defs.NodeDef,
+        defs.ArgDef,
+        defs.FunctionDef,
+        defs.GraphDef,
+        defs.SaverDef,
+        defs.SaveSliceInfoDef,
+        defs.VariableDef,
+        defs.CollectionDef,
+        defs.TensorInfo,
+        defs.SignatureDef,
+        defs.MetaInfoDef,
+        defs.MetaGraphDef,
+    )
+}  # record class -> its fields as a tuple, in the order of the file

@@ -1,0 +1,76 @@
+"""`ckpt merge` as a process: two saved models become one."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from tests.cli.test_inspect_cli import ckpt, failed
+
+
+def save_model(path, units, width):
+    """One dense layer `x -> features`; returns the prefix."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, [None, width], name="x")
+        w = tf.get_variable("w", [width, units], initializer=tf.ones_initializer())
+        tf.identity(tf.matmul(x, w), name="features")
+        session.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(session, str(path))
+
+
+@pytest.fixture
+def models(tmp_path):
+    return save_model(tmp_path / "one.ckpt", 3, 2), save_model(tmp_path / "two.ckpt", 4, 3)
+
+
+def test_two_models_become_one_that_computes_their_chain(models, tmp_path):
+    a, b = models
+    out = tmp_path / "both.ckpt"
+    ended = ckpt("merge", f"a={a}", f"b={b}", "-o", out, "--connect", "b/x:0=a/features:0")
+    assert ended.returncode == 0, ended.stderr
+    names = ckpt("inspect", out, "--names").stdout.split()
+    assert sorted(names) == ["a/w", "b/w"]
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(f"{out}.meta").restore(session, str(out))
+        result = session.run("b/features:0", {"a/x:0": np.ones((1, 2), np.float32)})
+    np.testing.assert_array_equal(result, np.full((1, 4), 6.0))
+
+
+def test_json_reports_what_was_made(models, tmp_path):
+    a, b = models
+    ended = ckpt("merge", f"a={a}", f"b={b}", "-o", tmp_path / "both.ckpt", "--json")
+    document = json.loads(ended.stdout)
+    assert (document["schema"], document["version"]) == ("ckpt.merge", 1)
+    assert document["variables"] == 2
+
+
+def test_a_dry_run_writes_nothing(models, tmp_path):
+    a, b = models
+    before = sorted(path.name for path in tmp_path.iterdir())
+    ended = ckpt("merge", f"a={a}", f"b={b}", "-o", tmp_path / "both.ckpt", "--dry-run")
+    assert ended.returncode == 0, ended.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_an_existing_output_is_refused_unless_forced(models, tmp_path):
+    a, b = models
+    args = ["merge", f"a={a}", f"b={b}", "-o", tmp_path / "both.ckpt"]
+    assert ckpt(*args).returncode == 0
+    failed(ckpt(*args), 6, "E0601", "both.ckpt")
+    assert ckpt(*args, "--force").returncode == 0
+
+
+def test_failures_have_their_exit_codes(models, tmp_path):
+    a, b = models
+    out = tmp_path / "both.ckpt"
+    failed(ckpt("merge", f"a={a}", f"b={tmp_path}/none", "-o", out), 3, "E0301", "none")
+    wrong = ckpt("merge", f"a={a}", f"b={b}", "-o", out, "--connect", "b/nope:0=a/features:0")
+    failed(wrong, 4, "E0401", "nope")
+    shapes = ckpt("merge", f"a={b}", f"b={b}", "-o", out, "--connect", "b/x:0=a/features:0")
+    failed(shapes, 4, "E0401")
+    failed(ckpt("merge", "a", "b=", "-o", out), 2, "E0201", "'a'", "'b='")
+    failed(ckpt("merge", f"a={a}", f"a={b}", "-o", out), 2, "E0201", "twice")
+    assert not list(tmp_path.glob("both*"))

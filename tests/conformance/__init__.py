@@ -1,0 +1,1 @@
+"""Rules that every operation and every format must keep, written once and applied to tables of cases."""

@@ -1,0 +1,269 @@
+"""Every file operation of a write fails, is interrupted or is the last one before a kill: old or new, whole."""
+
+import errno
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from ckpt.core import atomic
+from ckpt.core.errors import (
+    AlreadyExistsError,
+    DataLossError,
+    FailedPreconditionError,
+    NotFoundError,
+    OpError,
+    ResourceExhaustedError,
+    UnknownError,
+)
+
+OLD, NEW = b"old" * 1000, b"new!" * 2000
+
+
+class Faulty:
+    """Stands in for `os`: operation number `at` fails with `code`, or from then on all of them do."""
+
+    def __init__(self, at=-1, code=0, *, sticky=False, short=False):
+        self.at, self.code, self.sticky, self.short, self.count = at, code, sticky, short, 0
+
+    def __getattr__(self, name):
+        real = getattr(os, name)
+        if not callable(real):
+            return real
+
+        def operation(*args):
+            number, self.count = self.count, self.count + 1
+            if self.code and (number == self.at or (self.sticky and number > self.at)):
+                if name == "close":
+                    real(*args)
+                raise OSError(self.code, os.strerror(self.code))
+            if self.short and name == "pwrite":
+                return real(args[0], args[1][:7], args[2])
+            if self.short and name == "preadv":
+                return real(args[0], [args[1][0][:7]], args[2])
+            if self.short and name == "pread":
+                return real(args[0], min(args[1], 7), args[2])
+            return real(*args)
+
+        return operation
+
+
+@pytest.fixture
+def target(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(OLD)
+    return path
+
+
+def failure_of(action):
+    try:
+        action()
+    except OpError as error:
+        return error
+    return None
+
+
+def operations(target, monkeypatch):
+    counter = Faulty()
+    monkeypatch.setattr(atomic, "files", counter)
+    atomic.write_file(target, NEW)
+    target.write_bytes(OLD)
+    return counter.count
+
+
+@pytest.mark.parametrize("sticky", [False, True])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG])
+def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
+    target, monkeypatch, code, sticky
+):
+    total = operations(target, monkeypatch)
+    assert total >= 8
+    for at in range(total):
+        target.write_bytes(OLD)
+        monkeypatch.setattr(atomic, "files", Faulty(at, code, sticky=sticky))
+        error = failure_of(lambda: atomic.write_file(target, NEW))
+        if error is None:
+            assert target.read_bytes() == NEW
+        else:
+            assert str(target) in str(error)
+            assert isinstance(error, UnknownError if code == errno.EIO else ResourceExhaustedError)
+            assert target.read_bytes() in (OLD, NEW)
+        monkeypatch.setattr(atomic, "files", os)
+        if not sticky:
+            assert os.listdir(target.parent) == ["file"]
+        for name in os.listdir(target.parent):
+            if (
+                name != "file"
+            ):  # the writer lives on, so nobody sweeps; only an unlink that failed leaves it
+                os.unlink(target.parent / name)
+
+
+def test_an_interruption_at_any_operation_changes_nothing(target, monkeypatch):
+    for at in range(operations(target, monkeypatch)):
+        target.write_bytes(OLD)
+        monkeypatch.setattr(atomic, "files", Faulty(at, errno.EINTR))
+        atomic.write_file(target, NEW)
+        assert atomic.read_file(target, limit=10**6) == NEW
+
+
+def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
+    monkeypatch.setattr(atomic, "files", Faulty(short=True))
+    atomic.write_file(target, NEW)
+    assert target.read_bytes() == NEW
+    with atomic.InputFile(target) as file:
+        assert file.read(3, 500) == NEW[3:503]
+        room = bytearray(500)
+        file.read_into(memoryview(room), 4)
+        assert room == NEW[4:504]
+
+
+KILLED = """
+import os, signal, sys
+from ckpt.core import atomic
+class Killing:
+    def __init__(self, at, after): self.at, self.after, self.count = at, after, 0
+    def __getattr__(self, name):
+        real = getattr(os, name)
+        if not callable(real): return real
+        def operation(*args):
+            number, self.count = self.count, self.count + 1
+            if number == self.at and not self.after: os.kill(os.getpid(), signal.SIGKILL)
+            result = real(*args)
+            if number == self.at: os.kill(os.getpid(), signal.SIGKILL)
+            return result
+        return operation
+for at in range(100):
+    for after in (False, True):
+        child = os.fork()
+        if not child:
+            atomic.files = Killing(at, after)
+            try: atomic.write_file(sys.argv[1], b"new!" * 2000)
+            finally: os._exit(0)
+        status = os.waitpid(child, 0)[1]
+        content = open(sys.argv[1], "rb").read()
+        assert content in (b"old" * 1000, b"new!" * 2000), (at, after, len(content))
+        killed = os.WIFSIGNALED(status)
+        assert killed or content == b"new!" * 2000
+        left = [n for n in os.listdir(os.path.dirname(sys.argv[1])) if n.startswith(".ckpt-tmp-")]
+        assert len(left) <= 1, left
+        open(sys.argv[1], "wb").write(b"old" * 1000)
+    if not killed: break
+assert 8 <= at < 100
+print(at)
+"""
+
+
+def test_a_kill_before_or_after_any_operation_leaves_old_or_new_and_is_swept(target):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, str(target)],
+        check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    atomic.write_file(target, NEW)
+    assert os.listdir(target.parent) == ["file"]
+
+
+def test_only_temporaries_of_dead_writers_are_swept(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    here, random = atomic._here(), "0123456789abcdef"
+    dead = tmp_path / f".ckpt-tmp-{here}-{child.pid}-{random}"
+    alive = tmp_path / f".ckpt-tmp-{here}-{os.getppid()}-{random}"
+    elsewhere = tmp_path / f".ckpt-tmp-{int(here, 16) ^ 1:08x}-{child.pid}-{random}"
+    ancient = tmp_path / f".ckpt-tmp-{int(here, 16) ^ 1:08x}-1-{random}"
+    foreign = tmp_path / ".ckpt-tmp-notes"
+    for path in (dead, alive, elsewhere, ancient, foreign):
+        path.touch()
+    os.utime(ancient, (0, 0))
+    atomic.write_file(tmp_path / "file", b"")
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "file",
+        alive.name,
+        elsewhere.name,
+        foreign.name,
+    }
+
+
+def test_an_exception_or_ctrl_c_in_the_block_leaves_no_trace(target):
+    for kind in (ValueError, KeyboardInterrupt):
+        with pytest.raises(kind), atomic.NewFile(target) as new:
+            new.write(b"half", 0)
+            raise kind
+        assert target.read_bytes() == OLD
+        assert os.listdir(target.parent) == ["file"]
+
+
+def test_durable_decides_about_fsync_and_nothing_else(target, monkeypatch):
+    calls = []
+
+    class Spy:
+        def __getattr__(self, name):
+            calls.append(name)
+            return getattr(os, name)
+
+    monkeypatch.setattr(atomic, "files", Spy())
+    atomic.write_file(target, NEW)
+    durable = calls.copy()
+    calls.clear()
+    atomic.write_file(target, NEW, durable=False)
+    assert durable.count("fsync") == 2
+    assert durable.index("fsync") < durable.index("replace")
+    assert [c for c in calls if c in ("open", "pwrite", "replace", "fsync")] == [
+        "open",
+        "pwrite",
+        "replace",
+    ]
+
+
+def test_a_full_size_limit_is_resource_exhausted(tmp_path):
+    script = (
+        "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "from ckpt.core import atomic, errors\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try: atomic.write_file(sys.argv[1], b'x' * 5000)\n"
+        "except errors.ResourceExhaustedError: sys.exit(7)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": os.getcwd()}
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path / "f")], check=False, env=env)
+    assert done.returncode == 7
+    assert os.listdir(tmp_path) == []
+
+
+def test_errors_of_the_path_are_typed(tmp_path):
+    with pytest.raises(NotFoundError, match="absent"):
+        atomic.write_file(tmp_path / "absent" / "file", b"")
+    (tmp_path / "directory" / "x").mkdir(parents=True)
+    with pytest.raises((FailedPreconditionError, AlreadyExistsError)):
+        atomic.write_file(tmp_path / "directory", b"")
+    assert os.listdir(tmp_path) == ["directory"]
+
+
+def test_links_are_followed_only_where_a_user_named_them(target, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    assert atomic.read_file(link, limit=10**6) == OLD
+    with pytest.raises(FailedPreconditionError, match="symbolic link"):
+        atomic.InputFile(link, follow=False)
+
+
+def test_reads_stay_inside_the_file_and_the_limit(target):
+    with atomic.InputFile(target) as file:
+        for offset, length in ((0, len(OLD) + 1), (-1, 2), (len(OLD), 1), (1 << 70, 1)):
+            with pytest.raises(DataLossError, match="file"):
+                file.read(offset, length)
+    with pytest.raises(DataLossError, match="at most 10"):
+        atomic.read_file(target, limit=10)
+
+
+def test_signals_do_not_disturb_a_write(target):
+    previous = signal.signal(signal.SIGALRM, lambda *_: None)
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for _ in range(20):
+            atomic.write_file(target, NEW * 100)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert target.read_bytes() == NEW * 100

@@ -1,0 +1,1 @@
+"""The differential tests: one TF1 program, two implementations, the same answers."""

@@ -1,0 +1,27 @@
+"""Real TensorFlow's answers to all programs, from one process per test session."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.oracle import harness
+
+VARIABLE = "CKPT_ORACLE_PYTHON"
+LONGEST = 600  # seconds; a start of TensorFlow takes about ten
+
+
+@pytest.fixture(scope="session")
+def oracle(tmp_path_factory):
+    """A function from the name of a program to TensorFlow's outcomes of its cases."""
+    interpreter = os.environ.get(VARIABLE)
+    if not interpreter:
+        pytest.skip(f"needs real TensorFlow: set {VARIABLE} to a Python that has tensorflow-cpu")
+    folder = tmp_path_factory.mktemp("oracle")
+    programs = sorted(map(str, harness.PROGRAMS.glob("*.py")))
+    command = [interpreter, str(Path(harness.__file__)), str(folder), *programs]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    if ended.returncode:
+        pytest.fail(f"{VARIABLE}={interpreter} could not run the programs:\n{ended.stderr[-4000:]}")
+    return lambda program: harness.read_outcomes(folder, program)

@@ -1,0 +1,158 @@
+"""The state file: TensorFlow's text, base names, sealed; never a wrong answer from a damaged one."""
+
+import os
+import shutil
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ckpt.core.errors import DataLossError, OpError
+from ckpt.formats.base import TensorEntry
+from ckpt.formats.hdf5_writer import write
+from ckpt.saver.state_file import (
+    CheckpointState,
+    checkpoint_exists,
+    generate_checkpoint_state_proto,
+    get_checkpoint_state,
+    latest_checkpoint,
+    read_state,
+    update_checkpoint_state,
+    write_state,
+)
+
+# the form that tf.compat.v1.train.Saver writes for an absolute save path
+FROM_TENSORFLOW = (
+    'model_checkpoint_path: "/gone/m\\303\\251.ckpt-2"\n'
+    'all_model_checkpoint_paths: "/gone/m.ckpt-1"\n'
+    'all_model_checkpoint_paths: "/gone/m\\303\\251.ckpt-2"\n'
+    "all_model_checkpoint_timestamps: 1763800000.25\n"
+    "all_model_checkpoint_timestamps: 1763800001.5\n"
+    "last_preserved_timestamp: 1763799999.0\n"
+)
+
+
+def save(directory, *names):
+    for name in names:
+        write(directory / f"{name}.h5", [TensorEntry("a", np.zeros(1))], durable=False)
+
+
+def test_the_latest_checkpoint_is_the_one_saved_last(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path / "absent") is None
+    save(tmp_path, "m-1", "m-2")
+    update_checkpoint_state(tmp_path, str(tmp_path / "m-2"), [str(tmp_path / "m-1")])
+    assert latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
+    assert get_checkpoint_state(tmp_path) == CheckpointState(
+        str(tmp_path / "m-2"), [str(tmp_path / "m-1"), str(tmp_path / "m-2")]
+    )
+
+
+def test_paths_are_base_names_so_that_a_directory_may_move(tmp_path):
+    (tmp_path / "a").mkdir()
+    save(tmp_path / "a", "m-1")
+    update_checkpoint_state(tmp_path / "a", str(tmp_path / "a" / "m-1"))
+    assert str(tmp_path) not in (tmp_path / "a" / "checkpoint").read_text()
+    shutil.move(tmp_path / "a", tmp_path / "b")
+    assert latest_checkpoint(tmp_path / "b") == str(tmp_path / "b" / "m-1")
+
+
+def test_a_checkpoint_whose_files_are_gone_is_passed_over(tmp_path):
+    save(tmp_path, "m-1", "m-2")
+    update_checkpoint_state(tmp_path, "m-3", ["m-1", "m-2", "m-3"])
+    assert latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
+    for name in ("m-1", "m-2"):
+        (tmp_path / f"{name}.h5").unlink()
+    assert latest_checkpoint(tmp_path) is None
+
+
+def test_another_file_name_can_be_given(tmp_path):
+    save(tmp_path, "m-1")
+    update_checkpoint_state(tmp_path, "m-1", latest_filename="best")
+    assert latest_checkpoint(tmp_path) is None
+    assert latest_checkpoint(tmp_path, "best") == str(tmp_path / "m-1")
+
+
+def test_a_file_of_tensorflow_is_read_and_moved_absolute_paths_are_found_here(tmp_path):
+    (tmp_path / "checkpoint").write_text(FROM_TENSORFLOW)
+    save(tmp_path, "mé.ckpt-2")
+    state = get_checkpoint_state(tmp_path)
+    assert state.model_checkpoint_path == str(tmp_path / "mé.ckpt-2")
+    assert state.all_model_checkpoint_paths[0] == "/gone/m.ckpt-1"
+    assert state.all_model_checkpoint_timestamps == [1763800000.25, 1763800001.5]
+    assert state.last_preserved_timestamp == 1763799999.0
+
+
+@pytest.mark.parametrize("path", ["../m", "a/m", ".", "..", "a/..", "x\0", "/a/.."])
+def test_a_path_that_leads_elsewhere_is_refused(tmp_path, path):
+    write_state(tmp_path, CheckpointState(path, [path]))
+    with pytest.raises(DataLossError, match="base name"):
+        latest_checkpoint(tmp_path)
+
+
+@settings(
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1),
+    st.lists(st.floats(allow_nan=False), max_size=3),
+)
+def test_any_name_and_time_comes_back(tmp_path, name, times):
+    state = CheckpointState(name, [f"{name}{n}" for n in range(len(times))] + [name], times, 1.5)
+    write_state(tmp_path, state, durable=False)
+    assert read_state(tmp_path) == state
+
+
+def test_any_truncation_or_flip_is_data_loss_that_says_how_to_fix_it(tmp_path):
+    file = tmp_path / "checkpoint"
+    update_checkpoint_state(tmp_path, "mé\n-2", ["m-1"], all_model_checkpoint_timestamps=[1.5])
+    data = file.read_bytes()
+    for at in range(len(data)):
+        flips = [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :] for bit in range(8)]
+        for damaged in (data[:at], *flips):
+            file.write_bytes(damaged)
+            with pytest.raises(DataLossError, match=r"checkpoint: .*update_checkpoint_state"):
+                read_state(tmp_path)
+
+
+def test_an_edited_file_is_accepted_once_its_comments_are_gone(tmp_path):
+    update_checkpoint_state(tmp_path, "m-2", ["m-1"])
+    file = tmp_path / "checkpoint"
+    lines = file.read_text().replace("m-2", "m-1").splitlines()
+    file.write_text("\n".join(lines) + "\n")
+    with pytest.raises(DataLossError, match="remove its comments"):
+        read_state(tmp_path)
+    file.write_text("".join(line.split("#")[0].rstrip() + "\n" for line in lines))
+    assert read_state(tmp_path).model_checkpoint_path == "m-1"
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["\n", "nonsense\n", 'model_checkpoint_path: "a\n', "model_checkpoint_path: 3\n", "a: b: c\n",
+     'model_checkpoint_path: "\\377"\n', "last_preserved_timestamp: 1\n", "model_checkpoint_path:\n"],
+)  # fmt: skip
+def test_text_that_is_no_state_is_data_loss(tmp_path, text):
+    (tmp_path / "checkpoint").write_text(text)
+    with pytest.raises(DataLossError, match="checkpoint"):
+        latest_checkpoint(tmp_path)
+
+
+def test_a_fifo_or_directory_in_its_place_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "checkpoint")
+    with pytest.raises(OpError, match="FIFO"):
+        latest_checkpoint(tmp_path)
+
+
+def test_timestamps_must_match_the_paths(tmp_path):
+    with pytest.raises(ValueError, match="2 entries"):
+        generate_checkpoint_state_proto(tmp_path, "m-1", ["m-1"], [1.0, 2.0])
+
+
+def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
+    save(tmp_path, "m-1")
+    assert checkpoint_exists(tmp_path / "m-1")
+    assert checkpoint_exists(tmp_path / "m-1.h5")
+    assert not checkpoint_exists(tmp_path / "m")
+    assert not checkpoint_exists(tmp_path)
+    assert not checkpoint_exists("nul\0")
