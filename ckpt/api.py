@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from ckpt import nn, train
-from ckpt.compose import Chain, Merged, MergeReport, Model, chain, load_models, merge_files, merge_graphs
+from ckpt.compose import (
+    Chain,
+    Merged,
+    MergeReport,
+    Model,
+    chain,
+    load_models,
+    merge_files,
+    merge_graphs,
+)
 from ckpt.core import errors
 from ckpt.core.dtypes import (
     DType,
@@ -35,11 +44,12 @@ from ckpt.core.dtypes import (
     uint64,
     variant,
 )
-from ckpt.core.dtypes import bool_ as bool  # noqa: A004  # TensorFlow's name
+from ckpt.core.dtypes import bool_ as bool  # TensorFlow's name
 from ckpt.core.shapes import Dimension, TensorShape
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
+from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import (
@@ -59,7 +69,13 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import constant_value as get_static_value
-from ckpt.model.gradients import AggregationMethod, NoGradient, NotDifferentiable, RegisterGradient, gradients
+from ckpt.model.gradients import (
+    AggregationMethod,
+    NoGradient,
+    NotDifferentiable,
+    RegisterGradient,
+    gradients,
+)
 from ckpt.model.initializers import Constant as constant_initializer
 from ckpt.model.initializers import GlorotNormal as glorot_normal_initializer
 from ckpt.model.initializers import GlorotUniform as glorot_uniform_initializer
@@ -69,7 +85,13 @@ from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
-from ckpt.model.scopes import AUTO_REUSE, VariableScope, get_variable, get_variable_scope, variable_scope
+from ckpt.model.scopes import (
+    AUTO_REUSE,
+    VariableScope,
+    get_variable,
+    get_variable_scope,
+    variable_scope,
+)
 from ckpt.model.variables import (
     Variable,
     all_variables,
@@ -107,8 +129,8 @@ from ckpt.ops.constants import (
     zeros_like,
 )
 from ckpt.ops.control import group, identity, identity_n, no_op, stop_gradient
-from ckpt.ops.control import tuple_ as tuple  # noqa: A004  # TensorFlow's name
-from ckpt.ops.elementwise import abs_ as abs  # noqa: A004  # TensorFlow's name
+from ckpt.ops.control import tuple_ as tuple  # TensorFlow's name
+from ckpt.ops.elementwise import abs_ as abs  # TensorFlow's name
 from ckpt.ops.elementwise import (
     acos,
     acosh,
@@ -157,15 +179,28 @@ from ckpt.ops.elementwise import floor_mod as floormod
 from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
-from ckpt.ops.elementwise import pow_ as pow  # noqa: A004  # TensorFlow's name
-from ckpt.ops.elementwise import round_ as round  # noqa: A004  # TensorFlow's name
+from ckpt.ops.elementwise import pow_ as pow  # TensorFlow's name
+from ckpt.ops.elementwise import round_ as round  # TensorFlow's name
 from ckpt.ops.elementwise import sub as subtract
-from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice, unsorted_segment_sum
-from ckpt.ops.indexing import range_ as range  # noqa: A004  # TensorFlow's name
-from ckpt.ops.indexing import slice_ as slice  # noqa: A004  # TensorFlow's name
+from ckpt.ops.indexing import (
+    boolean_mask,
+    gather,
+    invert_permutation,
+    one_hot,
+    strided_slice,
+    unsorted_segment_sum,
+)
+from ckpt.ops.indexing import range_ as range  # TensorFlow's name
+from ckpt.ops.indexing import slice_ as slice  # TensorFlow's name
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
 from ckpt.ops.matmul import matmul
-from ckpt.ops.random import get_seed, random_normal, random_shuffle, random_uniform, truncated_normal
+from ckpt.ops.random import (
+    get_seed,
+    random_normal,
+    random_shuffle,
+    random_uniform,
+    truncated_normal,
+)
 from ckpt.ops.reduction import (
     argmax,
     argmin,
@@ -177,10 +212,19 @@ from ckpt.ops.reduction import (
     reduce_prod,
     reduce_sum,
 )
-from ckpt.ops.shaping import broadcast_to, expand_dims, rank, reshape, shape, size, squeeze, tile, transpose
+from ckpt.ops.shaping import (
+    broadcast_to,
+    expand_dims,
+    rank,
+    reshape,
+    shape,
+    size,
+    squeeze,
+    tile,
+    transpose,
+)
 from ckpt.ops.state import assign, assign_add, assign_sub
 from ckpt.run.session import InteractiveSession, Session
-from ckpt.saver.metagraph import import_graph_def
 
 newaxis = None
 
@@ -208,6 +252,230 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
 
 
-__all__ = sorted(
-    [name for name in globals() if not name.startswith("_") and name not in {"annotations", "Any"}] + list(_MESSAGES)
-)
+__all__ = [
+    "AUTO_REUSE",
+    "AggregationMethod",
+    "Attr",
+    "AttrValue",
+    "Chain",
+    "ConfigProto",
+    "DType",
+    "Dimension",
+    "GPUOptions",
+    "Graph",
+    "GraphDef",
+    "GraphKeys",
+    "GraphOptions",
+    "IndexedSlices",
+    "InteractiveSession",
+    "MergeReport",
+    "Merged",
+    "MetaGraphDef",
+    "Model",
+    "NameAttrList",
+    "NoGradient",
+    "NodeDef",
+    "NotDifferentiable",
+    "OPS",
+    "Operation",
+    "OptimizerOptions",
+    "RegisterGradient",
+    "RunMetadata",
+    "RunOptions",
+    "Session",
+    "Tensor",
+    "TensorShape",
+    "Variable",
+    "VariableScope",
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "add_n",
+    "add_to_collection",
+    "add_to_collections",
+    "all_variables",
+    "argmax",
+    "argmin",
+    "as_dtype",
+    "asin",
+    "asinh",
+    "assign",
+    "assign_add",
+    "assign_sub",
+    "atan",
+    "atan2",
+    "atanh",
+    "bfloat16",
+    "bool",
+    "boolean_mask",
+    "broadcast_to",
+    "cast",
+    "ceil",
+    "chain",
+    "colocate_with",
+    "complex128",
+    "complex64",
+    "concat",
+    "conj",
+    "constant",
+    "constant_initializer",
+    "container",
+    "control_dependencies",
+    "convert_to_tensor",
+    "cos",
+    "cosh",
+    "device",
+    "div",
+    "div_no_nan",
+    "divide",
+    "double",
+    "dynamic_stitch",
+    "equal",
+    "errors",
+    "exp",
+    "expand_dims",
+    "expm1",
+    "fill",
+    "float16",
+    "float32",
+    "float64",
+    "floor",
+    "floordiv",
+    "floormod",
+    "gather",
+    "get_collection",
+    "get_collection_ref",
+    "get_default_graph",
+    "get_default_session",
+    "get_seed",
+    "get_static_value",
+    "get_variable",
+    "get_variable_scope",
+    "global_variables",
+    "global_variables_initializer",
+    "glorot_normal_initializer",
+    "glorot_uniform_initializer",
+    "gradients",
+    "greater",
+    "greater_equal",
+    "group",
+    "half",
+    "identity",
+    "identity_n",
+    "import_graph_def",
+    "int16",
+    "int32",
+    "int64",
+    "int8",
+    "invert_permutation",
+    "is_finite",
+    "is_inf",
+    "is_nan",
+    "is_variable_initialized",
+    "less",
+    "less_equal",
+    "load_models",
+    "local_variables",
+    "local_variables_initializer",
+    "log",
+    "log1p",
+    "logical_and",
+    "logical_not",
+    "logical_or",
+    "logical_xor",
+    "matmul",
+    "maximum",
+    "merge_files",
+    "merge_graphs",
+    "minimum",
+    "mod",
+    "model_variables",
+    "moving_average_variables",
+    "multiply",
+    "name_scope",
+    "negative",
+    "newaxis",
+    "nn",
+    "no_op",
+    "not_equal",
+    "one_hot",
+    "ones",
+    "ones_initializer",
+    "ones_like",
+    "op",
+    "op_scope",
+    "placeholder",
+    "placeholder_with_default",
+    "pow",
+    "qint16",
+    "qint32",
+    "qint8",
+    "quint16",
+    "quint8",
+    "random_normal",
+    "random_normal_initializer",
+    "random_shuffle",
+    "random_uniform",
+    "random_uniform_initializer",
+    "range",
+    "rank",
+    "reciprocal",
+    "reduce_all",
+    "reduce_any",
+    "reduce_max",
+    "reduce_mean",
+    "reduce_min",
+    "reduce_prod",
+    "reduce_sum",
+    "register_tensor_conversion_function",
+    "reset_default_graph",
+    "reshape",
+    "resource",
+    "rint",
+    "round",
+    "rsqrt",
+    "saturate_cast",
+    "set_random_seed",
+    "shape",
+    "sigmoid",
+    "sign",
+    "sin",
+    "sinh",
+    "size",
+    "slice",
+    "split",
+    "sqrt",
+    "square",
+    "squared_difference",
+    "squeeze",
+    "stack",
+    "stop_gradient",
+    "strided_slice",
+    "string",
+    "subtract",
+    "tan",
+    "tanh",
+    "tile",
+    "train",
+    "trainable_variables",
+    "transpose",
+    "truediv",
+    "truncated_normal",
+    "truncated_normal_initializer",
+    "tuple",
+    "uint16",
+    "uint32",
+    "uint64",
+    "uint8",
+    "unsorted_segment_sum",
+    "unstack",
+    "variable_scope",
+    "variables_initializer",
+    "variance_scaling_initializer",
+    "variant",
+    "where",
+    "zeros",
+    "zeros_initializer",
+    "zeros_like",
+]

@@ -23,7 +23,9 @@ class Chain:
         self.wires = [self._wire(target, source) for target, source in connect.items()]
         problems = [p for target, source in self.wires for p in self._problems(target, source)]
         if problems:
-            raise GraphError("the chain cannot be connected:\n" + "\n".join(f"  {p}" for p in problems))
+            raise GraphError(
+                "the chain cannot be connected:\n" + "\n".join(f"  {p}" for p in problems)
+            )
 
     def _wire(self, target: str, source: str) -> tuple[tuple[str, Tensor], tuple[str, Tensor]]:
         return self._endpoint(target), self._endpoint(source)
@@ -41,7 +43,9 @@ class Chain:
         (to, x), (origin, y) = target, source
         found = []
         if self.order.index(origin) >= self.order.index(to):
-            found.append(f"{origin}/{y.name} -> {to}/{x.name} runs backwards: put '{origin}' before '{to}'")
+            found.append(
+                f"{origin}/{y.name} -> {to}/{x.name} runs backwards: put '{origin}' before '{to}'"
+            )
         if x.dtype.base_dtype != y.dtype.base_dtype:
             found.append(f"{origin}/{y.name} is {y.dtype.name}, {to}/{x.name} takes {x.dtype.name}")
         if not x.shape.is_compatible_with(y.shape):
@@ -58,7 +62,9 @@ class Chain:
             feeds[model][tensor] = value
         results: dict[tuple[str, Tensor], Any] = {}
         for name in self._needed(wanted.values()):
-            outputs = {t for m, t in wanted.values() if m == name} | {y for _, (m, y) in self.wires if m == name}
+            outputs = {t for m, t in wanted.values() if m == name} | {
+                y for _, (m, y) in self.wires if m == name
+            }
             values = self.models[name].run(list(outputs), feeds[name])
             results.update(((name, t), v) for t, v in zip(outputs, values, strict=True))
             for (to, x), (origin, y) in self.wires:

@@ -64,17 +64,24 @@ def merge_graphs(
     """
     target = graph if graph is not None else stack.get_default_graph()
     prefixes = {name: checkpoint_prefix(path) for name, path in parts.items()}
-    metas = {name: metagraph.read_meta_graph_file(meta_graph_path(prefix)) for name, prefix in prefixes.items()}
+    metas = {
+        name: metagraph.read_meta_graph_file(meta_graph_path(prefix))
+        for name, prefix in prefixes.items()
+    }
     plan = _Wiring(metas, dict(connect or {}))
     taken = [name for name in parts if _is_taken(target, name)]
     if taken:
-        raise GraphError(f"the graph already has names under {', '.join(f'{t}/' for t in taken)}; choose others")
+        raise GraphError(
+            f"the graph already has names under {', '.join(f'{t}/' for t in taken)}; choose others"
+        )
     savers: dict[str, Saver] = {}
     name_map: dict[str, str] = {}
     with target.as_default(), target.name_scope(None):
         for name in plan.order:
             kept = plan.without_replaced_inputs(name)
-            imported = metagraph.import_into(target, kept, import_scope=name, input_map=plan.inputs(name, target))
+            imported = metagraph.import_into(
+                target, kept, import_scope=name, input_map=plan.inputs(name, target)
+            )
             name_map.update((f"{name}/{old}", op.name) for old, op in imported.operations.items())
             saver_def = kept.saver_def
             if saver_def is not None and saver_def.save_tensor_name:
@@ -94,7 +101,9 @@ class _Wiring:
 
     def __init__(self, metas: Mapping[str, defs.MetaGraphDef], connect: dict[str, str]) -> None:
         self.metas = metas
-        self._nodes = {name: {n.name: n for n in meta.graph_def.node} for name, meta in metas.items()}
+        self._nodes = {
+            name: {n.name: n for n in meta.graph_def.node} for name, meta in metas.items()
+        }
         self._tensors = {name: _static_tensors(meta) for name, meta in metas.items()}
         self.problems: list[str] = []
         self.wires: list[tuple[tuple[str, str], tuple[str, str]]] = []
@@ -102,7 +111,9 @@ class _Wiring:
             self._connect(destination, source)
         self.order = self._order()
         if self.problems:
-            raise GraphError("the graphs cannot be merged:\n" + "\n".join(f"  {p}" for p in self.problems))
+            raise GraphError(
+                "the graphs cannot be merged:\n" + "\n".join(f"  {p}" for p in self.problems)
+            )
 
     def _connect(self, destination: str, source: str) -> None:
         ends = (self._end(destination), self._end(source))
@@ -115,7 +126,9 @@ class _Wiring:
         """(part, tensor name) of an endpoint, or None with the problem noted."""
         part, _, rest = name.partition("/")
         if part not in self.metas:
-            self.problems.append(f"'{name}': there is no part '{part}'; the parts are {', '.join(self.metas)}")
+            self.problems.append(
+                f"'{name}': there is no part '{part}'; the parts are {', '.join(self.metas)}"
+            )
             return None
         node, index = split_input(rest)
         if node not in self._nodes[part]:
@@ -136,14 +149,20 @@ class _Wiring:
         return tensor.dtype.base_dtype, tensor.shape
 
     def _check(
-        self, destination: str, source: str, wanted: tuple[Any, TensorShape], given: tuple[Any, TensorShape]
+        self,
+        destination: str,
+        source: str,
+        wanted: tuple[Any, TensorShape],
+        given: tuple[Any, TensorShape],
     ) -> None:
         if wanted[0] != given[0]:
             self.problems.append(
                 f"{destination} takes {wanted[0].name}, {source} is {given[0].name}: cast one of them first"
             )
         if not wanted[1].is_compatible_with(given[1]):
-            self.problems.append(f"{destination} takes shape {wanted[1]}, {source} has shape {given[1]}")
+            self.problems.append(
+                f"{destination} takes shape {wanted[1]}, {source} has shape {given[1]}"
+            )
 
     def _order(self) -> list[str]:
         """The parts such that sources come before their destinations, otherwise as given."""
@@ -189,7 +208,9 @@ class _Wiring:
             else c
             for key, c in meta.collection_def.items()
         }
-        return replace(meta, graph_def=replace(meta.graph_def, node=nodes), collection_def=collections)
+        return replace(
+            meta, graph_def=replace(meta.graph_def, node=nodes), collection_def=collections
+        )
 
 
 def _static_tensors(meta: defs.MetaGraphDef) -> dict[str, Tensor]:
@@ -197,7 +218,11 @@ def _static_tensors(meta: defs.MetaGraphDef) -> dict[str, Tensor]:
     scratch = Graph()
     with scratch.as_default():
         operations = load_graph(scratch, meta.graph_def)
-    return {f"{name}:{i}": tensor for name, op in operations.items() for i, tensor in enumerate(op.outputs)}
+    return {
+        f"{name}:{i}": tensor
+        for name, op in operations.items()
+        for i, tensor in enumerate(op.outputs)
+    }
 
 
 def merge_files(
@@ -217,7 +242,9 @@ def merge_files(
     files = [f"{prefix}.h5", f"{prefix}.meta"]
     existing = [file for file in files if os.path.exists(file)]
     if existing and not force:
-        raise AlreadyExistsError(None, None, f"{', '.join(existing)}: exists; choose another output or force it")
+        raise AlreadyExistsError(
+            None, None, f"{', '.join(existing)}: exists; choose another output or force it"
+        )
     merged = merge_graphs(parts, connect, graph=Graph())
     nbytes = 0
     with Session(graph=merged.graph) as session:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect
@@ -14,13 +14,16 @@ from ckpt.run.session import Session
 from ckpt.saver import metagraph, state_file
 from ckpt.saver.saver import Saver
 
+if TYPE_CHECKING:
+    from typing import Self
+
 
 def checkpoint_prefix(path: Any) -> str:
     """The checkpoint that `path` means: a prefix, one of its files, or a directory's latest.
 
     Raises NotFoundError when there is none.
     """
-    text = os.fspath(path)
+    text: str = os.fspath(path)
     if os.path.isdir(text):
         latest = state_file.latest_checkpoint(text)
         if latest is None:
@@ -67,7 +70,7 @@ class Model:
         """Close the session."""
         self.session.close()
 
-    def __enter__(self) -> Model:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:

@@ -27,7 +27,9 @@ def array_of(value: Any, dtype: DType | None = None) -> np.ndarray[Any, Any]:
         return _array_of_numpy(value, dtype)
     if isinstance(value, TensorShape):
         value = value.as_list()
-    if value is None or (isinstance(value, (list, tuple)) and any(v is None for v in _leaves(value))):
+    if value is None or (
+        isinstance(value, (list, tuple)) and any(v is None for v in _leaves(value))
+    ):
         raise ValueError("None values not supported.")
     if isinstance(value, (list, tuple)):
         value = _plain(value)
@@ -57,10 +59,14 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _array_of_numpy(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     array = np.asarray(value)
-    if array.dtype.kind in "SU" or (array.dtype.kind == "O" and (dtype is None or dtype == dtypes.string)):
+    if array.dtype.kind in "SU" or (
+        array.dtype.kind == "O" and (dtype is None or dtype == dtypes.string)
+    ):
         return byte_strings(array)
     if dtype is None:
-        if array.dtype.byteorder == ">" or (array.dtype.byteorder == "=" and np.little_endian is False):
+        if array.dtype.byteorder == ">" or (
+            array.dtype.byteorder == "=" and np.little_endian is False
+        ):
             return array.astype(array.dtype.newbyteorder("="))
         return array
     if dtypes.as_dtype(array.dtype) == dtype:
@@ -68,7 +74,9 @@ def _array_of_numpy(value: Any, dtype: DType | None) -> np.ndarray[Any, Any]:
     if dtype == dtypes.string:
         raise TypeError(f"Expected string, got {array.dtype.name} array")
     if array.dtype.kind == "f" and dtype.is_integer and array.size:
-        raise TypeError(f"Expected {dtype.name}, got {array.dtype.name} array of type '{array.dtype.name}' instead.")
+        raise TypeError(
+            f"Expected {dtype.name}, got {array.dtype.name} array of type '{array.dtype.name}' instead."
+        )
     return array.astype(dtype.as_numpy_dtype)
 
 
@@ -141,7 +149,9 @@ def _is_big(value: Any) -> bool:
 
 def _check_range(array: np.ndarray[Any, Any], dtype: DType) -> None:
     if array.size and (array.min() < dtype.min or array.max() > dtype.max):
-        raise ValueError(f"Value {array.max() if array.max() > dtype.max else array.min()} does not fit {dtype.name}")
+        raise ValueError(
+            f"Value {array.max() if array.max() > dtype.max else array.min()} does not fit {dtype.name}"
+        )
 
 
 def _object_array(value: Any) -> np.ndarray[Any, Any]:
@@ -170,10 +180,16 @@ def _natural_array(value: Any) -> np.ndarray[Any, Any]:
     if any(isinstance(leaf, (str, bytes, bytearray)) for leaf in _leaves(value)):
         return byte_strings(_object_array(value))
     kinds = {type(leaf) for leaf in _leaves(value)}
-    if bool in kinds and len(kinds) > 1 and not any(issubclass(k, (np.ndarray, np.generic)) for k in kinds):
+    if (
+        bool in kinds
+        and len(kinds) > 1
+        and not any(issubclass(k, (np.ndarray, np.generic)) for k in kinds)
+    ):
         raise ValueError(f"Can't convert Python sequence with mixed types to Tensor: {value!r}")
     try:
         array = np.array(value)
+    except NotImplementedError as error:  # a tensor of a graph has no value to take
+        raise TypeError(str(error)) from None
     except ValueError as error:
         raise ValueError(f"Argument must be a dense tensor: {value!r} - {error}") from None
     if array.dtype == object:

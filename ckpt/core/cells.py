@@ -60,7 +60,9 @@ class Cell:
         found = np.shape(value)
         if held is None:
             return
-        if len(held) != len(found) or any(h is not None and h != f for h, f in zip(held, found, strict=True)):
+        if len(held) != len(found) or any(
+            h is not None and h != f for h, f in zip(held, found, strict=True)
+        ):
             raise InvalidArgumentError(
                 None,
                 None,

@@ -156,9 +156,11 @@ class DType:
 
     def _bound(self, which: str) -> Any:
         if self._kind == "f":
-            return np.dtype(self._numpy).type(getattr(ml_dtypes.finfo(self._numpy), which))
+            limits: Any = ml_dtypes.finfo
+            return np.dtype(self._numpy).type(getattr(limits(self._numpy), which))
         if self._kind in "iu":
-            return getattr(ml_dtypes.iinfo(self._numpy), which)
+            limits = ml_dtypes.iinfo
+            return getattr(limits(self._numpy), which)
         if self._kind == "b":
             return which == "max"
         raise TypeError(f"Cannot find {which}imum value of {self.name}.")

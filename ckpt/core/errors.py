@@ -51,9 +51,7 @@ class OpError(CkptError):
 
     error_code = 2
 
-    def __init__(
-        self, node_def: Any, op: Any, message: str, error_code: int | None = None
-    ) -> None:
+    def __init__(self, node_def: Any, op: Any, message: str, error_code: int | None = None) -> None:
         super().__init__(message)
         self.node_def = node_def
         self.op = op
@@ -168,9 +166,7 @@ class UnauthenticatedError(OpError):
     error_code = 16
 
 
-_BY_CODE: dict[int, type[OpError]] = {
-    cls.error_code: cls for cls in OpError.__subclasses__()
-}
+_BY_CODE: dict[int, type[OpError]] = {cls.error_code: cls for cls in OpError.__subclasses__()}
 
 _BY_ERRNO: dict[int, type[OpError]] = {
     errno.ENOENT: NotFoundError,

@@ -29,8 +29,8 @@ class Dimension:
 
     def is_compatible_with(self, other: Any) -> bool:
         """True unless both sizes are known and differ."""
-        other = dimension_value(other)
-        return self._value is None or other is None or self._value == other
+        size = dimension_value(other)
+        return self._value is None or size is None or self._value == size
 
     def assert_is_compatible_with(self, other: Any) -> None:
         """Raise ValueError unless the two sizes are compatible."""
@@ -71,7 +71,7 @@ class Dimension:
     def __str__(self) -> str:
         return "?" if self._value is None else str(self._value)
 
-    def _apply(self, other: Any, function: Any) -> Dimension:
+    def _apply(self, other: Any, function: Any) -> Any:
         try:
             size = dimension_value(other)
         except (TypeError, ValueError):
@@ -80,29 +80,29 @@ class Dimension:
             return Dimension(None)
         return Dimension(function(self._value, size))
 
-    def __add__(self, other: Any) -> Dimension:
+    def __add__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: a + b)
 
     __radd__ = __add__
 
-    def __sub__(self, other: Any) -> Dimension:
+    def __sub__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: a - b)
 
-    def __rsub__(self, other: Any) -> Dimension:
+    def __rsub__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: b - a)
 
-    def __mul__(self, other: Any) -> Dimension:
+    def __mul__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: a * b)
 
     __rmul__ = __mul__
 
-    def __floordiv__(self, other: Any) -> Dimension:
+    def __floordiv__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: a // b)
 
-    def __rfloordiv__(self, other: Any) -> Dimension:
+    def __rfloordiv__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: b // a)
 
-    def __div__(self, other: Any) -> Dimension:
+    def __div__(self, other: Any) -> Any:
         return self // other
 
     def __truediv__(self, other: Any) -> Dimension:
@@ -117,10 +117,10 @@ class Dimension:
             "please use // instead"
         )
 
-    def __mod__(self, other: Any) -> Dimension:
+    def __mod__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: a % b)
 
-    def __rmod__(self, other: Any) -> Dimension:
+    def __rmod__(self, other: Any) -> Any:
         return self._apply(other, lambda a, b: b % a)
 
     def _compare(self, other: Any, function: Any) -> Any:
@@ -323,9 +323,9 @@ class TensorShape:
             raise ShapeError(f"Shape {self} must have rank at most {rank}")
         return self
 
-    def merge_with(self, other: Any) -> TensorShape:
+    def merge_with(self, shape: Any) -> TensorShape:
         """What both shapes together say. Raises ValueError when they contradict each other."""
-        other = as_shape(other)
+        other = as_shape(shape)
         if self.sizes is None:
             return other
         if other.sizes is None:
@@ -357,6 +357,11 @@ class TensorShape:
 
     def __radd__(self, other: Any) -> TensorShape:
         return as_shape(other).concatenate(self)
+
+    def as_tuple(self) -> tuple[int, ...]:
+        """The sizes of a shape that is fully known. Raises ValueError for any other."""
+        self.assert_is_fully_defined()
+        return self.sizes  # type: ignore[return-value]  # every size is known
 
     def as_list(self) -> list[int | None]:
         """The sizes as a list. Raises ValueError when the rank is unknown."""

@@ -41,7 +41,9 @@ def register_tensor_conversion_function(
 def _conversions_for(kind: type) -> list[tuple[Any, Conversion]]:
     found = _by_type.get(kind)
     if found is None:
-        found = [(base, function) for _, _, base, function in _conversions if issubclass(kind, base)]
+        found = [
+            (base, function) for _, _, base, function in _conversions if issubclass(kind, base)
+        ]
         _by_type[kind] = found
     return found
 

@@ -58,10 +58,11 @@ def _with_part(spec: DeviceSpec, part: str, text: str) -> DeviceSpec:
     if key == "job":
         return replace(spec, job=rest)
     if key in ("replica", "task"):
-        return replace(spec, **{key: None if rest == "*" else int(rest)})
+        number = None if rest == "*" else int(rest)
+        return replace(spec, replica=number) if key == "replica" else replace(spec, task=number)
     kind, _, index = rest.partition(":") if key == "device" else (key, "", rest)
-    number = None if index in ("", "*") else int(index)
-    return replace(spec, device_type=kind.upper(), device_index=number)
+    position = None if index in ("", "*") else int(index)
+    return replace(spec, device_type=kind.upper(), device_index=position)
 
 
 def merge_device(text: Any) -> Callable[[Any], str]:

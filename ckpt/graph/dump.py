@@ -10,8 +10,8 @@ from ckpt.core import defs
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.graph import Graph
-from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.opdef import OPS
+from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Attr
 
 
@@ -32,13 +32,21 @@ def _typed_attrs(node: Operation) -> dict[str, Any]:
     return dict(node.attrs)
 
 
-def graph_def(graph: Graph, from_version: int | None = None, add_shapes: bool = False) -> defs.GraphDef:
+def graph_def(
+    graph: Graph, from_version: int | None = None, add_shapes: bool = False
+) -> defs.GraphDef:
     """The graph as plain data; only nodes from `from_version` on; with `_output_shapes` if asked."""
     nodes = graph.get_operations()[from_version or 0 :]
     found = [node_def(node) for node in nodes]
     if add_shapes:
         found = [
-            defs.NodeDef(d.name, d.op, d.input, d.device, {**d.attr, "_output_shapes": [t.shape for t in n.outputs]})
+            defs.NodeDef(
+                d.name,
+                d.op,
+                d.input,
+                d.device,
+                {**d.attr, "_output_shapes": [t.shape for t in n.outputs]},
+            )
             for d, n in zip(found, nodes, strict=True)
         ]
     return defs.GraphDef(node=tuple(found), library=tuple(graph._functions.values()))
@@ -60,7 +68,7 @@ def _public(value: Any) -> Any:
     if isinstance(value, list):
         return [_public(member) for member in value]
     if isinstance(value, (TensorShape, np.ndarray, defs.Func)):
-        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         message = tf_pb.attr_to_message(value)
         return getattr(message, message.WhichOneof("value"))
@@ -69,16 +77,20 @@ def _public(value: Any) -> Any:
 
 def op_message(node: Operation) -> Any:
     """The signature of the node's type as an OpDef message. Raises GraphError for an unknown type."""
-    from ckpt.graph.opdef import opdef_of  # noqa: PLC0415  # keeps the error in one place
-    from ckpt.wire import messages, tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+    from ckpt.graph.opdef import opdef_of  # keeps the error in one place
+    from ckpt.wire import messages, tf_pb  # protobuf is loaded only when messages are used
 
     opdef = opdef_of(node.type)
     message = messages.OpDef(name=opdef.type, is_stateful=opdef.is_stateful)
     for side, args in ((message.input_arg, opdef.inputs), (message.output_arg, opdef.outputs)):
         for arg in args:
             side.add(
-                name=arg.name, type=int(arg.dtype) if arg.dtype else 0, type_attr=arg.type_attr,
-                number_attr=arg.number_attr, type_list_attr=arg.type_list_attr, is_ref=arg.is_ref,
+                name=arg.name,
+                type=int(arg.dtype) if arg.dtype else 0,
+                type_attr=arg.type_attr,
+                number_attr=arg.number_attr,
+                type_list_attr=arg.type_list_attr,
+                is_ref=arg.is_ref,
             )
     for name, attr in opdef.attrs.items():
         added = message.attr.add(name=name, type=attr.kind)
@@ -104,7 +116,9 @@ def without_defaults(graph: defs.GraphDef) -> defs.GraphDef:
             if key.startswith("_") or not _same(value, default_of(node.op, key))
         }
         found.append(defs.NodeDef(node.name, node.op, node.input, node.device, kept))
-    return defs.GraphDef(tuple(found), graph.library, graph.gradient, graph.producer, graph.min_consumer)
+    return defs.GraphDef(
+        tuple(found), graph.library, graph.gradient, graph.producer, graph.min_consumer
+    )
 
 
 def _same(value: Any, default: Any) -> bool:

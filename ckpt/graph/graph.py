@@ -64,8 +64,6 @@ class Graph:
         self.seed: int | None = None
         self.last_op_seed = 0
 
-
-
     def add(
         self,
         type_name: str,
@@ -140,7 +138,9 @@ class Graph:
         input_ops = {t.op for t in node._inputs}
         for controller in self._scopes.controllers:
             if not any(op in controller.seen for op in input_ops):
-                found.update(dict.fromkeys(c for c in controller.control_inputs if c not in input_ops))
+                found.update(
+                    dict.fromkeys(c for c in controller.control_inputs if c not in input_ops)
+                )
         node._control_inputs.extend(op for op in found if op not in node._control_inputs)
         for controller in self._scopes.controllers:
             controller.seen.add(node)
@@ -161,7 +161,7 @@ class Graph:
 
         Raises TypeError when an input is no tensor, GraphError when a known type's attributes are missing.
         """
-        from ckpt.graph.load import node_from_parts  # noqa: PLC0415  # load builds on Graph
+        from ckpt.graph.load import node_from_parts  # load builds on Graph
 
         self.check_not_finalized()
         for index, tensor in enumerate(inputs):
@@ -177,27 +177,27 @@ class Graph:
 
     def set_attr(self, node: Operation, name: str, value: Any) -> None:
         """Set an attribute of a node, from a plain value or an AttrValue message."""
-        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         node.attrs[name] = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
         self.touch()
 
     def attr_of(self, node: Operation, name: str) -> Any:
         """An attribute as TensorFlow's `Operation.get_attr` gives it."""
-        from ckpt.graph.dump import public_attr  # noqa: PLC0415  # dump builds on Graph
+        from ckpt.graph.dump import public_attr  # dump builds on Graph
 
         return public_attr(node, name)
 
     def node_message(self, node: Operation) -> Any:
         """The node as a NodeDef message."""
-        from ckpt.graph.dump import node_def  # noqa: PLC0415  # dump builds on Graph
-        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+        from ckpt.graph.dump import node_def  # dump builds on Graph
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         return tf_pb.to_message(node_def(node))
 
     def op_message(self, node: Operation) -> Any:
         """The signature of the node's type as an OpDef message."""
-        from ckpt.graph.dump import op_message  # noqa: PLC0415  # dump builds on Graph
+        from ckpt.graph.dump import op_message  # dump builds on Graph
 
         return op_message(node)
 
@@ -213,8 +213,6 @@ class Graph:
     def capture(self, tensor: Tensor) -> Tensor:
         """The tensor of this graph that stands for `tensor` of another. A plain graph has none: ValueError."""
         raise ValueError(f"{tensor!r} must be from the same graph as the operation that uses it.")
-
-
 
     def get_operations(self) -> list[Operation]:
         """All operations in order of creation."""
@@ -235,13 +233,17 @@ class Graph:
         found = self.as_graph_element(name, allow_tensor=True, allow_operation=False)
         return found  # type: ignore[no-any-return]  # operations are not allowed
 
-    def as_graph_element(self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True) -> Any:
+    def as_graph_element(
+        self, obj: Any, allow_tensor: bool = True, allow_operation: bool = True
+    ) -> Any:
         """The tensor or operation that `obj` names, is, or stands for (a variable stands for its tensor).
 
         Raises TypeError for another kind of object, KeyError for an unknown name, ValueError for another graph.
         """
         kinds = " or ".join(
-            kind for kind, allowed in (("Tensor", allow_tensor), ("Operation", allow_operation)) if allowed
+            kind
+            for kind, allowed in (("Tensor", allow_tensor), ("Operation", allow_operation))
+            if allowed
         )
         if not kinds:
             raise ValueError("allow_tensor and allow_operation can't both be False.")
@@ -252,20 +254,26 @@ class Graph:
             element = element.decode()
         if isinstance(element, str):
             return self._element_by_name(element, kinds, allow_tensor, allow_operation)
-        if (isinstance(element, Tensor) and allow_tensor) or (isinstance(element, Operation) and allow_operation):
+        if (isinstance(element, Tensor) and allow_tensor) or (
+            isinstance(element, Operation) and allow_operation
+        ):
             if element.graph is not self:
                 raise ValueError(f"{element!r} is not an element of this graph.")
             return element
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {kinds}.")
 
-    def _element_by_name(self, name: str, kinds: str, allow_tensor: bool, allow_operation: bool) -> Any:
+    def _element_by_name(
+        self, name: str, kinds: str, allow_tensor: bool, allow_operation: bool
+    ) -> Any:
         if ":" in name:
             if not allow_tensor:
                 raise ValueError(f"Name {name!r} appears to refer to a Tensor, not a {kinds}.")
             op_name, _, index_text = name.partition(":")
             if not (op_name and index_text.isdigit()):
-                raise ValueError(f'The name {name!r} looks a like a Tensor name, but is not a valid one. '
-                                 'Tensor names must be of the form "<op_name>:<output_index>".')
+                raise ValueError(
+                    f"The name {name!r} looks a like a Tensor name, but is not a valid one. "
+                    'Tensor names must be of the form "<op_name>:<output_index>".'
+                )
             node = self._by_name.get(op_name)
             if node is None:
                 raise KeyError(
@@ -296,12 +304,10 @@ class Graph:
         )
 
     def _similar(self, name: str) -> str:
-        import difflib  # noqa: PLC0415  # only an error needs it
+        import difflib  # only an error needs it
 
         near = difflib.get_close_matches(name, list(self._by_name)[:5000], n=3)
         return f" Similar names: {', '.join(near)}." if near else ""
-
-
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""
@@ -383,8 +389,6 @@ class Graph:
         """The current name scope, without a trailing slash."""
         return self._scopes.name
 
-
-
     def as_default(self) -> AbstractContextManager[Graph]:
         """Make this graph the default graph of this thread within the block."""
         return stack.default_graph(self)
@@ -400,7 +404,9 @@ class Graph:
             found: list[Operation] = []
             for obj in control_inputs:
                 source = obj
-                if not isinstance(source, (Tensor, Operation, str)) and hasattr(source, "_control_operation"):
+                if not isinstance(source, (Tensor, Operation, str)) and hasattr(
+                    source, "_control_operation"
+                ):
                     source = source._control_operation()
                 element = self.as_graph_element(getattr(source, "values_for_control", source))
                 node = element.op if isinstance(element, Tensor) else element
@@ -447,7 +453,9 @@ class Graph:
         before, devices = scopes.colocations, scopes.devices
         if op is None:
             if not ignore_existing:
-                raise ValueError("Trying to reset colocation (op is None) but ignore_existing is not True")
+                raise ValueError(
+                    "Trying to reset colocation (op is None) but ignore_existing is not True"
+                )
             scopes.colocations = []
         else:
             element = self.as_graph_element(op)
@@ -499,8 +507,6 @@ class Graph:
         finally:
             scopes.container = before
 
-
-
     def add_to_collection(self, name: Any, value: Any) -> None:
         """Append `value` to the collection `name`."""
         self.check_not_finalized()
@@ -541,8 +547,6 @@ class Graph:
     def collections(self) -> list[Any]:
         """The names of all collections."""
         return list(self._collections)
-
-
 
     @property
     def version(self) -> int:
@@ -601,8 +605,8 @@ class Graph:
 
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
         """This graph as a GraphDef message; only nodes from `from_version` on, with their output shapes if asked."""
-        from ckpt.graph.dump import graph_def  # noqa: PLC0415  # dump builds on Graph
-        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+        from ckpt.graph.dump import graph_def  # dump builds on Graph
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         return tf_pb.to_message(graph_def(self, from_version=from_version, add_shapes=add_shapes))
 

@@ -11,6 +11,7 @@ from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
+from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
@@ -52,7 +53,9 @@ def split_input(name: str) -> tuple[str, int]:
 class _Loader:
     """One import: checks everything first, then adds nodes in an order where inputs exist."""
 
-    def __init__(self, graph: Graph, graph_def: defs.GraphDef, prefix: str, input_map: dict[str, Tensor]) -> None:
+    def __init__(
+        self, graph: Graph, graph_def: defs.GraphDef, prefix: str, input_map: dict[str, Tensor]
+    ) -> None:
         self.graph = graph
         self.nodes = graph_def.node
         self.prefix = prefix
@@ -75,12 +78,15 @@ class _Loader:
                     problems.append(f"  node '{node.name}': input '{text}' is not in the GraphDef")
             full = self._full(node.name)
             if full in self.graph._by_name:
-                problems.append(f"  node '{node.name}': the graph already has an operation '{full}'")
+                problems.append(
+                    f"  node '{node.name}': the graph already has an operation '{full}'"
+                )
             problems += _attr_problems(node)
         if problems:
             raise GraphError(
-                f"graph_def is invalid: {len(problems)} problems\n" + "\n".join(problems[:50])
-                + ("\n  …" if len(problems) > 50 else "")  # noqa: PLR2004  # a screenful
+                f"graph_def is invalid: {len(problems)} problems\n"
+                + "\n".join(problems[:50])
+                + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )
 
     def _full(self, name: str) -> str:
@@ -141,7 +147,9 @@ class _Loader:
                 waiting.append((len(inputs), text))
                 inputs.append(inputs[0])
             else:
-                raise GraphError(f"node '{node.name}': input '{text}' is part of a cycle that is no loop")
+                raise GraphError(
+                    f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
+                )
         opdef = OPS.get(node.op)
         attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
         if "_class" in attrs:
@@ -157,7 +165,12 @@ class _Loader:
             late.extend((operation, position, text) for position, text in waiting)
 
     def _make(
-        self, node: defs.NodeDef, opdef: OpDef | None, inputs: list[Tensor], attrs: dict[str, Any], full: str
+        self,
+        node: defs.NodeDef,
+        opdef: OpDef | None,
+        inputs: list[Tensor],
+        attrs: dict[str, Any],
+        full: str,
     ) -> Operation:
         if opdef is not None:
             problem = _input_problem(node, opdef, inputs, attrs)
@@ -179,7 +192,9 @@ class _Loader:
                     Tensor(operation, len(operation._outputs), dtypes.variant, TensorShape.of(None))
                 )
         if index >= len(operation._outputs):
-            raise GraphError(f"'{source}:{index}' does not exist: {source} has {len(operation._outputs)} outputs")
+            raise GraphError(
+                f"'{source}:{index}' does not exist: {source} has {len(operation._outputs)} outputs"
+            )
         return operation._outputs[index]
 
     def _colocation(self, group: Any) -> str:
@@ -218,7 +233,7 @@ def _ordered(
     position: dict[str, int],
     ready: list[str],
 ) -> tuple[list[defs.NodeDef], set[str]]:
-    import heapq  # noqa: PLC0415  # only here
+    import heapq  # only here
 
     heap = [(position[name], name) for name in ready]
     heapq.heapify(heap)
@@ -262,7 +277,11 @@ def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _as_kind(kind: str, value: Any) -> Any:
     if kind.startswith("list("):
-        return [_as_kind(kind[5:-1], member) for member in value] if isinstance(value, (list, tuple)) else value
+        return (
+            [_as_kind(kind[5:-1], member) for member in value]
+            if isinstance(value, (list, tuple))
+            else value
+        )
     if kind == "string" and isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")
     if kind == "type" and not isinstance(value, DType):
@@ -288,7 +307,9 @@ def _attr_problems(node: defs.NodeDef) -> list[str]:
     ]
 
 
-def _input_problem(node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: dict[str, Any]) -> str | None:
+def _input_problem(
+    node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: dict[str, Any]
+) -> str | None:
     expected: list[tuple[str, DType | None, bool]] = []
     for arg in opdef.inputs:
         if arg.type_list_attr:
@@ -311,20 +332,28 @@ def _input_problem(node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs
 
 def _guessed_dtypes(node: defs.NodeDef) -> list[DType]:
     """Output dtypes of an unknown type: one output of its T, or what `_output_shapes` counts."""
-    dtype = next((node.attr[k] for k in ("T", "dtype", "out_type") if isinstance(node.attr.get(k), DType)), None)
+    dtype = next(
+        (node.attr[k] for k in ("T", "dtype", "out_type") if isinstance(node.attr.get(k), DType)),
+        None,
+    )
     shapes = node.attr.get("_output_shapes")
     count = len(shapes) if isinstance(shapes, list) else (1 if dtype is not None else 0)
     return [dtype or dtypes.variant] * count
 
 
 def node_from_parts(
-    graph: Graph, op_type: str, inputs: list[Tensor], output_types: Sequence[Any] | None, name: str, attrs: Mapping[str, Any]
+    graph: Graph,
+    op_type: str,
+    inputs: list[Tensor],
+    output_types: Sequence[Any] | None,
+    name: str,
+    attrs: Mapping[str, Any],
 ) -> Operation:
     """What `Graph.create_op` adds: attributes may be plain values or AttrValue messages."""
     plain: dict[str, Any] = {}
     for key, value in attrs.items():
         if hasattr(value, "WhichOneof"):
-            from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+            from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
             plain[key] = tf_pb.attr_from_message(value)
         else:
@@ -349,3 +378,67 @@ def _inferred(opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
         for arg, tensor in zip(opdef.inputs, inputs, strict=False)
         if arg.type_attr
     }
+
+
+def mapped_tensors(graph: Graph, input_map: Mapping[str, Any] | None) -> dict[str, Tensor]:
+    """The values of an input map as tensors of `graph`. Raises TypeError for a key that is no string."""
+    found: dict[str, Tensor] = {}
+    for key, value in (input_map or {}).items():
+        if not isinstance(key, str):
+            raise TypeError("input_map must be a dictionary mapping strings to Tensor objects.")
+        element = graph.as_graph_element(value)
+        found[key] = element.outputs[0] if isinstance(element, Operation) else element
+    return found
+
+
+def _plain_graph(value: Any) -> defs.GraphDef:
+    if isinstance(value, defs.GraphDef):
+        return value
+    from ckpt.wire import tf_pb
+
+    return tf_pb.from_message(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
+
+
+def import_graph_def(
+    graph_def: Any,
+    input_map: Mapping[str, Any] | None = None,
+    return_elements: Sequence[str] | None = None,
+    name: str | None = None,
+    op_dict: Any = None,
+    producer_op_list: Any = None,
+) -> list[Any] | None:
+    """Add the nodes of a GraphDef (a message or plain data) to the default graph under `name` ("import").
+
+    Returns the operations and tensors named in `return_elements`, in that order. Raises ValueError for entries of
+    `input_map` or `return_elements` that are not in the GraphDef, listing all of them.
+    """
+    graph = stack.get_default_graph()
+    plain = _plain_graph(graph_def)
+    prefix = "import" if name is None else name
+    if prefix:
+        with graph.name_scope(prefix) as opened:
+            scope = opened.rstrip("/")
+    else:
+        scope = graph.get_name_scope()
+    unused: list[str] = []
+    operations = load_graph(graph, plain, scope, mapped_tensors(graph, input_map), unused)
+    if unused:
+        raise ValueError(
+            f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
+        )
+    if return_elements is None:
+        return None
+    return [_returned(operations, element) for element in return_elements]
+
+
+def _returned(operations: dict[str, Operation], element: str) -> Any:
+    node, index = split_input(element)
+    if node not in operations:
+        raise ValueError(f"Requested return_element {element!r} not found in graph_def.")
+    if ":" not in element:
+        return operations[node]
+    if index >= len(operations[node].outputs):
+        raise ValueError(
+            f"Requested return_element {element!r} not found: {node} has {len(operations[node].outputs)} outputs"
+        )
+    return operations[node].outputs[index]

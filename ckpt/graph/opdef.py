@@ -76,7 +76,11 @@ class OpDef:
     def _all_attrs(self, declared: dict[str, Any]) -> dict[str, Attr]:
         attrs = {name: declared_attr(value) for name, value in declared.items()}
         for arg in (*self.inputs, *self.outputs):
-            for name, kind in ((arg.type_attr, "type"), (arg.number_attr, "int"), (arg.type_list_attr, "list(type)")):
+            for name, kind in (
+                (arg.type_attr, "type"),
+                (arg.number_attr, "int"),
+                (arg.type_list_attr, "list(type)"),
+            ):
                 if name and name not in attrs:
                     minimum = 1 if kind == "int" else None
                     attrs[name] = Attr(kind, minimum=minimum)
@@ -87,7 +91,9 @@ class OpDef:
         named = tuple(p.name for p in parameters if p.kind is p.KEYWORD_ONLY)
         unknown = [name for name in named if name not in self.attrs]
         if unknown:
-            raise ValueError(f"{self.type}: the kernel asks for {unknown}, which are no attributes of it")
+            raise ValueError(
+                f"{self.type}: the kernel asks for {unknown}, which are no attributes of it"
+            )
         first = parameters[0].name if parameters else ""
         return (first if first in ("xp", "ctx") else ""), named
 
@@ -145,7 +151,9 @@ class OpDef:
         if attr is None:
             if key.startswith("_"):
                 return value
-            raise TypeError(f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}")
+            raise TypeError(
+                f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}"
+            )
         value = _coerced(attr.kind, value, self.type, key)
         if attr.allowed is not None:
             _check_allowed(self.type, key, attr, value)
@@ -164,7 +172,9 @@ class OpDef:
                     raise TypeError(f"{self.type} misses its attribute '{key}'")
                 attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
 
-    def _convert_inputs(self, values: list[Any], attrs: dict[str, Any], graph: Any, name: str) -> list[Tensor]:
+    def _convert_inputs(
+        self, values: list[Any], attrs: dict[str, Any], graph: Any, name: str
+    ) -> list[Tensor]:
         inputs: list[Tensor] = []
         for arg, value in zip(self.inputs, values, strict=True):
             if arg.number_attr or arg.type_list_attr:
@@ -173,7 +183,9 @@ class OpDef:
                 inputs.append(self._convert_one(arg, value, attrs, graph, name))
         return inputs
 
-    def _convert_one(self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str) -> Tensor:
+    def _convert_one(
+        self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str
+    ) -> Tensor:
         type_attr = arg.type_attr
         want: DType | None = arg.dtype or attrs.get(type_attr)
         if not isinstance(value, Tensor) or value._dtype.name == "resource":
@@ -203,7 +215,13 @@ class OpDef:
         return value  # type: ignore[no-any-return]  # convert and capture return Tensors
 
     def _converted(
-        self, arg: Arg, value: Any, want: DType | None, preferred: DType | None, graph: Any, name: str
+        self,
+        arg: Arg,
+        value: Any,
+        want: DType | None,
+        preferred: DType | None,
+        graph: Any,
+        name: str,
     ) -> Any:
         saved = graph.enter_exact_scope(name)
         try:
@@ -245,7 +263,9 @@ class OpDef:
             f"expected type of {want.name}."
         )
 
-    def _convert_list(self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str) -> list[Tensor]:
+    def _convert_list(
+        self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str
+    ) -> list[Tensor]:
         if not isinstance(value, (list, tuple)):
             raise TypeError(
                 f"Expected list for '{arg.name}' argument to '{self.type}' Op, not {value!r}."
@@ -283,7 +303,11 @@ class OpDef:
             return tensors
         want = arg.dtype or attrs.get(arg.type_attr)
         if want is None:
-            known = [v.dtype.base_dtype for v in values if hasattr(v, "dtype") and isinstance(v.dtype, DType)]
+            known = [
+                v.dtype.base_dtype
+                for v in values
+                if hasattr(v, "dtype") and isinstance(v.dtype, DType)
+            ]
             want = known[0] if known else None
         tensors = convert.convert_n_to_tensor(values, dtype=want, name=arg.name, as_ref=arg.is_ref)
         found = {t.dtype.base_dtype for t in tensors}
@@ -337,7 +361,9 @@ class OpDef:
             found.extend([dtype] * self.output_count(arg, attrs) if arg.number_attr else [dtype])
         return found
 
-    def output_shapes(self, inputs: Sequence[Tensor], attrs: dict[str, Any], count: int) -> list[TensorShape]:
+    def output_shapes(
+        self, inputs: Sequence[Tensor], attrs: dict[str, Any], count: int
+    ) -> list[TensorShape]:
         """The static shapes of a node's outputs. Raises ShapeError when the inputs contradict each other."""
         if self.shape_rule is None:
             return [TensorShape.of(None)] * count

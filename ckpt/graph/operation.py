@@ -245,7 +245,7 @@ def _session_for(what: Any, session: Any, verb: str, method: str) -> Any:
             )
     if session.graph is not what.graph:
         raise ValueError(
-            f"Cannot use the given session to {verb}: the {verb.split()[-1]}'s graph is different "
+            f"Cannot use the given session to {verb}: the {verb.rsplit(maxsplit=1)[-1]}'s graph is different "
             "from the session's graph."
         )
     return session

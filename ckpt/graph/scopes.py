@@ -10,17 +10,21 @@ from ckpt.graph import stack
 from ckpt.graph.graph import graph_of
 
 
-class name_scope:  # noqa: N801  # TensorFlow's name
+class name_scope:  # TensorFlow's name
     """`with name_scope("layer") as scope:` puts the nodes made inside under `layer/`.
 
     `name` None takes `default_name`; with neither, names are unchanged. The graph is that of `values`, which must
     agree (ValueError), else the default graph. Entering gives the scope with its trailing slash.
     """
 
-    def __init__(self, name: Any, default_name: str | None = None, values: Sequence[Any] | None = None) -> None:
+    def __init__(
+        self, name: Any, default_name: str | None = None, values: Sequence[Any] | None = None
+    ) -> None:
         if not (default_name is None or isinstance(default_name, str)):
-            raise TypeError(f"`default_name` type ({type(default_name)}) is not a string type. You likely meant "
-                            "to pass this into the `values` kwarg.")
+            raise TypeError(
+                f"`default_name` type ({type(default_name)}) is not a string type. You likely meant "
+                "to pass this into the `values` kwarg."
+            )
         self._name = default_name if name is None else name
         self._given = name
         self._values = values
@@ -38,10 +42,13 @@ class name_scope:  # noqa: N801  # TensorFlow's name
             )
         default = stack.get_default_graph()
         graph = default if default.is_building_function else graph_of(self._values or ())
-        self._exits.enter_context(graph.as_default())
-        return self._exits.enter_context(graph.name_scope(self._name))
+        with ExitStack() as exits:
+            exits.enter_context(graph.as_default())
+            scope = exits.enter_context(graph.name_scope(self._name))
+            self._exits = exits.pop_all()
+        return scope
 
-    def __exit__(self, *error: Any) -> None:
+    def __exit__(self, *error: object) -> None:
         self._exits.close()
 
 

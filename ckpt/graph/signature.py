@@ -1,10 +1,10 @@
 """Operation signatures in TensorFlow's own notation, and attributes. Must not know graphs.
 
-    "a: T, b: T -> product: T"        dtype from the attribute T
-    "axis: int32"                     fixed dtype
-    "values: N * T"                   a list of N tensors of one dtype
-    "inputs: Targs..."                a list of tensors, each of its own dtype
-    "ref: &T"                         a reference to a variable
+"a: T, b: T -> product: T"        dtype from the attribute T
+"axis: int32"                     fixed dtype
+"values: N * T"                   a list of N tensors of one dtype
+"inputs: Targs..."                a list of tensors, each of its own dtype
+"ref: &T"                         a reference to a variable
 """
 
 from __future__ import annotations
@@ -62,7 +62,14 @@ class Attr:
 ANY = Attr("type")
 """A dtype attribute that may be any dtype."""
 
-_KIND_OF_DEFAULT = {bool: "bool", int: "int", float: "float", str: "string", DType: "type", TensorShape: "shape"}
+_KIND_OF_DEFAULT = {
+    bool: "bool",
+    int: "int",
+    float: "float",
+    str: "string",
+    DType: "type",
+    TensorShape: "shape",
+}
 
 
 def parse_args(text: str) -> tuple[Arg, ...]:
@@ -73,7 +80,9 @@ def parse_args(text: str) -> tuple[Arg, ...]:
 def _parse_arg(text: str) -> Arg:
     found = _ARG.match(text)
     if not found:
-        raise ValueError(f"{text!r} is no argument; write 'name: type', 'name: N * type' or 'name: types...'")
+        raise ValueError(
+            f"{text!r} is no argument; write 'name: type', 'name: N * type' or 'name: types...'"
+        )
     name, number, ref, type_name, is_list = found.groups()
     if is_list:
         return Arg(name, type_list_attr=type_name)

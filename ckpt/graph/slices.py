@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.operation import OPERATORS, Operation, Tensor
+
+
+class IndexedSlicesValue(NamedTuple):
+    """The values of IndexedSlices, as a fetch returns them and as they can be fed."""
+
+    values: Any
+    indices: Any
+    dense_shape: Any
 
 
 class IndexedSlices:
@@ -40,7 +48,7 @@ class IndexedSlices:
     @property
     def shape(self) -> TensorShape:
         """The static shape of the whole, as far as it is known."""
-        from ckpt.graph.static import constant_value_as_shape  # noqa: PLC0415  # static builds on this package
+        from ckpt.graph.static import constant_value_as_shape  # static builds on this package
 
         if self._dense_shape is None:
             return TensorShape(None)

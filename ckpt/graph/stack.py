@@ -32,7 +32,7 @@ def get_default_graph() -> Graph:
 
 
 def _make_global() -> Graph:
-    from ckpt.graph.graph import Graph  # noqa: PLC0415  # the graph knows the stack; one of the two must wait
+    from ckpt.graph.graph import Graph  # the graph knows the stack; one of the two must wait
 
     with _global_lock:
         return _global.setdefault("graph", Graph())
@@ -58,9 +58,7 @@ def default_graph(graph: Graph) -> Iterator[Graph]:
         yield graph
     finally:
         if len(graphs) != depth or graphs[-1] is not graph:
-            raise AssertionError(
-                f"Nesting violated for default stack of {type(graph)} objects"
-            )
+            raise AssertionError(f"Nesting violated for default stack of {type(graph)} objects")
         graphs.pop()
 
 

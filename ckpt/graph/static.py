@@ -17,11 +17,11 @@ MAX_FOLDED_NODES = 200
 MAX_FOLDED_ELEMENTS = 10_000
 
 
-def constant_value(tensor: Tensor) -> np.ndarray[Any, Any] | None:
+def constant_value(tensor: Tensor) -> Any:
     """The value of `tensor` where it follows from constants and static shapes alone, else None."""
     op = tensor.op
     if op.type == "Const":
-        return op.attrs["value"]  # type: ignore[no-any-return]  # checked when the node was made
+        return op.attrs["value"]
     return _Folder().value(tensor)
 
 
@@ -76,7 +76,7 @@ class _Folder:
             and self.budget > 0
             and not opdef.is_stateful
             and opdef.lead != "ctx"
-            and bool(op.inputs or op.type in ("NoOp",))
+            and bool(op.inputs)
             and not any(t.dtype._is_ref_dtype for t in op.inputs)
             and all((t.shape.num_elements() or 0) <= MAX_FOLDED_ELEMENTS for t in op.outputs)
         )
@@ -116,10 +116,14 @@ def constant_value_as_shape(tensor: Tensor) -> TensorShape:
         value = constant_value(tensor)
         if value is not None and int(value) == -1:
             return UNKNOWN
-        raise ValueError("Received a scalar with unknown value as shape; require a statically known scalar -1")
+        raise ValueError(
+            "Received a scalar with unknown value as shape; require a statically known scalar -1"
+        )
     value = constant_value(tensor)
     if value is not None:
-        return TensorShape.of(tuple(None if size < 0 else int(size) for size in np.asarray(value).reshape(-1)))
+        return TensorShape.of(
+            tuple(None if size < 0 else int(size) for size in np.asarray(value).reshape(-1))
+        )
     found = _partial_shape(tensor)
     length = tensor.shape.sizes[0] if tensor.shape.sizes else None
     if found.sizes is None and length is not None:
@@ -138,7 +142,10 @@ def _partial_shape(tensor: Tensor) -> TensorShape:
         for part in op.inputs[:-1]:
             found = found.concatenate(constant_value_as_shape(part))
         return found
-    if op.type in ("Identity", "Cast", "PlaceholderWithDefault") and op.type != "PlaceholderWithDefault":
+    if (
+        op.type in ("Identity", "Cast", "PlaceholderWithDefault")
+        and op.type != "PlaceholderWithDefault"
+    ):
         return constant_value_as_shape(op.inputs[0])
     if op.type == "StridedSlice":
         return _sliced_shape(op)

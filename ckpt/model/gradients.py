@@ -29,6 +29,7 @@ class RegisterGradient:
         self._op_type = op_type
 
     def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Register the function and return it."""
         _register(self._op_type, function)
         return function
 
@@ -39,7 +40,7 @@ def _register(name: str, function: Callable[..., Any] | None) -> None:
     _REGISTERED[name] = function
 
 
-def NotDifferentiable(op_type: str) -> None:  # noqa: N802  # TensorFlow's name
+def NotDifferentiable(op_type: str) -> None:  # TensorFlow's name
     """Say that operations of this type have no gradient."""
     if not isinstance(op_type, str):
         raise TypeError("op_type must be a string")
@@ -79,16 +80,28 @@ def gradients(
     given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
     if len(given) != len(ys):
         raise ValueError(f"Passed {len(given)} grad_ys for {len(ys)} ys")
-    with name_scope(name, "gradients", [v for v in [*ys, *xs, *stops, *given] if hasattr(v, "graph")]) as scope:
+    with name_scope(
+        name, "gradients", [v for v in [*ys, *xs, *stops, *given] if hasattr(v, "graph")]
+    ) as scope:
         targets = [convert.convert_to_tensor(y, name="y") for y in ys]
         sources = [_differentiable_source(x) for x in xs]
         stop_ops = {_differentiable_source(s) for s in stops}
-        sweep = _Sweep(targets, sources, stop_ops, bool(colocate_gradients_with_ops), bool(gate_gradients), scope)
+        sweep = _Sweep(
+            targets,
+            sources,
+            stop_ops,
+            bool(colocate_gradients_with_ops),
+            bool(gate_gradients),
+            scope,
+        )
         sweep.seed(targets, given)
         sweep.run()
         found = [sweep.gradient_of(source) for source in sources]
         if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
-            found = [constants.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)]
+            found = [
+                constants.zeros_like(s) if g is None else g
+                for g, s in zip(found, sources, strict=True)
+            ]
     return found
 
 
@@ -110,7 +123,13 @@ class _Sweep:
     """One backward pass: pending gradients by tensor, and which operations still wait for some."""
 
     def __init__(
-        self, targets: Sequence[Tensor], sources: Sequence[Tensor], stops: set[Tensor], colocate: bool, gate: bool, scope: str
+        self,
+        targets: Sequence[Tensor],
+        sources: Sequence[Tensor],
+        stops: set[Tensor],
+        colocate: bool,
+        gate: bool,
+        scope: str,
     ) -> None:
         self.scope = scope
         self.colocate = colocate
@@ -153,7 +172,9 @@ class _Sweep:
         while changed:
             before = len(reached)
             for op in ordered:
-                if op not in reached and (op in self.source_ops or any(t.op in reached and _passes(t) for t in op.inputs)):
+                if op not in reached and (
+                    op in self.source_ops or any(t.op in reached and _passes(t) for t in op.inputs)
+                ):
                     reached.add(op)
             changed = len(reached) != before and not _is_sorted(ordered)
         return reached
@@ -180,18 +201,23 @@ class _Sweep:
                 if y.dtype.base_dtype not in DIFFERENTIABLE and not y.dtype.is_integer:
                     raise TypeError(f"Gradients of {y} of dtype {y.dtype.name} are not defined")
                 with self._colocated(y.op):
-                    grad = constants.fill(  # noqa: PLW2901  # the gradient where none was given
-                        shaping.shape(y), constants.constant(1, dtype=y.dtype.base_dtype, name=f"grad_ys_{i}/Const"),
+                    grad = constants.fill(  # the gradient where none was given
+                        shaping.shape(y),
+                        constants.constant(1, dtype=y.dtype.base_dtype, name=f"grad_ys_{i}/Const"),
                         name=f"grad_ys_{i}",
                     )
             elif not isinstance(grad, IndexedSlices):
-                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")  # noqa: PLW2901  # the same as a tensor
+                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")  # the same as a tensor
                 _check_grad_y(y, grad)
             self.grads.setdefault(y, []).append(grad)
 
     def run(self) -> None:
         """Visit the operations backwards, the latest first, each once all its uses are done."""
-        ready = [(-op.node_id, op) for op in {y.op for y in self.grads} if op in self.between and not self.waiting.get(op)]
+        ready = [
+            (-op.node_id, op)
+            for op in {y.op for y in self.grads}
+            if op in self.between and not self.waiting.get(op)
+        ]
         heapq.heapify(ready)
         seen = {op for _, op in ready}
         while ready:
@@ -231,7 +257,10 @@ class _Sweep:
                 in_grads = control.tuple_(in_grads)
         for tensor, grad in zip(op.inputs, in_grads, strict=True):
             if grad is not None and tensor.op in self.between:
-                if not isinstance(grad, IndexedSlices) and tensor.dtype.name not in ("resource", "variant"):
+                if not isinstance(grad, IndexedSlices) and tensor.dtype.name not in (
+                    "resource",
+                    "variant",
+                ):
                     _merge_shape(op, tensor, grad)
                 self.grads.setdefault(tensor, []).append(grad)
 
@@ -314,13 +343,19 @@ def _aggregate(grads: list[Any]) -> Any:
         return elementwise.add_n(grads)
     if all(isinstance(g, IndexedSlices) for g in grads):
         values = joining.concat([g.values for g in grads], 0)
-        wide = dtypes.int64 if any(g.indices.dtype.base_dtype == dtypes.int64 for g in grads) else dtypes.int32
+        wide = (
+            dtypes.int64
+            if any(g.indices.dtype.base_dtype == dtypes.int64 for g in grads)
+            else dtypes.int32
+        )
         indices = joining.concat([elementwise.cast(g.indices, wide) for g in grads], 0)
         return IndexedSlices(values, indices, grads[0].dense_shape)
     return elementwise.add_n([convert.convert_to_tensor(g) for g in grads])
 
 
-def _dense(value: IndexedSlices, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+def _dense(
+    value: IndexedSlices, dtype: Any = None, name: str | None = None, as_ref: bool = False
+) -> Any:
     """IndexedSlices as a tensor: rows named twice add up. Raises ValueError where the dense shape is not known."""
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
         raise ValueError(
@@ -330,8 +365,9 @@ def _dense(value: IndexedSlices, dtype: Any = None, name: str | None = None, as_
         raise ValueError(
             f"Tensor conversion requested for IndexedSlices without dense_shape: {value}"
         )
-    return indexing.unsorted_segment_sum(value.values, value.indices, value.dense_shape[0], name=name)
+    return indexing.unsorted_segment_sum(
+        value.values, value.indices, value.dense_shape[0], name=name
+    )
 
 
 convert.register_tensor_conversion_function(IndexedSlices, _dense)
-

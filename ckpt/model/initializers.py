@@ -54,14 +54,20 @@ class Ones(Initializer):
 class Constant(Initializer):
     """One value everywhere, or the values of a list or array. Raises ValueError for too many values."""
 
-    def __init__(self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False) -> None:
+    def __init__(
+        self, value: Any = 0, dtype: Any = dtypes.float32, verify_shape: bool = False
+    ) -> None:
         if not (np.isscalar(value) or isinstance(value, (list, tuple, np.ndarray))):
-            raise TypeError(f"Invalid type for initial value: {type(value)}. Expected Python scalar, list or tuple")
+            raise TypeError(
+                f"Invalid type for initial value: {type(value)}. Expected Python scalar, list or tuple"
+            )
         super().__init__(dtype)
         self.value = value
         self._verify_shape = verify_shape
 
-    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None, verify_shape: Any = None) -> Any:
+    def __call__(
+        self, shape: Any, dtype: Any = None, partition_info: Any = None, verify_shape: Any = None
+    ) -> Any:
         """A constant tensor."""
         verify = self._verify_shape if verify_shape is None else verify_shape
         return constants.constant(self.value, self._dtype(dtype), shape, verify_shape=verify)
@@ -75,36 +81,58 @@ class RandomUniform(Initializer):
     """Uniform in [minval, maxval)."""
 
     def __init__(
-        self, minval: Any = 0.0, maxval: Any = None, seed: int | None = None, dtype: Any = dtypes.float32
+        self,
+        minval: Any = 0.0,
+        maxval: Any = None,
+        seed: int | None = None,
+        dtype: Any = dtypes.float32,
     ) -> None:
         super().__init__(dtype)
         self.minval, self.maxval, self.seed = minval, maxval, seed
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
         """A random tensor."""
-        return random.random_uniform(shape, self.minval, self.maxval, self._dtype(dtype), seed=self.seed)
+        return random.random_uniform(
+            shape, self.minval, self.maxval, self._dtype(dtype), seed=self.seed
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
-        return {"minval": self.minval, "maxval": self.maxval, "seed": self.seed, "dtype": self.dtype.name}
+        return {
+            "minval": self.minval,
+            "maxval": self.maxval,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+        }
 
 
 class RandomNormal(Initializer):
     """Normal with this mean and standard deviation."""
 
     def __init__(
-        self, mean: Any = 0.0, stddev: Any = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
+        self,
+        mean: Any = 0.0,
+        stddev: Any = 1.0,
+        seed: int | None = None,
+        dtype: Any = dtypes.float32,
     ) -> None:
         super().__init__(_floating(dtype))
         self.mean, self.stddev, self.seed = mean, stddev, seed
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
         """A random tensor."""
-        return random.random_normal(shape, self.mean, self.stddev, self._dtype(dtype), seed=self.seed)
+        return random.random_normal(
+            shape, self.mean, self.stddev, self._dtype(dtype), seed=self.seed
+        )
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
-        return {"mean": self.mean, "stddev": self.stddev, "seed": self.seed, "dtype": self.dtype.name}
+        return {
+            "mean": self.mean,
+            "stddev": self.stddev,
+            "seed": self.seed,
+            "dtype": self.dtype.name,
+        }
 
 
 class TruncatedNormal(RandomNormal):
@@ -112,7 +140,9 @@ class TruncatedNormal(RandomNormal):
 
     def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
         """A random tensor."""
-        return random.truncated_normal(shape, self.mean, self.stddev, self._dtype(dtype), seed=self.seed)
+        return random.truncated_normal(
+            shape, self.mean, self.stddev, self._dtype(dtype), seed=self.seed
+        )
 
 
 TRUNCATED_STDDEV = 0.87962566103423978
@@ -147,7 +177,9 @@ class VarianceScaling(Initializer):
         """A random tensor."""
         whole = shape if partition_info is None else partition_info.full_shape
         fan_in, fan_out = fans(list(whole))
-        count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[self.mode]
+        count = {"fan_in": fan_in, "fan_out": fan_out, "fan_avg": (fan_in + fan_out) / 2.0}[
+            self.mode
+        ]
         variance = self.scale / max(1.0, count)
         dtype = self._dtype(dtype)
         if self.distribution in ("normal", "truncated_normal"):

@@ -57,7 +57,7 @@ class VariableScope:
         caching_device: Any = None,
         partitioner: Any = None,
         custom_getter: Any = None,
-        name_scope: str = "",  # noqa: A002  # TensorFlow's name
+        name_scope: str = "",  # TensorFlow's name
         dtype: Any = dtypes.float32,
         use_resource: bool | None = None,
         constraint: Any = None,
@@ -75,15 +75,21 @@ class VariableScope:
         self._constraint = constraint
 
     name = property(lambda self: self._name, doc="The full name of the scope.")
-    original_name_scope = property(lambda self: self._name_scope, doc="The name scope it was opened with.")
+    original_name_scope = property(
+        lambda self: self._name_scope, doc="The name scope it was opened with."
+    )
     reuse = property(lambda self: self._reuse, doc="True, False, None or AUTO_REUSE.")
     initializer = property(lambda self: self._initializer, doc="The default initializer.")
     dtype = property(lambda self: self._dtype, doc="The default dtype.")
-    use_resource = property(lambda self: self._use_resource, doc="Whether variables are resource variables.")
+    use_resource = property(
+        lambda self: self._use_resource, doc="Whether variables are resource variables."
+    )
     regularizer = property(lambda self: self._regularizer, doc="The default regularizer.")
     caching_device = property(lambda self: self._caching_device, doc="The default caching device.")
     partitioner = property(lambda self: self._partitioner, doc="The default partitioner.")
-    custom_getter = property(lambda self: self._custom_getter, doc="The function that wraps get_variable.")
+    custom_getter = property(
+        lambda self: self._custom_getter, doc="The function that wraps get_variable."
+    )
     constraint = property(lambda self: self._constraint, doc="The default constraint.")
 
     def reuse_variables(self) -> None:
@@ -155,7 +161,7 @@ def get_variable_scope() -> VariableScope:
     return _current()[0]
 
 
-class variable_scope:  # noqa: N801  # TensorFlow's name
+class variable_scope:  # TensorFlow's name
     """`with variable_scope("layer"):` prefixes the names of variables (and of nodes) made inside.
 
     `name_or_scope` is a name or a VariableScope to enter again; with None, `default_name` is made unique.
@@ -185,7 +191,9 @@ class variable_scope:  # noqa: N801  # TensorFlow's name
         if reuse not in (None, True, False) and reuse is not AUTO_REUSE:
             raise ValueError("The reuse parameter must be True or False or None.")
         if not isinstance(auxiliary_name_scope, bool):
-            raise TypeError(f"The auxiliary_name_scope must be `True` or `False`, while get {auxiliary_name_scope}")
+            raise TypeError(
+                f"The auxiliary_name_scope must be `True` or `False`, while get {auxiliary_name_scope}"
+            )
         self._name_or_scope = name_or_scope
         self._default_name = default_name
         self._values = values
@@ -207,7 +215,7 @@ class variable_scope:  # noqa: N801  # TensorFlow's name
         exits = ExitStack()
         default = stack.get_default_graph()
         if self._values is not None and not default.is_building_function:
-            from ckpt.graph.graph import graph_of  # noqa: PLC0415  # beside its only caller
+            from ckpt.graph.graph import graph_of  # beside its only caller
 
             exits.enter_context(graph_of(self._values).as_default())
         try:
@@ -248,7 +256,9 @@ class variable_scope:  # noqa: N801  # TensorFlow's name
         if given is not None:
             full = f"{outer.name}/{given}" if outer.name else given
             if self._auxiliary:
-                node_scope = exits.enter_context(name_scope(given)) if given else _current_name_scope()
+                node_scope = (
+                    exits.enter_context(name_scope(given)) if given else _current_name_scope()
+                )
             else:
                 node_scope = _current_name_scope()
         else:
@@ -266,7 +276,10 @@ class variable_scope:  # noqa: N801  # TensorFlow's name
 
     @staticmethod
     def _installed(
-        scope: VariableScope, current: list[VariableScope], store: VariableStore, exits: ExitStack,
+        scope: VariableScope,
+        current: list[VariableScope],
+        store: VariableStore,
+        exits: ExitStack,
         saved_counts: dict[str, int],
     ) -> VariableScope:
         before = current[0]
@@ -438,7 +451,9 @@ def _existing(name: str, shape: TensorShape | None, dtype: Any, reuse: Any) -> A
     return variable
 
 
-def _initial_value(name: str, shape: TensorShape | None, dtype: Any, initializer: Any) -> tuple[Any, Any]:
+def _initial_value(
+    name: str, shape: TensorShape | None, dtype: Any, initializer: Any
+) -> tuple[Any, Any]:
     """What the variable starts from (a value or a function) and its dtype."""
     if initializer is not None and not callable(initializer):
         if shape is not None:

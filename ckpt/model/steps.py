@@ -55,9 +55,9 @@ def assert_global_step(global_step_tensor: Any) -> None:
     """Raise TypeError unless the variable is one integer scalar."""
     dtype = global_step_tensor.dtype.base_dtype
     if not dtype.is_integer:
-        raise TypeError(f"Existing \"global_step\" does not have integer type: {dtype}")
+        raise TypeError(f'Existing "global_step" does not have integer type: {dtype}')
     if global_step_tensor.shape.rank not in (0, None):
-        raise TypeError(f"Existing \"global_step\" is not scalar: {global_step_tensor.shape}")
+        raise TypeError(f'Existing "global_step" is not scalar: {global_step_tensor.shape}')
 
 
 def global_step(sess: Any, global_step_tensor: Any) -> int:

@@ -25,6 +25,12 @@ class Variable(Operators):
     Raises ValueError without an initial value, or when its shape is unknown and `validate_shape` is True.
     """
 
+    _variable: Tensor
+    _initializer_op: Operation
+    _initial_value: Any
+    _snapshot: Tensor
+    _trainable: bool
+
     def __init__(
         self,
         initial_value: Any = None,
@@ -54,16 +60,26 @@ class Variable(Operators):
             self._init_from_def(plain_variable_def(variable_def), import_scope)
         else:
             self._trainable = True if trainable is None else bool(trainable)
-            self._init_from_value(initial_value, collections, validate_shape, name, dtype, expected_shape or shape)
+            self._init_from_value(
+                initial_value, collections, validate_shape, name, dtype, expected_shape or shape
+            )
 
     def _init_from_value(
-        self, initial_value: Any, collections: Any, validate_shape: bool, name: Any, dtype: Any, shape: Any
+        self,
+        initial_value: Any,
+        collections: Any,
+        validate_shape: bool,
+        name: Any,
+        dtype: Any,
+        shape: Any,
     ) -> None:
         if initial_value is None:
             raise ValueError("initial_value must be specified.")
         keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else collections
         if not isinstance(keys, (list, tuple, set)):
-            raise ValueError(f"collections argument to Variable constructor must be a list, tuple, or set. Got {keys}")
+            raise ValueError(
+                f"collections argument to Variable constructor must be a list, tuple, or set. Got {keys}"
+            )
         keys = list(keys)
         if self._trainable and GraphKeys.TRAINABLE_VARIABLES not in keys:
             keys.append(GraphKeys.TRAINABLE_VARIABLES)
@@ -76,7 +92,9 @@ class Variable(Operators):
                 group = [f"loc:@{scope.rstrip('/')}"]
                 with graph._attr_scope({"_class": group}):
                     with name_scope("Initializer"), device(None):
-                        value = convert.convert_to_tensor(initial_value(), wanted, name="initial_value")
+                        value = convert.convert_to_tensor(
+                            initial_value(), wanted, name="initial_value"
+                        )
                     self._variable = _variable_tensor(value, validate_shape, scope, shape)
             else:
                 value = convert.convert_to_tensor(initial_value, wanted, name="initial_value")
@@ -86,7 +104,7 @@ class Variable(Operators):
                 assigned = state.assign_op(
                     self._variable, value, validate_shape=validate_shape, name="Assign"
                 )
-            self._initializer_op: Operation = assigned.op
+            self._initializer_op = assigned.op
             with colocate_with(self._variable.op), _caching(self._caching_device):
                 self._snapshot = control.identity(self._variable, name="read")
         graph.add_to_collections(keys, self)
@@ -99,7 +117,9 @@ class Variable(Operators):
 
         self._variable = found(variable_def.variable_name)
         self._initializer_op = found(variable_def.initializer_name)
-        self._initial_value = found(variable_def.initial_value_name) if variable_def.initial_value_name else None
+        self._initial_value = (
+            found(variable_def.initial_value_name) if variable_def.initial_value_name else None
+        )
         self._snapshot = found(variable_def.snapshot_name)
         self._trainable = variable_def.trainable
         piece = variable_def.save_slice_info_def
@@ -186,7 +206,8 @@ class Variable(Operators):
 
     def read_value(self) -> Tensor:
         """A tensor with the value, read after the current control dependencies."""
-        return control.identity(self._variable, name="read")
+        found: Tensor = control.identity(self._variable, name="read")
+        return found
 
     def eval(self, session: Any = None) -> Any:
         """The value in the session given, else in the default session."""
@@ -201,30 +222,54 @@ class Variable(Operators):
             )
         session.run(self.initializer, {self.initializer.inputs[1]: value})
 
-    def assign(self, value: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign(
+        self,
+        value: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:
         """Set the value when run; returns the variable's reference (its operation when `read_value` is False)."""
         found = state.assign_op(self._variable, value, use_locking=use_locking, name=name)
         return found if read_value else found.op
 
-    def assign_add(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_add(
+        self,
+        delta: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:
         """Add `delta` when run; returns the variable's reference."""
         found = state.assign_add_op(self._variable, delta, use_locking=use_locking, name=name)
         return found if read_value else found.op
 
-    def assign_sub(self, delta: Any, use_locking: bool = False, name: str | None = None, read_value: bool = True) -> Any:
+    def assign_sub(
+        self,
+        delta: Any,
+        use_locking: bool = False,
+        name: str | None = None,
+        read_value: bool = True,
+    ) -> Any:
         """Subtract `delta` when run; returns the variable's reference."""
         found = state.assign_sub_op(self._variable, delta, use_locking=use_locking, name=name)
         return found if read_value else found.op
 
     def to_def(self, export_scope: str | None = None) -> defs.VariableDef | None:
         """This variable by the names of its parts, without `export_scope/`; None when it is not in that scope."""
-        if export_scope is not None and not self._variable.name.startswith(export_scope.rstrip("/") + "/"):
+        prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+        if not self._variable.name.startswith(prefix):
             return None
-        strip = (lambda n: n) if not export_scope else (lambda n: n.removeprefix(export_scope.rstrip("/") + "/"))
+
+        def strip(name: str) -> str:
+            return name.removeprefix(prefix)
+
         piece = self._save_slice_info
         return defs.VariableDef(
             variable_name=strip(self._variable.name),
-            initial_value_name="" if self._initial_value is None else strip(self._initial_value.name),
+            initial_value_name=""
+            if self._initial_value is None
+            else strip(self._initial_value.name),
             initializer_name=strip(self._initializer_op.name),
             snapshot_name=strip(self._snapshot.name),
             save_slice_info_def=None if piece is None else piece.to_def(strip),
@@ -233,7 +278,7 @@ class Variable(Operators):
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """This variable as a VariableDef message, or None when it is not in `export_scope`."""
-        from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         found = self.to_def(export_scope)
         return None if found is None else tf_pb.to_message(found)
@@ -293,7 +338,10 @@ class SaveSliceInfo:
     def to_def(self, strip: Callable[[str], str]) -> defs.SaveSliceInfoDef:
         """This slice as plain data, its name shortened by `strip`."""
         return defs.SaveSliceInfoDef(
-            strip(self.full_name), tuple(self.full_shape), tuple(self.var_offset), tuple(self.var_shape)
+            strip(self.full_name),
+            tuple(self.full_shape),
+            tuple(self.var_offset),
+            tuple(self.var_shape),
         )
 
 
@@ -318,12 +366,14 @@ def plain_variable_def(variable_def: Any) -> defs.VariableDef:
     """A VariableDef as plain data, from plain data or from a message of TensorFlow's or ours."""
     if isinstance(variable_def, defs.VariableDef):
         return variable_def
-    from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
     return tf_pb.from_message(variable_def, defs.VariableDef)  # type: ignore[no-any-return]  # as asked for
 
 
-def _tensor_of_variable(value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+def _tensor_of_variable(
+    value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False
+) -> Any:
     if dtype is not None and not dtype.is_compatible_with(value.dtype):
         raise ValueError(
             f"Incompatible type conversion requested to type '{dtype.name}' for variable of type '{value.dtype.name}'"

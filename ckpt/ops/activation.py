@@ -57,14 +57,19 @@ def _through(opdef_of):
 
 
 relu = _activation(
-    "Relu", lambda xp, x: xp.maximum(x, x.dtype.type(0)), REAL, lambda node, dy: relu_grad(dy, node.outputs[0])
+    "Relu",
+    lambda xp, x: xp.maximum(x, x.dtype.type(0)),
+    REAL,
+    lambda node, dy: relu_grad(dy, node.outputs[0]),
 )
 relu_grad = _backprop("ReluGrad", lambda dy, x: dy * (x > 0), REAL, _through(lambda: relu_grad))
 relu6_op = _activation(
     "Relu6", lambda xp, x: xp.minimum(xp.maximum(x, x.dtype.type(0)), x.dtype.type(6)), REAL,
     lambda node, dy: relu6_grad(dy, node.outputs[0]),
 )  # fmt: skip
-relu6_grad = _backprop("Relu6Grad", lambda dy, x: dy * ((x > 0) & (x < 6)), REAL, _through(lambda: relu6_grad))
+relu6_grad = _backprop(
+    "Relu6Grad", lambda dy, x: dy * ((x > 0) & (x < 6)), REAL, _through(lambda: relu6_grad)
+)
 
 
 def _leaky(x, *, alpha):
@@ -103,7 +108,9 @@ def _elu_backprop(dy, y):
 def _selu(x):
     """A scaled Elu whose output keeps mean 0 and variance 1."""
     scale, alpha = x.dtype.type(SELU_SCALE), x.dtype.type(SELU_SCALE_ALPHA)
-    return np.where(x < 0, alpha * (np.exp(np.minimum(x, x.dtype.type(0))) - x.dtype.type(1)), scale * x)
+    return np.where(
+        x < 0, alpha * (np.exp(np.minimum(x, x.dtype.type(0))) - x.dtype.type(1)), scale * x
+    )
 
 
 def _selu_backprop(dy, y):
@@ -126,7 +133,9 @@ def _bent_second(opdef_of):
 elu = _activation("Elu", _elu, FLOATING, lambda node, dy: elu_grad(dy, node.outputs[0]))
 elu_grad = _backprop("EluGrad", _elu_backprop, FLOATING, _bent_second(lambda: elu_grad), "outputs")
 selu = _activation("Selu", _selu, FLOATING, lambda node, dy: selu_grad(dy, node.outputs[0]))
-selu_grad = _backprop("SeluGrad", _selu_backprop, FLOATING, _bent_second(lambda: selu_grad), "outputs")
+selu_grad = _backprop(
+    "SeluGrad", _selu_backprop, FLOATING, _bent_second(lambda: selu_grad), "outputs"
+)
 
 
 def _softplus(x):
@@ -155,7 +164,10 @@ softsign = _activation(
     lambda node, dy: softsign_grad(dy, node.inputs[0]),
 )  # fmt: skip
 softsign_grad = _backprop(
-    "SoftsignGrad", lambda dy, x: dy / np.square(np.abs(x) + x.dtype.type(1)), FLOATING, "TensorFlow defines none"
+    "SoftsignGrad",
+    lambda dy, x: dy / np.square(np.abs(x) + x.dtype.type(1)),
+    FLOATING,
+    "TensorFlow defines none",
 )
 
 
@@ -269,7 +281,9 @@ def bias_add_grad_op_grad(node, dz):
     (dy,) = node.inputs
     shape, bias_shape = shaping.shape(dy), shaping.shape(dz)
     if node.attrs["data_format"] == "NCHW":
-        kept = joining.concat([constants.ones_like(shape[:1]), bias_shape, constants.ones_like(shape[2:])], 0)
+        kept = joining.concat(
+            [constants.ones_like(shape[:1]), bias_shape, constants.ones_like(shape[2:])], 0
+        )
         times = joining.concat([shape[:1], [1], shape[2:]], 0)
     else:
         kept = joining.concat([constants.ones_like(shape[:-1]), bias_shape], 0)
@@ -316,12 +330,18 @@ def crelu(features: Any, name: str | None = None, axis: int = -1) -> Tensor:
         return relu(joining.concat([features, -features], axis, name=scope))
 
 
-def bias_add(value: Any, bias: Any, data_format: str | None = None, name: str | None = None) -> Tensor:
+def bias_add(
+    value: Any, bias: Any, data_format: str | None = None, name: str | None = None
+) -> Tensor:
     """`value` plus the vector `bias` along the channels. Raises ValueError for an unknown `data_format`."""
     with name_scope(name, "BiasAdd", [value, bias]) as scope:
         if data_format is not None:
-            if not data_format.startswith("NC") and not (data_format.startswith("N") and data_format.endswith("C")):
-                raise ValueError(f"`data_format` must be of the form `N...C` or `NC...`, got {data_format}")
+            if not data_format.startswith("NC") and not (
+                data_format.startswith("N") and data_format.endswith("C")
+            ):
+                raise ValueError(
+                    f"`data_format` must be of the form `N...C` or `NC...`, got {data_format}"
+                )
             data_format = "NCHW" if data_format.startswith("NC") else "NHWC"
         value = convert.convert_to_tensor(value, name="input")
         bias = convert.convert_to_tensor(bias, dtype=value.dtype.base_dtype, name="bias")
@@ -341,9 +361,13 @@ def _over_last(opdef, logits: Any, axis: int, name: str | None) -> Tensor:
     rank = logits.shape.rank
     if axis == -1 or (rank is not None and axis == rank - 1):
         return opdef(logits, name=name)
-    if rank is None or not -rank <= axis < rank:
+    if rank is None:
+        raise ValueError(
+            f"softmax over axis {axis} of a tensor of unknown rank; only the last axis (-1) is possible"
+        )
+    if not -rank <= axis < rank:
         raise InvalidArgumentError(
-            None, None, f"`dim` must be in the range [{-(rank or 0)}, {rank or 0}) of a known rank, got {axis}"
+            None, None, f"`dim` must be in the range [{-rank}, {rank}), got {axis}"
         )
     axis %= rank
     rank_tensor = constants.constant(rank, name="Rank")
@@ -354,7 +378,9 @@ def _over_last(opdef, logits: Any, axis: int, name: str | None) -> Tensor:
 def swapped_with_last(rank: Tensor, axis: int) -> Tensor:
     """The permutation that exchanges `axis` with the last one."""
     last = elementwise.sub(rank, 1)
-    return joining.concat([indexing.range_(axis), [last], indexing.range_(axis + 1, last), [axis]], 0)
+    return joining.concat(
+        [indexing.range_(axis), [last], indexing.range_(axis + 1, last), [axis]], 0
+    )
 
 
 def softmax(logits: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:

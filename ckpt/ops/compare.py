@@ -32,7 +32,9 @@ def _equality(type_name, function):
                 raise
             return np.bool_(type_name == "NotEqual")
 
-    opdef = op(type_name, "x: T, y: T -> z: bool", T=ANYTHING, incompatible_shape_error=True)(kernel)
+    opdef = op(type_name, "x: T, y: T -> z: bool", T=ANYTHING, incompatible_shape_error=True)(
+        kernel
+    )
 
     @opdef.shape
     def rule(x, y, *, incompatible_shape_error):
@@ -88,7 +90,9 @@ for _method, _function, _name in (
     ("__gt__", greater, "Greater"),
     ("__ge__", greater_equal, "GreaterEqual"),
 ):
-    operator(_method)(lambda x, y, function=_function, name=_name: elementwise._operator("", name, x, y, function))
+    operator(_method)(
+        lambda x, y, function=_function, name=_name: elementwise._operator("", name, x, y, function)
+    )
 
 
 @operator("__and__")
@@ -103,7 +107,7 @@ def _or_operator(x, y):
 
 @operator("__xor__")
 def _xor_operator(x, y):
-    return elementwise._operator("", "logical_xor", x, y, logical_xor)
+    return elementwise._operator("", "xor", x, y, logical_xor)
 
 
 @operator("__invert__")
@@ -155,7 +159,11 @@ def select_v2_grad(node, dy):
     nothing = constants.zeros((), dtype=dy.dtype.base_dtype)
     d_t, d_e = select_v2(condition, dy, nothing), select_v2(condition, nothing, dy)
     y = node.outputs[0]
-    return [None, reduction.unbroadcast(t, y, d_t, None)[0], reduction.unbroadcast(e, y, d_e, None)[0]]
+    return [
+        None,
+        reduction.unbroadcast(t, y, d_t, None)[0],
+        reduction.unbroadcast(e, y, d_e, None)[0],
+    ]
 
 
 def where(condition: Any, x: Any = None, y: Any = None, name: str | None = None) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -33,17 +34,29 @@ def const_shape(*, value):
 const.no_gradient("a constant has no inputs")
 
 
-def constant(value: Any, dtype: Any = None, shape: Any = None, name: str = "Const", verify_shape: bool = False) -> Tensor:
+def constant(
+    value: Any,
+    dtype: Any = None,
+    shape: Any = None,
+    name: str = "Const",
+    verify_shape: bool = False,
+) -> Tensor:
     """A constant tensor from a number, string, nested list or numpy array.
 
     With `shape` a single value fills it; fewer values than elements repeat the last one, as TensorFlow 1 does.
     Raises TypeError for values that are not of `dtype`, ValueError when `verify_shape` and the shapes differ.
     """
     array = constant_array(value, dtype, shape, verify_shape)
-    return const(value=array, dtype=dtypes.as_dtype(dtype).base_dtype if dtype is not None else _dtype_of(array), name=name)
+    return const(
+        value=array,
+        dtype=dtypes.as_dtype(dtype).base_dtype if dtype is not None else _dtype_of(array),
+        name=name,
+    )
 
 
-def constant_array(value: Any, dtype: Any = None, shape: Any = None, verify_shape: bool = False) -> np.ndarray:
+def constant_array(
+    value: Any, dtype: Any = None, shape: Any = None, verify_shape: bool = False
+) -> np.ndarray:
     """The read-only array that `constant` makes of these arguments."""
     wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
     if hasattr(value, "graph"):
@@ -58,15 +71,16 @@ def constant_array(value: Any, dtype: Any = None, shape: Any = None, verify_shap
 
 
 def _filled(array: np.ndarray, shape: TensorShape, verify_shape: bool) -> np.ndarray:
-    shape.assert_is_fully_defined()
-    sizes = shape.sizes
+    sizes = shape.as_tuple()
     if array.shape == sizes:
         return array
     if verify_shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {TensorShape.of(array.shape)}.")
-    count = shape.num_elements()
-    if array.size > count or array.size == 0 and count:
-        raise ValueError(f"Too many elements provided. Needed at most {count}, but received {array.size}")
+    count = math.prod(sizes)
+    if array.size > count or (array.size == 0 and count):
+        raise ValueError(
+            f"Too many elements provided. Needed at most {count}, but received {array.size}"
+        )
     if array.size == count:
         return array.reshape(sizes)
     full = np.empty(count, dtype=array.dtype)
@@ -79,11 +93,15 @@ def _dtype_of(array: np.ndarray) -> dtypes.DType:
     return dtypes.as_dtype(array.dtype)
 
 
-def _constant_from_value(value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+def _constant_from_value(
+    value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False
+) -> Any:
     return constant(value, dtype=dtype, name=name or "Const")
 
 
-def _constant_from_shape(value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False) -> Any:
+def _constant_from_shape(
+    value: Any, dtype: Any = None, name: str | None = None, as_ref: bool = False
+) -> Any:
     if not value.is_fully_defined():
         raise ValueError(f"Cannot convert a partially known TensorShape to a Tensor: {value}")
     if dtype is not None and dtype not in dtypes.INDEX:
@@ -100,7 +118,11 @@ convert.register_tensor_conversion_function(TensorShape, _constant_from_shape, 1
 @op("Placeholder", "-> output: dtype", shape=TensorShape(None))
 def placeholder_op(ctx, *, dtype, shape):
     """A value that every run must feed."""
-    shape_text = "" if shape.sizes is None else f" and shape {list(-1 if s is None else s for s in shape.sizes)}"
+    shape_text = (
+        ""
+        if shape.sizes is None
+        else f" and shape {list(-1 if s is None else s for s in shape.sizes)}"
+    )
     raise InvalidArgumentError(
         None,
         None,
@@ -139,17 +161,27 @@ def placeholder_with_default_grad(node, d_output):
     return [d_output]
 
 
-def placeholder_with_default(input: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002  # TensorFlow's name
+def placeholder_with_default(
+    input: Any, shape: Any, name: str | None = None
+) -> Tensor:  # TensorFlow's name
     """A tensor with the value `input` where a run feeds no other."""
     return placeholder_with_default_op(input, shape=as_shape(shape), name=name)
 
 
-@op("Fill", "dims: index_type, value: T -> output: T", index_type=Attr("type", dtypes.int32, dtypes.INDEX))
+@op(
+    "Fill",
+    "dims: index_type, value: T -> output: T",
+    index_type=Attr("type", dtypes.int32, dtypes.INDEX),
+)
 def fill(xp, dims, value):
     """A tensor of shape `dims`, every element `value`."""
     if dims.size and dims.min() < 0:
         raise InvalidArgumentError(None, None, f"Fill dimensions must be >= 0, got {list(dims)}")
-    return xp.full(tuple(int(size) for size in dims), value, dtype=value.dtype if hasattr(value, "dtype") else object)
+    return xp.full(
+        tuple(int(size) for size in dims),
+        value,
+        dtype=value.dtype if hasattr(value, "dtype") else object,
+    )
 
 
 @fill.shape
@@ -166,7 +198,7 @@ def fill_grad(node, dy):
 @op("ZerosLike", "x: T -> y: T")
 def zeros_like_op(xp, x):
     """Zeros in the shape and dtype of `x`; empty strings for strings."""
-    if getattr(x, "dtype", None) == object:
+    if x.dtype.kind == "O":
         return np.full(x.shape, b"", dtype=object)
     return xp.zeros_like(x)
 
@@ -179,7 +211,7 @@ def zeros_like_grad(node, dy):
     return [None]
 
 
-@op("OnesLike", "x: T -> y: T")
+@op("OnesLike", "x: T -> y: T", T=dtypes.NUMERIC | {dtypes.bool_})
 def ones_like_op(xp, x):
     """Ones in the shape and dtype of `x`."""
     return xp.ones_like(x)
@@ -197,9 +229,13 @@ SMALL_CONSTANT = 1000
 """tf.zeros and tf.ones of fewer elements are constants; larger ones are filled when run, to keep files small."""
 
 
-def _filled_with(number: int, shape: Any, dtype: Any, name: str | None, default_name: str) -> Tensor:
+def _filled_with(
+    number: int, shape: Any, dtype: Any, name: str | None, default_name: str
+) -> Tensor:
     dtype = dtypes.as_dtype(dtype).base_dtype
-    value: Any = (b"" if number == 0 else str(number).encode()) if dtype == dtypes.string else number
+    value: Any = (
+        (b"" if number == 0 else str(number).encode()) if dtype == dtypes.string else number
+    )
     if dtype.is_bool:
         value = bool(number)
     with name_scope(name, default_name, [shape]) as scope:
@@ -228,7 +264,9 @@ def ones(shape: Any, dtype: Any = dtypes.float32, name: str | None = None) -> Te
     return _filled_with(1, shape, dtype, name, "ones")
 
 
-def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
+def zeros_like(
+    tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True
+) -> Tensor:
     """Zeros in the shape of `tensor`; a constant when `optimize` and the shape is known."""
     with name_scope(name, "zeros_like", [tensor]) as scope:
         tensor = convert.convert_to_tensor(tensor, name="tensor")
@@ -240,7 +278,9 @@ def zeros_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize
         return zeros_like_op(tensor, name=scope)
 
 
-def ones_like(tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True) -> Tensor:
+def ones_like(
+    tensor: Any, dtype: Any = None, name: str | None = None, optimize: bool = True
+) -> Tensor:
     """Ones in the shape of `tensor`."""
     with name_scope(name, "ones_like", [tensor]) as scope:
         tensor = convert.convert_to_tensor(tensor, name="tensor")

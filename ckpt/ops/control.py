@@ -8,6 +8,7 @@ from ckpt.graph import convert, stack
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
+from ckpt.graph.signature import Attr
 from ckpt.ops.families import same_shape
 
 
@@ -66,7 +67,10 @@ def prevent_gradient_grad(node, dy):
     raise LookupError(f"Gradient explicitly disabled. Reason: {node.attrs['message']}")
 
 
-@op("IdentityN", "input: T... -> output: T...")
+no_op_op.no_gradient("it has no outputs")
+
+
+@op("IdentityN", "input: T... -> output: T...", T=Attr("list(type)", minimum=1))
 def identity_n(*inputs):
     """The inputs themselves."""
     return list(inputs)
@@ -140,7 +144,12 @@ def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) ->
         if not graph_elements:
             raise ValueError(f"Must have at least one Tensor: {tensors}.")
         gate = group(*dict.fromkeys(graph_elements))
-        return [None if t is None else (gate if isinstance(t, Operation) else with_dependencies([gate], t)) for t in tensors]
+        return [
+            None
+            if t is None
+            else (gate if isinstance(t, Operation) else with_dependencies([gate], t))
+            for t in tensors
+        ]
 
 
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
@@ -153,5 +162,3 @@ def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = 
         control_dependencies(dependencies),
     ):
         return identity(convert.convert_to_tensor(output_tensor), name=scope)
-
-

@@ -8,18 +8,16 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from ckpt.core.dtypes import FLOATING, int32
 from ckpt.core.errors import InvalidArgumentError, ShapeError
-from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import shaping
+from ckpt.ops import patches, shaping
 from ckpt.ops.windows import (
     Axis,
     axis_of,
@@ -35,9 +33,6 @@ from ckpt.ops.windows import (
     window_count,
 )
 
-PATCH_BYTES = 1 << 22
-"""How many bytes of patches are laid out at a time: what the caches between the cores and memory hold."""
-
 GEOMETRY = {
     "strides": Attr("list(int)"),
     "padding": Attr("string", allowed=frozenset({"SAME", "VALID", "EXPLICIT"})),
@@ -48,7 +43,9 @@ GEOMETRY = {
 CONVOLVED = FLOATING | {int32}
 
 
-def _axes(image, filters, strides, padding, explicit_paddings, data_format, dilations) -> tuple[Axis, Axis]:
+def _axes(
+    image, filters, strides, padding, explicit_paddings, data_format, dilations
+) -> tuple[Axis, Axis]:
     """The windows along rows and columns for an image and filters of these sizes."""
     refuse_outer(strides, data_format, "Strides")
     refuse_outer(dilations, data_format, "Dilations")
@@ -67,135 +64,14 @@ def _working(*arrays):
     return arrays
 
 
-def _padded(x, rows: Axis, columns: Axis):
-    """`x` with zeros around it as far as windows reach."""
-    pads = (rows.before, max(rows.after, 0)), (columns.before, max(columns.after, 0))
-    if not any(pads[0]) and not any(pads[1]):
-        return x
-    n, h, w, c = x.shape
-    wide = np.zeros((n, h + sum(pads[0]), w + sum(pads[1]), c), x.dtype)
-    wide[:, pads[0][0] : pads[0][0] + h, pads[1][0] : pads[1][0] + w] = x
-    return wide
-
-
-def _patches(x, rows: Axis, columns: Axis):
-    """The windows of a padded image as a view [batch, rows, columns, window rows, window columns, channels]."""
-    n, h, w, c = x.strides
-    return as_strided(
-        x,
-        (x.shape[0], rows.count, columns.count, rows.window, columns.window, x.shape[3]),
-        (n, h * rows.stride, w * columns.stride, h * rows.dilation, w * columns.dilation, c),
-        writeable=False,
-    )
-
-
-def _is_pointwise(rows: Axis, columns: Axis) -> bool:
-    return rows.window == columns.window == rows.stride == columns.stride == 1 and not (
-        rows.before or rows.after or columns.before or columns.after
-    )
-
-
-def _chunks(batch: int, bytes_each: int):
-    """Slices of the batch whose patches fit in PATCH_BYTES."""
-    step = max(1, PATCH_BYTES // max(bytes_each, 1))
-    for start in range(0, batch, step):
-        yield slice(start, min(start + step, batch))
-
-
-def _patch_matrices(x, rows: Axis, columns: Axis):
-    """(slice of the batch, matrix [positions, window elements]) until the batch is through."""
-    if _is_pointwise(rows, columns):
-        yield slice(0, x.shape[0]), x.reshape(-1, x.shape[3])
-        return
-    width = rows.window * columns.window * x.shape[3]
-    positions = rows.count * columns.count
-    wide = _padded(x, rows, columns)
-    for part in _chunks(x.shape[0], positions * width * x.dtype.itemsize):
-        if x.shape[3] * columns.window < columns.count:
-            # Few channels: runs along the output columns are longer than those along the window.
-            turned = _patches(wide[part], rows, columns).transpose(3, 4, 5, 0, 1, 2)
-            yield part, np.ascontiguousarray(turned).reshape(width, -1).T
-        else:
-            yield part, np.ascontiguousarray(_patches(wide[part], rows, columns)).reshape(-1, width)
-
-
-def _grouped(x, filters):
-    """How many groups the channels of `x` fall into for these filters. Raises InvalidArgumentError if none fits."""
-    depth, wanted = x.shape[3], filters.shape[2]
-    if wanted == 0 or depth % wanted or filters.shape[3] % (depth // wanted):
-        raise InvalidArgumentError(
-            None, None, f"input depth must be evenly divisible by filter depth: {depth} vs {wanted}"
-        )
-    return depth // wanted
-
-
-def _convolve(x, filters, rows: Axis, columns: Axis):
-    groups = _grouped(x, filters)
-    if groups > 1:
-        parts = zip(np.split(x, groups, axis=3), np.split(filters, groups, axis=3), strict=True)
-        return np.concatenate([_convolve(a, f, rows, columns) for a, f in parts], axis=3)
-    y = np.empty((x.shape[0], rows.count, columns.count, filters.shape[3]), x.dtype)
-    matrix = filters.reshape(-1, filters.shape[3])
-    for part, patches in _patch_matrices(x, rows, columns):
-        np.matmul(patches, matrix, out=y[part].reshape(-1, matrix.shape[1]))
-    return y
-
-
-def _filter_gradient(x, sizes, dy, rows: Axis, columns: Axis):
-    groups = x.shape[3] // sizes[2]
-    if groups > 1:
-        size = (*sizes[:3], sizes[3] // groups)
-        parts = zip(np.split(x, groups, axis=3), np.split(dy, groups, axis=3), strict=True)
-        return np.concatenate([_filter_gradient(a, size, d, rows, columns) for a, d in parts], axis=3)
-    total = None
-    for part, patches in _patch_matrices(x, rows, columns):
-        product = np.matmul(patches.T, np.ascontiguousarray(dy[part]).reshape(-1, sizes[3]))
-        total = product if total is None else np.add(total, product, out=total)
-    return np.zeros(sizes, x.dtype) if total is None else total.reshape(sizes)
-
-
-def _input_gradient(sizes, filters, dy, rows: Axis, columns: Axis):
-    groups = sizes[3] // filters.shape[2]
-    if groups > 1:
-        size = (*sizes[:3], sizes[3] // groups)
-        parts = zip(np.split(filters, groups, axis=3), np.split(dy, groups, axis=3), strict=True)
-        return np.concatenate([_input_gradient(size, f, d, rows, columns) for f, d in parts], axis=3)
-    dy = np.ascontiguousarray(dy)
-    if _is_pointwise(rows, columns):
-        return np.matmul(dy.reshape(-1, dy.shape[3]), filters[0, 0].T).reshape(sizes)
-    if rows.stride == columns.stride == 1 and dy.shape[3] <= 2 * sizes[3]:
-        return _convolve(dy, _turned(filters), *(_opposite(axis) for axis in (rows, columns)))
-    return _scattered(sizes, filters, dy, rows, columns)
-
-
-def _turned(filters):
-    """The filters rotated by half a turn, with inputs and outputs exchanged."""
-    return np.ascontiguousarray(filters[::-1, ::-1].transpose(0, 1, 3, 2))
-
-
-def _opposite(axis: Axis) -> Axis:
-    """The windows over the output that each input element of a convolution with stride 1 is in."""
-    return Axis(axis.count, axis.window, 1, axis.dilation, axis.reach - 1 - axis.before, axis.size)
-
-
-def _scattered(sizes, filters, dy, rows: Axis, columns: Axis):
-    dx = np.zeros(sizes, dy.dtype)
-    taps = [(r, c) for r in rows.taps() for c in columns.taps()]
-    for part in _chunks(dy.shape[0], rows.count * columns.count * sizes[3] * dy.dtype.itemsize):
-        flat = dy[part].reshape(-1, dy.shape[3])
-        shape = (part.stop - part.start, rows.count, columns.count, sizes[3])
-        for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
-            share = np.matmul(flat, filters[i, j].T).reshape(shape)
-            dx[part, in_rows, in_columns] += share[:, out_rows, out_columns]
-    return dx
-
-
 def _sizes(values, data_format) -> tuple[int, ...]:
     """The shape in `values` as (batch, rows, columns, channels)."""
     found = tuple(int(v) for v in values)
     if len(found) != 4:
         raise InvalidArgumentError(None, None, f"sizes must have 4 elements, got {list(found)}")
-    return split_shape(TensorShape.of(found), data_format)
+    if data_format == "NCHW":
+        return found[0], found[2], found[3], found[1]
+    return found
 
 
 def _check_output(dy, image, filters, rows: Axis, columns: Axis, depth: int) -> None:
@@ -215,8 +91,10 @@ def conv2d_op(x, filters, *, strides, padding, explicit_paddings, data_format, d
     """
     kind = x.dtype
     x, filters = _working(channels_last(x, data_format), filters)
-    axes = _axes(x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
-    y = _convolve(np.ascontiguousarray(x), filters, *axes)
+    axes = _axes(
+        x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations
+    )
+    y = patches.convolve(np.ascontiguousarray(x), filters, *axes)
     return channels_back(y.astype(kind, copy=False), data_format)
 
 
@@ -225,19 +103,28 @@ def conv2d_shape(x, filters, *, strides, padding, explicit_paddings, data_format
     batch, *image, depth = split_shape(x.shape, data_format)
     *window, inner, outputs = filters.shape.with_rank(4).sizes
     if depth is not None and inner and depth % inner:
-        raise ShapeError(f"Depth of input ({depth}) is not a multiple of input depth of filter ({inner})")
+        raise ShapeError(
+            f"Depth of input ({depth}) is not a multiple of input depth of filter ({inner})"
+        )
     counts = _counts(image, window, strides, padding, explicit_paddings, data_format, dilations)
     return [join_shape(batch, *counts, outputs, data_format)]
 
 
 def _counts(image, window, strides, padding, explicit_paddings, data_format, dilations):
     if len(strides) != 4 or len(dilations) != 4:
-        raise ShapeError(f"Conv2D requires 4 strides and 4 dilations, got {strides} and {dilations}")
+        raise ShapeError(
+            f"Conv2D requires 4 strides and 4 dilations, got {strides} and {dilations}"
+        )
     pairs = explicit_pairs(explicit_paddings, data_format)
     return [
         window_count(n, k, s, padding, pair, d)
         for n, k, s, pair, d in zip(
-            image, window, spatial(strides, data_format), pairs, spatial(dilations, data_format), strict=True
+            image,
+            window,
+            spatial(strides, data_format),
+            pairs,
+            spatial(dilations, data_format),
+            strict=True,
         )
     ]
 
@@ -255,7 +142,7 @@ def conv2d_backprop_input_op(
     filters, dy = _working(filters, channels_last(dy, data_format))
     axes = _axes(sizes, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
     _check_output(dy, sizes, filters.shape, *axes, filters.shape[3])
-    dx = _input_gradient(sizes, filters, dy, *axes)
+    dx = patches.input_gradient(sizes, filters, dy, *axes)
     return channels_back(dx.astype(kind, copy=False), data_format)
 
 
@@ -272,7 +159,9 @@ def conv2d_backprop_filter_op(
     x, dy = _working(channels_last(x, data_format), channels_last(dy, data_format))
     axes = _axes(x.shape, sizes, strides, padding, explicit_paddings, data_format, dilations)
     _check_output(dy, x.shape, sizes, *axes, sizes[3])
-    return _filter_gradient(np.ascontiguousarray(x), sizes, dy, *axes).astype(kind, copy=False)
+    return patches.filter_gradient(np.ascontiguousarray(x), sizes, dy, *axes).astype(
+        kind, copy=False
+    )
 
 
 def _sized_by(position):
@@ -308,7 +197,11 @@ def _link(forward, by_input, by_filter):
     def by_input_grad(node, dz):
         _, filters, dy = node.inputs
         more = _geometry(node)
-        return [None, by_filter(dz, shaping.shape(filters), dy, **more), forward(dz, filters, **more)]
+        return [
+            None,
+            by_filter(dz, shaping.shape(filters), dy, **more),
+            forward(dz, filters, **more),
+        ]
 
     @by_filter.grad
     def by_filter_grad(node, dz):
@@ -329,7 +222,9 @@ def depthwise_op(x, filters, *, strides, padding, explicit_paddings, data_format
     kind = x.dtype
     x, filters = _working(channels_last(x, data_format), filters)
     _check_depth(x.shape[3], filters.shape)
-    rows, columns = _axes(x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    rows, columns = _axes(
+        x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations
+    )
     y = np.zeros((x.shape[0], rows.count, columns.count, *filters.shape[2:]), x.dtype)
     taps = [(r, c) for r in rows.taps() for c in columns.taps()]
     for image, result in zip(x, y, strict=True):  # one image at a time stays in the cache
@@ -370,7 +265,9 @@ def depthwise_backprop_input_op(
     sizes = _sizes(input_sizes, data_format)
     filters, dy = _working(filters, channels_last(dy, data_format))
     _check_depth(sizes[3], filters.shape)
-    rows, columns = _axes(sizes, filters.shape, strides, padding, explicit_paddings, data_format, dilations)
+    rows, columns = _axes(
+        sizes, filters.shape, strides, padding, explicit_paddings, data_format, dilations
+    )
     _check_output(dy, sizes, filters.shape, rows, columns, filters.shape[2] * filters.shape[3])
     dy = dy.reshape(*dy.shape[:3], *filters.shape[2:])
     dx = np.zeros(sizes, dy.dtype)
@@ -378,7 +275,9 @@ def depthwise_backprop_input_op(
     for image, result in zip(dx, dy, strict=True):
         for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
             for q in range(filters.shape[3]):
-                image[in_rows, in_columns] += result[out_rows, out_columns, :, q] * filters[i, j, :, q]
+                image[in_rows, in_columns] += (
+                    result[out_rows, out_columns, :, q] * filters[i, j, :, q]
+                )
     return channels_back(dx.astype(kind, copy=False), data_format)
 
 
@@ -394,13 +293,17 @@ def depthwise_backprop_filter_op(
     sizes = tuple(int(v) for v in filter_sizes)
     x, dy = _working(channels_last(x, data_format), channels_last(dy, data_format))
     _check_depth(x.shape[3], sizes)
-    rows, columns = _axes(x.shape, sizes, strides, padding, explicit_paddings, data_format, dilations)
+    rows, columns = _axes(
+        x.shape, sizes, strides, padding, explicit_paddings, data_format, dilations
+    )
     _check_output(dy, x.shape, sizes, rows, columns, sizes[2] * sizes[3])
     dy = dy.reshape(*dy.shape[:3], *sizes[2:])
     found = np.zeros(sizes, x.dtype)
     for i, in_rows, out_rows in rows.taps():
         for j, in_columns, out_columns in columns.taps():
-            found[i, j] = np.einsum("nhwc,nhwcq->cq", x[:, in_rows, in_columns], dy[:, out_rows, out_columns])
+            found[i, j] = np.einsum(
+                "nhwc,nhwcq->cq", x[:, in_rows, in_columns], dy[:, out_rows, out_columns]
+            )
     return found.astype(kind, copy=False)
 
 
@@ -417,7 +320,9 @@ def _front_geometry(strides, padding, data_format, dilations) -> dict[str, Any]:
         "padding": padding,
         "explicit_paddings": explicit,
         "data_format": data_format,
-        "dilations": front_list([1, 1, 1, 1] if dilations is None else dilations, data_format, "dilations"),
+        "dilations": front_list(
+            [1, 1, 1, 1] if dilations is None else dilations, data_format, "dilations"
+        ),
     }
 
 
@@ -436,7 +341,9 @@ def conv2d(
     `padding` is "SAME", "VALID" or a pair per axis. Raises ValueError for shapes and strides that do not fit.
     """
     more = _front_geometry(strides, padding, data_format, dilations)
-    return conv2d_op(input, _filters(filter, filters), use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more)
+    return conv2d_op(
+        input, _filters(filter, filters), use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more
+    )
 
 
 def conv2d_backprop_input(
@@ -447,7 +354,12 @@ def conv2d_backprop_input(
     """The gradient of `conv2d` by an input of the shape `input_sizes`."""
     more = _front_geometry(strides, padding, data_format, dilations)
     return conv2d_backprop_input_op(
-        input_sizes, _filters(filter, filters), out_backprop, use_cudnn_on_gpu=use_cudnn_on_gpu, name=name, **more
+        input_sizes,
+        _filters(filter, filters),
+        out_backprop,
+        use_cudnn_on_gpu=use_cudnn_on_gpu,
+        name=name,
+        **more,
     )
 
 
@@ -484,7 +396,9 @@ def depthwise_conv2d_native(
     name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Each channel of `input` convolved with its own filters [rows, columns, channels, multiplier]."""
-    return depthwise_op(input, filter, name=name, **_front_geometry(strides, padding, data_format, dilations))
+    return depthwise_op(
+        input, filter, name=name, **_front_geometry(strides, padding, data_format, dilations)
+    )
 
 
 def depthwise_conv2d_native_backprop_input(
@@ -516,5 +430,11 @@ def depthwise_conv2d(
         input = convert.convert_to_tensor(input, name="tensor_in")
         filter = convert.convert_to_tensor(filter, name="filter_in")
         return depthwise_conv2d_native(
-            input, filter, strides, padding, data_format, [1, 1] if rate is None else rate, name=scope
+            input,
+            filter,
+            strides,
+            padding,
+            data_format,
+            [1, 1] if rate is None else rate,
+            name=scope,
         )

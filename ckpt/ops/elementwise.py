@@ -7,17 +7,30 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import COMPLEX, FLOATING, INTEGER, NUMERIC, REAL, bool_, string
+from ckpt.core.dtypes import (
+    COMPLEX,
+    FLOATING,
+    INDEX,
+    INTEGER,
+    NUMERIC,
+    REAL,
+    SIGNED,
+    bool_,
+    string,
+    uint8,
+)
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import compare, constants, matmul
+from ckpt.graph.signature import Attr
+from ckpt.ops import compare, constants, matmul, reduction
 from ckpt.ops.families import binary, same_shape, unary
 
 FIELD = FLOATING | COMPLEX
-ZERO_GRADIENT = lambda x, y, dy: None  # noqa: E731  # a row of the table below
+SIGNED_NUMERIC = FIELD | SIGNED
+ZERO_GRADIENT = lambda x, y, dy: None  # a row of the table below
 
 
 def conj_of(x: Tensor) -> Tensor:
@@ -25,10 +38,16 @@ def conj_of(x: Tensor) -> Tensor:
     return conj(x) if x.dtype.base_dtype in COMPLEX else x
 
 
-conj_op = unary("Conj", "conj", COMPLEX, lambda x, y, dy: conj(dy))
-neg = unary("Neg", "negative", NUMERIC, lambda x, y, dy: neg(dy))
-abs_op = unary("Abs", "abs", REAL, lambda x, y, dy: dy * sign(x))
-sign = unary("Sign", lambda x: _sign(x), NUMERIC, lambda x, y, dy: constants.zeros_like(x))
+conj_op = unary(
+    "Conj",
+    "conj",
+    Attr("type", dtypes.complex64, COMPLEX),
+    lambda x, y, dy: conj(dy),
+    "input: T -> output: T",
+)
+neg = unary("Neg", "negative", SIGNED_NUMERIC, lambda x, y, dy: neg(dy))
+abs_op = unary("Abs", "abs", FLOATING | SIGNED, lambda x, y, dy: dy * sign(x))
+sign = unary("Sign", lambda x: _sign(x), SIGNED_NUMERIC, lambda x, y, dy: constants.zeros_like(x))
 square = unary("Square", "square", NUMERIC, lambda x, y, dy: dy * (conj_of(x) * _two(x)))
 exp = unary("Exp", "exp", FIELD, lambda x, y, dy: dy * conj_of(y))
 expm1 = unary("Expm1", "expm1", FIELD, lambda x, y, dy: dy * exp(conj_of(x)))
@@ -48,7 +67,12 @@ atanh = unary("Atanh", "arctanh", FIELD, lambda x, y, dy: dy * reciprocal(1 - sq
 floor = unary("Floor", "floor", FLOATING, ZERO_GRADIENT)
 ceil = unary("Ceil", "ceil", FLOATING, ZERO_GRADIENT)
 rint = unary("Rint", "rint", FLOATING, ZERO_GRADIENT)
-round_op = unary("Round", lambda xp, x: xp.round(x) if x.dtype.kind in "fcV" else x, NUMERIC, ZERO_GRADIENT)
+round_op = unary(
+    "Round",
+    lambda xp, x: xp.round(x) if x.dtype.kind in "fcV" else x,
+    SIGNED_NUMERIC,
+    ZERO_GRADIENT,
+)
 is_nan = op("IsNan", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isnan(x))
 is_inf = op("IsInf", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isinf(x))
 is_finite = op("IsFinite", "x: T -> y: bool", T=FLOATING)(lambda xp, x: xp.isfinite(x))
@@ -75,9 +99,9 @@ def _reciprocal(xp, x):
 
 
 reciprocal = unary(
-    "Reciprocal", _reciprocal, NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy)
+    "Reciprocal", _reciprocal, SIGNED_NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy)
 )
-inv = unary("Inv", _reciprocal, NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy))
+inv = unary("Inv", _reciprocal, SIGNED_NUMERIC, lambda x, y, dy: reciprocal_grad(y, dy))
 sqrt = unary("Sqrt", "sqrt", FIELD, lambda x, y, dy: sqrt_grad(y, dy))
 rsqrt = unary(
     "Rsqrt", lambda xp, x: xp.reciprocal(xp.sqrt(x)), FIELD, lambda x, y, dy: rsqrt_grad(y, dy)
@@ -106,23 +130,28 @@ def _activation_grad(type_name, kernel, second):
 
 
 reciprocal_grad = _activation_grad(
-    "ReciprocalGrad", lambda y, dy: -dy * y * y,
+    "ReciprocalGrad",
+    lambda y, dy: -dy * y * y,
     lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), reciprocal_grad(conj_of(y), dz)],
 )
 sqrt_grad = _activation_grad(
-    "SqrtGrad", lambda y, dy: dy * y.dtype.type(0.5) / y,
+    "SqrtGrad",
+    lambda y, dy: dy * y.dtype.type(0.5) / y,
     lambda y, dy, dz: [-(dz * conj_of(sqrt_grad(y, dy) / y)), 0.5 * dz / conj_of(y)],
 )
 rsqrt_grad = _activation_grad(
-    "RsqrtGrad", lambda y, dy: y.dtype.type(-0.5) * dy * (y * y * y),
+    "RsqrtGrad",
+    lambda y, dy: y.dtype.type(-0.5) * dy * (y * y * y),
     lambda y, dy, dz: [-1.5 * dz * conj_of(dy) * square(conj_of(y)), rsqrt_grad(conj_of(y), dz)],
 )
 tanh_grad = _activation_grad(
-    "TanhGrad", lambda y, dy: dy * (y.dtype.type(1) - y * y),
+    "TanhGrad",
+    lambda y, dy: dy * (y.dtype.type(1) - y * y),
     lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), tanh_grad(conj_of(y), dz)],
 )
 sigmoid_grad = _activation_grad(
-    "SigmoidGrad", lambda y, dy: dy * y * (y.dtype.type(1) - y),
+    "SigmoidGrad",
+    lambda y, dy: dy * y * (y.dtype.type(1) - y),
     lambda y, dy, dz: [
         conj_of(dy) * dz - 2.0 * (conj_of(dy) * dz) * conj_of(y),
         sigmoid_grad(conj_of(y), dz),
@@ -134,35 +163,50 @@ def _both(x, y, z, dz):
     return dz, dz
 
 
-add_v1 = binary("Add", "add", NUMERIC | {string}, _both)
+add_v1 = binary("Add", "add", SIGNED_NUMERIC | {string, uint8}, _both)
 add_v2 = binary("AddV2", "add", NUMERIC, _both)
 sub = binary("Sub", "subtract", NUMERIC, lambda x, y, z, dz: (dz, -dz))
-mul = binary("Mul", "multiply", NUMERIC, lambda x, y, z, dz: (mul(dz, conj_of(y)), mul(conj_of(x), dz)))
+mul = binary(
+    "Mul", "multiply", NUMERIC, lambda x, y, z, dz: (mul(dz, conj_of(y)), mul(conj_of(x), dz))
+)
 real_div = binary(
-    "RealDiv", "true_divide", NUMERIC,
+    "RealDiv",
+    "true_divide",
+    NUMERIC,
     lambda x, y, z, dz: (
         real_div(dz, conj_of(y)),
         dz * real_div(real_div(-conj_of(x), conj_of(y)), conj_of(y)),
     ),
 )
-maximum = binary("Maximum", "maximum", REAL, lambda x, y, z, dz: _masked(compare.greater_equal(x, y), dz))
-minimum = binary("Minimum", "minimum", REAL, lambda x, y, z, dz: _masked(compare.less_equal(x, y), dz))
+maximum = binary(
+    "Maximum", "maximum", REAL, lambda x, y, z, dz: _masked(compare.greater_equal(x, y), dz)
+)
+minimum = binary(
+    "Minimum", "minimum", REAL, lambda x, y, z, dz: _masked(compare.less_equal(x, y), dz)
+)
 squared_difference = binary(
-    "SquaredDifference", lambda x, y: _squared_difference(x, y), NUMERIC,
+    "SquaredDifference",
+    lambda x, y: _squared_difference(x, y),
+    FIELD | INDEX,
     lambda x, y, z, dz: _squared_difference_grad(x, y, dz),
 )
 atan2 = binary(
-    "Atan2", "arctan2", FLOATING,
+    "Atan2",
+    "arctan2",
+    FLOATING,
     lambda y, x, z, dz: (
         x * (dz / (square(x) + square(y))),
         -y * (dz / (square(x) + square(y))),
     ),
+    "y: T, x: T -> z: T",
 )
 
 
 def _squared_difference(x, y):
     difference = np.subtract(x, y)
-    return np.conj(difference) * difference if np.iscomplexobj(difference) else difference * difference
+    return (
+        np.conj(difference) * difference if np.iscomplexobj(difference) else difference * difference
+    )
 
 
 def _squared_difference_grad(x: Tensor, y: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
@@ -204,7 +248,9 @@ def _truncate_mod(x, y):
 
 
 div_op = binary(
-    "Div", _div, NUMERIC,
+    "Div",
+    _div,
+    NUMERIC,
     lambda x, y, z, dz: (
         div_op(dz, conj_of(y)),
         dz * div_op(div_op(-conj_of(x), conj_of(y)), conj_of(y)),
@@ -213,11 +259,13 @@ div_op = binary(
 truncate_div = binary("TruncateDiv", _div, NUMERIC, lambda x, y, z, dz: (None, None))
 floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, None))
 floor_mod = binary("FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, -(dz * floor_div(x, y))))
-mod_op = binary("Mod", _truncate_mod, REAL, "TensorFlow defines none")
-truncate_mod = binary("TruncateMod", _truncate_mod, REAL, "TensorFlow defines none")
+mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
+truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
 div_no_nan_op = binary(
     "DivNoNan",
-    lambda x, y: np.where(np.equal(y, 0), x.dtype.type(0), np.divide(x, np.where(np.equal(y, 0), y.dtype.type(1), y))).astype(x.dtype),
+    lambda x, y: np.where(
+        np.equal(y, 0), x.dtype.type(0), np.divide(x, np.where(np.equal(y, 0), y.dtype.type(1), y))
+    ).astype(x.dtype),
     FIELD,
     lambda x, y, z, dz: (div_no_nan_op(dz, y), dz * div_no_nan_op(div_no_nan_op(-x, y), y)),
 )
@@ -225,7 +273,9 @@ div_no_nan_op = binary(
 
 def _pow(x, y):
     if x.dtype.kind in "iu" and np.any(np.less(y, 0)):
-        raise InvalidArgumentError(None, None, "Integers to negative integer powers are not allowed")
+        raise InvalidArgumentError(
+            None, None, "Integers to negative integer powers are not allowed"
+        )
     return np.power(x, y)
 
 
@@ -237,7 +287,7 @@ def _pow_grad(x: Tensor, y: Tensor, z: Tensor, dz: Tensor) -> tuple[Tensor, Tens
     return dz * y * pow_op(x, y - 1), dz * z * logarithm
 
 
-pow_op = binary("Pow", _pow, NUMERIC, _pow_grad)
+pow_op = binary("Pow", _pow, SIGNED_NUMERIC, _pow_grad)
 
 
 @op("AddN", "inputs: N * T -> sum: T", T=NUMERIC | {dtypes.variant})
@@ -249,7 +299,9 @@ def add_n_op(*inputs):
     for part in inputs[2:]:
         if total.shape != part.shape:
             raise InvalidArgumentError(
-                None, None, f"Inputs to AddN must have the same shape: {total.shape} and {part.shape}"
+                None,
+                None,
+                f"Inputs to AddN must have the same shape: {total.shape} and {part.shape}",
             )
         total = total + part
     return total
@@ -269,7 +321,7 @@ def add_n_grad(node, dy):
 
 
 @op("Cast", "x: SrcT -> y: DstT", Truncate=False)
-def cast_op(x, *, DstT):  # noqa: N803  # TensorFlow's attribute
+def cast_op(x, *, DstT):  # TensorFlow's attribute
     """`x` with its elements converted to DstT; complex numbers lose their imaginary part for real DstT."""
     kind = DstT.as_numpy_dtype
     if np.iscomplexobj(x) and not DstT.is_complex:
@@ -300,6 +352,19 @@ def clip_by_value_shape(t, low, high):
     return [t.shape]
 
 
+@clip_by_value_op.grad
+def clip_by_value_grad(node, dy):
+    t, low, high = node.inputs
+    nothing = constants.zeros_like(dy)
+    below, above = compare.less(t, low), compare.greater(t, high)
+    inside = compare.select_v2(compare.logical_or(below, above), nothing, dy)
+    return [
+        inside,
+        reduction.unbroadcast(low, t, compare.select_v2(below, dy, nothing), None)[0],
+        reduction.unbroadcast(high, t, compare.select_v2(above, dy, nothing), None)[0],
+    ]
+
+
 def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x + y, element by element with broadcasting; strings are concatenated."""
     with name_scope(name, "Add", [x]) as scope:
@@ -311,7 +376,9 @@ def add(x: Any, y: Any, name: str | None = None) -> Tensor:
 def add_n(inputs: Any, name: str | None = None) -> Tensor:
     """The sum of a list of tensors of one shape and dtype. Raises ValueError for an empty list."""
     if not isinstance(inputs, (list, tuple)) or not inputs:
-        raise ValueError("inputs must be a list of at least one Tensor/IndexedSlices with the same dtype and shape")
+        raise ValueError(
+            "inputs must be a list of at least one Tensor/IndexedSlices with the same dtype and shape"
+        )
     tensors = [convert.convert_to_tensor(v) for v in inputs]
     if len(tensors) == 1:
         return identity_named(tensors[0], name)
@@ -320,7 +387,7 @@ def add_n(inputs: Any, name: str | None = None) -> Tensor:
 
 def identity_named(tensor: Tensor, name: str | None) -> Tensor:
     """`tensor`, or an Identity of it when a name is asked for."""
-    from ckpt.ops import control  # noqa: PLC0415  # control sums nothing; only this direction exists
+    from ckpt.ops import control  # control sums nothing; only this direction exists
 
     return control.identity(tensor, name=name) if name else tensor
 
@@ -343,9 +410,13 @@ def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
         value = convert.convert_to_tensor(value, name="value")
         dtype = dtypes.as_dtype(dtype).base_dtype
         if value.dtype.min < dtype.min:
-            value = maximum(value, convert.convert_to_tensor(dtype.min, dtype=value.dtype, name="min"))
+            value = maximum(
+                value, convert.convert_to_tensor(dtype.min, dtype=value.dtype, name="min")
+            )
         if value.dtype.max > dtype.max:
-            value = minimum(value, convert.convert_to_tensor(dtype.max, dtype=value.dtype, name="max"))
+            value = minimum(
+                value, convert.convert_to_tensor(dtype.max, dtype=value.dtype, name="max")
+            )
         return cast(value, dtype, name=scope)
 
 
@@ -370,7 +441,13 @@ def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 
 @operator("__add__")
 def _add_operator(x, y):
-    return _operator("AddV2", "add", x, y, lambda a, b, name: (add_v1 if a.dtype.base_dtype == string else add_v2)(a, b, name=name))
+    return _operator(
+        "AddV2",
+        "add",
+        x,
+        y,
+        lambda a, b, name: (add_v1 if a.dtype.base_dtype == string else add_v2)(a, b, name=name),
+    )
 
 
 @operator("__sub__")
@@ -424,7 +501,12 @@ def _abs_operator(x):
 
 
 def _true_divide(x: Tensor, y: Tensor, name: str) -> Tensor:
-    wide = {"uint8": dtypes.float32, "int8": dtypes.float32, "uint16": dtypes.float32, "int16": dtypes.float32}
+    wide = {
+        "uint8": dtypes.float32,
+        "int8": dtypes.float32,
+        "uint16": dtypes.float32,
+        "int16": dtypes.float32,
+    }
     dtype = x.dtype.base_dtype
     if dtype in INTEGER:
         target = wide.get(dtype.name, dtypes.float64)
@@ -484,8 +566,10 @@ def abs_(x: Any, name: str | None = None) -> Tensor:
 
 
 @op(
-    "ComplexAbs", "x: T -> y: Tout",
-    T=COMPLEX, Tout=frozenset({dtypes.float32, dtypes.float64}),
+    "ComplexAbs",
+    "x: T -> y: Tout",
+    T=Attr("type", dtypes.complex64, COMPLEX),
+    Tout=Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float64})),
 )
 def complex_abs_op(xp, x):
     """The length of complex numbers."""
@@ -493,6 +577,12 @@ def complex_abs_op(xp, x):
 
 
 complex_abs_op.shape(same_shape)
+
+
+@complex_abs_op.grad
+def complex_abs_grad(node, dy):
+    x = node.inputs[0]
+    return [cast(div_no_nan_op(dy, node.outputs[0]), x.dtype) * x]
 
 
 def complex_abs(x: Tensor, name: str | None = None) -> Tensor:
@@ -514,7 +604,7 @@ def round_(x: Any, name: str | None = None) -> Tensor:
     return x if x.dtype.is_integer else round_op(x, name=name)
 
 
-@op("BroadcastGradientArgs", "s0: T, s1: T -> r0: T, r1: T", T=dtypes.INDEX)
+@op("BroadcastGradientArgs", "s0: T, s1: T -> r0: T, r1: T", T=Attr("type", dtypes.int32, INDEX))
 def broadcast_gradient_args(s0, s1):
     """Over which axes the gradients of two inputs of shapes s0 and s1 must be summed."""
     rank = max(len(s0), len(s1))
@@ -527,4 +617,3 @@ def broadcast_gradient_args(s0, s1):
 
 broadcast_gradient_args.shape(lambda a, b: [[None], [None]])
 broadcast_gradient_args.no_gradient("axes are integers")
-

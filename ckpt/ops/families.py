@@ -8,6 +8,7 @@ from typing import Any
 from ckpt.core import shapes
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.signature import Attr
 from ckpt.ops import reduction
 
 Kernel = Callable[..., Any]
@@ -28,12 +29,18 @@ def scalar_shape(*_):
     return [TensorShape.of(())]
 
 
-def unary(type_name: str, kernel: Kernel | str, kinds: frozenset, gradient: Kernel | str) -> OpDef:
+def unary(
+    type_name: str,
+    kernel: Kernel | str,
+    kinds: frozenset | Attr,
+    gradient: Kernel | str,
+    signature: str = "x: T -> y: T",
+) -> OpDef:
     """`y = kernel(x)`, element by element. `kernel` may be the name of a function of the array namespace.
 
     `gradient(x, y, dy)` builds dx; a string says why there is none.
     """
-    opdef = op(type_name, "x: T -> y: T", T=kinds)(_as_kernel(kernel))
+    opdef = op(type_name, signature, T=kinds)(_as_kernel(kernel))
     opdef.direct = kernel if isinstance(kernel, str) else None
     opdef.shape(same_shape)
     if isinstance(gradient, str):
@@ -46,13 +53,19 @@ def unary(type_name: str, kernel: Kernel | str, kinds: frozenset, gradient: Kern
     return opdef
 
 
-def binary(type_name: str, kernel: Kernel | str, kinds: frozenset, gradient: Kernel | str) -> OpDef:
+def binary(
+    type_name: str,
+    kernel: Kernel | str,
+    kinds: frozenset,
+    gradient: Kernel | str,
+    signature: str = "x: T, y: T -> z: T",
+) -> OpDef:
     """`z = kernel(x, y)`, element by element with broadcasting.
 
     `gradient(x, y, z, dz)` builds (dx, dy) as if nothing were broadcast; the sums that undo the broadcasting are
     added here. A string says why there is none.
     """
-    opdef = op(type_name, "x: T, y: T -> z: T", T=kinds)(_as_kernel(kernel))
+    opdef = op(type_name, signature, T=kinds)(_as_kernel(kernel))
     opdef.direct = kernel if isinstance(kernel, str) else None
     opdef.shape(broadcast_shape)
     if isinstance(gradient, str):

@@ -20,7 +20,13 @@ from ckpt.ops import constants, elementwise, joining, reduction, shaping
 
 NEWAXIS = None
 INDEX_TYPE = Attr("type", allowed=INDEX)
-MASKS = {"begin_mask": 0, "end_mask": 0, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+MASKS = {
+    "begin_mask": 0,
+    "end_mask": 0,
+    "ellipsis_mask": 0,
+    "new_axis_mask": 0,
+    "shrink_axis_mask": 0,
+}
 
 
 def _key(begin, end, strides, masks):
@@ -41,23 +47,37 @@ def _key(begin, end, strides, masks):
     return tuple(key)
 
 
-@op("StridedSlice", "input: T, begin: Index, end: Index, strides: Index -> output: T", Index=INDEX_TYPE, **MASKS)
-def strided_slice_op(x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask):
+@op(
+    "StridedSlice",
+    "input: T, begin: Index, end: Index, strides: Index -> output: T",
+    Index=INDEX_TYPE,
+    **MASKS,
+)
+def strided_slice_op(
+    x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+):
     """`input[begin:end:strides]` with Python's meaning; the masks say which entries are open, new or dropped axes."""
     if 0 in np.asarray(strides):
         raise InvalidArgumentError(None, None, "strides must be non-zero")
     masks = {
-        "begin_mask": begin_mask, "end_mask": end_mask, "ellipsis_mask": ellipsis_mask,
-        "new_axis_mask": new_axis_mask, "shrink_axis_mask": shrink_axis_mask,
+        "begin_mask": begin_mask,
+        "end_mask": end_mask,
+        "ellipsis_mask": ellipsis_mask,
+        "new_axis_mask": new_axis_mask,
+        "shrink_axis_mask": shrink_axis_mask,
     }
     try:
         return np.asarray(x)[_key(begin, end, strides, masks)]
     except IndexError as error:
-        raise InvalidArgumentError(None, None, f"slice index of dimension out of bounds: {error}") from None
+        raise InvalidArgumentError(
+            None, None, f"slice index of dimension out of bounds: {error}"
+        ) from None
 
 
 @strided_slice_op.shape
-def strided_slice_shape(x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask):
+def strided_slice_shape(
+    x, begin, end, strides, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+):
     sizes = x.shape.sizes
     if sizes is None:
         return [TensorShape(None)]
@@ -68,7 +88,9 @@ def strided_slice_shape(x, begin, end, strides, *, begin_mask, end_mask, ellipsi
     axes = iter(range(len(sizes)))
     used = sum(1 for i in range(len(s)) if not (ellipsis_mask | new_axis_mask) & (1 << i))
     if used > len(sizes):
-        raise ShapeError(f"Index out of range using input dim {len(sizes)}; input has only {len(sizes)} dims")
+        raise ShapeError(
+            f"Index out of range using input dim {len(sizes)}; input has only {len(sizes)} dims"
+        )
     for i in range(len(s)):
         bit = 1 << i
         if ellipsis_mask & bit:
@@ -82,8 +104,16 @@ def strided_slice_shape(x, begin, end, strides, *, begin_mask, end_mask, ellipsi
                 if size is not None and known_begin is not None and not -size <= known_begin < size:
                     raise ShapeError(f"slice index {known_begin} of dimension {i} out of bounds.")
                 continue
-            found.append(_sliced_size(size, known_begin, None if e is None else int(e[i]), int(s[i]),
-                                      bool(begin_mask & bit), bool(end_mask & bit)))
+            found.append(
+                _sliced_size(
+                    size,
+                    known_begin,
+                    None if e is None else int(e[i]),
+                    int(s[i]),
+                    bool(begin_mask & bit),
+                    bool(end_mask & bit),
+                )
+            )
     found.extend(sizes[a] for a in axes)
     return [tuple(found)]
 
@@ -100,7 +130,11 @@ def _sliced_size(size, begin, end, stride, open_begin, open_end):
         return None
     if (begin is None and not open_begin) or (end is None and not open_end):
         return None
-    return len(range(*slice(None if open_begin else begin, None if open_end else end, stride).indices(size)))
+    return len(
+        range(
+            *slice(None if open_begin else begin, None if open_end else end, stride).indices(size)
+        )
+    )
 
 
 @strided_slice_op.grad
@@ -112,16 +146,31 @@ def strided_slice_grad_rule(node, dy):
 
 
 @op(
-    "StridedSliceGrad", "shape: Index, begin: Index, end: Index, strides: Index, dy: T -> output: T",
-    Index=INDEX_TYPE, **MASKS,
+    "StridedSliceGrad",
+    "shape: Index, begin: Index, end: Index, strides: Index, dy: T -> output: T",
+    Index=INDEX_TYPE,
+    **MASKS,
 )
 def strided_slice_grad(
-    shape, begin, end, strides, dy, *, begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_axis_mask
+    shape,
+    begin,
+    end,
+    strides,
+    dy,
+    *,
+    begin_mask,
+    end_mask,
+    ellipsis_mask,
+    new_axis_mask,
+    shrink_axis_mask,
 ):
     """Zeros of `shape` with `dy` at the place that the slice took."""
     masks = {
-        "begin_mask": begin_mask, "end_mask": end_mask, "ellipsis_mask": ellipsis_mask,
-        "new_axis_mask": new_axis_mask, "shrink_axis_mask": shrink_axis_mask,
+        "begin_mask": begin_mask,
+        "end_mask": end_mask,
+        "ellipsis_mask": ellipsis_mask,
+        "new_axis_mask": new_axis_mask,
+        "shrink_axis_mask": shrink_axis_mask,
     }
     whole = np.zeros(tuple(np.asarray(shape).tolist()), dtype=dy.dtype)
     whole[_key(begin, end, strides, masks)] = dy
@@ -141,23 +190,43 @@ def strided_slice_grad_grad(node, dz):
 
 
 def strided_slice(
-    input_: Any, begin: Any, end: Any, strides: Any = None, begin_mask: int = 0, end_mask: int = 0,
-    ellipsis_mask: int = 0, new_axis_mask: int = 0, shrink_axis_mask: int = 0, var: Any = None,
+    input_: Any,
+    begin: Any,
+    end: Any,
+    strides: Any = None,
+    begin_mask: int = 0,
+    end_mask: int = 0,
+    ellipsis_mask: int = 0,
+    new_axis_mask: int = 0,
+    shrink_axis_mask: int = 0,
+    var: Any = None,
     name: str | None = None,
 ) -> Tensor:
     """`input_[begin:end:strides]` with Python's meaning; bit i of a mask speaks of entry i."""
     if strides is None:
         strides = constants.ones_like(begin)
     return strided_slice_op(
-        input_, begin, end, strides, begin_mask=begin_mask, end_mask=end_mask, ellipsis_mask=ellipsis_mask,
-        new_axis_mask=new_axis_mask, shrink_axis_mask=shrink_axis_mask, name=name,
+        input_,
+        begin,
+        end,
+        strides,
+        begin_mask=begin_mask,
+        end_mask=end_mask,
+        ellipsis_mask=ellipsis_mask,
+        new_axis_mask=new_axis_mask,
+        shrink_axis_mask=shrink_axis_mask,
+        name=name,
     )
 
 
 @operator("__getitem__")
 def _getitem(tensor: Any, key: Any) -> Tensor:
     """`tensor[i, 2:5, ..., tf.newaxis]`; a boolean tensor as the key masks."""
-    if hasattr(key, "dtype") and dtypes.as_dtype(key.dtype).base_dtype == bool_ and np.ndim(getattr(key, "shape", ())) != 0:
+    if (
+        hasattr(key, "dtype")
+        and dtypes.as_dtype(key.dtype).base_dtype == bool_
+        and np.ndim(getattr(key, "shape", ())) != 0
+    ):
         return boolean_mask(tensor, key)
     entries = list(key) if isinstance(key, (list, tuple)) else [key]
     begin: list[Any] = []
@@ -179,25 +248,44 @@ def _getitem(tensor: Any, key: Any) -> Tensor:
         return strided_slice_op(convert.convert_to_tensor(tensor), *packed, **masks, name=scope)
 
 
-def _add_entry(entry: Any, bit: int, begin: list[Any], end: list[Any], strides: list[Any], masks: dict[str, int]) -> None:
+def _add_entry(
+    entry: Any,
+    bit: int,
+    begin: list[Any],
+    end: list[Any],
+    strides: list[Any],
+    masks: dict[str, int],
+) -> None:
     if isinstance(entry, slice):
-        for given, mask, values in ((entry.start, "begin_mask", begin), (entry.stop, "end_mask", end)):
-            if given is not None:
-                _check_index(given)
-            masks[mask] |= 0 if given is not None else bit
-            values.append(0 if given is None else given)
-        strides.append(1 if entry.step is None else entry.step)
+        given = (entry.start, entry.stop, entry.step)
+        dtype = _widest([part.dtype.base_dtype for part in given if isinstance(part, Tensor)])
+        for part, default, values in zip(given, (0, 0, 1), (begin, end, strides), strict=True):
+            if part is not None:
+                _check_index(part)
+                values.append(part)
+            else:
+                values.append(
+                    default if dtype is None else constants.constant(default, dtype=dtype)
+                )
+        masks["begin_mask"] |= bit if entry.start is None else 0
+        masks["end_mask"] |= bit if entry.stop is None else 0
     elif entry is Ellipsis or entry is NEWAXIS:
         masks["ellipsis_mask" if entry is Ellipsis else "new_axis_mask"] |= bit
         begin.append(0)
-        end.append(0 if entry is Ellipsis else 0)
+        end.append(0)
         strides.append(1)
     else:
         _check_index(entry)
         begin.append(entry)
         end.append(entry + 1)
-        strides.append(1)
+        is_wide = isinstance(entry, Tensor) and entry.dtype.base_dtype == dtypes.int64
+        strides.append(constants.constant(1, dtype=dtypes.int64) if is_wide else 1)
         masks["shrink_axis_mask"] |= bit
+
+
+def _widest(found: list[dtypes.DType]) -> dtypes.DType | None:
+    """The index dtype of the bounds that are tensors: what the bounds left open must have too."""
+    return max(found, key=lambda dtype: dtype.size, default=None)
 
 
 def _check_index(index: Any) -> None:
@@ -218,12 +306,15 @@ def _check_index(index: Any) -> None:
 def slice_op(x, begin, size):
     """`size[i]` elements from `begin[i]` on along each axis; a size of -1 takes all that are left."""
     key = []
-    for axis, (b, n) in enumerate(zip(np.asarray(begin).tolist(), np.asarray(size).tolist(), strict=True)):
+    for axis, (b, n) in enumerate(
+        zip(np.asarray(begin).tolist(), np.asarray(size).tolist(), strict=True)
+    ):
         whole = np.shape(x)[axis]
-        n = whole - b if n == -1 else n  # noqa: PLW2901  # what -1 means
+        n = whole - b if n == -1 else n  # what -1 means
         if not 0 <= b <= whole or not 0 <= n <= whole - b:
             raise InvalidArgumentError(
-                None, None,
+                None,
+                None,
                 f"Expected begin[{axis}] in [0, {whole}] and size[{axis}] in [0, {whole - b}], but got {b} and {n}",
             )
         key.append(slice(b, b + n))
@@ -236,7 +327,11 @@ def slice_shape(x, begin, size):
     wanted = constant_value_as_shape(size) if size.shape.rank in (None, 1) else TensorShape(None)
     sizes = x.shape.sizes
     if n is None:
-        return [wanted if wanted.sizes is not None else TensorShape(None if sizes is None else [None] * len(sizes))]
+        return [
+            wanted
+            if wanted.sizes is not None
+            else TensorShape(None if sizes is None else [None] * len(sizes))
+        ]
     if sizes is None:
         return [tuple(None if v == -1 else int(v) for v in n)]
     x.shape.assert_has_rank(len(n))
@@ -247,7 +342,9 @@ def slice_shape(x, begin, size):
             found.append(None if sizes[i] is None or start is None else sizes[i] - start)
         else:
             if sizes[i] is not None and start is not None and start + v > sizes[i]:
-                raise ShapeError(f"slice of {v} elements from {start} on does not fit dimension {i} of size {sizes[i]}")
+                raise ShapeError(
+                    f"slice of {v} elements from {start} on does not fit dimension {i} of size {sizes[i]}"
+                )
             found.append(v)
     return [tuple(found)]
 
@@ -267,8 +364,11 @@ def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tenso
 
 
 @op(
-    "GatherV2", "params: Tparams, indices: Tindices, axis: Taxis -> output: Tparams",
-    Tindices=INDEX_TYPE, Taxis=Attr("type", allowed=INDEX), batch_dims=0,
+    "GatherV2",
+    "params: Tparams, indices: Tindices, axis: Taxis -> output: Tparams",
+    Tindices=INDEX_TYPE,
+    Taxis=Attr("type", allowed=INDEX),
+    batch_dims=0,
 )
 def gather_v2(params, indices, axis, *, batch_dims):
     """The slices of `params` along `axis` at `indices`; the first `batch_dims` axes are shared by both."""
@@ -284,8 +384,14 @@ def gather_v2(params, indices, axis, *, batch_dims):
     lead = batch_dims if batch_dims >= 0 else batch_dims + np.ndim(indices)
     at = at if at >= 0 else at + np.ndim(params)
     shape = np.shape(indices)
-    rows = [np.take(p, i, axis=at - lead) for p, i in zip(
-        np.reshape(params, (-1, *np.shape(params)[lead:])), np.reshape(indices, (-1, *shape[lead:])), strict=True)]
+    rows = [
+        np.take(p, i, axis=at - lead)
+        for p, i in zip(
+            np.reshape(params, (-1, *np.shape(params)[lead:])),
+            np.reshape(indices, (-1, *shape[lead:])),
+            strict=True,
+        )
+    ]
     return np.stack(rows).reshape(shape[:lead] + rows[0].shape)
 
 
@@ -307,7 +413,7 @@ def gather_v2_grad(node, dy):
     at = constant_value(axis)
     shape = shaping.shape(params)
     if at is not None and int(at) == 0 and not node.attrs["batch_dims"]:
-        from ckpt.graph.slices import IndexedSlices  # noqa: PLC0415  # only row gradients are sparse
+        from ckpt.graph.slices import IndexedSlices  # only row gradients are sparse
 
         rows = shaping.reshape(indices, [-1])
         tail = joining.concat([[-1], shape[1:]], 0) if params.shape.rank != 1 else [-1]
@@ -317,8 +423,11 @@ def gather_v2_grad(node, dy):
 
 
 @op(
-    "CkptGatherGrad", "dy: T, indices: Tindices, axis: Taxis, shape: int32 -> dparams: T",
-    Tindices=INDEX_TYPE, Taxis=Attr("type", allowed=INDEX), batch_dims=0,
+    "CkptGatherGrad",
+    "dy: T, indices: Tindices, axis: Taxis, shape: int32 -> dparams: T",
+    Tindices=INDEX_TYPE,
+    Taxis=Attr("type", allowed=INDEX),
+    batch_dims=0,
 )
 def gather_grad(dy, indices, axis, shape, *, batch_dims):
     """Zeros of `shape` with the slices of `dy` added where GatherV2 took them."""
@@ -328,7 +437,9 @@ def gather_grad(dy, indices, axis, shape, *, batch_dims):
         lead = batch_dims if batch_dims >= 0 else batch_dims + np.ndim(indices)
         whole = np.zeros((int(np.prod(sizes[:lead])), *sizes[lead:]), dtype=dy.dtype)
         parts = np.reshape(dy, (-1, *np.shape(dy)[lead:]))
-        for row, i, part in zip(whole, np.reshape(indices, (-1, *np.shape(indices)[lead:])), parts, strict=True):
+        for row, i, part in zip(
+            whole, np.reshape(indices, (-1, *np.shape(indices)[lead:])), parts, strict=True
+        ):
             _add_at(row, at - lead, i, part)
         return whole.reshape(sizes)
     whole = np.zeros(sizes, dtype=dy.dtype)
@@ -353,7 +464,11 @@ def gather_grad_grad(node, dz):
 
 
 def gather(
-    params: Any, indices: Any, validate_indices: Any = None, name: str | None = None, axis: Any = None,
+    params: Any,
+    indices: Any,
+    validate_indices: Any = None,
+    name: str | None = None,
+    axis: Any = None,
     batch_dims: int = 0,
 ) -> Tensor:
     """The slices of `params` along `axis` (0 where None) at `indices`."""
@@ -362,14 +477,20 @@ def gather(
     return gather_v2(params, indices, axis, batch_dims=batch_dims, name=name)
 
 
-@op("Range", "start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx", Tidx=Attr("type", dtypes.int32, REAL))
+@op(
+    "Range",
+    "start: Tidx, limit: Tidx, delta: Tidx -> output: Tidx",
+    Tidx=Attr("type", dtypes.int32, REAL - {dtypes.uint8}),
+)
 def range_op(start, limit, delta):
     """start, start + delta, … up to but not including `limit`."""
     if delta == 0:
         raise InvalidArgumentError(None, None, "Requires delta != 0")
     if (delta > 0 and start > limit) or (delta < 0 and start < limit):
         raise InvalidArgumentError(
-            None, None, f"Requires start {'<=' if delta > 0 else '>='} limit when delta {'>' if delta > 0 else '<'} 0: {start}/{limit}"
+            None,
+            None,
+            f"Requires start {'<=' if delta > 0 else '>='} limit when delta {'>' if delta > 0 else '<'} 0: {start}/{limit}",
         )
     if np.asarray(start).dtype.kind in "iu":
         return np.arange(start, limit, delta, dtype=start.dtype)
@@ -386,7 +507,9 @@ def range_shape(start, limit, delta):
     if d == 0:
         raise ShapeError("Requires delta != 0")
     if (d > 0 and s > e) or (d < 0 and s < e):
-        raise ShapeError(f"Requires start {'<=' if d > 0 else '>='} limit when delta {'>' if d > 0 else '<'} 0: {s}/{e}")
+        raise ShapeError(
+            f"Requires start {'<=' if d > 0 else '>='} limit when delta {'>' if d > 0 else '<'} 0: {s}/{e}"
+        )
     if np.asarray(s).dtype.kind in "iu":
         return [(len(range(int(s), int(e), int(d))),)]
     return [(int(np.ceil(abs((float(e) - float(s)) / float(d)))),)]
@@ -395,7 +518,9 @@ def range_shape(start, limit, delta):
 range_op.no_gradient("TensorFlow defines none")
 
 
-def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range") -> Tensor:
+def range_(
+    start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
+) -> Tensor:
     """start, start + delta, … up to but not including `limit`; with one argument from 0 to it."""
     if limit is None:
         start, limit = 0, start
@@ -408,7 +533,9 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
         dtype = dtypes.as_dtype(dtype)
         names = ("start", "limit", "delta")
         parts = [
-            elementwise.cast(v, dtype) if isinstance(v, Tensor) else convert.convert_to_tensor(v, dtype=dtype, name=n)
+            elementwise.cast(v, dtype)
+            if isinstance(v, Tensor)
+            else convert.convert_to_tensor(v, dtype=dtype, name=n)
             for v, n in zip(given, names, strict=True)
         ]
         return range_op(*parts, name=scope)
@@ -418,7 +545,9 @@ def range_(start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, nam
 def invert_permutation(x):
     """y[x[i]] = i."""
     if sorted(np.asarray(x).tolist()) != list(range(np.size(x))):
-        raise InvalidArgumentError(None, None, f"{np.asarray(x).tolist()} is no permutation of 0 … {np.size(x) - 1}")
+        raise InvalidArgumentError(
+            None, None, f"{np.asarray(x).tolist()} is no permutation of 0 … {np.size(x) - 1}"
+        )
     return np.argsort(x).astype(x.dtype)
 
 
@@ -437,7 +566,9 @@ where_op.no_gradient("positions are integers")
 
 
 @op(
-    "OneHot", "indices: TI, depth: int32, on_value: T, off_value: T -> output: T", axis=-1,
+    "OneHot",
+    "indices: TI, depth: int32, on_value: T, off_value: T -> output: T",
+    axis=-1,
     TI=Attr("type", dtypes.int64, INDEX | {dtypes.uint8, dtypes.int8}),
 )
 def one_hot_op(indices, depth, on_value, off_value, *, axis):
@@ -446,7 +577,12 @@ def one_hot_op(indices, depth, on_value, off_value, *, axis):
     if count < 0:
         raise InvalidArgumentError(None, None, f"depth must be non-negative, got: {count}")
     rows = np.expand_dims(indices, axis if axis >= 0 else np.ndim(indices))
-    positions = np.arange(count).reshape([-1 if i == (axis if axis >= 0 else np.ndim(indices)) else 1 for i in range(np.ndim(indices) + 1)])
+    positions = np.arange(count).reshape(
+        [
+            -1 if i == (axis if axis >= 0 else np.ndim(indices)) else 1
+            for i in range(np.ndim(indices) + 1)
+        ]
+    )
     return np.where(rows == positions, on_value, off_value)
 
 
@@ -463,23 +599,42 @@ one_hot_op.grad(lambda node, dy: [None, None, None, None])
 
 
 def one_hot(
-    indices: Any, depth: Any, on_value: Any = None, off_value: Any = None, axis: int | None = None,
-    dtype: Any = None, name: str | None = None,
+    indices: Any,
+    depth: Any,
+    on_value: Any = None,
+    off_value: Any = None,
+    axis: int | None = None,
+    dtype: Any = None,
+    name: str | None = None,
 ) -> Tensor:
     """Rows with `on_value` (1) at the index and `off_value` (0) elsewhere. Raises TypeError for unequal dtypes."""
     with name_scope(name, "one_hot", [indices, depth]) as scope:
-        found = [convert.inferred_dtype(v) for v in (on_value, off_value) if v is not None]
+        given = [convert.inferred_dtype(v) for v in (on_value, off_value) if v is not None]
+        found = [known for known in given if known is not None]
         if dtype is None:
             dtype = found[0] if found else dtypes.float32
         dtype = dtypes.as_dtype(dtype)
         for value, label in ((on_value, "on_value"), (off_value, "off_value")):
             known = None if value is None else convert.inferred_dtype(value)
             if known is not None and hasattr(value, "dtype") and known != dtype:
-                raise TypeError(f"dtype {known.name} of {label} does not match dtype parameter {dtype.name}")
-        if len(set(found)) > 1 and on_value is not None and hasattr(on_value, "dtype") and hasattr(off_value, "dtype"):
-            raise TypeError(f"dtypes of on_value and off_value do not match: {found[0].name}, {found[1].name}")
-        on = convert.convert_to_tensor(1 if on_value is None else on_value, dtype=dtype, name="on_value")
-        off = convert.convert_to_tensor(0 if off_value is None else off_value, dtype=dtype, name="off_value")
+                raise TypeError(
+                    f"dtype {known.name} of {label} does not match dtype parameter {dtype.name}"
+                )
+        if (
+            len(set(found)) > 1
+            and on_value is not None
+            and hasattr(on_value, "dtype")
+            and hasattr(off_value, "dtype")
+        ):
+            raise TypeError(
+                f"dtypes of on_value and off_value do not match: {found[0].name}, {found[1].name}"
+            )
+        on = convert.convert_to_tensor(
+            1 if on_value is None else on_value, dtype=dtype, name="on_value"
+        )
+        off = convert.convert_to_tensor(
+            0 if off_value is None else off_value, dtype=dtype, name="off_value"
+        )
         return one_hot_op(indices, depth, on, off, axis=-1 if axis is None else axis, name=scope)
 
 
@@ -490,7 +645,9 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
         mask = convert.convert_to_tensor(mask, name="mask")
         rank = mask.shape.rank
         if rank is None:
-            raise ValueError("Number of mask dimensions must be specified, even if some dimensions are None.")
+            raise ValueError(
+                "Number of mask dimensions must be specified, even if some dimensions are None."
+            )
         if rank == 0:
             raise ValueError("mask cannot be scalar.")
         at = 0 if axis is None else int(axis)
@@ -499,7 +656,9 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
             TensorShape.of(tensor.shape.sizes[at : at + rank]).assert_is_compatible_with(mask.shape)
         sizes = shaping.shape(tensor)
         leading = reduction.reduce_prod(sizes[at : at + rank], [0])
-        flat = shaping.reshape(tensor, joining.concat([sizes[:at], [leading], sizes[at + rank :]], 0))
+        flat = shaping.reshape(
+            tensor, joining.concat([sizes[:at], [leading], sizes[at + rank :]], 0)
+        )
         rows = shaping.squeeze(where_op(shaping.reshape(mask, [-1])), axis=[1])
         return gather(flat, rows, axis=at)
 
@@ -507,7 +666,9 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
 @op(
     "UnsortedSegmentSum",
     "data: T, segment_ids: Tindices, num_segments: Tnumsegments -> output: T",
-    T=NUMERIC, Tindices=INDEX_TYPE, Tnumsegments=Attr("type", dtypes.int32, INDEX),
+    T=NUMERIC,
+    Tindices=INDEX_TYPE,
+    Tnumsegments=Attr("type", dtypes.int32, INDEX),
 )
 def unsorted_segment_sum(data, segment_ids, num_segments):
     """output[i] = the sum of the slices of `data` whose id is i; negative ids are dropped."""

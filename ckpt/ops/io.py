@@ -11,10 +11,15 @@ from ckpt.core.shapes import TensorShape
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
+from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 
 
-@op("SaveV2", "prefix: string, tensor_names: string, shape_and_slices: string, tensors: dtypes... ->")
+@op(
+    "SaveV2",
+    "prefix: string, tensor_names: string, shape_and_slices: string, tensors: dtypes... ->",
+    dtypes=Attr("list(type)", minimum=1),
+)
 def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     """Write the tensors under their names to `<prefix>.h5`, whole or as the slices that `shape_and_slices` says.
 
@@ -33,7 +38,11 @@ save_v2.shape(lambda prefix, names, slices, *tensors: [])
 save_v2.no_gradient("files are not differentiable")
 
 
-@op("RestoreV2", "prefix: string, tensor_names: string, shape_and_slices: string -> tensors: dtypes...")
+@op(
+    "RestoreV2",
+    "prefix: string, tensor_names: string, shape_and_slices: string -> tensors: dtypes...",
+    dtypes=Attr("list(type)", minimum=1),
+)
 def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
     """Read the tensors of these names from the checkpoint `prefix`, of any format ckpt knows.
 
@@ -65,7 +74,7 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
 
 
 def _check_held(path: str, names: list[str], held: set[str]) -> None:
-    import difflib  # noqa: PLC0415  # only an error needs it
+    import difflib  # only an error needs it
 
     missing = [name for name in names if name not in held]
     if not missing:
@@ -73,9 +82,12 @@ def _check_held(path: str, names: list[str], held: set[str]) -> None:
     lines = []
     for name in missing:
         near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
-        lines.append(f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else ""))
+        lines.append(
+            f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
+        )
     raise NotFoundError(
-        None, None,
+        None,
+        None,
         f"{path}: {len(missing)} of {len(names)} tensors are missing (Key {missing[0]} not found in checkpoint):\n"
         + "\n".join(lines)
         + f"\nThe checkpoint holds {len(held)} tensors; `ckpt inspect {path}` lists them. "
@@ -91,7 +103,9 @@ def _check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) -
     ]
     if wrong:
         raise InvalidArgumentError(
-            None, None, f"{path}: {len(wrong)} tensors have another dtype than expected:\n" + "\n".join(wrong)
+            None,
+            None,
+            f"{path}: {len(wrong)} tensors have another dtype than expected:\n" + "\n".join(wrong),
         )
 
 
@@ -124,4 +138,3 @@ def _part(text: str) -> tuple[slice, ...] | None:
     if parsed is None:
         return None
     return tuple(slice(s, s + n) for s, n in zip(parsed[2], parsed[1], strict=True))
-

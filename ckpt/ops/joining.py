@@ -18,7 +18,6 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import constants, control, elementwise, indexing, shaping
 
-
 TIDX = Attr("type", dtypes.int32, INDEX)
 
 
@@ -39,7 +38,8 @@ def concat_v2(*inputs):
         return np.concatenate(values, axis=at)
     except ValueError:
         raise InvalidArgumentError(
-            None, None,
+            None,
+            None,
             f"ConcatOp : Dimensions of inputs should match: shapes {[np.shape(v) for v in values]}",
         ) from None
 
@@ -57,7 +57,9 @@ def concat_v2_shape(*inputs):
     if at is None:
         return [(None,) * rank]
     if not -rank <= int(at) < rank:
-        raise ShapeError(f"Expected concatenating dimension in the range [{-rank}, {rank}), but got {int(at)}")
+        raise ShapeError(
+            f"Expected concatenating dimension in the range [{-rank}, {rank}), but got {int(at)}"
+        )
     position = int(at) % rank
     total: int | None = 0
     whole = TensorShape.of((None,) * rank)
@@ -72,7 +74,9 @@ def concat_v2_shape(*inputs):
 def concat_v2_grad(node, dy):
     *values, axis = node.inputs
     at = constant_value(axis)
-    if at is not None and all(v.shape.rank is not None and v.shape.sizes[int(at)] is not None for v in values):
+    if at is not None and all(
+        v.shape.rank is not None and v.shape.sizes[int(at)] is not None for v in values
+    ):
         sizes = [v.shape.sizes[int(at)] for v in values]
         return [*split_v(dy, np.array(sizes, np.int64), np.int32(at), num_split=len(sizes)), None]
     positive = elementwise.floor_mod(axis, shaping.rank(values[0]))
@@ -167,14 +171,18 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
     return pack(values, axis=axis, name=name)
 
 
-def unstack(value: Any, num: int | None = None, axis: int = 0, name: str = "unstack") -> list[Tensor]:
+def unstack(
+    value: Any, num: int | None = None, axis: int = 0, name: str = "unstack"
+) -> list[Tensor]:
     """The slices of `value` along `axis`. Raises ValueError when their number is neither known nor given."""
     if num is None:
         value = convert.convert_to_tensor(value)
         sizes = value.shape.sizes
         if sizes is not None:
             if not -len(sizes) <= axis < len(sizes):
-                raise ValueError(f"Argument `axis` = {axis} not in range [{-len(sizes)}, {len(sizes)})")
+                raise ValueError(
+                    f"Argument `axis` = {axis} not in range [{-len(sizes)}, {len(sizes)})"
+                )
             num = sizes[axis]
         if num is None:
             raise ValueError(f"Cannot infer argument `num` from shape {value.shape}")
@@ -188,7 +196,8 @@ def split_op(axis, value, *, num_split):
     at = int(axis)
     if np.shape(value)[at] % num_split:
         raise InvalidArgumentError(
-            None, None,
+            None,
+            None,
             f"Number of ways to split should evenly divide the split dimension, but got split_dim {at} "
             f"(size = {np.shape(value)[at]}) and num_split {num_split}",
         )
@@ -201,7 +210,9 @@ def split_shape(axis, value, *, num_split):
     if sizes is None or at is None:
         return [TensorShape(None if sizes is None else [None] * len(sizes))] * num_split
     if not -len(sizes) <= int(at) < len(sizes):
-        raise ShapeError(f"-input rank(-{len(sizes)}) <= split_dim < input rank ({len(sizes)}), but got {int(at)}")
+        raise ShapeError(
+            f"-input rank(-{len(sizes)}) <= split_dim < input rank ({len(sizes)}), but got {int(at)}"
+        )
     position = int(at) % len(sizes)
     whole = sizes[position]
     if whole is not None and whole % num_split:
@@ -215,7 +226,11 @@ def split_grad(node, *dys):
     return [None, concat(list(dys), node.inputs[0])]
 
 
-@op("SplitV", "value: T, size_splits: Tlen, split_dim: int32 -> output: num_split * T", Tlen=Attr("type", dtypes.int64, INDEX))
+@op(
+    "SplitV",
+    "value: T, size_splits: Tlen, split_dim: int32 -> output: num_split * T",
+    Tlen=Attr("type", dtypes.int64, INDEX),
+)
 def split_v(value, size_splits, axis, *, num_split):
     """`value` cut into parts of these sizes along `split_dim`; one size may be -1."""
     sizes = np.asarray(size_splits).astype(np.int64)
@@ -224,7 +239,8 @@ def split_v(value, size_splits, axis, *, num_split):
         sizes = np.where(sizes == -1, whole - sizes[sizes != -1].sum(), sizes)
     if sizes.sum() != whole or (sizes < 0).any():
         raise InvalidArgumentError(
-            None, None,
+            None,
+            None,
             f"Determined shape must either match input shape along split_dim exactly if fully specified: "
             f"{size_splits} of {whole}",
         )
@@ -250,13 +266,17 @@ def split_v_grad(node, *dys):
     return [concat(list(dys), node.inputs[2]), None, None]
 
 
-def split(value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None, name: str = "split") -> list[Tensor]:
+def split(
+    value: Any, num_or_size_splits: Any, axis: Any = 0, num: int | None = None, name: str = "split"
+) -> list[Tensor]:
     """`value` cut along `axis` into a number of equal parts or into parts of the sizes given."""
     if isinstance(num_or_size_splits, (int, np.integer)):
         return list(split_op(axis, value, num_split=int(num_or_size_splits), name=name))
     sizes = convert.convert_to_tensor(num_or_size_splits)
     if sizes.shape.rank == 0:
-        raise ValueError("Rank-0 tensors are not supported as the num_or_size_splits argument to split.")
+        raise ValueError(
+            "Rank-0 tensors are not supported as the num_or_size_splits argument to split."
+        )
     if num is None:
         num = sizes.shape.sizes[0] if sizes.shape.sizes else None
         if num is None:
@@ -329,12 +349,15 @@ def _pack_list(values: Any, dtype: Any, name: str) -> Tensor:
             if isinstance(member, (list, tuple)) and _holds_tensor(member):
                 parts.append(_pack_list(member, dtype, str(i)))
             else:
-                tensor = convert.convert_to_tensor(member, dtype=None if _holds_tensor(member) else dtype, name=str(i))
+                tensor = convert.convert_to_tensor(
+                    member, dtype=None if _holds_tensor(member) else dtype, name=str(i)
+                )
                 if tensor.dtype.base_dtype != dtype:
-                    raise TypeError(f"Cannot convert a list containing a tensor of dtype {tensor.dtype} to {dtype} (Tensor is: {tensor!r})")
+                    raise TypeError(
+                        f"Cannot convert a list containing a tensor of dtype {tensor.dtype} to {dtype} (Tensor is: {tensor!r})"
+                    )
                 parts.append(tensor)
         return pack(parts, name=scope)
 
 
 convert.register_tensor_conversion_function((list, tuple), _packed, 99)
-

@@ -138,7 +138,9 @@ def sparse_softmax_cross_entropy_grad(node: Operation, d_loss, d_backprop):
 
 def _require_keywords(sentinel: Any, labels: Any, logits: Any, function: str) -> None:
     if sentinel is not None:
-        raise ValueError(f"Only call `{function}` with named arguments (labels=..., logits=..., ...)")
+        raise ValueError(
+            f"Only call `{function}` with named arguments (labels=..., logits=..., ...)"
+        )
     if labels is None or logits is None:
         raise ValueError("Both labels and logits must be provided.")
 
@@ -154,7 +156,9 @@ def softmax_cross_entropy_with_logits(
     _require_keywords(_sentinel, labels, logits, "softmax_cross_entropy_with_logits")
     with name_scope(name, "softmax_cross_entropy_with_logits_sg", [logits, labels]) as scope:
         labels = control.stop_gradient(labels, name="labels_stop_gradient")
-        return softmax_cross_entropy_with_logits_v2(labels, logits, dim if axis is None else axis, name=scope)
+        return softmax_cross_entropy_with_logits_v2(
+            labels, logits, dim if axis is None else axis, name=scope
+        )
 
 
 def softmax_cross_entropy_with_logits_v2(
@@ -185,16 +189,18 @@ def _dense_losses(labels: Tensor, logits: Tensor, axis: int, name: str | None) -
     shape = shaping.shape(logits)
     logits_2d, labels_2d = _flattened(logits), _flattened(labels)
     losses, _ = softmax_cross_entropy_op(logits_2d, labels_2d, name=name)
-    outer = indexing.slice_(shape, [0], joining.stack([elementwise.sub(rank, 1)], name="Slice_2/size"))
+    outer = indexing.slice_(
+        shape, [0], joining.stack([elementwise.sub(rank, 1)], name="Slice_2/size")
+    )
     losses = shaping.reshape(losses, outer)
     if logits.shape.rank is not None:
-        losses.set_shape(logits.shape.sizes[:-1])
+        losses.set_shape(logits.shape[:-1])
     return losses
 
 
 def _moved_to_end(tensor: Tensor, axis: int, rank: Tensor) -> Tensor:
     if axis < 0:
-        axis += tensor.shape.with_rank_at_least(-axis).rank
+        axis += len(tensor.shape.with_rank_at_least(-axis))
     order = joining.concat([indexing.range_(axis), indexing.range_(axis + 1, rank), [axis]], 0)
     return shaping.transpose(tensor, order)
 
@@ -205,8 +211,7 @@ def _flattened(tensor: Tensor) -> Tensor:
     last = indexing.slice_(shaping.shape(tensor), [elementwise.sub(rank, 1)], [1])
     flat = shaping.reshape(tensor, joining.concat([[-1], last], 0))
     if tensor.shape.rank is not None:
-        outer = TensorShape.of(tensor.shape.sizes[:-1]).num_elements()
-        flat.set_shape((outer, tensor.shape.sizes[-1]))
+        flat.set_shape((tensor.shape[:-1].num_elements(), tensor.shape[-1]))
     return flat
 
 
@@ -231,7 +236,7 @@ def sparse_softmax_cross_entropy_with_logits(
 
 
 def _check_sparse(labels: Tensor, logits: Tensor) -> None:
-    outer = None if logits.shape.rank is None else TensorShape.of(logits.shape.sizes[:-1])
+    outer = None if logits.shape.rank is None else logits.shape[:-1]
     if logits.shape.rank == 0:
         raise ValueError(f"Logits cannot be scalars - received shape {logits.shape}.")
     if logits.shape.rank is not None and labels.shape.rank not in (None, logits.shape.rank - 1):
@@ -286,7 +291,11 @@ def _check_same(labels: Tensor, logits: Tensor) -> None:
 
 
 def weighted_cross_entropy_with_logits(
-    labels: Any = None, logits: Any = None, pos_weight: Any = None, name: str | None = None, targets: Any = None
+    labels: Any = None,
+    logits: Any = None,
+    pos_weight: Any = None,
+    name: str | None = None,
+    targets: Any = None,
 ) -> Tensor:
     """`sigmoid_cross_entropy_with_logits` with the positive part of the loss times `pos_weight`.
 
@@ -301,5 +310,7 @@ def weighted_cross_entropy_with_logits(
         _check_same(labels, logits)
         # (1 - z)·x + (1 + (q - 1)·z)·(log(1 + exp(-|x|)) + max(-x, 0))
         weight = 1 + (pos_weight - 1) * labels
-        tail = elementwise.log1p(elementwise.exp(-elementwise.abs_(logits))) + activation.relu(-logits)
+        tail = elementwise.log1p(elementwise.exp(-elementwise.abs_(logits))) + activation.relu(
+            -logits
+        )
         return elementwise.add((1 - labels) * logits, weight * tail, name=scope)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.dtypes import COMPLEX, FLOATING, INTEGER
+from ckpt.core.dtypes import COMPLEX, FLOATING, INDEX, int16, uint8, uint16, uint32, uint64
 from ckpt.core.errors import ShapeError
 from ckpt.core.shapes import TensorShape, broadcast
 from ckpt.graph import convert
@@ -15,10 +15,18 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.ops import elementwise, reduction, shaping
 
-RING = FLOATING | COMPLEX | INTEGER
+RING = FLOATING | COMPLEX | INDEX | {uint8, uint16, uint32, uint64}
 
 
-@op("MatMul", "a: T, b: T -> product: T", T=RING, transpose_a=False, transpose_b=False, grad_a=False, grad_b=False)
+@op(
+    "MatMul",
+    "a: T, b: T -> product: T",
+    T=RING,
+    transpose_a=False,
+    transpose_b=False,
+    grad_a=False,
+    grad_b=False,
+)
 def mat_mul(xp, a, b, *, transpose_a, transpose_b):
     """product[m, n] = sum over k of a[m, k] * b[k, n], after the transposes asked for.
 
@@ -59,7 +67,15 @@ def mat_mul_grad(node, d_product):
     return [d_a, d_b]
 
 
-@op("BatchMatMulV2", "x: T, y: T -> output: T", T=RING, adj_x=False, adj_y=False, grad_x=False, grad_y=False)
+@op(
+    "BatchMatMulV2",
+    "x: T, y: T -> output: T",
+    T=RING | {int16},
+    adj_x=False,
+    adj_y=False,
+    grad_x=False,
+    grad_y=False,
+)
 def batch_mat_mul(x, y, *, adj_x, adj_y):
     """The product of the last two axes, the axes before them broadcast; `adj_` takes the adjoint first.
 
@@ -112,8 +128,15 @@ def _sum_batch(x: Tensor, dx: Tensor) -> Tensor:
 
 
 def matmul(
-    a: Any, b: Any, transpose_a: bool = False, transpose_b: bool = False, adjoint_a: bool = False,
-    adjoint_b: bool = False, a_is_sparse: bool = False, b_is_sparse: bool = False, name: str | None = None,
+    a: Any,
+    b: Any,
+    transpose_a: bool = False,
+    transpose_b: bool = False,
+    adjoint_a: bool = False,
+    adjoint_b: bool = False,
+    a_is_sparse: bool = False,
+    b_is_sparse: bool = False,
+    name: str | None = None,
 ) -> Tensor:
     """The product of two matrices, or of the matrices in the last two axes of higher-rank tensors.
 

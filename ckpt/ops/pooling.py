@@ -64,11 +64,15 @@ def _axes(image, ksize, strides, padding, data_format, explicit_paddings=()) -> 
 def _pool_shape(x, ksize, strides, padding, data_format, explicit_paddings=()):
     batch, *image, depth = split_shape(x.shape, data_format)
     if len(ksize) != 4 or len(strides) != 4:
-        raise ValueError(f"Pooling requires 4 window sizes and 4 strides, got {ksize} and {strides}")
+        raise ValueError(
+            f"Pooling requires 4 window sizes and 4 strides, got {ksize} and {strides}"
+        )
     pairs = explicit_pairs(explicit_paddings, data_format)
     counts = [
         window_count(n, k, s, padding, pair)
-        for n, k, s, pair in zip(image, spatial(ksize, data_format), spatial(strides, data_format), pairs, strict=True)
+        for n, k, s, pair in zip(
+            image, spatial(ksize, data_format), spatial(strides, data_format), pairs, strict=True
+        )
     ]
     return [join_shape(batch, *counts, depth, data_format)]
 
@@ -120,7 +124,11 @@ def _max_over_depth(x, ksize, strides, data_format):
     """The largest of groups of neighbouring channels: the only other pooling that TensorFlow has."""
     depth = 1 if data_format == "NCHW" else 3
     size = ksize[depth]
-    if [k for i, k in enumerate(ksize) if i != depth] != [1, 1, 1] or strides[depth] != size or x.shape[3] % size:
+    if (
+        [k for i, k in enumerate(ksize) if i != depth] != [1, 1, 1]
+        or strides[depth] != size
+        or x.shape[3] % size
+    ):
         raise UnimplementedError(
             None, None, f"Depthwise max pooling requires windows of one pixel, the depth window as depth stride "
             f"and a depth that it divides; got ksize {ksize}, strides {strides}, depth {x.shape[3]}"
@@ -202,9 +210,13 @@ def max_pool_grad_shape(x, y, dy, *, ksize):
 
 @max_pool_grad_op.grad
 def max_pool_grad_op_grad(node, dz):
-    x, y, dy = node.inputs
+    x, y, _ = node.inputs
     more = {name: node.attrs[name] for name in WINDOWS}
-    return [constants.zeros_like(x), constants.zeros_like(y), max_pool_grad_grad_op(x, y, dz, **more)]
+    return [
+        constants.zeros_like(x),
+        constants.zeros_like(y),
+        max_pool_grad_grad_op(x, y, dz, **more),
+    ]
 
 
 @op("MaxPoolGradGrad", "orig_input: T, orig_output: T, grad: T -> output: T", T=REAL, **WINDOWS)
@@ -226,7 +238,7 @@ def max_pool_grad_grad_shape(x, y, dz, *, ksize):
 
 @max_pool_grad_grad_op.grad
 def max_pool_grad_grad_op_grad(node, dw):
-    x, y, dz = node.inputs
+    x, y, _ = node.inputs
     more = {name: node.attrs[name] for name in WINDOWS}
     return [constants.zeros_like(x), constants.zeros_like(y), max_pool_grad_op(x, y, dw, **more)]
 

@@ -96,7 +96,11 @@ def _uniform32(words):
 
 def _uniform64(high, low):
     """Uniform float64 in [0, 1) from pairs of words: 52 bits are the fraction of a number in [1, 2)."""
-    bits = ((high & np.uint32(0xFFFFF)).astype(np.uint64) << SHIFT) | low | np.uint64(0x3FF0000000000000)
+    bits = (
+        ((high & np.uint32(0xFFFFF)).astype(np.uint64) << SHIFT)
+        | low
+        | np.uint64(0x3FF0000000000000)
+    )
     return bits.view(np.float64) - 1.0
 
 
@@ -214,24 +218,35 @@ def _random(type_name, distribution, doc):
 
 def _entered(type_name, kernel, doc):
     kernel.__doc__ = doc
-    opdef = op(type_name, "shape: T -> output: dtype", T=INDEX, dtype=FLOATING, seed=0, seed2=0)(kernel)
+    opdef = op(type_name, "shape: T -> output: dtype", T=INDEX, dtype=FLOATING, seed=0, seed2=0)(
+        kernel
+    )
     opdef.shape(_shape_of)
     return opdef.no_gradient("random values depend on no input")
 
 
 random_uniform_op = _random("RandomUniform", _uniform, "Uniform values in [0, 1).")
-random_standard_normal_op = _random("RandomStandardNormal", _normal, "Values of mean 0 and standard deviation 1.")
+random_standard_normal_op = _random(
+    "RandomStandardNormal", _normal, "Values of mean 0 and standard deviation 1."
+)
 
 
 def _truncated_kernel(ctx, shape, *, seed, seed2, dtype):
     kind = np.dtype(dtype.as_numpy_dtype)
     return _filled(
-        ctx, shape, seed, seed2, kind, lambda stream, start, groups: _truncated(stream, start, groups, kind)
+        ctx,
+        shape,
+        seed,
+        seed2,
+        kind,
+        lambda stream, start, groups: _truncated(stream, start, groups, kind),
     )
 
 
 truncated_normal_op = _entered(
-    "TruncatedNormal", _truncated_kernel, "Normal values, those beyond two standard deviations drawn again."
+    "TruncatedNormal",
+    _truncated_kernel,
+    "Normal values, those beyond two standard deviations drawn again.",
 )
 
 
@@ -343,7 +358,7 @@ def random_uniform(
 
 
 def _is_number(value: Any, number: int) -> bool:
-    return isinstance(value, (int, float)) and value == number
+    return isinstance(value, int) and value == number
 
 
 def _scaled_normal(opdef, shape, mean, stddev, dtype, seed, name, default_name) -> Tensor:
@@ -360,7 +375,9 @@ def random_normal(
     name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Normally distributed values."""
-    return _scaled_normal(random_standard_normal_op, shape, mean, stddev, dtype, seed, name, "random_normal")
+    return _scaled_normal(
+        random_standard_normal_op, shape, mean, stddev, dtype, seed, name, "random_normal"
+    )
 
 
 def truncated_normal(
@@ -368,7 +385,9 @@ def truncated_normal(
     name: str | None = None,
 ) -> Tensor:  # fmt: skip
     """Normally distributed values, those more than two standard deviations from the mean drawn again."""
-    return _scaled_normal(truncated_normal_op, shape, mean, stddev, dtype, seed, name, "truncated_normal")
+    return _scaled_normal(
+        truncated_normal_op, shape, mean, stddev, dtype, seed, name, "truncated_normal"
+    )
 
 
 def random_shuffle(value: Any, seed: int | None = None, name: str | None = None) -> Tensor:

@@ -54,7 +54,11 @@ def reduction_shape(x, axis, *, keep_dims):
 
 def _reduction(type_name, kernel, kinds):
     opdef = op(
-        type_name, "input: T, reduction_indices: Tidx -> output: T", T=kinds, Tidx=TIDX, keep_dims=False
+        type_name,
+        "input: T, reduction_indices: Tidx -> output: T",
+        T=kinds,
+        Tidx=TIDX,
+        keep_dims=False,
     )(kernel)
     opdef.shape(reduction_shape)
     return opdef
@@ -106,9 +110,12 @@ min_op = _reduction("Min", _min, REAL)
 
 
 def _logical(type_name, function):
-    opdef = op(type_name, "input: bool, reduction_indices: Tidx -> output: bool", Tidx=TIDX, keep_dims=False)(
-        function
-    )
+    opdef = op(
+        type_name,
+        "input: bool, reduction_indices: Tidx -> output: bool",
+        Tidx=TIDX,
+        keep_dims=False,
+    )(function)
     opdef.shape(reduction_shape)
     return opdef.no_gradient("a truth value has no derivative")
 
@@ -143,7 +150,8 @@ def reduced_shape(shape: Tensor, axes: Tensor) -> Tensor:
     rank = shaping.size(shape)
     axes = shaping.reshape((axes + rank) % rank, [-1])
     return joining.dynamic_stitch(
-        [indexing.range_(rank), axes], [shape, constants.fill(shaping.shape(axes), constants.constant(1))]
+        [indexing.range_(rank), axes],
+        [shape, constants.fill(shaping.shape(axes), constants.constant(1))],
     )
 
 
@@ -175,7 +183,9 @@ def exclusive_prod(x, axis):
     flat = np.transpose(x, order).reshape([x.shape[i] for i in kept] + [-1])
     ones = np.ones_like(flat[..., :1])
     left = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
-    right = np.flip(np.cumprod(np.concatenate([ones, np.flip(flat, -1)[..., :-1]], axis=-1), axis=-1), -1)
+    right = np.flip(
+        np.cumprod(np.concatenate([ones, np.flip(flat, -1)[..., :-1]], axis=-1), axis=-1), -1
+    )
     grouped = (left * right).astype(x.dtype).reshape([x.shape[i] for i in order])
     return np.transpose(grouped, np.argsort(order))
 
@@ -235,7 +245,8 @@ def unbroadcast(x: Tensor, y: Tensor, dx: Tensor | None, dy: Tensor | None) -> l
 def _sum_to(x: Tensor, other: Tensor, grad: Tensor | None) -> Tensor | None:
     if grad is None:
         return None
-    sizes, whole = x.shape.sizes, np.broadcast_shapes(x.shape.sizes, other.shape.sizes)
+    sizes = x.shape.as_tuple()
+    whole = np.broadcast_shapes(sizes, other.shape.as_tuple())
     lead = len(whole) - len(sizes)
     axes = [i for i in range(len(whole)) if i < lead or (sizes[i - lead] == 1 and whole[i] != 1)]
     if not axes:
@@ -259,20 +270,30 @@ def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
 
 def _front(opdef, doc, to_tensor=None):
     def reduce(
-        input_tensor: Any, axis: Any = None, keepdims: Any = None, name: str | None = None,
-        reduction_indices: Any = None, keep_dims: Any = None,
+        input_tensor: Any,
+        axis: Any = None,
+        keepdims: Any = None,
+        name: str | None = None,
+        reduction_indices: Any = None,
+        keep_dims: Any = None,
     ) -> Tensor:
         x = convert.convert_to_tensor(input_tensor, dtype=to_tensor)
         keep = bool(keepdims if keepdims is not None else keep_dims)
         reduced = opdef(x, _axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
+        if axis is None and reduction_indices is None and not keep:
+            reduced.set_shape(())
         return reduced
 
     reduce.__doc__ = doc
     return reduce
 
 
-reduce_sum = _front(sum_op, "The sum over `axis` (all axes where None); `keepdims` leaves them with size 1.")
-reduce_mean = _front(mean_op, "The mean over `axis` (all axes where None); integers round towards zero.")
+reduce_sum = _front(
+    sum_op, "The sum over `axis` (all axes where None); `keepdims` leaves them with size 1."
+)
+reduce_mean = _front(
+    mean_op, "The mean over `axis` (all axes where None); integers round towards zero."
+)
 reduce_prod = _front(prod_op, "The product over `axis` (all axes where None).")
 reduce_max = _front(max_op, "The largest element over `axis` (all axes where None).")
 reduce_min = _front(min_op, "The smallest element over `axis` (all axes where None).")
@@ -297,12 +318,16 @@ def _arg_shape(x, dimension):
 
 def _arg(type_name, function, doc):
     def kernel(x, dimension, *, output_type):
-        return np.asarray(function(x, axis=int(dimension)) if np.ndim(x) else 0).astype(output_type.as_numpy_dtype)
+        return np.asarray(function(x, axis=int(dimension)) if np.ndim(x) else 0).astype(
+            output_type.as_numpy_dtype
+        )
 
     kernel.__doc__ = doc
     opdef = op(
-        type_name, "input: T, dimension: Tidx -> output: output_type",
-        T=NUMERIC | {dtypes.bool_}, Tidx=TIDX,
+        type_name,
+        "input: T, dimension: Tidx -> output: output_type",
+        T=REAL | {dtypes.bool_},
+        Tidx=TIDX,
         output_type=Attr("type", dtypes.int64, INDEX),
     )(kernel)
     opdef.shape(_arg_shape)
@@ -313,12 +338,24 @@ arg_max_op = _arg("ArgMax", np.argmax, "The index of the largest element along `
 arg_min_op = _arg("ArgMin", np.argmin, "The index of the smallest element along `dimension`.")
 
 
-def argmax(input: Any, axis: Any = None, name: str | None = None, dimension: Any = None, output_type: Any = dtypes.int64) -> Tensor:  # noqa: A002, E501  # TensorFlow's names
+def argmax(
+    input: Any,
+    axis: Any = None,
+    name: str | None = None,
+    dimension: Any = None,
+    output_type: Any = dtypes.int64,
+) -> Tensor:  # TensorFlow's names
     """The index of the largest element along `axis` (0 where None); the first one of equals."""
     return arg_max_op(input, _first_of(axis, dimension), output_type=output_type, name=name)
 
 
-def argmin(input: Any, axis: Any = None, name: str | None = None, dimension: Any = None, output_type: Any = dtypes.int64) -> Tensor:  # noqa: A002, E501  # TensorFlow's names
+def argmin(
+    input: Any,
+    axis: Any = None,
+    name: str | None = None,
+    dimension: Any = None,
+    output_type: Any = dtypes.int64,
+) -> Tensor:  # TensorFlow's names
     """The index of the smallest element along `axis` (0 where None); the first one of equals."""
     return arg_min_op(input, _first_of(axis, dimension), output_type=output_type, name=name)
 

@@ -62,22 +62,28 @@ rank_op.shape(lambda x: [()])
 rank_op.no_gradient("a rank is an integer")
 
 
-def shape(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> Tensor:  # noqa: A002  # TensorFlow's name
+def shape(
+    input: Any, name: str | None = None, out_type: Any = dtypes.int32
+) -> Tensor:  # TensorFlow's name
     """The sizes of `input` as a vector; a constant where they are known."""
     return shape_internal(input, name, optimize=True, out_type=out_type)
 
 
-def shape_internal(input: Any, name: str | None = None, optimize: bool = True, out_type: Any = dtypes.int32) -> Tensor:  # noqa: A002  # TensorFlow's name
+def shape_internal(
+    input: Any, name: str | None = None, optimize: bool = True, out_type: Any = dtypes.int32
+) -> Tensor:  # TensorFlow's name
     """The sizes of `input` as a vector; a constant when `optimize` and they are known."""
     with name_scope(name, "Shape", [input]) as scope:
         x = convert.convert_to_tensor(input)
         out_type = dtypes.as_dtype(out_type)
         if optimize and x.shape.is_fully_defined():
-            return constants.constant(list(x.shape.sizes), out_type, name=scope)
+            return constants.constant(x.shape.as_list(), out_type, name=scope)
         return shape_op(x, out_type=out_type, name=scope)
 
 
-def size(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> Tensor:  # noqa: A002  # TensorFlow's name
+def size(
+    input: Any, name: str | None = None, out_type: Any = dtypes.int32
+) -> Tensor:  # TensorFlow's name
     """The number of elements; a constant where it is known."""
     with name_scope(name, "Size", [input]) as scope:
         x = convert.convert_to_tensor(input)
@@ -87,7 +93,7 @@ def size(input: Any, name: str | None = None, out_type: Any = dtypes.int32) -> T
         return size_op(x, out_type=out_type, name=scope)
 
 
-def rank(input: Any, name: str | None = None) -> Tensor:  # noqa: A002  # TensorFlow's name
+def rank(input: Any, name: str | None = None) -> Tensor:  # TensorFlow's name
     """The number of axes; a constant where it is known."""
     with name_scope(name, "Rank", [input]) as scope:
         x = convert.convert_to_tensor(input)
@@ -104,7 +110,8 @@ def reshape_op(tensor, shape):
         return np.reshape(tensor, sizes)
     except ValueError:
         raise InvalidArgumentError(
-            None, None,
+            None,
+            None,
             f"Input to reshape is a tensor with {np.size(tensor)} values, but the requested shape has "
             f"{abs(int(np.prod(sizes)))}: cannot reshape {np.shape(tensor)} to {sizes}",
         ) from None
@@ -121,7 +128,9 @@ def reshape_shape(tensor, shape):
     if count is None:
         return [_reshape_with_unknown(tensor.shape, wanted, shape)]
     if unknown == 0 and known != count:
-        raise ShapeError(f"Cannot reshape a tensor with {count} elements to shape {wanted} ({known} elements)")
+        raise ShapeError(
+            f"Cannot reshape a tensor with {count} elements to shape {wanted} ({known} elements)"
+        )
     if unknown == 1 and known:
         if count % known:
             raise ShapeError(f"Dimension size must be evenly divisible by {known} but is {count}")
@@ -175,7 +184,9 @@ def expand_dims_grad(node, dy):
     return [reshape_op(dy, shape_internal(node.inputs[0])), None]
 
 
-def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any = None) -> Tensor:  # noqa: A002  # TensorFlow's name
+def expand_dims(
+    input: Any, axis: Any = None, name: str | None = None, dim: Any = None
+) -> Tensor:  # TensorFlow's name
     """`input` with a new axis of size 1 before `axis`; negative counts from the end."""
     at = dim if axis is None else axis
     if axis is not None and dim is not None:
@@ -185,13 +196,15 @@ def expand_dims(input: Any, axis: Any = None, name: str | None = None, dim: Any 
     return expand_dims_op(input, at, name=name)
 
 
-@op("Squeeze", "input: T -> output: T", squeeze_dims=Attr("list(int)", []))
+@op("Squeeze", "input: T -> output: T", squeeze_dims=Attr("list(int)", [], minimum=0))
 def squeeze_op(x, *, squeeze_dims):
     """`input` without its axes of size 1, all of them or those named."""
     for d in squeeze_dims:
         if not -np.ndim(x) <= d < np.ndim(x) or np.shape(x)[d] != 1:
             raise InvalidArgumentError(
-                None, None, f"Can not squeeze dim[{d}], expected a dimension of 1, got shape {np.shape(x)}"
+                None,
+                None,
+                f"Can not squeeze dim[{d}], expected a dimension of 1, got shape {np.shape(x)}",
             )
     return np.squeeze(x, axis=tuple(squeeze_dims) if squeeze_dims else None)
 
@@ -217,7 +230,9 @@ def squeeze_grad(node, dy):
     return [reshape_op(dy, shape_internal(node.inputs[0]))]
 
 
-def squeeze(input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None) -> Tensor:  # noqa: A002  # TensorFlow's name
+def squeeze(
+    input: Any, axis: Any = None, name: str | None = None, squeeze_dims: Any = None
+) -> Tensor:  # TensorFlow's name
     """`input` without its axes of size 1: all of them, or those in `axis`."""
     if axis is not None and squeeze_dims is not None:
         raise ValueError("Cannot specify both 'squeeze_dims' and 'axis'")
@@ -234,7 +249,9 @@ def transpose_op(x, perm):
     """`x` with its axes in the order `perm`."""
     order = np.asarray(perm).reshape(-1).tolist()
     if sorted(p % max(np.ndim(x), 1) for p in order) != list(range(np.ndim(x))):
-        raise InvalidArgumentError(None, None, f"perm {order} is no permutation of {np.ndim(x)} axes")
+        raise InvalidArgumentError(
+            None, None, f"perm {order} is no permutation of {np.ndim(x)} axes"
+        )
     return np.transpose(x, order)
 
 
@@ -243,7 +260,11 @@ def transpose_shape(x, perm):
     order, sizes = constant_value(perm), x.shape.sizes
     if order is None:
         length = perm.shape.sizes[0] if perm.shape.sizes else None
-        found = x.shape if sizes is not None else TensorShape(None if length is None else [None] * length)
+        found = (
+            x.shape
+            if sizes is not None
+            else TensorShape(None if length is None else [None] * length)
+        )
         return [TensorShape.of(None if found.sizes is None else (None,) * len(found.sizes))]
     if sizes is None:
         return [(None,) * len(order)]
@@ -291,7 +312,7 @@ def broadcast_to_grad(node, dy):
     return [reduction.unbroadcast(x, node.outputs[0], dy, None)[0], None]
 
 
-def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:  # noqa: A002  # TensorFlow's name
+def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:  # TensorFlow's name
     """`input` repeated along axes of size 1 until it has this shape."""
     return broadcast_to_op(input, shape, name=name)
 
@@ -312,7 +333,10 @@ def tile_shape(x, multiples):
     if len(times.sizes) != len(x.shape.sizes):
         raise ShapeError(f"Shape must be rank {len(times.sizes)} but is rank {len(x.shape.sizes)}")
     return [
-        tuple(None if s is None or t is None else s * t for s, t in zip(x.shape.sizes, times.sizes, strict=True))
+        tuple(
+            None if s is None or t is None else s * t
+            for s, t in zip(x.shape.sizes, times.sizes, strict=True)
+        )
     ]
 
 
@@ -354,7 +378,10 @@ def _pad_shape(x, paddings, *rest):
         return [(None,) * len(widths)]
     x.shape.assert_has_rank(len(widths))
     return [
-        tuple(None if s is None else s + int(w[0]) + int(w[1]) for s, w in zip(x.shape.sizes, widths, strict=True))
+        tuple(
+            None if s is None else s + int(w[0]) + int(w[1])
+            for s, w in zip(x.shape.sizes, widths, strict=True)
+        )
     ]
 
 

@@ -17,7 +17,9 @@ from ckpt.graph.signature import Attr
 def variable_v2(ctx, *, dtype, shape, container, shared_name):
     """A variable of this session: a reference to where its value lives."""
     name = shared_name or ctx.node.name
-    return ctx.resource("variable", container, name, lambda: Cell(ctx.node.name, dtype, shape.sizes))
+    return ctx.resource(
+        "variable", container, name, lambda: Cell(ctx.node.name, dtype, shape.sizes)
+    )
 
 
 variable_v2.shape(lambda *, shape: [shape])
@@ -51,14 +53,20 @@ def _update(type_name, function, doc):
         return ref
 
     kernel.__doc__ = doc
-    opdef = op(type_name, "ref: &T, value: T -> output_ref: &T", T=NUMERIC, use_locking=False)(kernel)
+    opdef = op(type_name, "ref: &T, value: T -> output_ref: &T", T=NUMERIC, use_locking=False)(
+        kernel
+    )
     opdef.shape(lambda ref, value: [ref.shape.merge_with(value.shape)])
     opdef.stateful()
     return opdef.no_gradient("assignments are not differentiable")
 
 
-assign_add_op = _update("AssignAdd", np.add, "Add `value` to the variable and return its reference.")
-assign_sub_op = _update("AssignSub", np.subtract, "Subtract `value` from the variable and return its reference.")
+assign_add_op = _update(
+    "AssignAdd", np.add, "Add `value` to the variable and return its reference."
+)
+assign_sub_op = _update(
+    "AssignSub", np.subtract, "Subtract `value` from the variable and return its reference."
+)
 
 
 @op("IsVariableInitialized", "ref: &dtype -> is_initialized: bool")
@@ -72,12 +80,21 @@ is_variable_initialized_op.stateful()
 is_variable_initialized_op.no_gradient("a truth value has no derivative")
 
 
-def assign(ref: Any, value: Any, validate_shape: Any = None, use_locking: Any = None, name: str | None = None) -> Tensor:
+def assign(
+    ref: Any,
+    value: Any,
+    validate_shape: Any = None,
+    use_locking: Any = None,
+    name: str | None = None,
+) -> Tensor:
     """Set the variable `ref` to `value` when run; returns its reference."""
     if hasattr(ref, "assign") and not isinstance(ref, Tensor) and not hasattr(ref, "_ref"):
         return ref.assign(value, name=name)
     return assign_op(
-        reference(ref), value, use_locking=True if use_locking is None else use_locking, name=name,
+        reference(ref),
+        value,
+        use_locking=True if use_locking is None else use_locking,
+        name=name,
         validate_shape=True if validate_shape is None else validate_shape,
     )
 

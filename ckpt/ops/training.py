@@ -21,8 +21,11 @@ def apply_gradient_descent(var, alpha, delta):
 
 
 @op(
-    "ApplyMomentum", "var: &T, accum: &T, lr: T, grad: T, momentum: T -> out: &T",
-    T=NUMERIC, use_locking=False, use_nesterov=False,
+    "ApplyMomentum",
+    "var: &T, accum: &T, lr: T, grad: T, momentum: T -> out: &T",
+    T=NUMERIC,
+    use_locking=False,
+    use_nesterov=False,
 )
 def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
@@ -38,9 +41,13 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
 @op(
     "ApplyAdam",
     "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T -> out: &T",
-    T=NUMERIC, use_locking=False, use_nesterov=False,
+    T=NUMERIC,
+    use_locking=False,
+    use_nesterov=False,
 )
-def apply_adam(var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad, *, use_nesterov):
+def apply_adam(
+    var, m, v, beta1_power, beta2_power, lr, beta1, beta2, epsilon, grad, *, use_nesterov
+):
     """One step of Adam with bias-corrected step size.
 
     Source: Kingma & Ba 2014, arXiv:1412.6980, the variant before section 2.1 (epsilon hat), as TensorFlow has it.

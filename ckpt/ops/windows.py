@@ -6,14 +6,15 @@ Source of the arithmetic: TensorFlow 1, "Notes on padding" of its API guide on n
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ckpt.core.errors import ShapeError, UnimplementedError
 
 Size = int | None
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Axis:
     """The windows along one spatial axis of known size."""
 
     size: int
@@ -51,10 +52,15 @@ class Axis(NamedTuple):
 
 
 def axis_of(
-    size: int, window: int, stride: int, padding: str, explicit: tuple[int, int] = (0, 0), dilation: int = 1
+    size: int,
+    window: int,
+    stride: int,
+    padding: str,
+    explicit: tuple[int, int] = (0, 0),
+    dilation: int = 1,
 ) -> Axis:
     """The windows along an axis. Raises ShapeError when not even one fits."""
-    count = window_count(size, window, stride, padding, explicit, dilation)
+    count = _count(size, window, stride, padding, explicit, dilation)
     before = explicit[0] if padding == "EXPLICIT" else 0
     if padding == "SAME":
         reach = (window - 1) * dilation + 1
@@ -63,20 +69,31 @@ def axis_of(
 
 
 def window_count(
-    size: Size, window: Size, stride: int, padding: str, explicit: tuple[int, int] = (0, 0), dilation: int = 1
+    size: Size,
+    window: Size,
+    stride: int,
+    padding: str,
+    explicit: tuple[int, int] = (0, 0),
+    dilation: int = 1,
 ) -> Size:
     """How many windows lie along an axis; None where the size or the window is unknown."""
-    if size is None or (window is None and padding != "SAME"):
+    if size is not None and padding == "SAME":
+        return -(-size // stride)
+    if size is None or window is None:
         return None
+    return _count(size, window, stride, padding, explicit, dilation)
+
+
+def _count(
+    size: int, window: int, stride: int, padding: str, explicit: tuple[int, int], dilation: int
+) -> int:
     if padding == "SAME":
         return -(-size // stride)
-    room = size + (sum(explicit) if padding == "EXPLICIT" else 0) - (window - 1) * dilation - 1
-    if room < 0 and not (size == 0 and padding == "VALID" and room == -1):
-        raise ShapeError(
-            f"Negative dimension size caused by subtracting {(window - 1) * dilation + 1} from "
-            f"{size + (sum(explicit) if padding == 'EXPLICIT' else 0)}"
-        )
-    return room // stride + 1
+    room = size + (sum(explicit) if padding == "EXPLICIT" else 0)
+    reach = (window - 1) * dilation + 1
+    if room < reach and (room, reach) != (0, 1):
+        raise ShapeError(f"Negative dimension size caused by subtracting {reach} from {room}")
+    return (room - reach) // stride + 1
 
 
 def spatial(values: Sequence[int], data_format: str) -> tuple[int, int]:
@@ -85,7 +102,9 @@ def spatial(values: Sequence[int], data_format: str) -> tuple[int, int]:
     return values[first], values[first + 1]
 
 
-def explicit_pairs(paddings: Sequence[int], data_format: str) -> tuple[tuple[int, int], tuple[int, int]]:
+def explicit_pairs(
+    paddings: Sequence[int], data_format: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
     """(before, after) of both spatial axes from the attribute `explicit_paddings`; zeros where it is empty."""
     if not paddings:
         return (0, 0), (0, 0)
@@ -102,7 +121,9 @@ def split_shape(shape, data_format: str) -> tuple[Size, Size, Size, Size]:
     return sizes
 
 
-def join_shape(batch: Size, rows: Size, columns: Size, channels: Size, data_format: str) -> tuple[Size, ...]:
+def join_shape(
+    batch: Size, rows: Size, columns: Size, channels: Size, data_format: str
+) -> tuple[Size, ...]:
     """The opposite of `split_shape`."""
     if data_format == "NCHW":
         return batch, channels, rows, columns
@@ -127,7 +148,9 @@ def refuse_outer(values: Sequence[int], data_format: str, what: str) -> None:
     channels = 1 if data_format == "NCHW" else 3
     if values[0] != 1 or values[channels] != 1:
         raise UnimplementedError(
-            None, None, f"{what} in the batch and depth dimensions must be 1, got {list(values)} for {data_format}"
+            None,
+            None,
+            f"{what} in the batch and depth dimensions must be 1, got {list(values)} for {data_format}",
         )
 
 

@@ -57,7 +57,12 @@ class Optimizer:
         Raises ValueError when no variable has a gradient.
         """
         pairs = self.compute_gradients(
-            loss, var_list, gate_gradients, aggregation_method, colocate_gradients_with_ops, grad_loss
+            loss,
+            var_list,
+            gate_gradients,
+            aggregation_method,
+            colocate_gradients_with_ops,
+            grad_loss,
         )
         if not any(grad is not None for grad, _ in pairs):
             raise ValueError(
@@ -84,7 +89,9 @@ class Optimizer:
         self._check_dtypes([loss] if grad_loss is None else [loss, grad_loss])
         variables = trainable_variables() if var_list is None else _flat(var_list)
         if var_list is None:
-            variables = variables + stack.get_default_graph().get_collection(GraphKeys.TRAINABLE_RESOURCE_VARIABLES)
+            variables = variables + stack.get_default_graph().get_collection(
+                GraphKeys.TRAINABLE_RESOURCE_VARIABLES
+            )
         if not variables:
             raise ValueError("No variables to optimize.")
         grads = gradients(
@@ -101,7 +108,9 @@ class Optimizer:
         self._check_dtypes([v for g, v in pairs if g is not None and v.dtype != dtypes.resource])
         return pairs
 
-    def apply_gradients(self, grads_and_vars: Any, global_step: Any = None, name: str | None = None) -> Operation:
+    def apply_gradients(
+        self, grads_and_vars: Any, global_step: Any = None, name: str | None = None
+    ) -> Operation:
         """An operation that applies the gradients and then increments `global_step`.
 
         Raises ValueError when there is no gradient at all, TypeError for a gradient that is no tensor.
@@ -112,7 +121,9 @@ class Optimizer:
         converted = [(_as_gradient(grad), variable) for grad, variable in pairs]
         variables = [v for g, v in converted if g is not None]
         if not variables:
-            raise ValueError(f"No gradients provided for any variable: {[str(v) for _, v in converted]}.")
+            raise ValueError(
+                f"No gradients provided for any variable: {[str(v) for _, v in converted]}."
+            )
         with control_dependencies(None):
             self._create_slots(variables)
         with name_scope(name, self._name) as scope:
@@ -128,7 +139,10 @@ class Optimizer:
         if global_step is None:
             done = self._finish(updates, scope)
         else:
-            with control_dependencies([self._finish(updates, "update")]), colocate_with(global_step.op):
+            with (
+                control_dependencies([self._finish(updates, "update")]),
+                colocate_with(global_step.op),
+            ):
                 one = constants.constant(1, dtype=global_step.dtype.base_dtype, name="value")
                 found = state.assign_add(global_step, one, name=scope)
                 done = found.op if isinstance(found, Tensor) else found
@@ -159,15 +173,23 @@ class Optimizer:
         """All variables of this optimizer in the default graph, sorted by name."""
         graph = stack.get_default_graph()
         found = [v for (_, g), v in self._non_slots.items() if g is graph]
-        found += [slot for slots in self._slots.values() for slot in slots.values() if slot.graph is graph]
+        found += [
+            slot for slots in self._slots.values() for slot in slots.values() if slot.graph is graph
+        ]
         return sorted(found, key=lambda v: v.name)
 
     def _check_dtypes(self, tensors: Sequence[Any]) -> None:
         valid = {dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64}
         for tensor in tensors:
-            base = convert.convert_to_tensor(tensor).dtype.base_dtype if not hasattr(tensor, "dtype") else tensor.dtype.base_dtype
+            base = (
+                convert.convert_to_tensor(tensor).dtype.base_dtype
+                if not hasattr(tensor, "dtype")
+                else tensor.dtype.base_dtype
+            )
             if base not in valid:
-                raise ValueError(f"Invalid type {base} for {getattr(tensor, 'name', tensor)}, expected: floating point.")
+                raise ValueError(
+                    f"Invalid type {base} for {getattr(tensor, 'name', tensor)}, expected: floating point."
+                )
 
     def _create_slots(self, var_list: Sequence[Any]) -> None:
         """Make the slots of the variables; none by default."""
@@ -177,7 +199,9 @@ class Optimizer:
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
         """The update of one variable."""
-        raise TypeError(f"{type(self).__name__} does not say how to apply a gradient; define _apply_dense")
+        raise TypeError(
+            f"{type(self).__name__} does not say how to apply a gradient; define _apply_dense"
+        )
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
         """The update of some rows; by default that of the whole variable."""
@@ -251,13 +275,17 @@ def _as_gradient(grad: Any) -> Any:
     try:
         return convert.convert_to_tensor(grad)
     except TypeError:
-        raise TypeError(f"Gradient must be convertible to a Tensor or IndexedSlices, or None: {grad}") from None
+        raise TypeError(
+            f"Gradient must be convertible to a Tensor or IndexedSlices, or None: {grad}"
+        ) from None
 
 
 class GradientDescentOptimizer(Optimizer):
     """var -= learning_rate * gradient."""
 
-    def __init__(self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent") -> None:
+    def __init__(
+        self, learning_rate: Any, use_locking: bool = False, name: str = "GradientDescent"
+    ) -> None:
         super().__init__(use_locking, name)
         self._learning_rate = learning_rate
 
@@ -295,8 +323,12 @@ class MomentumOptimizer(Optimizer):
             self._zeros_slot(var, "momentum", self._name)
 
     def _prepare(self) -> None:
-        self._rate = convert.convert_to_tensor(self._call_if_callable(self._learning_rate), name="learning_rate")
-        self._momentum_tensor = convert.convert_to_tensor(self._call_if_callable(self._momentum), name="momentum")
+        self._rate = convert.convert_to_tensor(
+            self._call_if_callable(self._learning_rate), name="learning_rate"
+        )
+        self._momentum_tensor = convert.convert_to_tensor(
+            self._call_if_callable(self._momentum), name="momentum"
+        )
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
         return training.apply_momentum(
@@ -337,7 +369,12 @@ class AdamOptimizer(Optimizer):
             self._zeros_slot(var, "v", self._name)
 
     def _prepare(self) -> None:
-        names = (("_lr", "learning_rate"), ("_beta1", "beta1"), ("_beta2", "beta2"), ("_epsilon", "epsilon"))
+        names = (
+            ("_lr", "learning_rate"),
+            ("_beta1", "beta1"),
+            ("_beta2", "beta2"),
+            ("_epsilon", "epsilon"),
+        )
         for attribute, name in names:
             value = self._call_if_callable(getattr(self, attribute))
             setattr(self, attribute + "_t", convert.convert_to_tensor(value, name=name))
@@ -352,7 +389,8 @@ class AdamOptimizer(Optimizer):
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
         power1, power2 = self._powers()
         parts: list[Tensor] = [
-            _cast(getattr(self, name), var) for name in ("_lr_t", "_beta1_t", "_beta2_t", "_epsilon_t")
+            _cast(getattr(self, name), var)
+            for name in ("_lr_t", "_beta1_t", "_beta2_t", "_epsilon_t")
         ]
         return training.apply_adam(
             state.reference(var),
@@ -377,5 +415,3 @@ class AdamOptimizer(Optimizer):
 
 def _cast(tensor: Tensor, var: Any) -> Tensor:
     return elementwise.cast(tensor, var.dtype.base_dtype)
-
-

@@ -35,7 +35,9 @@ def flat_feeds(graph: Graph, feed_dict: Mapping[Any, Any] | None) -> dict[Tensor
 def _parts(key: Any, value: Any) -> list[tuple[Any, Any]]:
     if isinstance(key, IndexedSlices):
         names = ("values", "indices", "dense_shape")
-        given = [getattr(value, name) for name in names] if hasattr(value, "indices") else list(value)
+        given = (
+            [getattr(value, name) for name in names] if hasattr(value, "indices") else list(value)
+        )
         members = [key.values, key.indices, key.dense_shape]
         return [(m, g) for m, g in zip(members, given, strict=False) if m is not None]
     if hasattr(key, "_feed_parts"):
@@ -48,7 +50,7 @@ def _parts(key: Any, value: Any) -> list[tuple[Any, Any]]:
 def _fed_tensor(graph: Graph, key: Any) -> Tensor:
     try:
         tensor = graph.as_graph_element(key, allow_tensor=True, allow_operation=False)
-    except Exception as error:
+    except (TypeError, ValueError, KeyError) as error:
         raise TypeError(f"Cannot interpret feed_dict key as Tensor: {error}") from None
     if not graph.is_feedable(tensor):
         raise ValueError(f"Tensor {tensor!r} may not be fed.")
@@ -79,7 +81,12 @@ def fed_array(tensor: Tensor, value: Any) -> Any:
 def _converted(tensor: Tensor, value: Any, dtype: dtypes.DType) -> Any:
     if dtype == dtypes.string:
         return arrays.byte_strings(arrays.array_of(value, dtypes.string))
-    if isinstance(value, int) and not isinstance(value, bool) and dtype.is_integer and not dtype.min <= value <= dtype.max:
+    if (
+        isinstance(value, int)
+        and not isinstance(value, bool)
+        and dtype.is_integer
+        and not dtype.min <= value <= dtype.max
+    ):
         raise TypeError(
             f"Type of feed value {value} with type {type(value)} is not compatible with Tensor type "
             f"{dtype.as_numpy_dtype}. Try explicitly setting the type of the feed tensor to a larger type."
@@ -87,7 +94,9 @@ def _converted(tensor: Tensor, value: Any, dtype: dtypes.DType) -> Any:
     try:
         return np.asarray(value, dtype=dtype.as_numpy_dtype)
     except (TypeError, ValueError) as error:
-        raise type(error)(f"Cannot feed {value!r} for Tensor {tensor.name} of dtype {dtype.name}: {error}") from None
+        raise type(error)(
+            f"Cannot feed {value!r} for Tensor {tensor.name} of dtype {dtype.name}: {error}"
+        ) from None
 
 
 def _fits(sizes: tuple[int | None, ...], shape: tuple[int, ...]) -> bool:

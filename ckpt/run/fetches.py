@@ -7,7 +7,7 @@ from typing import Any
 
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.slices import IndexedSlices
+from ckpt.graph.slices import IndexedSlices, IndexedSlicesValue
 
 Rebuild = Callable[[list[Any]], Any]
 
@@ -60,16 +60,15 @@ class Fetches:
         return lambda values: type(fetch)(*[part(values) for part in parts])
 
     def _visit_parts(self, fetch: Any) -> Rebuild:
-        from collections import namedtuple  # noqa: PLC0415  # only sparse fetches need it
-
         if not isinstance(fetch, IndexedSlices):
             members, make = fetch._fetch_parts()
             parts = [self._visit(member) for member in members]
             return lambda values: make(*[part(values) for part in parts])
-        kind = namedtuple("IndexedSlicesValue", ["values", "indices", "dense_shape"])  # noqa: PYI024  # TensorFlow's
         values_part, indices_part = self._visit(fetch.values), self._visit(fetch.indices)
         shape_part = None if fetch.dense_shape is None else self._visit(fetch.dense_shape)
-        return lambda v: kind(values_part(v), indices_part(v), None if shape_part is None else shape_part(v))
+        return lambda v: IndexedSlicesValue(
+            values_part(v), indices_part(v), None if shape_part is None else shape_part(v)
+        )
 
     def _visit_element(self, fetch: Any) -> Rebuild:
         try:
@@ -79,7 +78,9 @@ class Fetches:
                 f"Fetch argument {fetch!r} has invalid type {type(fetch)}, must be a string or Tensor. ({error})"
             ) from None
         except ValueError as error:
-            raise ValueError(f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})") from None
+            raise ValueError(
+                f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error})"
+            ) from None
         except KeyError as error:
             raise ValueError(
                 f"Fetch argument {fetch!r} cannot be interpreted as a Tensor. ({error.args[0]})"

@@ -45,7 +45,9 @@ def _failed_step(error: BaseException, filename: str, count: int) -> int:
             line = frame.tb_lineno
         frame = frame.tb_next
     if line is None or not 0 <= line - 1 - HEADER_LINES < count:
-        raise InternalError(None, None, f"a generated plan failed outside its steps: {error!r}") from error
+        raise InternalError(
+            None, None, f"a generated plan failed outside its steps: {error!r}"
+        ) from error
     return line - 1 - HEADER_LINES
 
 

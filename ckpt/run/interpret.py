@@ -8,7 +8,7 @@ from typing import Any
 from ckpt.run.plan import Plan
 
 
-class StepFailure(Exception):  # noqa: N818  # carries the step to whoever names the node; never seen by callers
+class StepFailure(Exception):  # carries the step to whoever names the node; never seen by callers
     """Which step of a plan failed; the error itself is `__cause__`."""
 
     def __init__(self, number: int) -> None:

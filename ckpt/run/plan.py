@@ -53,13 +53,16 @@ class Plan:
     @property
     def source(self) -> str:
         """The program as Python source: what `generate` compiles."""
-        from ckpt.run.generate import source_of  # noqa: PLC0415  # generate builds on Plan
+        from ckpt.run.generate import source_of  # generate builds on Plan
 
         return source_of(self)
 
 
 def make_plan(
-    fetches: Sequence[Tensor], targets: Sequence[Operation], feeds: Sequence[Tensor], state: SessionState
+    fetches: Sequence[Tensor],
+    targets: Sequence[Operation],
+    feeds: Sequence[Tensor],
+    state: SessionState,
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
@@ -79,13 +82,16 @@ def _check_runnable(nodes: Sequence[Operation]) -> None:
             unknown.setdefault(node.type, []).append(node.name)
     if unknown:
         lines = [
-            f"  {kind}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"  # noqa: PLR2004  # a handful
+            f"  {kind}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"  # a handful
             for kind, names in sorted(unknown.items())
         ]
         raise UnimplementedError(
-            None, None,
+            None,
+            None,
             f"{len(unknown)} operation types have no kernel in ckpt (the graph can still be inspected, edited and "
-            "exported):\n" + "\n".join(lines) + "\nDefine them with @ckpt.op, or feed their outputs.",
+            "exported):\n"
+            + "\n".join(lines)
+            + "\nDefine them with @ckpt.op, or feed their outputs.",
         )
 
 
@@ -105,9 +111,15 @@ class _Planner:
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
         for node in nodes:
             self._add(node)
-        wanted = [self._plain(self.slot[t], t) if t in self.slot else self._missing(t) for t in fetches]
+        wanted = [
+            self._plain(self.slot[t], t) if t in self.slot else self._missing(t) for t in fetches
+        ]
         return Plan(
-            self._with_lifetimes(wanted), self.feeds, tuple(self.initial), tuple(wanted), tuple(self.names)
+            self._with_lifetimes(wanted),
+            self.feeds,
+            tuple(self.initial),
+            tuple(wanted),
+            tuple(self.names),
         )
 
     def _missing(self, tensor: Tensor) -> int:
@@ -125,7 +137,7 @@ class _Planner:
 
     def _add(self, node: Operation) -> None:
         opdef = node.opdef
-        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        assert opdef is not None  # checked for all nodes at once before
         if node.type == "Const":
             if node.outputs[0] not in self.slot:
                 self._constant(node.outputs[0], node.attrs["value"])
@@ -142,7 +154,7 @@ class _Planner:
         self._add_step(node, inputs)
 
     def _add_resource(self, node: Operation) -> None:
-        assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+        assert node.opdef is not None  # checked for all nodes at once before
         attrs = {key: node.attrs[key] for key in node.opdef.kernel_attrs}
         cell = node.opdef.kernel(NodeContext(self.state, node), **attrs)
         tensor = node.outputs[0]
@@ -152,7 +164,7 @@ class _Planner:
 
     def _inputs(self, node: Operation) -> tuple[int, ...]:
         """The slots of the inputs; where a plain value is asked for, a reference is read just before."""
-        assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+        assert node.opdef is not None  # checked for all nodes at once before
         wants_cell = _reference_inputs(node)
         found = []
         for position, tensor in enumerate(node._inputs):
@@ -174,9 +186,13 @@ class _Planner:
 
     def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
         opdef = node.opdef
-        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        assert opdef is not None  # checked for all nodes at once before
         is_pure = not opdef.is_stateful and opdef.lead != "ctx" and bool(inputs)
-        if not is_pure or not node.outputs or any(i not in self.constants or i in self.is_cell for i in inputs):
+        if (
+            not is_pure
+            or not node.outputs
+            or any(i not in self.constants or i in self.is_cell for i in inputs)
+        ):
             return False
         if any(t in self.slot for t in node.outputs):
             return False
@@ -185,14 +201,14 @@ class _Planner:
             return False
         for tensor, result in zip(node.outputs, results, strict=True):
             if isinstance(result, np.ndarray) and result.flags.writeable:
-                result = result.copy() if result.base is not None else result  # noqa: PLW2901  # made ours
+                result = result.copy() if result.base is not None else result  # made ours
                 result.flags.writeable = False
             self._constant(tensor, result)
         return True
 
     def _add_step(self, node: Operation, inputs: tuple[int, ...]) -> None:
         opdef = node.opdef
-        assert opdef is not None  # noqa: S101  # checked for all nodes at once before
+        assert opdef is not None  # checked for all nodes at once before
         lead: tuple[Any, ...] = ()
         kernel = opdef.kernel
         if opdef.direct is not None:
@@ -223,7 +239,16 @@ class _Planner:
                     kept.add(slot)
                     dead.append(slot)
             found.append(
-                Step(step.kernel, step.lead, step.inputs, step.attrs, step.outputs, step.many, tuple(dead), step.node)
+                Step(
+                    step.kernel,
+                    step.lead,
+                    step.inputs,
+                    step.attrs,
+                    step.outputs,
+                    step.many,
+                    tuple(dead),
+                    step.node,
+                )
             )
         return tuple(reversed(found))
 
@@ -234,7 +259,7 @@ def _read(cell: Any) -> Any:
 
 def _reference_inputs(node: Operation) -> frozenset[int]:
     """The positions of the inputs that take a reference."""
-    assert node.opdef is not None  # noqa: S101  # checked for all nodes at once before
+    assert node.opdef is not None  # checked for all nodes at once before
     args = node.opdef.inputs
     if not any(arg.is_ref for arg in args):
         return frozenset()

@@ -65,6 +65,8 @@ def _sorted_by_edges(nodes: list[Operation], fed: Collection[Tensor]) -> list[Op
     if len(ordered) != len(nodes):
         stuck = sorted(node.name for node in nodes if waiting[node])
         raise InvalidArgumentError(
-            None, None, f"the graph has a cycle through {', '.join(stuck[:10])}; nodes in a cycle can never run"
+            None,
+            None,
+            f"the graph has a cycle through {', '.join(stuck[:10])}; nodes in a cycle can never run",
         )
     return ordered

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
-from typing import Any
+from contextlib import AbstractContextManager, ExitStack
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ckpt.run.generate import generate
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.plan import Plan, make_plan
 from ckpt.run.state import SessionState
+
+if TYPE_CHECKING:
+    from typing import Self
 
 RUNS_BEFORE_GENERATING = 32
 MAX_GENERATED_STEPS = 5_000
@@ -54,8 +57,12 @@ class Session:
 
     def __init__(self, target: str = "", graph: Graph | None = None, config: Any = None) -> None:
         if graph is not None and not isinstance(graph, Graph):
-            raise TypeError(f"Argument `graph` must be a tf.Graph, but got \"{type(graph).__name__}\"")
-        if target not in ("", b"", None, "local") and not str(target).startswith("grpc://localhost"):
+            raise TypeError(
+                f'Argument `graph` must be a tf.Graph, but got "{type(graph).__name__}"'
+            )
+        if target not in ("", b"", None, "local") and not str(target).startswith(
+            "grpc://localhost"
+        ):
             raise InvalidArgumentError(None, None, f"ckpt has no session target {target!r}; use ''")
         self._target = target
         self._graph = graph if graph is not None else stack.get_default_graph()
@@ -64,7 +71,7 @@ class Session:
         self._plans: dict[Any, _Prepared] = {}
         self._lock = threading.Lock()
         self._closed = False
-        self._contexts: list[AbstractContextManager[Any]] = []
+        self._contexts: list[ExitStack] = []
 
     @property
     def graph(self) -> Graph:
@@ -96,20 +103,23 @@ class Session:
         """Make this the default session of this thread within the block; it stays open afterwards."""
         return stack.default_session(self)
 
-    def __enter__(self) -> Session:
-        contexts: list[AbstractContextManager[Any]] = [self._graph.as_default(), self.as_default()]
-        for context in contexts:
-            context.__enter__()
-        self._contexts += contexts
+    def __enter__(self) -> Self:
+        with ExitStack() as entered:
+            entered.enter_context(self._graph.as_default())
+            entered.enter_context(self.as_default())
+            self._contexts.append(entered.pop_all())
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        for _ in range(2):
-            self._contexts.pop().__exit__(*error)
+    def __exit__(self, *error: object) -> None:
+        self._contexts.pop().close()
         self.close()
 
     def run(
-        self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None, options: Any = None, run_metadata: Any = None
+        self,
+        fetches: Any,
+        feed_dict: Mapping[Any, Any] | None = None,
+        options: Any = None,
+        run_metadata: Any = None,
     ) -> Any:
         """Run what `fetches` needs and return its values in the same nest: names, tensors, operations (None), lists,
         tuples, dicts.
@@ -172,7 +182,9 @@ class Session:
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")
         if self._graph.version == 0:
-            raise RuntimeError("The Session graph is empty. Add operations to the graph before calling run().")
+            raise RuntimeError(
+                "The Session graph is empty. Add operations to the graph before calling run()."
+            )
 
     def _prepared(
         self, tensors: tuple[Tensor, ...], targets: tuple[Operation, ...], fed: tuple[Tensor, ...]
@@ -193,7 +205,7 @@ class Session:
                 return prepared(feeds)
         except StepFailure as failure:
             cause = failure.__cause__
-            assert cause is not None  # noqa: S101  # StepFailure is always raised from the kernel's error
+            assert cause is not None  # StepFailure is always raised from the kernel's error
             raise _named_error(cause, prepared.plan.steps[failure.number].node) from cause
 
 
@@ -211,7 +223,9 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
     if not isinstance(error, Exception):
         return error
     where = node.created_at()
-    place = f"\n\t [[node {node.name} (type {node.type})]]" + (f" defined at {where}" if where else "")
+    place = f"\n\t [[node {node.name} (type {node.type})]]" + (
+        f" defined at {where}" if where else ""
+    )
     if isinstance(error, OpError):
         named: OpError = type(error)(node.node_def, node, error.message + place)
         return named

@@ -14,7 +14,7 @@ from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph, mapped_tensors, split_input
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.model.variables import Variable
 from ckpt.wire import metagraph_file, metagraph_json
@@ -25,7 +25,7 @@ MAX_META_BYTES = 1 << 31
 
 def message(value: Any) -> Any:
     """Plain data as a protobuf message."""
-    from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
     return tf_pb.to_message(value)
 
@@ -38,7 +38,7 @@ def plain_saver_def(value: Any) -> defs.SaverDef:
 def _plain(value: Any, kind: type) -> Any:
     if isinstance(value, kind):
         return value
-    from ckpt.wire import tf_pb  # noqa: PLC0415  # protobuf is loaded only when messages are used
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
     return tf_pb.from_message(value, kind)
 
@@ -55,7 +55,9 @@ def renamed_saver(saver: defs.SaverDef, rename: Callable[[str], str]) -> defs.Sa
 
 def collection_sizes(graph: Graph) -> tuple[tuple[str, int], ...]:
     """How many members each collection has: changes when one is added to."""
-    return tuple((key, len(graph.get_collection_ref(key))) for key in sorted(graph.get_all_collection_keys()))
+    return tuple(
+        (key, len(graph.get_collection_ref(key))) for key in sorted(graph.get_all_collection_keys())
+    )
 
 
 def packed(meta_graph: defs.MetaGraphDef) -> bytes:
@@ -118,13 +120,21 @@ def _scoped(graph_def: defs.GraphDef, scope: str) -> defs.GraphDef:
 
 def _without_prefix(prefix: str) -> Callable[[str], str]:
     def strip(name: str) -> str:
-        return f"^{name[1:].removeprefix(prefix)}" if name.startswith("^") else name.removeprefix(prefix)
+        return (
+            f"^{name[1:].removeprefix(prefix)}"
+            if name.startswith("^")
+            else name.removeprefix(prefix)
+        )
 
     return strip
 
 
 def _renamed_node(node: defs.NodeDef, rename: Callable[[str], str], prefix: str) -> defs.NodeDef:
-    inputs = tuple(rename(text) for text in node.input if not text.startswith("^") or text[1:].startswith(prefix))
+    inputs = tuple(
+        rename(text)
+        for text in node.input
+        if not text.startswith("^") or text[1:].startswith(prefix)
+    )
     attr = dict(node.attr)
     if "_class" in attr:
         groups = [g.decode() if isinstance(g, bytes) else g for g in attr["_class"]]
@@ -150,7 +160,10 @@ def _collection_def(members: Sequence[Any], export_scope: str | None) -> defs.Co
             return defs.CollectionDef(name, tuple(members))
     if all(isinstance(m, (str, bytes)) for m in members):
         return defs.CollectionDef(
-            "bytes_list", tuple(m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members)
+            "bytes_list",
+            tuple(
+                m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
+            ),
         )
     return None
 
@@ -193,9 +206,13 @@ def export_meta_graph(
     return message(found)
 
 
-def write_meta_graph(filename: str, meta_graph: defs.MetaGraphDef, *, as_text: bool = False) -> None:
+def write_meta_graph(
+    filename: str, meta_graph: defs.MetaGraphDef, *, as_text: bool = False
+) -> None:
     """Write a `.meta` file atomically: sealed msgpack, or JSON `as_text`."""
-    data = metagraph_json.to_json(meta_graph).encode() if as_text else metagraph_file.pack(meta_graph)
+    data = (
+        metagraph_json.to_json(meta_graph).encode() if as_text else metagraph_file.pack(meta_graph)
+    )
     atomic.write_file(os.fspath(filename), data)
 
 
@@ -206,7 +223,7 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
     """
     path = os.fspath(filename)
     if path.endswith((".h5", ".hdf5")):
-        from ckpt.formats import hdf5  # noqa: PLC0415  # only this case opens a checkpoint
+        from ckpt.formats import hdf5  # only this case opens a checkpoint
 
         with hdf5.open_reader(path) as reader:
             data = reader.metagraph()
@@ -230,9 +247,11 @@ def import_meta_graph(
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs. Where the MetaGraph has no
     Saver, one over the imported variables is made; None when there are none.
     """
-    from ckpt.saver.saver import Saver  # noqa: PLC0415  # the Saver exports through this module
+    from ckpt.saver.saver import Saver  # the Saver exports through this module
 
-    imported = import_into(stack.get_default_graph(), meta_graph_or_file, clear_devices, import_scope, **kwargs)
+    imported = import_into(
+        stack.get_default_graph(), meta_graph_or_file, clear_devices, import_scope, **kwargs
+    )
     saver_def = imported.meta_graph.saver_def
     if saver_def is not None and saver_def.save_tensor_name:
         return Saver.from_proto(saver_def, import_scope=imported.scope)
@@ -245,7 +264,11 @@ class Imported:
     """What an import added: operations and variables by their original names, and the scope they are in."""
 
     def __init__(
-        self, meta_graph: defs.MetaGraphDef, scope: str, operations: dict[str, Operation], variables: dict[str, Any]
+        self,
+        meta_graph: defs.MetaGraphDef,
+        scope: str,
+        operations: dict[str, Operation],
+        variables: dict[str, Any],
     ) -> None:
         self.meta_graph = meta_graph
         self.scope = scope
@@ -287,23 +310,13 @@ def import_into(
         else:
             scope = graph.get_name_scope()
         unused: list[str] = []
-        operations = load_graph(graph, nodes, scope, _tensors(graph, input_map), unused)
+        operations = load_graph(graph, nodes, scope, mapped_tensors(graph, input_map), unused)
         if unused:
             raise ValueError(
                 f"Attempted to map inputs that were not found in graph_def: {', '.join(unused)}"
             )
         variables = _add_collections(graph, meta_graph, scope, restore_collections_predicate)
     return Imported(meta_graph, scope, operations, variables)
-
-
-def _tensors(graph: Graph, input_map: Mapping[str, Any] | None) -> dict[str, Tensor]:
-    found: dict[str, Tensor] = {}
-    for key, value in (input_map or {}).items():
-        if not isinstance(key, str):
-            raise TypeError("input_map must be a dictionary mapping strings to Tensor objects.")
-        element = graph.as_graph_element(value)
-        found[key] = element.outputs[0] if isinstance(element, Operation) else element
-    return found
 
 
 def _add_collections(
@@ -330,45 +343,3 @@ def _add_collections(
             else:
                 graph.add_to_collection(key, value)
     return variables
-
-
-def import_graph_def(
-    graph_def: Any,
-    input_map: Mapping[str, Any] | None = None,
-    return_elements: Sequence[str] | None = None,
-    name: str | None = None,
-    op_dict: Any = None,
-    producer_op_list: Any = None,
-) -> list[Any] | None:
-    """Add the nodes of a GraphDef (a message or plain data) to the default graph under `name` ("import").
-
-    Returns the operations and tensors named in `return_elements`, in that order. Raises ValueError for entries of
-    `input_map` or `return_elements` that are not in the GraphDef, listing all of them.
-    """
-    graph = stack.get_default_graph()
-    plain = _plain(graph_def, defs.GraphDef)
-    prefix = "import" if name is None else name
-    if prefix:
-        with graph.name_scope(prefix) as opened:
-            scope = opened.rstrip("/")
-    else:
-        scope = graph.get_name_scope()
-    unused: list[str] = []
-    operations = load_graph(graph, plain, scope, _tensors(graph, input_map), unused)
-    if unused:
-        raise ValueError(f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]")
-    if return_elements is None:
-        return None
-    return [_returned(operations, element) for element in return_elements]
-
-
-def _returned(operations: dict[str, Operation], element: str) -> Any:
-    node, index = split_input(element)
-    if node not in operations:
-        raise ValueError(f"Requested return_element {element!r} not found in graph_def.")
-    if ":" not in element:
-        return operations[node]
-    if index >= len(operations[node].outputs):
-        raise ValueError(f"Requested return_element {element!r} not found: {node} has {len(operations[node].outputs)} outputs")
-    return operations[node].outputs[index]
-

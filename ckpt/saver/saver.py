@@ -50,7 +50,9 @@ class Saver:
         filename: str | None = None,
     ) -> None:
         if defer_build and var_list:
-            raise ValueError("If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None.")
+            raise ValueError(
+                "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
+            )
         self._var_list = var_list
         self._reshape = reshape
         self._sharded = sharded
@@ -105,7 +107,9 @@ class Saver:
             return
         entries = saveables(members)
         with name_scope(self._name, "save", [e.reference for e in entries]):
-            names = _SaverNodes(entries, self._filename or "model", self._reshape, self._restore_sequentially)
+            names = _SaverNodes(
+                entries, self._filename or "model", self._reshape, self._restore_sequentially
+            )
         self.saver_def = defs.SaverDef(
             filename_tensor_name=names.filename.name,
             save_tensor_name=names.save.name,
@@ -159,15 +163,23 @@ class Saver:
             raise AssertionError("last_checkpoints must be a list")
         self.set_last_checkpoints_with_time([(name, float("inf")) for name in last_checkpoints])
 
-    def set_last_checkpoints_with_time(self, last_checkpoints_with_time: Sequence[tuple[str, float]]) -> None:
+    def set_last_checkpoints_with_time(
+        self, last_checkpoints_with_time: Sequence[tuple[str, float]]
+    ) -> None:
         """Remember these (prefix, time) pairs, oldest first."""
         if not isinstance(last_checkpoints_with_time, list):
             raise AssertionError("last_checkpoints_with_time must be a list")
-        self._remembered = tuple(retention.Saved(name, when) for name, when in last_checkpoints_with_time)
+        self._remembered = tuple(
+            retention.Saved(name, when) for name, when in last_checkpoints_with_time
+        )
 
     def recover_last_checkpoints(self, checkpoint_paths: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
-        found = [(path, _modified(path)) for path in checkpoint_paths if state_file.checkpoint_exists(path)]
+        found = [
+            (path, _modified(path))
+            for path in checkpoint_paths
+            if state_file.checkpoint_exists(path)
+        ]
         self.set_last_checkpoints_with_time(sorted(found, key=lambda pair: pair[1]))
 
     def save(
@@ -201,8 +213,7 @@ class Saver:
         if self._is_empty:
             return None
         directory = os.path.dirname(prefix) or "."
-        if not os.path.isdir(directory):
-            raise ValueError(f"Parent directory of {path} doesn't exist, can't save.")
+        _ensure_directory(directory, path)
         packed = self._packed_graph(sess.graph, strip_default_attrs) if write_meta_graph else None
         self._write(sess, prefix, packed, durable, global_step)
         if packed is not None:
@@ -214,14 +225,18 @@ class Saver:
     def _prefix(self, sess: Any, path: str, global_step: Any) -> str:
         if global_step is None:
             if os.path.basename(path) == "":
-                raise ValueError(f"'{path}' names a directory; add a file name, such as {path}model.ckpt")
+                raise ValueError(
+                    f"'{path}' names a directory; add a file name, such as {path}model.ckpt"
+                )
             return path
         if not isinstance(global_step, (int, np.integer)):
             global_step = _step_value(sess, global_step)
         step = f"{int(global_step):08d}" if self._pad_step_number else str(int(global_step))
         return f"{path}-{step}"
 
-    def _write(self, sess: Any, prefix: str, packed: bytes | None, durable: bool, global_step: Any) -> None:
+    def _write(
+        self, sess: Any, prefix: str, packed: bytes | None, durable: bool, global_step: Any
+    ) -> None:
         found = self._def()
         metadata = {}
         if global_step is not None:
@@ -234,16 +249,27 @@ class Saver:
 
     def _packed_graph(self, graph: Graph, strip_default_attrs: bool) -> bytes:
         """The sealed MetaGraph: made once per state of the graph and its collections."""
-        key = (id(graph), graph.version, graph.mutations, metagraph.collection_sizes(graph), strip_default_attrs)
+        key = (
+            id(graph),
+            graph.version,
+            graph.mutations,
+            metagraph.collection_sizes(graph),
+            strip_default_attrs,
+        )
         if self._written_graph.get("key") != key:
-            found = metagraph.export(graph, saver_def=self._def(), strip_default_attrs=strip_default_attrs)
+            found = metagraph.export(
+                graph, saver_def=self._def(), strip_default_attrs=strip_default_attrs
+            )
             self._written_graph = {"key": key, "packed": metagraph.packed(found), "graph": graph}
         packed: bytes = self._written_graph["packed"]
         return packed
 
     def _commit_state(self, directory: str, prefix: str, latest_filename: str, suffix: str) -> None:
         decision = retention.after_save(
-            self._remembered, retention.Saved(prefix, time.time()), self._policy(), self._preserve_after
+            self._remembered,
+            retention.Saved(prefix, time.time()),
+            self._policy(),
+            self._preserve_after,
         )
         remaining = decision.remaining or (retention.Saved(prefix, time.time()),)
         state_file.update_checkpoint_state(
@@ -273,7 +299,9 @@ class Saver:
         try:
             resolved = detect.resolve(path)
         except NotFoundError as error:
-            raise ValueError(f"The passed save_path is not a valid checkpoint: {path}: {error}") from error
+            raise ValueError(
+                f"The passed save_path is not a valid checkpoint: {path}: {error}"
+            ) from error
         self._check_shapes(sess.graph, path, resolved)
         sess.run(found.restore_op_name, {found.filename_tensor_name: path})
 
@@ -326,7 +354,9 @@ class Saver:
 class _SaverNodes:
     """The nodes of one Saver, with TensorFlow's types and names: filename, SaveV2, RestoreV2, the assignments."""
 
-    def __init__(self, entries: Sequence[Saveable], filename: str, reshape: bool, sequentially: bool) -> None:
+    def __init__(
+        self, entries: Sequence[Saveable], filename: str, reshape: bool, sequentially: bool
+    ) -> None:
         default = constants.constant(filename or "model", name="filename/input")
         default = constants.placeholder_with_default(default, shape=(), name="filename")
         self.filename = constants.placeholder_with_default(default, shape=(), name="Const")
@@ -363,7 +393,10 @@ def _assignment(entry: Saveable, tensor: Tensor, reshape: bool) -> Operation:
         tensor = shaping.reshape(tensor, entry.reference.shape.as_list())
     with stack.get_default_graph().colocate_with(entry.reference.op):
         found: Operation = state.assign_op(
-            entry.reference, tensor, validate_shape=entry.reference.shape.is_fully_defined(), name="Assign"
+            entry.reference,
+            tensor,
+            validate_shape=entry.reference.shape.is_fully_defined(),
+            name="Assign",
         ).op
     return found
 
@@ -379,12 +412,24 @@ def _restored_shapes(graph: Graph, found: defs.SaverDef) -> list[tuple[str, Any]
         names, specs = (source.op.inputs[i].op.attrs.get("value") for i in (1, 2))
         if names is None or specs is None or specs[source.value_index]:
             continue
-        wanted.append((names[source.value_index].decode("utf-8", "surrogateescape"), assign.inputs[0].shape))
+        wanted.append(
+            (names[source.value_index].decode("utf-8", "surrogateescape"), assign.inputs[0].shape)
+        )
     return wanted
 
 
 def _fits(shape: Any, sizes: tuple[int, ...]) -> bool:
     return bool(shape.is_compatible_with(sizes))
+
+
+def _ensure_directory(directory: str, path: str) -> None:
+    """Make the last level of the directory, as TensorFlow does. Raises ValueError when its parent is missing."""
+    try:
+        Path(directory).mkdir(exist_ok=True)
+    except FileNotFoundError:
+        raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
+    except OSError as error:
+        raise from_os_error(error, directory, "making the directory of the checkpoint") from error
 
 
 def _checked_latest(latest_filename: str | None, path: str) -> str:
@@ -393,12 +438,18 @@ def _checked_latest(latest_filename: str | None, path: str) -> str:
     if os.path.split(latest_filename)[0]:
         raise ValueError("'latest_filename' must not contain path components")
     if os.path.basename(path) == latest_filename:
-        raise ValueError(f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'")
+        raise ValueError(
+            f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'"
+        )
     return latest_filename
 
 
 def _step_value(sess: Any, global_step: Any) -> int:
-    tensor = global_step if not isinstance(global_step, str) else sess.graph.as_graph_element(global_step)
+    tensor = (
+        global_step
+        if not isinstance(global_step, str)
+        else sess.graph.as_graph_element(global_step)
+    )
     if not tensor.dtype.base_dtype.is_integer:
         raise TypeError(f"global_step must be an integer, not {tensor.dtype.name}")
     return int(sess.run(tensor))
@@ -411,7 +462,9 @@ def _modified(prefix: str) -> float:
         raise from_os_error(error, prefix, "reading its time") from error
 
 
-def remove_checkpoint(checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta") -> None:
+def remove_checkpoint(
+    checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
+) -> None:
     """Delete the files of one checkpoint: the values first, then the MetaGraph. Files that are not there are no error.
 
     Raises OpError when a file cannot be deleted.

@@ -31,7 +31,9 @@ class Saveable:
 def saveable_objects(graph: Graph | None = None) -> list[Any]:
     """What a Saver without var_list takes: the global variables and the saveable objects of the graph."""
     graph = graph or stack.get_default_graph()
-    return graph.get_collection(GraphKeys.GLOBAL_VARIABLES) + graph.get_collection(GraphKeys.SAVEABLE_OBJECTS)
+    return graph.get_collection(GraphKeys.GLOBAL_VARIABLES) + graph.get_collection(
+        GraphKeys.SAVEABLE_OBJECTS
+    )
 
 
 def saveables(var_list: Any) -> list[Saveable]:
@@ -47,7 +49,9 @@ def saveables(var_list: Any) -> list[Saveable]:
             before = seen.setdefault(id(variable), name)
             entry = _saveable(name, variable)
             if before != name or sum(e.variable is variable for e in found):
-                raise ValueError(f"The same saveable will be restored with two names: {before} and {name}")
+                raise ValueError(
+                    f"The same saveable will be restored with two names: {before} and {name}"
+                )
             found.append(entry)
     return found
 
@@ -61,7 +65,9 @@ def _named(var_list: Any) -> dict[str, list[Any]]:
             found[name] = list(value) if isinstance(value, (list, tuple)) else [value]
         return found
     if not isinstance(var_list, (list, tuple, set)):
-        raise TypeError(f"var_list must be a list or a dict of variables, not {type(var_list).__name__}")
+        raise TypeError(
+            f"var_list must be a list or a dict of variables, not {type(var_list).__name__}"
+        )
     return _named_by_operation(list(var_list))
 
 
@@ -92,7 +98,9 @@ def _saveable(name: str, variable: Any) -> Saveable:
     elif isinstance(variable, Tensor):
         reference = variable
     else:
-        raise TypeError(f"names_to_saveables must be a dict mapping string names to variables. Not a variable: {variable!r}")
+        raise TypeError(
+            f"names_to_saveables must be a dict mapping string names to variables. Not a variable: {variable!r}"
+        )
     if not reference.dtype._is_ref_dtype:
         raise TypeError(f"{name}: {variable!r} is no variable, so it cannot be saved and restored")
     info = _slice_info(variable)

@@ -50,7 +50,9 @@ def _golden(row: dict[str, Any], held: Any) -> Golden:
     name = row["name"]
     inputs = tuple(held[f"{name}.in{i}"] for i in range(row["inputs"]))
     outputs = sum(1 for key in held.files if key.startswith(f"{name}.run0.out"))
-    runs = tuple(tuple(held[f"{name}.run{r}.out{i}"] for i in range(outputs)) for r in range(row["runs"]))
+    runs = tuple(
+        tuple(held[f"{name}.run{r}.out{i}"] for i in range(outputs)) for r in range(row["runs"])
+    )
     return Golden(name, row["op"], inputs, {k: _attr(v) for k, v in row["attrs"].items()}, runs)
 
 
@@ -64,4 +66,6 @@ def assert_close(golden: Golden, rtol: float, atol: float) -> None:
     for got, wanted in zip(golden.evaluated(), golden.runs, strict=True):
         for a, b in zip(got, wanted, strict=True):
             assert (np.shape(a), np.asarray(a).dtype) == (b.shape, b.dtype)
-            np.testing.assert_allclose(np.asarray(a, np.float64), b.astype(np.float64), rtol=rtol, atol=atol)
+            np.testing.assert_allclose(
+                np.asarray(a, np.float64), b.astype(np.float64), rtol=rtol, atol=atol
+            )

@@ -22,14 +22,15 @@ import numpy as np
 import pytest
 
 import ckpt.ops  # noqa: F401  # defines the operations
-from ckpt.core import dtypes
+from ckpt.core import defs, dtypes
 from ckpt.core.shapes import TensorShape
-from ckpt.graph import convert
+from ckpt.graph import convert, dump, load
 from ckpt.graph.graph import Graph
 from ckpt.ops import constants
 from ckpt.run.generate import generate
 from ckpt.run.interpret import interpret
 from ckpt.run.session import Session
+from ckpt.wire import tf_pb
 
 STEP = 1e-6
 """Half the distance of the two points of a central difference: its error in float64 is about 1e-9."""
@@ -70,7 +71,9 @@ def case(
     `grad` is up to which order derivatives are checked: 0, 1 or 2. `raises` (with `match`) is what building or
     running must raise; nothing else is checked then.
     """
-    shapes = ",".join(str(list(np.shape(v))) if isinstance(v, np.ndarray) else repr(v) for v in inputs)
+    shapes = ",".join(
+        str(list(np.shape(v))) if isinstance(v, np.ndarray) else repr(v) for v in inputs
+    )
     words = "".join(f",{key}={value}" for key, value in attrs.items())
     called = getattr(function, "__name__", "function").strip("<>")
     name = f"{title or called}({shapes}{words})"[:120]
@@ -101,7 +104,9 @@ def normal(*sizes: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
 def distinct(*sizes: int, seed: int = 0, dtype: Any = np.float32) -> np.ndarray:
     """Numbers in random order of which no two are closer than 0.1: maxima do not change in a small step."""
     count = int(np.prod(sizes))
-    return (np.random.default_rng(seed).permutation(count).reshape(sizes) * 0.1 - 0.05 * count).astype(dtype)
+    return (
+        np.random.default_rng(seed).permutation(count).reshape(sizes) * 0.1 - 0.05 * count
+    ).astype(dtype)
 
 
 def conformance(cases: Sequence[Case]) -> type:
@@ -111,7 +116,9 @@ def conformance(cases: Sequence[Case]) -> type:
     rows = pytest.mark.parametrize("row", good, ids=[row.name for row in good])
     refused = pytest.mark.parametrize("row", bad, ids=[row.name for row in bad])
     differentiable = [row for row in good if row.grad]
-    smooth = pytest.mark.parametrize("row", differentiable, ids=[row.name for row in differentiable])
+    smooth = pytest.mark.parametrize(
+        "row", differentiable, ids=[row.name for row in differentiable]
+    )
 
     class Conformance:
         @rows
@@ -226,7 +233,9 @@ def check_shapes(row: Case) -> None:
                     raise
                 continue  # some functions of TensorFlow need a known rank
             for tensor, shape in zip(outputs, actual, strict=True):
-                assert tensor.shape.is_compatible_with(shape), f"{tensor.shape} says {shape_of.__name__}, is {shape}"
+                assert tensor.shape.is_compatible_with(shape), (
+                    f"{tensor.shape} says {shape_of.__name__}, is {shape}"
+                )
 
 
 def check_programs(row: Case) -> None:
@@ -248,7 +257,6 @@ def check_programs(row: Case) -> None:
 
 def check_round_trip(row: Case) -> None:
     """The exported graph, imported again, computes the same values."""
-    load = pytest.importorskip("ckpt.graph.load")
     with Graph().as_default() as graph, Session(graph=graph) as session:
         fed, outputs = _built(row)
         if any(node.opdef is not None and node.opdef.lead == "ctx" and node.type != "Placeholder"
@@ -256,19 +264,13 @@ def check_round_trip(row: Case) -> None:
             pytest.skip("each run of a stateful operation may differ")
         before = session.run(outputs, _feeds(row, fed))
         names = [t.name for t in fed], [t.name for t in outputs]
-        data = graph.as_graph_def().SerializeToString()
+        data = tf_pb.to_bytes(dump.graph_def(graph))
     with Graph().as_default() as graph, Session(graph=graph) as session:
-        load.import_graph_def(_parsed(data), name="")
+        load.load_graph(graph, tf_pb.from_bytes(defs.GraphDef, data, "the exported graph"))
         fed = [graph.get_tensor_by_name(name) for name in names[0]]
         after = session.run([graph.get_tensor_by_name(name) for name in names[1]], _feeds(row, fed))
     for a, b in zip(before, after, strict=True):
         np.testing.assert_array_equal(a, b)
-
-
-def _parsed(data: bytes) -> Any:
-    graph_def = type(Graph().as_graph_def())()
-    graph_def.ParseFromString(data)
-    return graph_def
 
 
 def check_gradient(row: Case) -> None:
@@ -291,7 +293,11 @@ def _check_derivative(row: Case, arrays: list[Any], order: int, session: Session
     assert xs, "a row with grad needs a floating-point array"
     # The derivative of order n is checked on the gradients of order n - 1, as functions of the same inputs.
     for level in range(1, order):
-        outputs = [g for g in _weighted_gradients(outputs, xs, session, fed, values, level) if g is not None]
+        outputs = [
+            g
+            for g in _weighted_gradients(outputs, xs, session, fed, values, level)
+            if g is not None
+        ]
     ys = [t for t in outputs if t.dtype.is_floating]
     weights = _weights(ys, session, fed, values, order)
     found = _gradients(ys, xs, weights)
@@ -299,11 +305,19 @@ def _check_derivative(row: Case, arrays: list[Any], order: int, session: Session
     for x, gradient in zip(xs, found, strict=True):
         got = np.zeros(feeds[x].shape) if gradient is None else session.run(gradient, feeds)
         run = session.make_callable(ys, fed)
-        expected = _differences(lambda a, run=run, x=x: run(*[a if t is x else feeds[t] for t in fed]), feeds[x], weights)
-        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-6, err_msg=f"order {order}, by {x.name}")
+        expected = _differences(
+            lambda a, run=run, x=x: run(*[a if t is x else feeds[t] for t in fed]),
+            feeds[x],
+            weights,
+        )
+        np.testing.assert_allclose(
+            got, expected, rtol=1e-4, atol=1e-6, err_msg=f"order {order}, by {x.name}"
+        )
 
 
-def _weights(ys: list[Any], session: Session, fed: list[Any], values: list[Any], level: int) -> list[np.ndarray]:
+def _weights(
+    ys: list[Any], session: Session, fed: list[Any], values: list[Any], level: int
+) -> list[np.ndarray]:
     shapes = [np.shape(v) for v in session.run(ys, dict(zip(fed, values, strict=True)))]
     return [np.random.default_rng([level, i]).standard_normal(s) for i, s in enumerate(shapes)]
 
@@ -315,13 +329,15 @@ def _weighted_gradients(outputs, xs, session, fed, values, level):
 
 def _gradients(ys, xs, weights):
     """The gradients of the weighted sum of all outputs, as tensors; None where there is none."""
-    from ckpt.model.gradients import gradients  # noqa: PLC0415  # rows without gradient need no model room
+    from ckpt.model.gradients import gradients  # rows without gradient need no model room
 
     found = gradients(ys, xs, grad_ys=[constants.constant(w) for w in weights])
     return [None if g is None else convert.convert_to_tensor(g) for g in found]
 
 
-def _differences(function: Callable[[Any], list[Any]], at: np.ndarray, weights: list[np.ndarray]) -> np.ndarray:
+def _differences(
+    function: Callable[[Any], list[Any]], at: np.ndarray, weights: list[np.ndarray]
+) -> np.ndarray:
     """The derivative by `at` of the weighted sum of the function's outputs, from central differences."""
     found = np.zeros(at.shape)
     for index in np.ndindex(at.shape):
@@ -329,6 +345,8 @@ def _differences(function: Callable[[Any], list[Any]], at: np.ndarray, weights: 
         for step in (STEP, -STEP):
             moved = np.array(at)
             moved[index] += step
-            sides.append(sum(float(np.sum(w * y)) for w, y in zip(weights, function(moved), strict=True)))
+            sides.append(
+                sum(float(np.sum(w * y)) for w, y in zip(weights, function(moved), strict=True))
+            )
         found[index] = (sides[0] - sides[1]) / (2 * STEP)
     return found

@@ -6,7 +6,7 @@ import pytest
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
-from ckpt.ops import constants, convolution
+from ckpt.ops import constants, convolution, patches
 from ckpt.ops.windows import axis_of
 from tests.conformance.goldens import assert_close, goldens
 from tests.conformance.ops import case, conformance, normal, ones, zeros
@@ -45,7 +45,7 @@ TestConv2D = conformance([
     case(conv2d, normal(1, 4, 4, 1), normal(3, 3, 1, 2), strides=[1, 2, 1, 1], padding=[[0, 0], [2, 0], [1, 1], [0, 0]],
          like=lambda x, f: reference(x, f, (2, 1), pads=((2, 0), (1, 1))), grad=2, **LOOSE),
     case(conv2d, normal(1, 2, 4, 4), normal(3, 3, 2, 3), strides=[1, 1, 2, 2], padding="SAME", data_format="NCHW", grad=2),
-    case(conv2d, normal(2, 3, 3, 4), normal(1, 1, 4, 2), strides=1, padding="SAME", like=lambda x, f: reference(x, f),
+    case(conv2d, normal(2, 3, 3, 4), normal(1, 1, 4, 2), strides=1, padding="SAME", like=reference,
          grad=2, **LOOSE),
     case(conv2d, normal(1, 4, 4, 4), normal(2, 2, 2, 4), strides=1, padding="VALID", title="grouped"),
     case(conv2d, zeros(0, 4, 4, 2), normal(2, 2, 2, 3), strides=1, padding="VALID", expect=zeros(0, 3, 3, 3)),
@@ -76,7 +76,7 @@ def test_computes_what_tensorflow_computes(golden):
 @pytest.mark.parametrize("limit", [1, 1 << 30], ids=["image by image", "all at once"])
 @pytest.mark.parametrize("channels", [1, 9])
 def test_how_much_is_laid_out_at_a_time_does_not_matter(monkeypatch, limit, channels):
-    monkeypatch.setattr(convolution, "PATCH_BYTES", limit)
+    monkeypatch.setattr(patches, "PATCH_BYTES", limit)
     x, filters = normal(3, 6, 7, channels), normal(3, 2, channels, 2)
     with Graph().as_default():
         node = convolution.conv2d(constants.constant(x), constants.constant(filters), 1, "VALID").op
@@ -88,13 +88,20 @@ def test_sizes_that_do_not_belong_together_are_refused():
     geometry = {"strides": [1, 1, 1, 1], "padding": "VALID", "explicit_paddings": [], "data_format": "NHWC",
                 "dilations": [1, 1, 1, 1]}  # fmt: skip
     with pytest.raises(InvalidArgumentError, match="out_backprop has shape"):
-        OPS["Conv2DBackpropInput"].kernel(np.array([1, 4, 4, 1]), ones(2, 2, 1, 1), ones(1, 4, 4, 1), **geometry)
+        OPS["Conv2DBackpropInput"].kernel(
+            np.array([1, 4, 4, 1]), ones(2, 2, 1, 1), ones(1, 4, 4, 1), **geometry
+        )
     with pytest.raises(InvalidArgumentError, match="4 elements"):
-        OPS["Conv2DBackpropInput"].kernel(np.array([4, 4]), ones(2, 2, 1, 1), ones(1, 3, 3, 1), **geometry)
+        OPS["Conv2DBackpropInput"].kernel(
+            np.array([4, 4]), ones(2, 2, 1, 1), ones(1, 3, 3, 1), **geometry
+        )
 
 
 @pytest.mark.parametrize("padding", ["SAME", "VALID"])
-@pytest.mark.parametrize(("size", "window", "stride", "dilation"), [(7, 3, 2, 1), (9, 2, 4, 3), (5, 5, 1, 1), (8, 1, 3, 1)])
+@pytest.mark.parametrize(
+    ("size", "window", "stride", "dilation"),
+    [(7, 3, 2, 1), (9, 2, 4, 3), (5, 5, 1, 1), (8, 1, 3, 1)],
+)
 def test_taps_cover_exactly_the_windows(size, window, stride, dilation, padding):
     axis = axis_of(size, window, stride, padding, dilation=dilation)
     held = np.zeros((axis.count, size), int)

@@ -56,4 +56,6 @@ def test_the_gradient_of_a_tie_goes_to_the_first(stride):
 
 def test_a_gradient_of_another_shape_is_refused():
     with pytest.raises(InvalidArgumentError, match="Expected grad of shape"):
-        OPS["AvgPoolGrad"].kernel(np.array([1, 4, 4, 1]), ones(1, 3, 3, 1), **TWO, padding="SAME", data_format="NHWC")
+        OPS["AvgPoolGrad"].kernel(
+            np.array([1, 4, 4, 1]), ones(1, 3, 3, 1), **TWO, padding="SAME", data_format="NHWC"
+        )

@@ -10,7 +10,7 @@ from ckpt.run.session import Session
 from tests.conformance.goldens import goldens
 
 GOLDENS = goldens("random")
-EXACT = [g for g in GOLDENS if not (g.op in ("RandomStandardNormal", "TruncatedNormal"))]
+EXACT = [g for g in GOLDENS if g.op not in ("RandomStandardNormal", "TruncatedNormal")]
 NORMAL = [g for g in GOLDENS if g.op in ("RandomStandardNormal", "TruncatedNormal")]
 
 
@@ -26,7 +26,9 @@ def test_gives_tensorflows_normal_numbers_but_for_the_last_bits_of_sine_and_loga
     for got, wanted in zip(golden.evaluated(), golden.runs, strict=True):
         assert got[0].dtype == wanted[0].dtype
         bits = np.finfo(wanted[0].dtype).eps
-        np.testing.assert_allclose(got[0].astype(np.float64), wanted[0].astype(np.float64), rtol=4 * bits, atol=0)
+        np.testing.assert_allclose(
+            got[0].astype(np.float64), wanted[0].astype(np.float64), rtol=4 * bits, atol=0
+        )
 
 
 def test_known_answer_of_the_generator():
@@ -48,7 +50,9 @@ def test_the_counter_carries_over_all_words():
     np.testing.assert_array_equal(together, np.stack(alone, axis=1))
 
 
-@pytest.mark.parametrize("make", [random.random_uniform, random.random_normal, random.truncated_normal])
+@pytest.mark.parametrize(
+    "make", [random.random_uniform, random.random_normal, random.truncated_normal]
+)
 def test_how_much_is_drawn_at_a_time_does_not_matter(monkeypatch, make):
     def values():
         with Graph().as_default() as graph, Session(graph=graph) as session:
@@ -64,7 +68,11 @@ def test_seeds_follow_tensorflows_rules():
         assert random.get_seed(None) == (None, None)
         assert random.get_seed(7) == (87654321, 7)
         graph.seed = 1234
-        assert [random.get_seed(None), random.get_seed(5), random.get_seed(None)] == [(1234, 0), (1234, 5), (1234, 1)]
+        assert [random.get_seed(None), random.get_seed(5), random.get_seed(None)] == [
+            (1234, 0),
+            (1234, 5),
+            (1234, 1),
+        ]
         graph.seed = 0
         assert random.get_seed(0) == (0, 2**31 - 1)
 
@@ -96,7 +104,11 @@ def test_nodes_are_named_as_tensorflow_names_them():
         assert random.random_uniform([2], 1.0, 4.0).name == "random_uniform_1:0"
         assert random.random_uniform([2], 0, 7, dtype=np.int32).name == "random_uniform_2:0"
         assert random.random_normal([2]).name == "random_normal:0"
-        names = [node.name for node in graph.get_operations() if node.name.startswith(("random_uniform_1", "random_normal"))]
+        names = [
+            node.name
+            for node in graph.get_operations()
+            if node.name.startswith(("random_uniform_1", "random_normal"))
+        ]
     assert sorted(names) == [
         "random_normal", "random_normal/RandomStandardNormal", "random_normal/mean", "random_normal/mul",
         "random_normal/shape", "random_normal/stddev", "random_uniform_1", "random_uniform_1/RandomUniform",
@@ -133,5 +145,8 @@ def test_refuses_empty_ranges_and_integers_without_bound():
         with pytest.raises(ValueError, match="invalid value"):
             random.random_uniform([2], dtype=np.complex64)
         empty = random.random_uniform([2], 5, 5, dtype=np.int64)
-        with Session(graph=graph) as session, pytest.raises(InvalidArgumentError, match="minval < maxval"):
+        with (
+            Session(graph=graph) as session,
+            pytest.raises(InvalidArgumentError, match="minval < maxval"),
+        ):
             session.run(empty)

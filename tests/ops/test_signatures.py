@@ -1,0 +1,124 @@
+"""Every operation has TensorFlow's signature: names, order, kinds, defaults (fixtures/tf_ops.json)."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckpt.ops  # noqa: F401  # defines the operations
+from ckpt.core import dtypes
+from ckpt.core.dtypes import DType
+from ckpt.core.shapes import TensorShape
+from ckpt.graph.opdef import OPS
+from ckpt.graph.signature import REQUIRED
+
+FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "tf_ops.json"
+TENSORFLOW = {row["name"]: row for row in json.loads(FIXTURE.read_text(encoding="utf-8"))["op"]}
+OWN_PREFIX = "Ckpt"
+"""Types that TensorFlow does not have carry our name, so that nobody takes them for its own."""
+
+KNOWN = sorted(name for name in OPS if name in TENSORFLOW)
+
+
+def test_types_that_tensorflow_lacks_carry_our_name():
+    assert [
+        name for name in OPS if name not in TENSORFLOW and not name.startswith(OWN_PREFIX)
+    ] == []
+
+
+def ours(arg):
+    found = {"name": arg.name}
+    if arg.dtype is not None:
+        found["type"] = arg.dtype.name
+    for key in ("type_attr", "number_attr", "type_list_attr"):
+        if getattr(arg, key):
+            found[key] = getattr(arg, key)
+    if arg.is_ref:
+        found["is_ref"] = True
+    return found
+
+
+def theirs(arg):
+    return {
+        key: value
+        for key, value in arg.items()
+        if key not in ("description", "experimental_full_type")
+    }
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("side", ["input", "output"])
+def test_arguments(name, side):
+    found = [ours(arg) for arg in getattr(OPS[name], f"{side}s")]
+    assert found == [theirs(arg) for arg in TENSORFLOW[name].get(f"{side}_arg", [])]
+
+
+def plain(value):
+    """A default as the fixture spells it."""
+    if isinstance(value, DType):
+        return value.name
+    if isinstance(value, TensorShape):
+        return None if value.sizes is None else list(value.sizes)
+    if isinstance(value, float):
+        return pytest.approx(value, rel=1e-6)
+    if isinstance(value, bytes):
+        return value.decode()
+    if isinstance(value, list):
+        return [plain(member) for member in value]
+    return value
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_attributes_and_their_defaults(name):
+    wanted = {attr["name"]: attr for attr in TENSORFLOW[name].get("attr", [])}
+    assert set(OPS[name].attrs) == set(wanted)
+    for key, attr in OPS[name].attrs.items():
+        assert attr.kind == wanted[key]["type"], key
+        assert (attr.default is REQUIRED) == ("default" not in wanted[key]), key
+        if attr.default is not REQUIRED:
+            assert wanted[key]["default"] == plain(attr.default), key
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_nothing_is_allowed_that_tensorflow_refuses(name):
+    wanted = {attr["name"]: attr for attr in TENSORFLOW[name].get("attr", [])}
+    for key, attr in OPS[name].attrs.items():
+        limits = wanted.get(key, {})
+        if "allowed" in limits and attr.kind != "func":
+            assert attr.allowed is not None, f"{key}: TensorFlow allows only {limits['allowed']}"
+            assert {plain(v) for v in attr.allowed} <= set(limits["allowed"]), key
+        if "minimum" in limits:
+            assert (attr.minimum or 0) >= limits["minimum"], key
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_stateful_where_tensorflow_is(name):
+    assert TENSORFLOW[name].get("is_stateful", False) <= OPS[name].is_stateful
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_says_whether_there_is_a_gradient(name):
+    opdef = OPS[name]
+    has_rule = opdef.gradient is not None or opdef.gradient_note
+    assert has_rule or not opdef.outputs, f"{name}: neither a gradient nor why there is none"
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_explains_itself_and_knows_its_shapes(name):
+    opdef = OPS[name]
+    assert opdef.shape_rule is not None or not opdef.outputs, f"{name} has no shape rule"
+
+
+def test_defaults_are_their_own():
+    """A default list must not be shared between nodes."""
+    assert all(
+        not isinstance(a.default, np.ndarray) for d in OPS.values() for a in d.attrs.values()
+    )
+
+
+def test_dtypes_of_the_fixture_are_known():
+    kinds = {
+        a["type"] for row in TENSORFLOW.values() for a in row.get("input_arg", []) if "type" in a
+    }
+    assert kinds <= set(dtypes.BY_NAME)
