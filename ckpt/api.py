@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import nn, train
+from ckpt import initializers, nest, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -47,11 +47,13 @@ from ckpt.core.dtypes import (
 from ckpt.core.dtypes import bool_ as bool  # TensorFlow's name
 from ckpt.core.shapes import Dimension, TensorShape
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
+from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.proto import make_ndarray, make_tensor_proto
 from ckpt.graph.scopes import (
     add_to_collection,
     add_to_collections,
@@ -67,8 +69,15 @@ from ckpt.graph.scopes import (
 )
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
+from ckpt.graph.sparse import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_indexed_slices,
+    convert_to_tensor_or_sparse_tensor,
+)
+from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
-from ckpt.graph.static import constant_value as get_static_value
+from ckpt.graph.static import get_static_value
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -76,24 +85,48 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.initialized import (
+    assert_variables_initialized,
+    batch_scatter_update,
+    report_uninitialized_variables,
+)
 from ckpt.model.initializers import Constant as constant_initializer
 from ckpt.model.initializers import GlorotNormal as glorot_normal_initializer
 from ckpt.model.initializers import GlorotUniform as glorot_uniform_initializer
 from ckpt.model.initializers import Ones as ones_initializer
+from ckpt.model.initializers import Orthogonal as orthogonal_initializer
 from ckpt.model.initializers import RandomNormal as random_normal_initializer
 from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
+from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.partitioned import (
+    fixed_size_partitioner,
+    min_max_variable_partitioner,
+    variable_axis_size_partitioner,
+)
+from ckpt.model.resource_variable import (
+    disable_resource_variables,
+    enable_resource_variables,
+    resource_variables_enabled,
+)
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
+    create_partitioned_variables,
+    get_local_variable,
     get_variable,
     get_variable_scope,
+    no_regularizer,
+    variable_op_scope,
     variable_scope,
 )
+from ckpt.model.template import make_template
 from ckpt.model.variables import (
     Variable,
+    VariableAggregation,
+    VariableSynchronization,
     all_variables,
     global_variables,
     global_variables_initializer,
@@ -103,6 +136,7 @@ from ckpt.model.variables import (
     model_variables,
     moving_average_variables,
     trainable_variables,
+    variable_creator_scope,
     variables_initializer,
 )
 from ckpt.ops.compare import (
@@ -125,6 +159,7 @@ from ckpt.ops.constants import (
     ones_like,
     placeholder,
     placeholder_with_default,
+    sparse_placeholder,
     zeros,
     zeros_like,
 )
@@ -212,6 +247,18 @@ from ckpt.ops.reduction import (
     reduce_prod,
     reduce_sum,
 )
+from ckpt.ops.scatter import (
+    scatter_add,
+    scatter_div,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    scatter_nd_add,
+    scatter_nd_sub,
+    scatter_nd_update,
+    scatter_sub,
+    scatter_update,
+)
 from ckpt.ops.shaping import (
     broadcast_to,
     expand_dims,
@@ -223,7 +270,7 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
-from ckpt.ops.state import assign, assign_add, assign_sub
+from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
@@ -260,6 +307,7 @@ __all__ = [
     "Chain",
     "ConfigProto",
     "DType",
+    "DeviceSpec",
     "Dimension",
     "GPUOptions",
     "Graph",
@@ -267,6 +315,7 @@ __all__ = [
     "GraphKeys",
     "GraphOptions",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "MergeReport",
     "Merged",
@@ -283,10 +332,17 @@ __all__ = [
     "RunMetadata",
     "RunOptions",
     "Session",
+    "SparseTensor",
+    "SparseTensorSpec",
+    "SparseTensorValue",
     "Tensor",
     "TensorShape",
+    "TensorSpec",
+    "TypeSpec",
     "Variable",
+    "VariableAggregation",
     "VariableScope",
+    "VariableSynchronization",
     "abs",
     "acos",
     "acosh",
@@ -300,12 +356,14 @@ __all__ = [
     "as_dtype",
     "asin",
     "asinh",
+    "assert_variables_initialized",
     "assign",
     "assign_add",
     "assign_sub",
     "atan",
     "atan2",
     "atanh",
+    "batch_scatter_update",
     "bfloat16",
     "bool",
     "boolean_mask",
@@ -323,20 +381,27 @@ __all__ = [
     "container",
     "control_dependencies",
     "convert_to_tensor",
+    "convert_to_tensor_or_indexed_slices",
+    "convert_to_tensor_or_sparse_tensor",
     "cos",
     "cosh",
+    "count_up_to",
+    "create_partitioned_variables",
     "device",
+    "disable_resource_variables",
     "div",
     "div_no_nan",
     "divide",
     "double",
     "dynamic_stitch",
+    "enable_resource_variables",
     "equal",
     "errors",
     "exp",
     "expand_dims",
     "expm1",
     "fill",
+    "fixed_size_partitioner",
     "float16",
     "float32",
     "float64",
@@ -348,6 +413,7 @@ __all__ = [
     "get_collection_ref",
     "get_default_graph",
     "get_default_session",
+    "get_local_variable",
     "get_seed",
     "get_static_value",
     "get_variable",
@@ -364,6 +430,7 @@ __all__ = [
     "identity",
     "identity_n",
     "import_graph_def",
+    "initializers",
     "int16",
     "int32",
     "int64",
@@ -384,10 +451,14 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "make_ndarray",
+    "make_template",
+    "make_tensor_proto",
     "matmul",
     "maximum",
     "merge_files",
     "merge_graphs",
+    "min_max_variable_partitioner",
     "minimum",
     "mod",
     "model_variables",
@@ -395,9 +466,11 @@ __all__ = [
     "multiply",
     "name_scope",
     "negative",
+    "nest",
     "newaxis",
     "nn",
     "no_op",
+    "no_regularizer",
     "not_equal",
     "one_hot",
     "ones",
@@ -405,6 +478,7 @@ __all__ = [
     "ones_like",
     "op",
     "op_scope",
+    "orthogonal_initializer",
     "placeholder",
     "placeholder_with_default",
     "pow",
@@ -429,13 +503,25 @@ __all__ = [
     "reduce_prod",
     "reduce_sum",
     "register_tensor_conversion_function",
+    "report_uninitialized_variables",
     "reset_default_graph",
     "reshape",
     "resource",
+    "resource_variables_enabled",
     "rint",
     "round",
     "rsqrt",
     "saturate_cast",
+    "scatter_add",
+    "scatter_div",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
+    "scatter_nd_add",
+    "scatter_nd_sub",
+    "scatter_nd_update",
+    "scatter_sub",
+    "scatter_update",
     "set_random_seed",
     "shape",
     "sigmoid",
@@ -444,6 +530,7 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "sparse_placeholder",
     "split",
     "sqrt",
     "square",
@@ -468,8 +555,12 @@ __all__ = [
     "uint32",
     "uint64",
     "uint8",
+    "uniform_unit_scaling_initializer",
     "unsorted_segment_sum",
     "unstack",
+    "variable_axis_size_partitioner",
+    "variable_creator_scope",
+    "variable_op_scope",
     "variable_scope",
     "variables_initializer",
     "variance_scaling_initializer",

@@ -1,11 +1,13 @@
 """The place where a variable's value lives while a session is open. Must not know graphs or sessions.
 
 A value is immutable: assignment replaces it. So whoever holds a value (a run, a snapshot being saved) keeps what it
-had, and nobody needs locks or copies to read.
+had, and nobody needs locks or copies to read. Whoever computes the new value from the old one holds `lock` meanwhile,
+so that no update is lost.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ Array = np.ndarray[Any, Any]
 class Cell:
     """One variable of one session: `value` is a read-only array, or None before the first assignment."""
 
-    __slots__ = ("dtype", "name", "shape", "value")
+    __slots__ = ("dtype", "lock", "name", "shape", "value")
 
     def __init__(self, name: str, dtype: DType, shape: tuple[int | None, ...] | None) -> None:
+        self.lock = threading.RLock()
         self.name = name
         self.dtype = dtype
         self.shape = shape
