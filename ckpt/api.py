@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import initializers, nest, nn, train
+from ckpt import initializers, nest, nn, timeline, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -78,6 +78,7 @@ from ckpt.graph.sparse import (
 from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.custom_gradient import custom_gradient
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -85,6 +86,7 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
@@ -387,6 +389,7 @@ __all__ = [
     "cosh",
     "count_up_to",
     "create_partitioned_variables",
+    "custom_gradient",
     "device",
     "disable_resource_variables",
     "div",
@@ -427,6 +430,7 @@ __all__ = [
     "greater_equal",
     "group",
     "half",
+    "hessians",
     "identity",
     "identity_n",
     "import_graph_def",
@@ -544,6 +548,7 @@ __all__ = [
     "tan",
     "tanh",
     "tile",
+    "timeline",
     "train",
     "trainable_variables",
     "transpose",
