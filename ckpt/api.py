@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import initializers, nest, nn, train
+from ckpt import initializers, nest, nn, timeline, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -78,6 +78,7 @@ from ckpt.graph.sparse import (
 from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.custom_gradient import custom_gradient
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -85,6 +86,7 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
@@ -521,6 +523,7 @@ __all__ = [
     "cross",
     "cumprod",
     "cumsum",
+    "custom_gradient",
     "depth_to_space",
     "device",
     "diag",
@@ -570,6 +573,7 @@ __all__ = [
     "group",
     "guarantee_const",
     "half",
+    "hessians",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
     "identity",
@@ -735,6 +739,7 @@ __all__ = [
     "tensor_scatter_update",
     "tensordot",
     "tile",
+    "timeline",
     "trace",
     "train",
     "trainable_variables",

@@ -281,12 +281,11 @@ class variable_scope:  # TensorFlow's name
 
     def _new(self, scopes: _OpenScopes, exits: ExitStack) -> VariableScope:
         outer, given = scopes.current, self._name_or_scope
-        node_scope: str
         if given is None and self._reuse:
             raise ValueError("reuse=True cannot be used without a name_or_scope")
-        wanted = self._default_name if given is None else given
+        wanted: Any = self._default_name if given is None else given
         if self._auxiliary and wanted:
-            node_scope = exits.enter_context(name_scope(wanted))
+            node_scope: str = exits.enter_context(name_scope(wanted))
         else:
             node_scope = _current_name_scope()
         if given is None:
