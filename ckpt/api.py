@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import nn, train
+from ckpt import bitwise, linalg, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -105,6 +105,23 @@ from ckpt.model.variables import (
     trainable_variables,
     variables_initializer,
 )
+from ckpt.ops.arithmetic import (
+    accumulate_n,
+    count_nonzero,
+    lin_space,
+    log_sigmoid,
+    reduce_logsumexp,
+    scalar_mul,
+    to_bfloat16,
+    to_complex64,
+    to_complex128,
+    to_double,
+    to_float,
+    to_int32,
+    to_int64,
+    truncatediv,
+)
+from ckpt.ops.arithmetic import lin_space as linspace
 from ckpt.ops.blocks import (
     batch_to_space,
     batch_to_space_nd,
@@ -140,6 +157,13 @@ from ckpt.ops.checking import (
     is_numeric_tensor,
     is_strictly_increasing,
     verify_tensor_all_finite,
+)
+from ckpt.ops.clipping import (
+    clip_by_average_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
 )
 from ckpt.ops.compare import (
     equal,
@@ -212,6 +236,7 @@ from ckpt.ops.elementwise import (
     exp,
     expm1,
     floor,
+    floor_div,
     floordiv,
     is_finite,
     is_inf,
@@ -240,8 +265,10 @@ from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow  # TensorFlow's name
+from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round  # TensorFlow's name
 from ckpt.ops.elementwise import sub as subtract
+from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.indexing import (
     boolean_mask,
     gather,
@@ -252,6 +279,20 @@ from ckpt.ops.indexing import (
 from ckpt.ops.indexing import range_ as range  # TensorFlow's name
 from ckpt.ops.indexing import slice_ as slice  # TensorFlow's name
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
+from ckpt.ops.linear_algebra import (
+    cholesky,
+    cholesky_solve,
+    matrix_determinant,
+    matrix_inverse,
+    matrix_solve,
+    matrix_solve_ls,
+    matrix_triangular_solve,
+    norm,
+    qr,
+    self_adjoint_eig,
+    self_adjoint_eigvals,
+    svd,
+)
 from ckpt.ops.matmul import matmul
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
@@ -327,6 +368,18 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.special import (
+    betainc,
+    digamma,
+    erf,
+    erfc,
+    igamma,
+    igammac,
+    lbeta,
+    lgamma,
+    polygamma,
+    zeta,
+)
 from ckpt.ops.state import assign, assign_add, assign_sub
 from ckpt.run.session import InteractiveSession, Session
 
@@ -394,6 +447,7 @@ __all__ = [
     "Variable",
     "VariableScope",
     "abs",
+    "accumulate_n",
     "acos",
     "acosh",
     "add",
@@ -435,9 +489,11 @@ __all__ = [
     "batch_gather",
     "batch_to_space",
     "batch_to_space_nd",
+    "betainc",
     "bfloat16",
     "bincount",
     "bitcast",
+    "bitwise",
     "bool",
     "boolean_mask",
     "broadcast_dynamic_shape",
@@ -447,6 +503,12 @@ __all__ = [
     "ceil",
     "chain",
     "check_numerics",
+    "cholesky",
+    "cholesky_solve",
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "colocate_with",
     "complex",
     "complex128",
@@ -461,6 +523,7 @@ __all__ = [
     "convert_to_tensor",
     "cos",
     "cosh",
+    "count_nonzero",
     "cross",
     "cumprod",
     "cumsum",
@@ -468,6 +531,7 @@ __all__ = [
     "device",
     "diag",
     "diag_part",
+    "digamma",
     "div",
     "div_no_nan",
     "divide",
@@ -477,6 +541,8 @@ __all__ = [
     "einsum",
     "ensure_shape",
     "equal",
+    "erf",
+    "erfc",
     "errors",
     "exp",
     "expand_dims",
@@ -487,6 +553,7 @@ __all__ = [
     "float32",
     "float64",
     "floor",
+    "floor_div",
     "floordiv",
     "floormod",
     "gather",
@@ -499,6 +566,7 @@ __all__ = [
     "get_static_value",
     "get_variable",
     "get_variable_scope",
+    "global_norm",
     "global_variables",
     "global_variables_initializer",
     "glorot_normal_initializer",
@@ -513,6 +581,8 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "igamma",
+    "igammac",
     "imag",
     "import_graph_def",
     "int16",
@@ -527,23 +597,34 @@ __all__ = [
     "is_numeric_tensor",
     "is_strictly_increasing",
     "is_variable_initialized",
+    "lbeta",
     "less",
     "less_equal",
+    "lgamma",
+    "lin_space",
+    "linalg",
+    "linspace",
     "load_models",
     "local_variables",
     "local_variables_initializer",
     "log",
     "log1p",
+    "log_sigmoid",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
     "matmul",
     "matrix_band_part",
+    "matrix_determinant",
     "matrix_diag",
     "matrix_diag_part",
+    "matrix_inverse",
     "matrix_set_diag",
+    "matrix_solve",
+    "matrix_solve_ls",
     "matrix_transpose",
+    "matrix_triangular_solve",
     "maximum",
     "merge_files",
     "merge_graphs",
@@ -558,6 +639,7 @@ __all__ = [
     "newaxis",
     "nn",
     "no_op",
+    "norm",
     "not_equal",
     "one_hot",
     "ones",
@@ -570,10 +652,12 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "polygamma",
     "pow",
     "qint16",
     "qint32",
     "qint8",
+    "qr",
     "quint16",
     "quint8",
     "random_normal",
@@ -584,9 +668,11 @@ __all__ = [
     "range",
     "rank",
     "real",
+    "realdiv",
     "reciprocal",
     "reduce_all",
     "reduce_any",
+    "reduce_logsumexp",
     "reduce_max",
     "reduce_mean",
     "reduce_min",
@@ -605,12 +691,15 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "scalar_mul",
     "scatter_nd",
     "segment_max",
     "segment_mean",
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "self_adjoint_eig",
+    "self_adjoint_eigvals",
     "sequence_mask",
     "set_random_seed",
     "setdiff1d",
@@ -639,6 +728,7 @@ __all__ = [
     "strided_slice",
     "string",
     "subtract",
+    "svd",
     "tan",
     "tanh",
     "tensor_scatter_add",
@@ -653,6 +743,13 @@ __all__ = [
     "tensor_scatter_update",
     "tensordot",
     "tile",
+    "to_bfloat16",
+    "to_complex128",
+    "to_complex64",
+    "to_double",
+    "to_float",
+    "to_int32",
+    "to_int64",
     "trace",
     "train",
     "trainable_variables",
@@ -660,6 +757,8 @@ __all__ = [
     "truediv",
     "truncated_normal",
     "truncated_normal_initializer",
+    "truncatediv",
+    "truncatemod",
     "tuple",
     "uint16",
     "uint32",
@@ -683,4 +782,5 @@ __all__ = [
     "zeros",
     "zeros_initializer",
     "zeros_like",
+    "zeta",
 ]

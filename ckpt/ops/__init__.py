@@ -5,8 +5,11 @@ Importing this package defines all operation types; each module is one of Tensor
 
 from ckpt.ops import (
     activation,
+    arithmetic,
+    bits,
     blocks,
     checking,
+    clipping,
     compare,
     complex_numbers,
     constants,
@@ -20,6 +23,7 @@ from ckpt.ops import (
     indexing,
     io,
     joining,
+    linear_algebra,
     loss,
     matmul,
     partitioning,
@@ -31,14 +35,18 @@ from ckpt.ops import (
     segments,
     shaping,
     sparse_segments,
+    special,
     state,
     training,
 )
 
 __all__ = [
     "activation",
+    "arithmetic",
+    "bits",
     "blocks",
     "checking",
+    "clipping",
     "compare",
     "complex_numbers",
     "constants",
@@ -52,6 +60,7 @@ __all__ = [
     "indexing",
     "io",
     "joining",
+    "linear_algebra",
     "loss",
     "matmul",
     "partitioning",
@@ -63,6 +72,7 @@ __all__ = [
     "segments",
     "shaping",
     "sparse_segments",
+    "special",
     "state",
     "training",
 ]
