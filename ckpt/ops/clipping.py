@@ -9,7 +9,16 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import compare, constants, control, elementwise, joining, loss, reduction, shaping
+from ckpt.ops import (
+    activation,
+    compare,
+    constants,
+    control,
+    elementwise,
+    joining,
+    reduction,
+    shaping,
+)
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
@@ -71,7 +80,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor:
             if t is not None:
                 values = t.values if isinstance(t, IndexedSlices) else t
                 with colocate_with(values):
-                    halves.append(loss.l2_loss(values))
+                    halves.append(activation.l2_loss(values))
         half = reduction.reduce_sum(joining.stack(halves))
         two = constants.constant(2.0, dtype=half.dtype.base_dtype)
         return elementwise.sqrt(elementwise.mul(half, two), name="global_norm") if scope else half
