@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import initializers, nest, nn, timeline, train
+from ckpt import bitwise, initializers, linalg, nest, nn, timeline, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -141,6 +141,23 @@ from ckpt.model.variables import (
     variable_creator_scope,
     variables_initializer,
 )
+from ckpt.ops.arithmetic import (
+    accumulate_n,
+    count_nonzero,
+    lin_space,
+    log_sigmoid,
+    reduce_logsumexp,
+    scalar_mul,
+    to_bfloat16,
+    to_complex64,
+    to_complex128,
+    to_double,
+    to_float,
+    to_int32,
+    to_int64,
+    truncatediv,
+)
+from ckpt.ops.arithmetic import lin_space as linspace
 from ckpt.ops.blocks import (
     batch_to_space,
     batch_to_space_nd,
@@ -176,6 +193,13 @@ from ckpt.ops.checking import (
     is_numeric_tensor,
     is_strictly_increasing,
     verify_tensor_all_finite,
+)
+from ckpt.ops.clipping import (
+    clip_by_average_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
 )
 from ckpt.ops.compare import (
     equal,
@@ -249,6 +273,7 @@ from ckpt.ops.elementwise import (
     exp,
     expm1,
     floor,
+    floor_div,
     floordiv,
     is_finite,
     is_inf,
@@ -277,12 +302,28 @@ from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow
+from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
+from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.indexing import slice_ as slice
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
+from ckpt.ops.linear_algebra import (
+    cholesky,
+    cholesky_solve,
+    matrix_determinant,
+    matrix_inverse,
+    matrix_solve,
+    matrix_solve_ls,
+    matrix_triangular_solve,
+    norm,
+    qr,
+    self_adjoint_eig,
+    self_adjoint_eigvals,
+    svd,
+)
 from ckpt.ops.matmul import matmul
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
@@ -370,6 +411,18 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.special import (
+    betainc,
+    digamma,
+    erf,
+    erfc,
+    igamma,
+    igammac,
+    lbeta,
+    lgamma,
+    polygamma,
+    zeta,
+)
 from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
 from ckpt.run.session import InteractiveSession, Session
 
@@ -447,6 +500,7 @@ __all__ = [
     "VariableScope",
     "VariableSynchronization",
     "abs",
+    "accumulate_n",
     "acos",
     "acosh",
     "add",
@@ -490,9 +544,11 @@ __all__ = [
     "batch_scatter_update",
     "batch_to_space",
     "batch_to_space_nd",
+    "betainc",
     "bfloat16",
     "bincount",
     "bitcast",
+    "bitwise",
     "bool",
     "boolean_mask",
     "broadcast_dynamic_shape",
@@ -502,6 +558,12 @@ __all__ = [
     "ceil",
     "chain",
     "check_numerics",
+    "cholesky",
+    "cholesky_solve",
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "colocate_with",
     "complex",
     "complex128",
@@ -518,6 +580,7 @@ __all__ = [
     "convert_to_tensor_or_sparse_tensor",
     "cos",
     "cosh",
+    "count_nonzero",
     "count_up_to",
     "create_partitioned_variables",
     "cross",
@@ -528,6 +591,7 @@ __all__ = [
     "device",
     "diag",
     "diag_part",
+    "digamma",
     "disable_resource_variables",
     "div",
     "div_no_nan",
@@ -539,6 +603,8 @@ __all__ = [
     "enable_resource_variables",
     "ensure_shape",
     "equal",
+    "erf",
+    "erfc",
     "errors",
     "exp",
     "expand_dims",
@@ -550,6 +616,7 @@ __all__ = [
     "float32",
     "float64",
     "floor",
+    "floor_div",
     "floordiv",
     "floormod",
     "gather",
@@ -563,6 +630,7 @@ __all__ = [
     "get_static_value",
     "get_variable",
     "get_variable_scope",
+    "global_norm",
     "global_variables",
     "global_variables_initializer",
     "glorot_normal_initializer",
@@ -578,6 +646,8 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "igamma",
+    "igammac",
     "imag",
     "import_graph_def",
     "initializers",
@@ -593,13 +663,19 @@ __all__ = [
     "is_numeric_tensor",
     "is_strictly_increasing",
     "is_variable_initialized",
+    "lbeta",
     "less",
     "less_equal",
+    "lgamma",
+    "lin_space",
+    "linalg",
+    "linspace",
     "load_models",
     "local_variables",
     "local_variables_initializer",
     "log",
     "log1p",
+    "log_sigmoid",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -609,10 +685,15 @@ __all__ = [
     "make_tensor_proto",
     "matmul",
     "matrix_band_part",
+    "matrix_determinant",
     "matrix_diag",
     "matrix_diag_part",
+    "matrix_inverse",
     "matrix_set_diag",
+    "matrix_solve",
+    "matrix_solve_ls",
     "matrix_transpose",
+    "matrix_triangular_solve",
     "maximum",
     "merge_files",
     "merge_graphs",
@@ -630,6 +711,7 @@ __all__ = [
     "nn",
     "no_op",
     "no_regularizer",
+    "norm",
     "not_equal",
     "one_hot",
     "ones",
@@ -643,10 +725,12 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "polygamma",
     "pow",
     "qint16",
     "qint32",
     "qint8",
+    "qr",
     "quint16",
     "quint8",
     "random_normal",
@@ -657,9 +741,11 @@ __all__ = [
     "range",
     "rank",
     "real",
+    "realdiv",
     "reciprocal",
     "reduce_all",
     "reduce_any",
+    "reduce_logsumexp",
     "reduce_max",
     "reduce_mean",
     "reduce_min",
@@ -680,6 +766,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "scalar_mul",
     "scatter_add",
     "scatter_div",
     "scatter_max",
@@ -696,6 +783,8 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "self_adjoint_eig",
+    "self_adjoint_eigvals",
     "sequence_mask",
     "set_random_seed",
     "setdiff1d",
@@ -725,6 +814,7 @@ __all__ = [
     "strided_slice",
     "string",
     "subtract",
+    "svd",
     "tan",
     "tanh",
     "tensor_scatter_add",
@@ -740,6 +830,13 @@ __all__ = [
     "tensordot",
     "tile",
     "timeline",
+    "to_bfloat16",
+    "to_complex128",
+    "to_complex64",
+    "to_double",
+    "to_float",
+    "to_int32",
+    "to_int64",
     "trace",
     "train",
     "trainable_variables",
@@ -747,6 +844,8 @@ __all__ = [
     "truediv",
     "truncated_normal",
     "truncated_normal_initializer",
+    "truncatediv",
+    "truncatemod",
     "tuple",
     "uint16",
     "uint32",
@@ -774,4 +873,5 @@ __all__ = [
     "zeros",
     "zeros_initializer",
     "zeros_like",
+    "zeta",
 ]

@@ -311,7 +311,6 @@ def _check_grad_y(y: Tensor, grad: Tensor) -> None:
         raise TypeError(
             f"Gradient type {grad.dtype.name} generated for complex-valued tensor {y} with type {y.dtype.name} must be complex"
         )
-    y.shape.assert_is_compatible_with(grad.shape)
 
 
 def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:

@@ -5,8 +5,11 @@ Importing this package defines all operation types; each module is one of Tensor
 
 from ckpt.ops import (
     activation,
+    arithmetic,
+    bits,
     blocks,
     checking,
+    clipping,
     compare,
     complex_numbers,
     constants,
@@ -20,6 +23,7 @@ from ckpt.ops import (
     indexing,
     io,
     joining,
+    linear_algebra,
     loss,
     matmul,
     partitioning,
@@ -33,14 +37,18 @@ from ckpt.ops import (
     segments,
     shaping,
     sparse_segments,
+    special,
     state,
     training,
 )
 
 __all__ = [
     "activation",
+    "arithmetic",
+    "bits",
     "blocks",
     "checking",
+    "clipping",
     "compare",
     "complex_numbers",
     "constants",
@@ -54,6 +62,7 @@ __all__ = [
     "indexing",
     "io",
     "joining",
+    "linear_algebra",
     "loss",
     "matmul",
     "partitioning",
@@ -67,6 +76,7 @@ __all__ = [
     "segments",
     "shaping",
     "sparse_segments",
+    "special",
     "state",
     "training",
 ]

@@ -47,6 +47,16 @@ def _key(begin, end, strides, masks):
     return tuple(key)
 
 
+def _index_complaint(x, begin, masks, found):
+    """TensorFlow's words for an index that does not fit: too many of them, or one out of bounds."""
+    ignored = masks["ellipsis_mask"] | masks["new_axis_mask"]
+    used = sum(1 for i in range(len(begin)) if not ignored & (1 << i))
+    rank = np.ndim(x)
+    if used > rank:
+        return f"Index out of range using input dim {rank}; input has only {rank} dims"
+    return f"slice index of dimension out of bounds: {found}"
+
+
 @op(
     "StridedSlice",
     "input: T, begin: Index, end: Index, strides: Index -> output: T",
@@ -70,7 +80,7 @@ def strided_slice_op(
         return np.asarray(x)[_key(begin, end, strides, masks)]
     except IndexError as error:
         raise InvalidArgumentError(
-            None, None, f"slice index of dimension out of bounds: {error}"
+            None, None, _index_complaint(x, begin, masks, str(error))
         ) from None
 
 
@@ -306,6 +316,13 @@ def _check_index(index: Any) -> None:
 def slice_op(x, begin, size):
     """`size[i]` elements from `begin[i]` on along each axis; a size of -1 takes all that are left."""
     key = []
+    if np.ndim(begin) != 1 or np.ndim(size) != 1 or len(begin) != np.ndim(x) != len(size):
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Expected begin and size arguments to be 1-D tensors of size {np.ndim(x)}, but got shapes "
+            f"{list(np.shape(begin))} and {list(np.shape(size))} instead.",
+        )
     for axis, (b, n) in enumerate(
         zip(np.asarray(begin).tolist(), np.asarray(size).tolist(), strict=True)
     ):
