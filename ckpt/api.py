@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import nn, train
+from ckpt import layers, losses, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -373,6 +373,7 @@ __all__ = [
     "is_inf",
     "is_nan",
     "is_variable_initialized",
+    "layers",
     "less",
     "less_equal",
     "load_models",
@@ -384,6 +385,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "losses",
     "matmul",
     "maximum",
     "merge_files",
