@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import layers, losses, nn, train
+from ckpt import image, layers, lookup, losses, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -85,6 +85,7 @@ from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.lookup import tables_initializer
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
@@ -212,6 +213,7 @@ from ckpt.ops.reduction import (
     reduce_prod,
     reduce_sum,
 )
+from ckpt.ops.script import allow_py_functions, numpy_function, py_func
 from ckpt.ops.shaping import (
     broadcast_to,
     expand_dims,
@@ -295,6 +297,7 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_py_functions",
     "argmax",
     "argmin",
     "as_dtype",
@@ -363,6 +366,7 @@ __all__ = [
     "half",
     "identity",
     "identity_n",
+    "image",
     "import_graph_def",
     "int16",
     "int32",
@@ -385,6 +389,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "lookup",
     "losses",
     "matmul",
     "maximum",
@@ -401,6 +406,7 @@ __all__ = [
     "nn",
     "no_op",
     "not_equal",
+    "numpy_function",
     "one_hot",
     "ones",
     "ones_initializer",
@@ -410,6 +416,7 @@ __all__ = [
     "placeholder",
     "placeholder_with_default",
     "pow",
+    "py_func",
     "qint16",
     "qint32",
     "qint8",
@@ -456,6 +463,7 @@ __all__ = [
     "strided_slice",
     "string",
     "subtract",
+    "tables_initializer",
     "tan",
     "tanh",
     "tile",

@@ -6,6 +6,7 @@ Importing this package defines all operation types; each module is one of Tensor
 from ckpt.ops import (
     activation,
     batch_norm,
+    colours,
     compare,
     constants,
     control,
@@ -26,9 +27,12 @@ from ckpt.ops import (
     pooling3d,
     random,
     reduction,
+    resize,
+    script,
     shaping,
     spatial,
     state,
+    tables,
     training,
     volumes,
 )
@@ -36,6 +40,7 @@ from ckpt.ops import (
 __all__ = [
     "activation",
     "batch_norm",
+    "colours",
     "compare",
     "constants",
     "control",
@@ -56,9 +61,12 @@ __all__ = [
     "pooling3d",
     "random",
     "reduction",
+    "resize",
+    "script",
     "shaping",
     "spatial",
     "state",
+    "tables",
     "training",
     "volumes",
 ]

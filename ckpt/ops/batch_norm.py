@@ -15,7 +15,6 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.ops import constants, elementwise, reduction, shaping
 
@@ -271,17 +270,16 @@ def fused_batch_norm(
             "Both `mean` and `variance` must be a 1D tensor when `is_training` is False or "
             f"`exponential_avg_factor` != 1.0. Received: `mean` {mean!r} and `variance` {variance!r}"
         )
-    with name_scope(name, "FusedBatchNorm", [x]) as scope:
-        x = convert.convert_to_tensor(x, name="input")
-        scale = convert.convert_to_tensor(scale, name="scale")
-        offset = convert.convert_to_tensor(offset, name="offset")
-        mean = constants.constant([], name="mean") if mean is None else mean
-        variance = constants.constant([], name="variance") if variance is None else variance
-        # TensorFlow never lets cuDNN see less than this.
-        epsilon = max(epsilon, 1.001e-5)
-        found = fused_batch_norm_v3_op(
-            x, scale, offset, mean, variance, epsilon=epsilon, exponential_avg_factor=exponential_avg_factor,
-            data_format=data_format, is_training=is_training, name=scope,
-        )  # fmt: skip
-        y, running_mean, running_variance = found[:3]
-        return y, running_mean, running_variance
+    x = convert.convert_to_tensor(x, name="input")
+    scale = convert.convert_to_tensor(scale, name="scale")
+    offset = convert.convert_to_tensor(offset, name="offset")
+    mean = constants.constant([], name="mean") if mean is None else mean
+    variance = constants.constant([], name="variance") if variance is None else variance
+    # TensorFlow never lets cuDNN see less than this.
+    epsilon = max(epsilon, 1.001e-5)
+    found = fused_batch_norm_v3_op(
+        x, scale, offset, mean, variance, epsilon=epsilon, exponential_avg_factor=exponential_avg_factor,
+        data_format=data_format, is_training=is_training, name=name,
+    )  # fmt: skip
+    y, running_mean, running_variance = found[:3]
+    return y, running_mean, running_variance

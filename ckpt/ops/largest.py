@@ -12,6 +12,7 @@ from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
@@ -201,9 +202,10 @@ def top_k(
 
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
     """For each row: is the prediction of its target among the k largest?"""
-    targets = convert.convert_to_tensor(targets)
-    return in_top_k_v2(predictions, targets, constants.constant(k, targets.dtype) if isinstance(k, int) else k,
-                       name=name or "in_top_k")  # fmt: skip
+    with name_scope(name, "in_top_k", [predictions, targets]):
+        targets = convert.convert_to_tensor(targets, name="targets")
+        k = constants.constant(k, targets.dtype, name="k") if isinstance(k, int) else k
+        return in_top_k_v2(predictions, targets, k, name=name)
 
 
 def nth_element(input: Any, n: Any, reverse: bool = False, name: str | None = None) -> Tensor:

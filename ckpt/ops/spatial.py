@@ -33,7 +33,7 @@ def conv1d(
     """
     value = _either(input, value)
     first = _channels_first(data_format, ("NHWC", "NWC"), ("NCHW", "NCW"))
-    with name_scope(name, "conv1d", [value, filters]) as scope:
+    with name_scope(name, "conv1d", [value, filters]):
         strides, spread = _pair(stride, first), _pair(dilations, first)
         axis = 2 if first else 1
         wide = shaping.expand_dims(value, axis)
@@ -46,7 +46,7 @@ def conv1d(
             data_format="NCHW" if first else "NHWC",
             dilations=spread,
         )
-        return shaping.squeeze(found, [axis], name=scope)
+        return shaping.squeeze(found, [axis])
 
 
 def _pair(value: Any, first: bool) -> list[int]:
