@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import bitwise, initializers, linalg, nest, nn, timeline, train
+from ckpt import (
+    bitwise,
+    image,
+    initializers,
+    layers,
+    linalg,
+    lookup,
+    losses,
+    nest,
+    nn,
+    timeline,
+    train,
+)
 from ckpt.compose import (
     Chain,
     Merged,
@@ -103,6 +115,7 @@ from ckpt.model.initializers import TruncatedNormal as truncated_normal_initiali
 from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.lookup import tables_initializer
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
@@ -386,6 +399,7 @@ from ckpt.ops.scattering import tensor_scatter_max as tensor_scatter_nd_max
 from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
+from ckpt.ops.script import allow_py_functions, numpy_function, py_func
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -509,6 +523,7 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_py_functions",
     "angle",
     "argmax",
     "argmin",
@@ -649,6 +664,7 @@ __all__ = [
     "igamma",
     "igammac",
     "imag",
+    "image",
     "import_graph_def",
     "initializers",
     "int16",
@@ -663,6 +679,7 @@ __all__ = [
     "is_numeric_tensor",
     "is_strictly_increasing",
     "is_variable_initialized",
+    "layers",
     "lbeta",
     "less",
     "less_equal",
@@ -680,6 +697,8 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "lookup",
+    "losses",
     "make_ndarray",
     "make_template",
     "make_tensor_proto",
@@ -713,6 +732,7 @@ __all__ = [
     "no_regularizer",
     "norm",
     "not_equal",
+    "numpy_function",
     "one_hot",
     "ones",
     "ones_initializer",
@@ -727,6 +747,7 @@ __all__ = [
     "placeholder_with_default",
     "polygamma",
     "pow",
+    "py_func",
     "qint16",
     "qint32",
     "qint8",
@@ -815,6 +836,7 @@ __all__ = [
     "string",
     "subtract",
     "svd",
+    "tables_initializer",
     "tan",
     "tanh",
     "tensor_scatter_add",
