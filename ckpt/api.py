@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import nn, train
+from ckpt import nest, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -69,6 +69,9 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import constant_value as get_static_value
+from ckpt.model import flow_gradients  # noqa: F401  # the derivatives of If and While
+from ckpt.model.branches import case, cond, switch_case
+from ckpt.model.functional import foldl, foldr, map_fn, scan
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -85,6 +88,7 @@ from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.loops import while_loop
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
@@ -92,6 +96,7 @@ from ckpt.model.scopes import (
     get_variable_scope,
     variable_scope,
 )
+from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
     Variable,
     all_variables,
@@ -284,6 +289,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "Tensor",
+    "TensorArray",
     "TensorShape",
     "Variable",
     "VariableScope",
@@ -310,6 +316,7 @@ __all__ = [
     "bool",
     "boolean_mask",
     "broadcast_to",
+    "case",
     "cast",
     "ceil",
     "chain",
@@ -317,6 +324,7 @@ __all__ = [
     "complex128",
     "complex64",
     "concat",
+    "cond",
     "conj",
     "constant",
     "constant_initializer",
@@ -343,6 +351,8 @@ __all__ = [
     "floor",
     "floordiv",
     "floormod",
+    "foldl",
+    "foldr",
     "gather",
     "get_collection",
     "get_collection_ref",
@@ -384,6 +394,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "map_fn",
     "matmul",
     "maximum",
     "merge_files",
@@ -395,6 +406,7 @@ __all__ = [
     "multiply",
     "name_scope",
     "negative",
+    "nest",
     "newaxis",
     "nn",
     "no_op",
@@ -436,6 +448,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "scan",
     "set_random_seed",
     "shape",
     "sigmoid",
@@ -454,6 +467,7 @@ __all__ = [
     "strided_slice",
     "string",
     "subtract",
+    "switch_case",
     "tan",
     "tanh",
     "tile",
@@ -475,6 +489,7 @@ __all__ = [
     "variance_scaling_initializer",
     "variant",
     "where",
+    "while_loop",
     "zeros",
     "zeros_initializer",
     "zeros_like",

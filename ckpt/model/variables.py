@@ -10,6 +10,7 @@ from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
+from ckpt.graph.function import lifted
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Operators, Tensor
@@ -60,9 +61,16 @@ class Variable(Operators):
             self._init_from_def(plain_variable_def(variable_def), import_scope)
         else:
             self._trainable = True if trainable is None else bool(trainable)
-            self._init_from_value(
-                initial_value, collections, validate_shape, name, dtype, expected_shape or shape
-            )
+            with lifted() as graph:
+                if isinstance(initial_value, Tensor) and initial_value.graph is not graph:
+                    raise ValueError(
+                        f"Initializer for variable {name or 'Variable'}/ is from inside a control-flow construct, such "
+                        "as a loop or conditional. When creating a variable inside a loop or conditional, use a lambda "
+                        "as the initializer."
+                    )
+                self._init_from_value(
+                    initial_value, collections, validate_shape, name, dtype, expected_shape or shape
+                )
 
     def _init_from_value(
         self,

@@ -9,7 +9,9 @@ from ckpt.ops import (
     constants,
     control,
     convolution,
+    dataflow,
     elementwise,
+    flow,
     indexing,
     io,
     joining,
@@ -20,6 +22,8 @@ from ckpt.ops import (
     reduction,
     shaping,
     state,
+    tensor_array,
+    tensor_list,
     training,
 )
 
@@ -29,7 +33,9 @@ __all__ = [
     "constants",
     "control",
     "convolution",
+    "dataflow",
     "elementwise",
+    "flow",
     "indexing",
     "io",
     "joining",
@@ -40,5 +46,7 @@ __all__ = [
     "reduction",
     "shaping",
     "state",
+    "tensor_array",
+    "tensor_list",
     "training",
 ]

@@ -16,7 +16,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import reduction, shaping
+from ckpt.ops import reduction, shaping, tensor_list
 from ckpt.ops.families import same_shape
 
 
@@ -77,6 +77,8 @@ def _filled(array: np.ndarray, shape: TensorShape, verify_shape: bool) -> np.nda
     if verify_shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {TensorShape.of(array.shape)}.")
     count = math.prod(sizes)
+    if not count:
+        return np.empty(sizes, dtype=array.dtype)
     if array.size > count or (array.size == 0 and count):
         raise ValueError(
             f"Too many elements provided. Needed at most {count}, but received {array.size}"
@@ -197,7 +199,9 @@ def fill_grad(node, dy):
 
 @op("ZerosLike", "x: T -> y: T")
 def zeros_like_op(xp, x):
-    """Zeros in the shape and dtype of `x`; empty strings for strings."""
+    """Zeros in the shape and dtype of `x`; empty strings for strings; for a list of tensors a list of zeros."""
+    if type(x) is tuple:
+        return tensor_list.zeros_of(x)
     if x.dtype.kind == "O":
         return np.full(x.shape, b"", dtype=object)
     return xp.zeros_like(x)

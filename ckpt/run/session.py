@@ -13,6 +13,8 @@ from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedErr
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.run import flow
+from ckpt.run.deadline import deadline
 from ckpt.run.feeds import fed_array, flat_feeds
 from ckpt.run.fetches import Fetches
 from ckpt.run.generate import generate
@@ -31,11 +33,13 @@ MAX_GENERATED_STEPS = 5_000
 class _Prepared:
     """A plan, how often it ran, and the function made of it once that pays."""
 
-    __slots__ = ("function", "plan", "runs")
+    __slots__ = ("function", "has_loops", "plan", "runs")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.runs = 0
+        self.has_loops = any(step.node.type in flow.TYPES for step in plan.steps)
+        # A loop runs its steps many times a run, so that compiling them pays at once.
+        self.runs = RUNS_BEFORE_GENERATING - 1 if self.has_loops else 0
         self.function: Callable[[Sequence[Any]], list[Any]] | None = None
 
     def __call__(self, feeds: Sequence[Any]) -> list[Any]:
@@ -71,6 +75,7 @@ class Session:
         self._plans: dict[Any, _Prepared] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._cancelled = threading.Event()
         self._contexts: list[ExitStack] = []
 
     @property
@@ -96,6 +101,7 @@ class Session:
     def close(self) -> None:
         """Forget all values. Running afterwards is a RuntimeError; closing twice is allowed."""
         self._closed = True
+        self._cancelled.set()
         self._plans.clear()
         self._state.clear()
 
@@ -132,7 +138,7 @@ class Session:
         fed = flat_feeds(self._graph, feed_dict)
         arrays = [fed_array(tensor, value) for tensor, value in fed.items()]
         prepared = self._prepared(tuple(wanted.tensors), tuple(wanted.targets), tuple(fed))
-        values = self._execute(prepared, arrays)
+        values = self._execute(prepared, arrays, getattr(options, "timeout_in_ms", 0))
         return wanted.rebuild([returned(value) for value in values])
 
     def plan(self, fetches: Any, feeds: Sequence[Any] = ()) -> Plan:
@@ -199,14 +205,20 @@ class Session:
                     self._plans[key] = prepared
         return prepared
 
-    def _execute(self, prepared: _Prepared, feeds: Sequence[Any]) -> list[Any]:
+    def _execute(
+        self, prepared: _Prepared, feeds: Sequence[Any], timeout_in_ms: int = 0
+    ) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
+                if prepared.has_loops:
+                    limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
+                    with deadline(limit, self._cancelled):
+                        return prepared(feeds)
                 return prepared(feeds)
         except StepFailure as failure:
             cause = failure.__cause__
             assert cause is not None  # StepFailure is always raised from the kernel's error
-            raise _named_error(cause, prepared.plan.steps[failure.number].node) from cause
+            raise _named_error(cause, failure.node) from cause
 
 
 def returned(value: Any) -> Any:
