@@ -1,5 +1,13 @@
 """Facade: the names of `tf.nn`. Re-exports only."""
 
+from ckpt import rnn_cell
+from ckpt.model.rnn import (
+    bidirectional_dynamic_rnn,
+    dynamic_rnn,
+    raw_rnn,
+    static_bidirectional_rnn,
+    static_rnn,
+)
 from ckpt.ops.activation import (
     bias_add,
     crelu,
@@ -37,6 +45,7 @@ from ckpt.ops.pooling import avg_pool, max_pool
 __all__ = [
     "avg_pool",
     "bias_add",
+    "bidirectional_dynamic_rnn",
     "conv2d",
     "conv2d_backprop_filter",
     "conv2d_backprop_input",
@@ -46,13 +55,16 @@ __all__ = [
     "depthwise_conv2d_native",
     "depthwise_conv2d_native_backprop_filter",
     "depthwise_conv2d_native_backprop_input",
+    "dynamic_rnn",
     "elu",
     "l2_loss",
     "leaky_relu",
     "log_softmax",
     "max_pool",
+    "raw_rnn",
     "relu",
     "relu6",
+    "rnn_cell",
     "selu",
     "sigmoid",
     "sigmoid_cross_entropy_with_logits",
@@ -62,6 +74,8 @@ __all__ = [
     "softplus",
     "softsign",
     "sparse_softmax_cross_entropy_with_logits",
+    "static_bidirectional_rnn",
+    "static_rnn",
     "tanh",
     "weighted_cross_entropy_with_logits",
 ]
