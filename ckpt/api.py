@@ -90,7 +90,9 @@ from ckpt.graph.sparse import (
 from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.branches import case, cond, switch_case
 from ckpt.model.custom_gradient import custom_gradient
+from ckpt.model.functional import foldl, foldr, map_fn, scan
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -116,6 +118,7 @@ from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_i
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
 from ckpt.model.lookup import tables_initializer
+from ckpt.model.loops import while_loop
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
@@ -138,6 +141,7 @@ from ckpt.model.scopes import (
     variable_scope,
 )
 from ckpt.model.template import make_template
+from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
     Variable,
     VariableAggregation,
@@ -506,6 +510,7 @@ __all__ = [
     "SparseTensorSpec",
     "SparseTensorValue",
     "Tensor",
+    "TensorArray",
     "TensorShape",
     "TensorSpec",
     "TypeSpec",
@@ -569,6 +574,7 @@ __all__ = [
     "broadcast_dynamic_shape",
     "broadcast_static_shape",
     "broadcast_to",
+    "case",
     "cast",
     "ceil",
     "chain",
@@ -584,6 +590,7 @@ __all__ = [
     "complex128",
     "complex64",
     "concat",
+    "cond",
     "confusion_matrix",
     "conj",
     "constant",
@@ -634,6 +641,8 @@ __all__ = [
     "floor_div",
     "floordiv",
     "floormod",
+    "foldl",
+    "foldr",
     "gather",
     "gather_nd",
     "get_collection",
@@ -702,6 +711,7 @@ __all__ = [
     "make_ndarray",
     "make_template",
     "make_tensor_proto",
+    "map_fn",
     "matmul",
     "matrix_band_part",
     "matrix_determinant",
@@ -788,6 +798,7 @@ __all__ = [
     "rsqrt",
     "saturate_cast",
     "scalar_mul",
+    "scan",
     "scatter_add",
     "scatter_div",
     "scatter_max",
@@ -836,6 +847,7 @@ __all__ = [
     "string",
     "subtract",
     "svd",
+    "switch_case",
     "tables_initializer",
     "tan",
     "tanh",
@@ -892,6 +904,7 @@ __all__ = [
     "variant",
     "verify_tensor_all_finite",
     "where",
+    "while_loop",
     "zeros",
     "zeros_initializer",
     "zeros_like",

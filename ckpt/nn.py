@@ -1,5 +1,13 @@
 """Facade: the names of `tf.nn`. Re-exports only."""
 
+from ckpt import rnn_cell
+from ckpt.model.rnn import (
+    bidirectional_dynamic_rnn,
+    dynamic_rnn,
+    raw_rnn,
+    static_bidirectional_rnn,
+    static_rnn,
+)
 from ckpt.ops.activation import (
     bias_add,
     crelu,
@@ -29,12 +37,7 @@ from ckpt.ops.dropout import dropout
 from ckpt.ops.elementwise import sigmoid, tanh
 from ckpt.ops.embedding import embedding_lookup, embedding_lookup_sparse
 from ckpt.ops.largest import in_top_k, nth_element, top_k
-from ckpt.ops.layered import (
-    log_poisson_loss,
-    relu_layer,
-    swish,
-    xw_plus_b,
-)
+from ckpt.ops.layered import log_poisson_loss, relu_layer, swish, xw_plus_b
 from ckpt.ops.loss import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits,
@@ -43,7 +46,7 @@ from ckpt.ops.loss import (
     weighted_cross_entropy_with_logits,
 )
 from ckpt.ops.lrn import local_response_normalization
-from ckpt.ops.lrn import local_response_normalization as lrn  # TensorFlow's name
+from ckpt.ops.lrn import local_response_normalization as lrn
 from ckpt.ops.moments import (
     batch_norm_with_global_normalization,
     batch_normalization,
@@ -68,7 +71,7 @@ from ckpt.ops.spatial import (
     separable_conv2d,
     with_space_to_batch,
 )
-from ckpt.ops.spatial import convolution_ as convolution  # TensorFlow's name
+from ckpt.ops.spatial import convolution_ as convolution
 from ckpt.ops.volumes import conv3d, conv3d_backprop_filter_v2, conv3d_transpose
 
 __all__ = [
@@ -80,6 +83,7 @@ __all__ = [
     "batch_norm_with_global_normalization",
     "batch_normalization",
     "bias_add",
+    "bidirectional_dynamic_rnn",
     "conv1d",
     "conv1d_transpose",
     "conv2d",
@@ -97,6 +101,7 @@ __all__ = [
     "depthwise_conv2d_native_backprop_filter",
     "depthwise_conv2d_native_backprop_input",
     "dropout",
+    "dynamic_rnn",
     "elu",
     "embedding_lookup",
     "embedding_lookup_sparse",
@@ -116,9 +121,11 @@ __all__ = [
     "normalize_moments",
     "nth_element",
     "pool",
+    "raw_rnn",
     "relu",
     "relu6",
     "relu_layer",
+    "rnn_cell",
     "selu",
     "separable_conv2d",
     "sigmoid",
@@ -129,6 +136,8 @@ __all__ = [
     "softplus",
     "softsign",
     "sparse_softmax_cross_entropy_with_logits",
+    "static_bidirectional_rnn",
+    "static_rnn",
     "sufficient_statistics",
     "swish",
     "tanh",

@@ -54,6 +54,7 @@ class Graph:
         self._scopes = _Scopes()
         self._collections: dict[Any, list[Any]] = {}
         self._functions: dict[str, Any] = {}
+        self._bodies: dict[str, Any] = {}
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self._consumers: dict[Tensor, list[Operation]] = {}
@@ -419,12 +420,17 @@ class Graph:
                 node = element.op if isinstance(element, Tensor) else element
                 if node not in found:
                     found.append(node)
+            found = self._add_control_targets(found)
             scopes.controllers = [*before, _Controller(found, before)]
         scopes.note_use()
         try:
             yield
         finally:
             scopes.controllers = before
+
+    def _add_control_targets(self, targets: list[Operation]) -> list[Operation]:
+        """The operations that nodes of a block may wait for; a function body takes out those around it."""
+        return targets
 
     @contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
@@ -644,6 +650,15 @@ class _Scopes(threading.local):
         self.gradient_overrides: dict[str, str] = {}
         self.container = ""
         self.is_used = False
+
+    def take_from(self, outer: _Scopes) -> None:
+        """Begin as the scopes of the graph around a function body: all but what orders and colocates."""
+        self.name = outer.name
+        self.devices = outer.devices
+        self.attrs = outer.attrs
+        self.gradient_overrides = outer.gradient_overrides
+        self.container = outer.container
+        self.is_used = outer.is_used
 
     def note_use(self) -> None:
         """From now on nodes must look at the scopes: until the first block there is nothing to apply."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ def load_graph(
     loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
     loader.check()
     with graph._lock:
+        loader.add_library()
         loader.add_all()
     if unused_inputs is not None:
         unused_inputs.extend(key for key in loader.input_map if key not in loader.used)
@@ -58,6 +60,7 @@ class _Loader:
     ) -> None:
         self.graph = graph
         self.nodes = graph_def.node
+        self.library = graph_def.library
         self.prefix = prefix
         self.input_map = input_map
         self.used: set[str] = set()
@@ -88,6 +91,28 @@ class _Loader:
                 + "\n".join(problems[:50])
                 + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )
+
+    def add_library(self) -> None:
+        """Add the functions; one whose name another function has gets a new name, as do the nodes that call it."""
+        known = self.graph._functions
+        renamed: dict[str, str] = {}
+        for function in self.library:
+            name, number = function.name, 0
+            while name in self.graph._bodies or (name in known and known[name] is not function):
+                number += 1
+                name = f"{function.name}_{number}"
+            if name != function.name:
+                renamed[function.name] = name
+        for function in self.library:
+            nodes = (
+                tuple(_calling(node, renamed) for node in function.node_def)
+                if renamed
+                else function.node_def
+            )
+            name = renamed.get(function.name, function.name)
+            known[name] = replace(function, name=name, node_def=nodes) if renamed else function
+        if renamed:
+            self.nodes = tuple(_calling(node, renamed) for node in self.nodes)
 
     def _full(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
@@ -204,6 +229,17 @@ class _Loader:
         name = text[len("loc:@") :]
         mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
         return f"loc:@{mapped.op.name}" if mapped is not None else f"loc:@{self._full(name)}"
+
+
+def _calling(node: defs.NodeDef, renamed: Mapping[str, str]) -> defs.NodeDef:
+    """The node with the functions that its attributes name renamed."""
+
+    def named(value: Any) -> Any:
+        if isinstance(value, defs.Func) and value.name in renamed:
+            return defs.Func(renamed[value.name], value.attr)
+        return [named(v) for v in value] if isinstance(value, list) else value
+
+    return replace(node, attr={key: named(value) for key, value in node.attr.items()})
 
 
 def _canonical(text: str) -> str:

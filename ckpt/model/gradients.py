@@ -108,6 +108,38 @@ def gradients(
     return found
 
 
+def takes_none(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the gradient rule wants None, not zeros, for an output that nothing depends on."""
+    rule.takes_none = True  # type: ignore[attr-defined]  # functions have a dict
+    return rule
+
+
+def backpropagated(
+    targets: Sequence[Tensor], grads: Sequence[Any], sources: Sequence[Tensor]
+) -> list[Any]:
+    """The gradients of `sources` where those of `targets` are `grads`, built in the default graph.
+
+    The targets may be those of a finished function body: how the gradient of such a body is made.
+    """
+    scope = stack.get_default_graph().get_name_scope()
+    sweep = _Sweep(targets, sources, set(), False, False, scope)
+    for target, grad in zip(targets, grads, strict=True):
+        sweep.grads.setdefault(target, []).append(grad)
+    sweep.run()
+    return [sweep.gradient_of(source) for source in sources]
+
+
+def _inputs_of(op: Operation) -> Sequence[Tensor]:
+    """The inputs of an operation; for an argument of a body under construction, what it stands for outside."""
+    if not op._inputs and op.type == "Placeholder" and op.graph.is_building_function:
+        building = stack.get_default_graph()
+        body: Any = op.graph
+        if body is building or (building.is_building_function and building.encloses(body)):  # type: ignore[attr-defined]
+            outer = body.outer_of(op._outputs[0])
+            return () if outer is None else (outer,)
+    return op._inputs
+
+
 def _as_list(value: Any) -> list[Any]:
     return list(value) if isinstance(value, (list, tuple)) else [value]
 
@@ -158,7 +190,7 @@ class _Sweep:
                 continue
             found.add(op)
             if op not in self.stop_ops:
-                pending.extend(t.op for t in op.inputs)
+                pending.extend(t.op for t in _inputs_of(op))
         return found
 
     def _reached_from_sources(self, targets: Sequence[Tensor]) -> set[Operation]:
@@ -170,10 +202,10 @@ class _Sweep:
             if op in ancestors:
                 continue
             ancestors.add(op)
-            pending.extend(t.op for t in op.inputs)
+            pending.extend(t.op for t in _inputs_of(op))
         users: dict[Operation, list[Operation]] = {}
         for op in ancestors:
-            for tensor in op.inputs:
+            for tensor in _inputs_of(op):
                 if _passes(tensor):
                     users.setdefault(tensor.op, []).append(op)
         reached: set[Operation] = set()
@@ -191,7 +223,7 @@ class _Sweep:
         for op in self.between:
             if op in self.stop_ops:
                 continue
-            for tensor in op.inputs:
+            for tensor in _inputs_of(op):
                 if tensor.op in self.between:
                     counts[tensor.op] = counts.get(tensor.op, 0) + 1
         return counts
@@ -230,7 +262,7 @@ class _Sweep:
             self._visit(op)
             if op in self.stop_ops:
                 continue
-            for tensor in op.inputs:
+            for tensor in _inputs_of(op):
                 source = tensor.op
                 if source not in self.between:
                     continue
@@ -246,6 +278,10 @@ class _Sweep:
             self.done[tensor] = grad
         if op in self.stop_ops or all(g is None for g in out_grads):
             return
+        inputs = _inputs_of(op)
+        if inputs is not op._inputs:  # an argument: the gradient is that of what it stands for
+            self.grads.setdefault(inputs[0], []).append(out_grads[0])
+            return
         wanted = [t.op in self.between for t in op.inputs]
         if not any(wanted):
             return
@@ -253,10 +289,16 @@ class _Sweep:
         if rule is None:
             return
         with name_scope(op.name + "_grad"), self._colocated(op):
-            filled = [
-                constants.zeros_like(t) if g is None and t.dtype.base_dtype in DIFFERENTIABLE else g
-                for t, g in zip(op.outputs, out_grads, strict=True)
-            ]
+            filled = (
+                out_grads
+                if hasattr(rule, "takes_none")
+                else [
+                    constants.zeros_like(t)
+                    if g is None and t.dtype.base_dtype in DIFFERENTIABLE
+                    else g
+                    for t, g in zip(op.outputs, out_grads, strict=True)
+                ]
+            )
             graph = stack.get_default_graph()
             first = graph.version
             in_grads = list(_as_list(rule(op, *filled)))

@@ -11,6 +11,7 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
+from ckpt.graph.function import lifted
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import add_to_collection, control_dependencies, name_scope
@@ -614,19 +615,42 @@ def _get_single(
             f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you mean to set "
             "reuse=tf.AUTO_REUSE in VarScope?"
         )
+    with lifted():
+        return _made(
+            store,
+            name,
+            shape,
+            dtype,
+            initializer,
+            regularizer,
+            partition_info,
+            trainable=trainable,
+            collections=collections,
+            caching_device=caching_device,
+            validate_shape=validate_shape,
+            constraint=constraint,
+            use_resource=use_resource,
+            synchronization=synchronization,
+            aggregation=aggregation,
+        )
+
+
+def _made(
+    store: VariableStore,
+    name: str,
+    shape: TensorShape | None,
+    dtype: Any,
+    initializer: Any,
+    regularizer: Any,
+    partition_info: PartitionInfo | None,
+    **options: Any,
+) -> Any:
     value, dtype = _initial_value(name, shape, dtype, initializer, partition_info)
     variable = Variable(
         initial_value=value,
         name=name,
-        trainable=trainable,
-        collections=collections,
-        caching_device=caching_device,
         dtype=dtype,
-        validate_shape=validate_shape,
-        constraint=constraint,
-        use_resource=use_resource,
-        synchronization=synchronization,
-        aggregation=aggregation,
+        **options,
     )
     store.variables[name] = variable
     if regularizer:

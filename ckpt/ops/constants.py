@@ -17,7 +17,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import reduction, shaping
+from ckpt.ops import reduction, shaping, tensor_list
 from ckpt.ops.families import same_shape
 
 
@@ -204,7 +204,9 @@ def fill_grad(node, dy):
 
 @op("ZerosLike", "x: T -> y: T")
 def zeros_like_op(xp, x):
-    """Zeros in the shape and dtype of `x`; empty strings for strings."""
+    """Zeros in the shape and dtype of `x`; empty strings for strings; for a list of tensors a list of zeros."""
+    if type(x) is tuple:
+        return tensor_list.zeros_of(x)
     if x.dtype.kind == "O":
         return np.full(x.shape, b"", dtype=object)
     return xp.zeros_like(x)

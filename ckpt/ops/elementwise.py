@@ -25,7 +25,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, constants, matmul, reduction
+from ckpt.ops import compare, constants, matmul, reduction, tensor_list
 from ckpt.ops.families import binary, same_shape, unary
 
 FIELD = FLOATING | COMPLEX
@@ -300,6 +300,8 @@ def add_n_op(*inputs):
     """The sum of the inputs, all of one shape."""
     if len(inputs) == 1:
         return inputs[0]
+    if type(inputs[0]) is tuple:
+        return tensor_list.summed(inputs)
     total = np.add(inputs[0], inputs[1])
     for part in inputs[2:]:
         if total.shape != part.shape:

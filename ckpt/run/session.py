@@ -13,6 +13,8 @@ from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedErr
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.run import flow
+from ckpt.run.deadline import deadline
 from ckpt.run.feeds import fed_array, flat_feeds
 from ckpt.run.fetches import Fetches
 from ckpt.run.generate import generate
@@ -33,11 +35,13 @@ MAX_GENERATED_STEPS = 5_000
 class _Prepared:
     """A plan, how often it ran, and the function made of it once that pays."""
 
-    __slots__ = ("function", "plan", "runs")
+    __slots__ = ("function", "has_loops", "plan", "runs")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.runs = 0
+        self.has_loops = any(step.node.type in flow.TYPES for step in plan.steps)
+        # A loop runs its steps many times a run, so that compiling them pays at once.
+        self.runs = RUNS_BEFORE_GENERATING - 1 if self.has_loops else 0
         self.function: Callable[[Sequence[Any]], list[Any]] | None = None
 
     def __call__(self, feeds: Sequence[Any]) -> list[Any]:
@@ -74,6 +78,7 @@ class Session:
         self._known_fetches: dict[Any, Fetches] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._cancelled = threading.Event()
         self._contexts: list[ExitStack] = []
 
     @property
@@ -100,6 +105,7 @@ class Session:
     def close(self) -> None:
         """Forget all values. Running afterwards is a RuntimeError; closing twice is allowed."""
         self._closed = True
+        self._cancelled.set()
         self._plans.clear()
         self._known_fetches.clear()
         self._state.clear()
@@ -160,13 +166,13 @@ class Session:
     ) -> list[Any]:
         """Run and fill `run_metadata` as `options` asks; with FULL_TRACE each step is timed."""
         if not options or options.trace_level < FULL_TRACE or run_metadata is None:
-            return self._execute(prepared, arrays)
+            return self._execute(prepared, arrays, getattr(options, "timeout_in_ms", 0))
         timings: list[Timing] = []
         try:
             with np.errstate(all="ignore"):
                 values = traced(prepared.plan, arrays, timings)
         except StepFailure as failure:
-            raise self._named(prepared, failure) from failure.__cause__
+            raise self._named(failure) from failure.__cause__
         fill_metadata(run_metadata, timings)
         return values
 
@@ -258,18 +264,23 @@ class Session:
                     self._plans[key] = prepared
         return prepared
 
-    def _execute(self, prepared: _Prepared, feeds: Sequence[Any]) -> list[Any]:
+    def _execute(
+        self, prepared: _Prepared, feeds: Sequence[Any], timeout_in_ms: int = 0
+    ) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
+                if prepared.has_loops:
+                    limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
+                    with deadline(limit, self._cancelled):
+                        return prepared(feeds)
                 return prepared(feeds)
         except StepFailure as failure:
-            cause = failure.__cause__
-            assert cause is not None  # StepFailure is always raised from the kernel's error
-            raise _named_error(cause, prepared.plan.steps[failure.number].node) from cause
+            raise self._named(failure) from failure.__cause__
 
-    def _named(self, prepared: _Prepared, failure: StepFailure) -> BaseException:
+    @staticmethod
+    def _named(failure: StepFailure) -> BaseException:
         assert failure.__cause__ is not None  # StepFailure is always raised from the kernel's error
-        return _named_error(failure.__cause__, prepared.plan.steps[failure.number].node)
+        return _named_error(failure.__cause__, failure.node)
 
 
 def returned(value: Any) -> Any:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ckpt.run.interpret import StepFailure
-from ckpt.run.plan import Plan
+from ckpt.run.plan import Plan, Step
 
 FULL_TRACE = 3
 """RunOptions.FULL_TRACE: the level from which steps are timed."""
@@ -31,9 +31,9 @@ def traced(plan: Plan, feeds: Sequence[Any], timings: list[Timing]) -> list[Any]
     """Run the plan as `interpret` does, noting each step in `timings`."""
     values = list(plan.initial)
     values[: len(feeds)] = feeds
-    number = -1
+    step: Step | None = None
     try:
-        for number, step in enumerate(plan.steps):  # noqa: B007  # named after the loop when a kernel fails
+        for step in plan.steps:
             began, start = time.perf_counter(), time.time_ns() // 1000
             results = step.kernel(*step.lead, *[values[i] for i in step.inputs], **step.attrs)
             took = (time.perf_counter() - began) * 1e6
@@ -46,7 +46,8 @@ def traced(plan: Plan, feeds: Sequence[Any], timings: list[Timing]) -> list[Any]
             sources = tuple(tensor.op.name for tensor in step.node._inputs)
             timings.append(Timing(step.node.name, step.node.type, sources, start, took, size))
     except Exception as error:
-        raise StepFailure(number) from error
+        assert step is not None  # only kernels fail here
+        raise StepFailure(step.node) from error
     return [values[i] for i in plan.fetches]
 
 
