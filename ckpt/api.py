@@ -46,6 +46,14 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.dtypes import bool_ as bool  # TensorFlow's name
 from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.versions import (
+    COMPILER_VERSION,
+    GIT_VERSION,
+    GRAPH_DEF_VERSION,
+    GRAPH_DEF_VERSION_MIN_CONSUMER,
+    GRAPH_DEF_VERSION_MIN_PRODUCER,
+    VERSION,
+)
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -132,6 +140,9 @@ from ckpt.model.variables import (
     all_variables,
     global_variables,
     global_variables_initializer,
+    initialize_all_variables,
+    initialize_local_variables,
+    initialize_variables,
     is_variable_initialized,
     local_variables,
     local_variables_initializer,
@@ -306,12 +317,17 @@ __all__ = [
     "AggregationMethod",
     "Attr",
     "AttrValue",
+    "COMPILER_VERSION",
     "Chain",
     "ConfigProto",
     "DType",
     "DeviceSpec",
     "Dimension",
+    "GIT_VERSION",
     "GPUOptions",
+    "GRAPH_DEF_VERSION",
+    "GRAPH_DEF_VERSION_MIN_CONSUMER",
+    "GRAPH_DEF_VERSION_MIN_PRODUCER",
     "Graph",
     "GraphDef",
     "GraphKeys",
@@ -341,6 +357,7 @@ __all__ = [
     "TensorShape",
     "TensorSpec",
     "TypeSpec",
+    "VERSION",
     "Variable",
     "VariableAggregation",
     "VariableScope",
@@ -434,6 +451,9 @@ __all__ = [
     "identity",
     "identity_n",
     "import_graph_def",
+    "initialize_all_variables",
+    "initialize_local_variables",
+    "initialize_variables",
     "initializers",
     "int16",
     "int32",
