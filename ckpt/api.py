@@ -58,6 +58,14 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.versions import (
+    COMPILER_VERSION,
+    GIT_VERSION,
+    GRAPH_DEF_VERSION,
+    GRAPH_DEF_VERSION_MIN_CONSUMER,
+    GRAPH_DEF_VERSION_MIN_PRODUCER,
+    VERSION,
+)
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -149,6 +157,9 @@ from ckpt.model.variables import (
     all_variables,
     global_variables,
     global_variables_initializer,
+    initialize_all_variables,
+    initialize_local_variables,
+    initialize_variables,
     is_variable_initialized,
     local_variables,
     local_variables_initializer,
@@ -477,12 +488,17 @@ __all__ = [
     "Assert",
     "Attr",
     "AttrValue",
+    "COMPILER_VERSION",
     "Chain",
     "ConfigProto",
     "DType",
     "DeviceSpec",
     "Dimension",
+    "GIT_VERSION",
     "GPUOptions",
+    "GRAPH_DEF_VERSION",
+    "GRAPH_DEF_VERSION_MIN_CONSUMER",
+    "GRAPH_DEF_VERSION_MIN_PRODUCER",
     "Graph",
     "GraphDef",
     "GraphKeys",
@@ -514,6 +530,7 @@ __all__ = [
     "TensorShape",
     "TensorSpec",
     "TypeSpec",
+    "VERSION",
     "Variable",
     "VariableAggregation",
     "VariableScope",
@@ -675,6 +692,9 @@ __all__ = [
     "imag",
     "image",
     "import_graph_def",
+    "initialize_all_variables",
+    "initialize_local_variables",
+    "initialize_variables",
     "initializers",
     "int16",
     "int32",

@@ -13,6 +13,7 @@ from ckpt.optimize.optimizers import (
     MomentumOptimizer,
     Optimizer,
 )
+from ckpt.saver.graph_file import write_graph
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
 from ckpt.saver.saver import Saver, remove_checkpoint
 from ckpt.saver.state_file import (
@@ -44,4 +45,5 @@ __all__ = [
     "latest_checkpoint",
     "remove_checkpoint",
     "update_checkpoint_state",
+    "write_graph",
 ]

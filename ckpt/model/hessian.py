@@ -23,7 +23,7 @@ def hessians(
     Raises ValueError for an x whose number of elements is not known while the graph is built.
     """
     found = []
-    options = {
+    options: dict[str, Any] = {
         "colocate_gradients_with_ops": colocate_gradients_with_ops,
         "gate_gradients": gate_gradients,
         "aggregation_method": aggregation_method,

@@ -285,14 +285,13 @@ class variable_scope:  # TensorFlow's name
         if given is None and self._reuse:
             raise ValueError("reuse=True cannot be used without a name_or_scope")
         wanted: Any = self._default_name if given is None else given
+        node_scope = _current_name_scope()
         if self._auxiliary and wanted:
-            node_scope: str = exits.enter_context(name_scope(wanted))
-        else:
-            node_scope = _current_name_scope()
+            node_scope = exits.enter_context(name_scope(wanted))
         if given is None:
             full = _unique_scope(outer.name, str(wanted))
         else:
-            full = f"{outer.name}/{given}" if outer.name else given
+            full = f"{outer.name}/{given}" if outer.name else str(given)
         reuse = outer.reuse if given is None else self._reuse or outer.reuse
         return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope, _constraint=None)
 

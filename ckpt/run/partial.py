@@ -48,7 +48,8 @@ class PartialRun:
 
     def fetch(self, wanted: Fetches, state: SessionState) -> list[Any]:
         """Compute announced fetches from what is known. Raises InvalidArgumentError for others and for repeats."""
-        for element in [*wanted.tensors, *wanted.targets]:
+        asked: list[Tensor | Operation] = [*wanted.tensors, *wanted.targets]
+        for element in asked:
             if element not in self._fetches:
                 raise InvalidArgumentError(
                     None, None, f"The fetch {element.name} was not specified in partial_run_setup."
@@ -58,7 +59,7 @@ class PartialRun:
                     None, None, f"The fetch {element.name} has already been fetched."
                 )
         self._compute(wanted, state)
-        for element in [*wanted.tensors, *wanted.targets]:
+        for element in asked:
             self._fetches[element] = True
         return [self._values[tensor] for tensor in wanted.tensors]
 

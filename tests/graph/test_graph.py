@@ -1,6 +1,7 @@
 """Graphs and what hangs on their nodes: devices, sparse tensors, static values, descriptions."""
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -73,3 +74,30 @@ def test_nested_structures_are_taken_apart_in_the_order_of_sorted_keys():
     assert tf.nest.map_structure(lambda v: v + 1, nest) == {"b": [2, (3,)], "a": 1}
     with pytest.raises(ValueError, match="Could not pack sequence"):
         tf.nest.pack_sequence_as(nest, [1])
+
+
+def test_a_graph_is_written_to_a_file_and_read_again(tmp_path):
+    tf.constant(3.0, name="three")
+    path = tf.train.write_graph(tf.get_default_graph(), tmp_path / "new", "g.pb", as_text=False)
+    with tf.Graph().as_default():
+        found = tf.import_graph_def(
+            tf.GraphDef.FromString(Path(path).read_bytes()), return_elements=["three:0"], name=""
+        )
+        assert tf.Session().run(found) == [3.0]
+
+
+def test_an_import_says_what_is_missing():
+    def node(name, *inputs, op="Identity"):
+        found = tf.NodeDef(name=name, op=op, input=inputs)
+        found.attr["T"].type = tf.float32.as_datatype_enum
+        return found
+
+    with pytest.raises(ValueError, match=r"Node 'B': Unknown input node 'A:0'"):
+        tf.import_graph_def(tf.GraphDef(node=[node("B", "A:0")]))
+    with pytest.raises(ValueError, match=r"Node 'A' is not unique"):
+        tf.import_graph_def(tf.GraphDef(node=[node("A", "A"), node("A", "A")]))
+    three = tf.constant(3.0)
+    found = tf.import_graph_def(
+        tf.GraphDef(node=[node("B", "A:0")]), {"A": three}, return_elements=["B"]
+    )
+    assert found[0].inputs[0] is three
