@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, REAL
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.core.shapes import TensorShape
+from ckpt.core.shapes import Dims, TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
@@ -162,6 +162,8 @@ def mean_grad(node, dy):
     before, after = x.shape.num_elements(), y.shape.num_elements()
     if before is not None and after is not None:
         factor = constants.constant(before // max(after, 1), dtype=dtypes.int32)
+    elif y.shape.rank == 0:
+        factor = shaping.size(x)
     else:
         axes = elementwise.floor_mod(node.inputs[1], shaping.rank(x))
         factor = prod_op(indexing.gather(shaping.shape(x), shaping.reshape(axes, [-1])), [0])
@@ -170,35 +172,38 @@ def mean_grad(node, dy):
 
 @prod_op.grad
 def prod_grad(node, dy):
+    """For each element the product of all others of its group, from running products: right with zeros too."""
+    from ckpt.ops import cumulative, distinct  # only this rule scans
+
     x, axis = node.inputs
-    return [_reshaped_like_reduced(node, dy) * exclusive_prod(x, axis), None]
-
-
-@op("CkptExclusiveProd", "input: T, axis: Tidx -> output: T", T=NUMERIC, Tidx=TIDX)
-def exclusive_prod(x, axis):
-    """For each element the product of all others of its group: what the gradient of Prod needs, zeros included."""
-    axes = _axes(x, axis)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    order = kept + list(axes)
-    flat = np.transpose(x, order).reshape([x.shape[i] for i in kept] + [-1])
-    ones = np.ones_like(flat[..., :1])
-    left = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
-    right = np.flip(
-        np.cumprod(np.concatenate([ones, np.flip(flat, -1)[..., :-1]], axis=-1), axis=-1), -1
+    shape = shaping.shape(x)
+    spread = _spread(node, dy)
+    axes, rank = constant_value(axis), x.shape.rank
+    if axes is not None and rank is not None:
+        reduced: Any = (
+            sorted({int(a) % max(rank, 1) for a in np.asarray(axes).reshape(-1)}) if rank else []
+        )
+        perm: Any = reduced + [i for i in range(rank) if i not in reduced]
+        inverse: Any = np.argsort(perm).astype(np.int32)
+        perm = np.array(perm, np.int32)
+        other: Any = np.array(perm[len(reduced) :], np.int32)
+        reduced = np.array(reduced, np.int32)
+    else:
+        count = shaping.rank(x)
+        reduced = elementwise.cast(shaping.reshape((axis + count) % count, [-1]), dtypes.int32)
+        other, _ = distinct.list_diff_op(indexing.range_(0, count), reduced)
+        perm = joining.concat([reduced, other], 0)
+        inverse = indexing.invert_permutation(perm)
+    permuted = shaping.transpose(x, perm)
+    sizes = [prod_op(indexing.gather(shape, group), [0]) for group in (reduced, other)]
+    flat = shaping.reshape(permuted, joining.stack(sizes))
+    left = cumulative.cumprod(flat, axis=0, exclusive=True)
+    right = cumulative.cumprod(flat, axis=0, exclusive=True, reverse=True)
+    others = shaping.reshape(
+        elementwise.conj_of(left) * elementwise.conj_of(right), shaping.shape(permuted)
     )
-    grouped = (left * right).astype(x.dtype).reshape([x.shape[i] for i in order])
-    return np.transpose(grouped, np.argsort(order))
-
-
-exclusive_prod.shape(lambda x, axis: [x.shape])
-
-
-@exclusive_prod.grad
-def exclusive_prod_grad(node, dz):
-    x, axis = node.inputs
-    whole = prod_op(x, axis, keep_dims=True)
-    inner = sum_op(dz * whole / x, axis, keep_dims=True)
-    return [(inner - dz * whole / x) / x, None]
+    found = spread * shaping.transpose(others, inverse)
+    return [shaping.reshape(found, shape), None]
 
 
 def _reshaped_like_reduced(node, value: Tensor) -> Tensor:
@@ -211,7 +216,7 @@ def _reshaped_like_reduced(node, value: Tensor) -> Tensor:
         return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
     reduced = {int(a) % max(x.shape.rank, 1) for a in np.asarray(axes).reshape(-1)}
     kept = [1 if i in reduced else s for i, s in enumerate(x.shape.sizes)]
-    if kept.count(None) <= 1:
+    if kept.count(None) <= 1 and 0 not in kept:
         return shaping.reshape(value, [-1 if s is None else s for s in kept])
     return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
 
@@ -229,30 +234,54 @@ min_op.grad(_extreme_grad)
 
 
 def unbroadcast(x: Tensor, y: Tensor, dx: Tensor | None, dy: Tensor | None) -> list[Tensor | None]:
-    """The gradients of a broadcasting operation, summed back to the shapes of its inputs."""
-    if x.shape.is_fully_defined() and y.shape.is_fully_defined():
-        if x.shape.sizes == y.shape.sizes:
-            return [dx, dy]
-        return [_sum_to(x, y, dx), _sum_to(y, x, dy)]
+    """The gradients of a broadcasting operation, summed back to the shapes of its inputs.
+
+    Where the static shapes say over which axes to sum, even if not how long these are, nothing is left to be
+    found at run time.
+    """
+    axes = (
+        _broadcast_axes(x.shape.sizes, y.shape.sizes),
+        _broadcast_axes(y.shape.sizes, x.shape.sizes),
+    )
+    if axes[0] is not None and axes[1] is not None:
+        return [_summed(x, dx, axes[0]), _summed(y, dy, axes[1])]
     shape_x, shape_y = shaping.shape(x), shaping.shape(y)
     axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
     return [
-        None if grad is None else shaping.reshape(sum_op(grad, axes), shape)
-        for grad, axes, shape in ((dx, axes_x, shape_x), (dy, axes_y, shape_y))
+        None if grad is None else shaping.reshape(sum_op(grad, found), shape)
+        for grad, found, shape in ((dx, axes_x, shape_x), (dy, axes_y, shape_y))
     ]
 
 
-def _sum_to(x: Tensor, other: Tensor, grad: Tensor | None) -> Tensor | None:
-    if grad is None:
+def _broadcast_axes(sizes: Dims, others: Dims) -> list[int] | None:
+    """The axes of the result over which a gradient must be summed to have `sizes` again; None where unknown.
+
+    An axis of size 1 beside one of unknown size is summed: that is right whatever the size turns out to be.
+    """
+    if sizes is None or others is None:
         return None
-    sizes = x.shape.as_tuple()
-    whole = np.broadcast_shapes(sizes, other.shape.as_tuple())
-    lead = len(whole) - len(sizes)
-    axes = [i for i in range(len(whole)) if i < lead or (sizes[i - lead] == 1 and whole[i] != 1)]
-    if not axes:
+    rank = max(len(sizes), len(others))
+    own = (1,) * (rank - len(sizes)) + sizes
+    other = (1,) * (rank - len(others)) + others
+    found = []
+    for axis, (size, beside) in enumerate(zip(own, other, strict=True)):
+        if size is None and beside != 1:
+            return None
+        if axis < rank - len(sizes) or (size == 1 and beside != 1):
+            found.append(axis)
+    return found
+
+
+def _summed(x: Tensor, grad: Tensor | None, axes: list[int]) -> Tensor | None:
+    if grad is None or not axes:
         return grad
     summed = sum_op(grad, axes)
-    return summed if summed.shape.sizes == sizes else shaping.reshape(summed, list(sizes))
+    sizes = x.shape.sizes or ()
+    if len(sizes) == (grad.shape.rank or 0) - len(axes):
+        return summed
+    if sizes.count(None) <= 1 and 0 not in sizes:
+        return shaping.reshape(summed, [-1 if size is None else size for size in sizes])
+    return shaping.reshape(summed, shaping.shape(x))
 
 
 def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
