@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import fold
-from ckpt.run import flow
-from ckpt.run.prune import needed_nodes
+from ckpt.run import dataflow, flow
+from ckpt.run.prune import needed_nodes, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
 
 MAX_FOLDED_BYTES = 1 << 16
@@ -73,9 +73,29 @@ def make_plan(
     """
     fed = set(feeds)
     wanted = [tensor.op for tensor in fetches if tensor not in fed]
-    nodes = needed_nodes([*wanted, *targets], fed)
+    found, is_ordered = reached([*wanted, *targets], fed)
+    if any(node.type in dataflow.TYPES for node in found):
+        return _dataflow_plan(found, fetches, feeds, state)
+    nodes = ordered(found, is_ordered, fed)
     _check_runnable(nodes)
     return Planner(feeds, state).plan(nodes, fetches)
+
+
+def _dataflow_plan(
+    found: Collection[Operation],
+    fetches: Sequence[Tensor],
+    feeds: Sequence[Tensor],
+    state: SessionState,
+) -> Plan:
+    """A plan of one step, which runs a graph with TensorFlow 1's control flow."""
+    nodes = sorted(found, key=lambda node: node.node_id)
+    _check_runnable(nodes)
+    program = dataflow.Dataflow(nodes, fetches, feeds, state)
+    first = len(feeds)
+    outputs = tuple(range(first, first + len(fetches)))
+    step = Step(program, (), tuple(range(first)), {}, outputs, True, (), nodes[0])
+    names = (*(t.name for t in feeds), *(t.name for t in fetches))
+    return Plan((step,), tuple(feeds), (None,) * len(names), outputs, names)
 
 
 def _used_tensors(nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> set[Tensor]:
@@ -185,7 +205,7 @@ class Planner:
     def _inputs(self, node: Operation) -> tuple[int, ...]:
         """The slots of the inputs; where a plain value is asked for, a reference is read just before."""
         assert node.opdef is not None  # checked for all nodes at once before
-        wants_cell = _reference_inputs(node)
+        wants_cell = reference_inputs(node)
         found = []
         for position, tensor in enumerate(node._inputs):
             slot = self.slot[tensor]
@@ -268,7 +288,8 @@ class Planner:
         for tensor, value in known.items():
             planner.constant(tensor, value)
         for tensor in (*feeds, *known):
-            if tensor._dtype._is_ref_dtype or (tensor in known and hasattr(known[tensor], "read")):
+            is_live = tensor._dtype is not RESOURCE and hasattr(known.get(tensor), "read")
+            if tensor._dtype._is_ref_dtype or is_live:
                 planner.is_cell.add(planner.slot[tensor])
         return planner.plan(nodes, results)
 
@@ -359,7 +380,7 @@ def _read(cell: Any) -> Any:
     return cell.read()
 
 
-def _reference_inputs(node: Operation) -> frozenset[int]:
+def reference_inputs(node: Operation) -> frozenset[int]:
     """The positions of the inputs that take a reference."""
     assert node.opdef is not None  # checked for all nodes at once before
     args = node.opdef.inputs

@@ -13,7 +13,7 @@ from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedErr
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.run import flow
+from ckpt.run import dataflow, flow
 from ckpt.run.deadline import deadline
 from ckpt.run.feeds import fed_array, flat_feeds
 from ckpt.run.fetches import Fetches
@@ -39,7 +39,10 @@ class _Prepared:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.has_loops = any(step.node.type in flow.TYPES for step in plan.steps)
+        self.has_loops = any(
+            step.node.type in flow.TYPES or isinstance(step.kernel, dataflow.Dataflow)
+            for step in plan.steps
+        )
         # A loop runs its steps many times a run, so that compiling them pays at once.
         self.runs = RUNS_BEFORE_GENERATING - 1 if self.has_loops else 0
         self.function: Callable[[Sequence[Any]], list[Any]] | None = None
