@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import image, layers, lookup, losses, nn, train
+from ckpt import image, layers, lookup, losses, nn, random, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -131,6 +131,12 @@ from ckpt.ops.constants import (
 )
 from ckpt.ops.control import group, identity, identity_n, no_op, stop_gradient
 from ckpt.ops.control import tuple_ as tuple  # TensorFlow's name
+from ckpt.ops.distributions import (
+    multinomial,
+    random_crop,
+    random_gamma,
+    random_poisson,
+)
 from ckpt.ops.elementwise import abs_ as abs  # TensorFlow's name
 from ckpt.ops.elementwise import (
     acos,
@@ -399,6 +405,7 @@ __all__ = [
     "mod",
     "model_variables",
     "moving_average_variables",
+    "multinomial",
     "multiply",
     "name_scope",
     "negative",
@@ -422,8 +429,12 @@ __all__ = [
     "qint8",
     "quint16",
     "quint8",
+    "random",
+    "random_crop",
+    "random_gamma",
     "random_normal",
     "random_normal_initializer",
+    "random_poisson",
     "random_shuffle",
     "random_uniform",
     "random_uniform_initializer",

@@ -77,8 +77,8 @@ def _filled(array: np.ndarray, shape: TensorShape, verify_shape: bool) -> np.nda
     if verify_shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {TensorShape.of(array.shape)}.")
     count = math.prod(sizes)
-    if count == 0 and array.size == 1:  # a number for a tensor that has no element
-        return np.empty(sizes, array.dtype)
+    if count == 0 and array.size == 1:
+        return array.reshape(-1)[:0].reshape(sizes)
     if array.size > count or (array.size == 0 and count):
         raise ValueError(
             f"Too many elements provided. Needed at most {count}, but received {array.size}"
