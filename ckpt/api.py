@@ -14,6 +14,7 @@ from ckpt import (
     losses,
     nest,
     nn,
+    random,
     timeline,
     train,
 )
@@ -279,6 +280,7 @@ from ckpt.ops.distinct import (
     unique,
     unique_with_counts,
 )
+from ckpt.ops.distributions import multinomial, random_crop, random_gamma, random_poisson
 from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
@@ -752,6 +754,7 @@ __all__ = [
     "mod",
     "model_variables",
     "moving_average_variables",
+    "multinomial",
     "multiply",
     "name_scope",
     "negative",
@@ -784,8 +787,12 @@ __all__ = [
     "qr",
     "quint16",
     "quint8",
+    "random",
+    "random_crop",
+    "random_gamma",
     "random_normal",
     "random_normal_initializer",
+    "random_poisson",
     "random_shuffle",
     "random_uniform",
     "random_uniform_initializer",

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckpt.core import dtypes
-from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.core.shapes import TensorShape, as_shape, broadcast
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
@@ -115,8 +115,8 @@ def smart_choice(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], A
 
 def _chosen(pred: Tensor, first: Any, second: Any) -> Tensor:
     found: Tensor = compare.select_v2(pred, first, second)
-    if first.shape.is_compatible_with(second.shape):
-        found.set_shape(first.shape.merge_with(second.shape))
+    # A scalar chooses, so that the shape is that of the two, also where the scalar's own shape is unknown.
+    found.set_shape(broadcast(first.shape, second.shape))
     return found
 
 
