@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import nn, train
+from ckpt import initializers, nest, nn, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -44,14 +44,16 @@ from ckpt.core.dtypes import (
     uint64,
     variant,
 )
-from ckpt.core.dtypes import bool_ as bool  # TensorFlow's name
+from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.shapes import Dimension, TensorShape
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
+from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.proto import make_ndarray, make_tensor_proto
 from ckpt.graph.scopes import (
     add_to_collection,
     add_to_collections,
@@ -67,8 +69,15 @@ from ckpt.graph.scopes import (
 )
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
+from ckpt.graph.sparse import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_indexed_slices,
+    convert_to_tensor_or_sparse_tensor,
+)
+from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
-from ckpt.graph.static import constant_value as get_static_value
+from ckpt.graph.static import get_static_value
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -76,24 +85,48 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.initialized import (
+    assert_variables_initialized,
+    batch_scatter_update,
+    report_uninitialized_variables,
+)
 from ckpt.model.initializers import Constant as constant_initializer
 from ckpt.model.initializers import GlorotNormal as glorot_normal_initializer
 from ckpt.model.initializers import GlorotUniform as glorot_uniform_initializer
 from ckpt.model.initializers import Ones as ones_initializer
+from ckpt.model.initializers import Orthogonal as orthogonal_initializer
 from ckpt.model.initializers import RandomNormal as random_normal_initializer
 from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
+from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.partitioned import (
+    fixed_size_partitioner,
+    min_max_variable_partitioner,
+    variable_axis_size_partitioner,
+)
+from ckpt.model.resource_variable import (
+    disable_resource_variables,
+    enable_resource_variables,
+    resource_variables_enabled,
+)
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
+    create_partitioned_variables,
+    get_local_variable,
     get_variable,
     get_variable_scope,
+    no_regularizer,
+    variable_op_scope,
     variable_scope,
 )
+from ckpt.model.template import make_template
 from ckpt.model.variables import (
     Variable,
+    VariableAggregation,
+    VariableSynchronization,
     all_variables,
     global_variables,
     global_variables_initializer,
@@ -103,7 +136,44 @@ from ckpt.model.variables import (
     model_variables,
     moving_average_variables,
     trainable_variables,
+    variable_creator_scope,
     variables_initializer,
+)
+from ckpt.ops.blocks import (
+    batch_to_space,
+    batch_to_space_nd,
+    depth_to_space,
+    space_to_batch,
+    space_to_batch_nd,
+    space_to_depth,
+)
+from ckpt.ops.checking import (
+    Assert,
+    Print,
+    add_check_numerics_ops,
+    assert_equal,
+    assert_greater,
+    assert_greater_equal,
+    assert_integer,
+    assert_less,
+    assert_less_equal,
+    assert_near,
+    assert_negative,
+    assert_non_negative,
+    assert_non_positive,
+    assert_none_equal,
+    assert_positive,
+    assert_proper_iterable,
+    assert_rank,
+    assert_rank_at_least,
+    assert_rank_in,
+    assert_scalar,
+    assert_type,
+    check_numerics,
+    is_non_decreasing,
+    is_numeric_tensor,
+    is_strictly_increasing,
+    verify_tensor_all_finite,
 )
 from ckpt.ops.compare import (
     equal,
@@ -118,6 +188,8 @@ from ckpt.ops.compare import (
     not_equal,
     where,
 )
+from ckpt.ops.complex_numbers import angle, imag, real
+from ckpt.ops.complex_numbers import complex_ as complex
 from ckpt.ops.constants import (
     constant,
     fill,
@@ -125,12 +197,35 @@ from ckpt.ops.constants import (
     ones_like,
     placeholder,
     placeholder_with_default,
+    sparse_placeholder,
     zeros,
     zeros_like,
 )
+from ckpt.ops.contraction import cross, einsum, tensordot
 from ckpt.ops.control import group, identity, identity_n, no_op, stop_gradient
-from ckpt.ops.control import tuple_ as tuple  # TensorFlow's name
-from ckpt.ops.elementwise import abs_ as abs  # TensorFlow's name
+from ckpt.ops.control import tuple_ as tuple
+from ckpt.ops.cumulative import cumprod, cumsum
+from ckpt.ops.diagonals import (
+    diag,
+    diag_part,
+    eye,
+    matrix_band_part,
+    matrix_diag,
+    matrix_diag_part,
+    matrix_set_diag,
+    matrix_transpose,
+    trace,
+)
+from ckpt.ops.distinct import (
+    bincount,
+    confusion_matrix,
+    histogram_fixed_width,
+    histogram_fixed_width_bins,
+    setdiff1d,
+    unique,
+    unique_with_counts,
+)
+from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
     acosh,
@@ -179,21 +274,27 @@ from ckpt.ops.elementwise import floor_mod as floormod
 from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
-from ckpt.ops.elementwise import pow_ as pow  # TensorFlow's name
-from ckpt.ops.elementwise import round_ as round  # TensorFlow's name
+from ckpt.ops.elementwise import pow_ as pow
+from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
-from ckpt.ops.indexing import (
-    boolean_mask,
-    gather,
-    invert_permutation,
-    one_hot,
-    strided_slice,
-    unsorted_segment_sum,
-)
-from ckpt.ops.indexing import range_ as range  # TensorFlow's name
-from ckpt.ops.indexing import slice_ as slice  # TensorFlow's name
+from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
+from ckpt.ops.indexing import range_ as range
+from ckpt.ops.indexing import slice_ as slice
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
 from ckpt.ops.matmul import matmul
+from ckpt.ops.partitioning import (
+    broadcast_dynamic_shape,
+    broadcast_static_shape,
+    dynamic_partition,
+    ensure_shape,
+    guarantee_const,
+    meshgrid,
+    parallel_dynamic_stitch,
+    parallel_stack,
+    required_space_to_batch_paddings,
+    sequence_mask,
+    shape_n,
+)
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -212,6 +313,49 @@ from ckpt.ops.reduction import (
     reduce_prod,
     reduce_sum,
 )
+from ckpt.ops.reversing import bitcast, pad, reverse, reverse_sequence, roll
+from ckpt.ops.reversing import reverse as reverse_v2
+from ckpt.ops.scatter import (
+    scatter_add,
+    scatter_div,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    scatter_nd_add,
+    scatter_nd_sub,
+    scatter_nd_update,
+    scatter_sub,
+    scatter_update,
+)
+from ckpt.ops.scattering import (
+    batch_gather,
+    gather_nd,
+    scatter_nd,
+    sparse_to_dense,
+    tensor_scatter_add,
+    tensor_scatter_max,
+    tensor_scatter_min,
+    tensor_scatter_sub,
+    tensor_scatter_update,
+)
+from ckpt.ops.scattering import tensor_scatter_add as tensor_scatter_nd_add
+from ckpt.ops.scattering import tensor_scatter_max as tensor_scatter_nd_max
+from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
+from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
+from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
+from ckpt.ops.segments import (
+    segment_max,
+    segment_mean,
+    segment_min,
+    segment_prod,
+    segment_sum,
+    unsorted_segment_max,
+    unsorted_segment_mean,
+    unsorted_segment_min,
+    unsorted_segment_prod,
+    unsorted_segment_sqrt_n,
+    unsorted_segment_sum,
+)
 from ckpt.ops.shaping import (
     broadcast_to,
     expand_dims,
@@ -223,10 +367,12 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
-from ckpt.ops.state import assign, assign_add, assign_sub
+from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
+
 
 _MESSAGES = (
     "AttrValue",
@@ -255,11 +401,13 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AUTO_REUSE",
     "AggregationMethod",
+    "Assert",
     "Attr",
     "AttrValue",
     "Chain",
     "ConfigProto",
     "DType",
+    "DeviceSpec",
     "Dimension",
     "GPUOptions",
     "Graph",
@@ -267,6 +415,7 @@ __all__ = [
     "GraphKeys",
     "GraphOptions",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "MergeReport",
     "Merged",
@@ -279,64 +428,121 @@ __all__ = [
     "OPS",
     "Operation",
     "OptimizerOptions",
+    "Print",
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
     "Session",
+    "SparseTensor",
+    "SparseTensorSpec",
+    "SparseTensorValue",
     "Tensor",
     "TensorShape",
+    "TensorSpec",
+    "TypeSpec",
     "Variable",
+    "VariableAggregation",
     "VariableScope",
+    "VariableSynchronization",
     "abs",
     "acos",
     "acosh",
     "add",
+    "add_check_numerics_ops",
     "add_n",
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "angle",
     "argmax",
     "argmin",
     "as_dtype",
     "asin",
     "asinh",
+    "assert_equal",
+    "assert_greater",
+    "assert_greater_equal",
+    "assert_integer",
+    "assert_less",
+    "assert_less_equal",
+    "assert_near",
+    "assert_negative",
+    "assert_non_negative",
+    "assert_non_positive",
+    "assert_none_equal",
+    "assert_positive",
+    "assert_proper_iterable",
+    "assert_rank",
+    "assert_rank_at_least",
+    "assert_rank_in",
+    "assert_scalar",
+    "assert_type",
+    "assert_variables_initialized",
     "assign",
     "assign_add",
     "assign_sub",
     "atan",
     "atan2",
     "atanh",
+    "batch_gather",
+    "batch_scatter_update",
+    "batch_to_space",
+    "batch_to_space_nd",
     "bfloat16",
+    "bincount",
+    "bitcast",
     "bool",
     "boolean_mask",
+    "broadcast_dynamic_shape",
+    "broadcast_static_shape",
     "broadcast_to",
     "cast",
     "ceil",
     "chain",
+    "check_numerics",
     "colocate_with",
+    "complex",
     "complex128",
     "complex64",
     "concat",
+    "confusion_matrix",
     "conj",
     "constant",
     "constant_initializer",
     "container",
     "control_dependencies",
     "convert_to_tensor",
+    "convert_to_tensor_or_indexed_slices",
+    "convert_to_tensor_or_sparse_tensor",
     "cos",
     "cosh",
+    "count_up_to",
+    "create_partitioned_variables",
+    "cross",
+    "cumprod",
+    "cumsum",
+    "depth_to_space",
     "device",
+    "diag",
+    "diag_part",
+    "disable_resource_variables",
     "div",
     "div_no_nan",
     "divide",
     "double",
+    "dynamic_partition",
     "dynamic_stitch",
+    "einsum",
+    "enable_resource_variables",
+    "ensure_shape",
     "equal",
     "errors",
     "exp",
     "expand_dims",
     "expm1",
+    "eye",
     "fill",
+    "fixed_size_partitioner",
     "float16",
     "float32",
     "float64",
@@ -344,10 +550,12 @@ __all__ = [
     "floordiv",
     "floormod",
     "gather",
+    "gather_nd",
     "get_collection",
     "get_collection_ref",
     "get_default_graph",
     "get_default_session",
+    "get_local_variable",
     "get_seed",
     "get_static_value",
     "get_variable",
@@ -360,10 +568,15 @@ __all__ = [
     "greater",
     "greater_equal",
     "group",
+    "guarantee_const",
     "half",
+    "histogram_fixed_width",
+    "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "imag",
     "import_graph_def",
+    "initializers",
     "int16",
     "int32",
     "int64",
@@ -372,6 +585,9 @@ __all__ = [
     "is_finite",
     "is_inf",
     "is_nan",
+    "is_non_decreasing",
+    "is_numeric_tensor",
+    "is_strictly_increasing",
     "is_variable_initialized",
     "less",
     "less_equal",
@@ -384,10 +600,20 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "make_ndarray",
+    "make_template",
+    "make_tensor_proto",
     "matmul",
+    "matrix_band_part",
+    "matrix_diag",
+    "matrix_diag_part",
+    "matrix_set_diag",
+    "matrix_transpose",
     "maximum",
     "merge_files",
     "merge_graphs",
+    "meshgrid",
+    "min_max_variable_partitioner",
     "minimum",
     "mod",
     "model_variables",
@@ -395,9 +621,11 @@ __all__ = [
     "multiply",
     "name_scope",
     "negative",
+    "nest",
     "newaxis",
     "nn",
     "no_op",
+    "no_regularizer",
     "not_equal",
     "one_hot",
     "ones",
@@ -405,6 +633,10 @@ __all__ = [
     "ones_like",
     "op",
     "op_scope",
+    "orthogonal_initializer",
+    "pad",
+    "parallel_dynamic_stitch",
+    "parallel_stack",
     "placeholder",
     "placeholder_with_default",
     "pow",
@@ -420,6 +652,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "real",
     "reciprocal",
     "reduce_all",
     "reduce_any",
@@ -429,21 +662,55 @@ __all__ = [
     "reduce_prod",
     "reduce_sum",
     "register_tensor_conversion_function",
+    "report_uninitialized_variables",
+    "required_space_to_batch_paddings",
     "reset_default_graph",
     "reshape",
     "resource",
+    "resource_variables_enabled",
+    "reverse",
+    "reverse_sequence",
+    "reverse_v2",
     "rint",
+    "roll",
     "round",
     "rsqrt",
     "saturate_cast",
+    "scatter_add",
+    "scatter_div",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
+    "scatter_nd",
+    "scatter_nd_add",
+    "scatter_nd_sub",
+    "scatter_nd_update",
+    "scatter_sub",
+    "scatter_update",
+    "segment_max",
+    "segment_mean",
+    "segment_min",
+    "segment_prod",
+    "segment_sum",
+    "sequence_mask",
     "set_random_seed",
+    "setdiff1d",
     "shape",
+    "shape_n",
     "sigmoid",
     "sign",
     "sin",
     "sinh",
     "size",
     "slice",
+    "space_to_batch",
+    "space_to_batch_nd",
+    "space_to_depth",
+    "sparse_placeholder",
+    "sparse_segment_mean",
+    "sparse_segment_sqrt_n",
+    "sparse_segment_sum",
+    "sparse_to_dense",
     "split",
     "sqrt",
     "square",
@@ -456,7 +723,19 @@ __all__ = [
     "subtract",
     "tan",
     "tanh",
+    "tensor_scatter_add",
+    "tensor_scatter_max",
+    "tensor_scatter_min",
+    "tensor_scatter_nd_add",
+    "tensor_scatter_nd_max",
+    "tensor_scatter_nd_min",
+    "tensor_scatter_nd_sub",
+    "tensor_scatter_nd_update",
+    "tensor_scatter_sub",
+    "tensor_scatter_update",
+    "tensordot",
     "tile",
+    "trace",
     "train",
     "trainable_variables",
     "transpose",
@@ -468,12 +747,24 @@ __all__ = [
     "uint32",
     "uint64",
     "uint8",
+    "uniform_unit_scaling_initializer",
+    "unique",
+    "unique_with_counts",
+    "unsorted_segment_max",
+    "unsorted_segment_mean",
+    "unsorted_segment_min",
+    "unsorted_segment_prod",
+    "unsorted_segment_sqrt_n",
     "unsorted_segment_sum",
     "unstack",
+    "variable_axis_size_partitioner",
+    "variable_creator_scope",
+    "variable_op_scope",
     "variable_scope",
     "variables_initializer",
     "variance_scaling_initializer",
     "variant",
+    "verify_tensor_all_finite",
     "where",
     "zeros",
     "zeros_initializer",

@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
-from ckpt.graph.devices import merge_device
+from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ class Graph:
                 groups.update(other.colocation_names())
                 node.device = other.device
             node.attrs["_class"] = sorted(groups)
-        for place in reversed(scopes.devices):
-            node.device = place(node) or ""
+        if scopes.devices:
+            node.__dict__["device_scopes"] = scopes.devices
+            for place in reversed(scopes.devices):
+                node.device = place(node) or ""
         if scopes.controllers:
             self._add_scope_control_inputs(node)
 
@@ -428,10 +430,12 @@ class Graph:
             scopes.devices = []
         else:
             place = device_name_or_function
-            if not callable(place):
-                place = merge_device(self.device_text(place))
+            if callable(place):
+                shown, place = _function_text(place), _device_function(place)
             else:
-                place = _device_function(place)
+                shown = self.device_text(place)
+                place = merge_device(shown)
+            place.said = (shown, _creation())
             scopes.devices = [*before, place]
         scopes.note_use()
         try:
@@ -467,6 +471,15 @@ class Graph:
             yield
         finally:
             scopes.colocations, scopes.devices = before, devices
+
+    @contextmanager
+    def colocate_with_references(self, inputs: Sequence[Tensor]) -> Iterator[None]:
+        """Nodes made in the block stand beside the variables that `inputs` refer to."""
+        with ExitStack() as entered:
+            for tensor in inputs:
+                if tensor.dtype._is_ref_dtype:
+                    entered.enter_context(self.colocate_with(tensor.op))
+            yield
 
     @contextmanager
     def _attr_scope(self, attr_map: dict[str, Any]) -> Iterator[None]:
@@ -632,10 +645,15 @@ class _Scopes(threading.local):
         self.is_used = True
 
 
+def _function_text(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", repr(function))
+    return name if code is None else f"{name}<{code.co_filename}, {code.co_firstlineno}>"
+
+
 def _device_function(function: Callable[[Any], Any]) -> Callable[[Any], str]:
     def place(node: Any) -> str:
-        said = function(node)
-        return str(merge_device(Graph.device_text(said))(node)) if said else str(node.device)
+        return canonical_name(Graph.device_text(function(node)))
 
     return place
 

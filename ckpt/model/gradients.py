@@ -12,7 +12,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import constants, control, elementwise, indexing, joining, shaping
+from ckpt.ops import constants, control, elementwise, joining, segments, shaping
 
 _REGISTERED: dict[str, Callable[..., Any] | None] = {}
 
@@ -365,7 +365,7 @@ def _dense(
         raise ValueError(
             f"Tensor conversion requested for IndexedSlices without dense_shape: {value}"
         )
-    return indexing.unsorted_segment_sum(
+    return segments.unsorted_segment_sum(
         value.values, value.indices, value.dense_shape[0], name=name
     )
 

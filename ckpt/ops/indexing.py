@@ -376,7 +376,7 @@ def gather_v2(params, indices, axis, *, batch_dims):
     size = np.shape(params)[at]
     if np.size(indices) and (np.min(indices) < 0 or np.max(indices) >= size):
         bad = np.argwhere((np.asarray(indices) < 0) | (np.asarray(indices) >= size))[0]
-        place = "".join(f"[{i}]" for i in bad) if len(bad) else ""
+        place = f"[{','.join(str(i) for i in bad)}]" if len(bad) else ""
         value = np.asarray(indices)[tuple(bad)]
         raise InvalidArgumentError(None, None, f"indices{place} = {value} is not in [0, {size})")
     if not batch_dims:
@@ -419,48 +419,51 @@ def gather_v2_grad(node, dy):
         tail = joining.concat([[-1], shape[1:]], 0) if params.shape.rank != 1 else [-1]
         values = shaping.reshape(dy, tail)
         return [IndexedSlices(values, rows, shape), None, None]
-    return [gather_grad(dy, indices, axis, shape, batch_dims=node.attrs["batch_dims"]), None, None]
+    return [_gathered_back(dy, indices, at, shape, node.attrs["batch_dims"]), None, None]
 
 
-@op(
-    "CkptGatherGrad",
-    "dy: T, indices: Tindices, axis: Taxis, shape: int32 -> dparams: T",
-    Tindices=INDEX_TYPE,
-    Taxis=Attr("type", allowed=INDEX),
-    batch_dims=0,
-)
-def gather_grad(dy, indices, axis, shape, *, batch_dims):
-    """Zeros of `shape` with the slices of `dy` added where GatherV2 took them."""
-    sizes = tuple(np.asarray(shape).tolist())
-    at = int(axis) % len(sizes)
-    if batch_dims:
-        lead = batch_dims if batch_dims >= 0 else batch_dims + np.ndim(indices)
-        whole = np.zeros((int(np.prod(sizes[:lead])), *sizes[lead:]), dtype=dy.dtype)
-        parts = np.reshape(dy, (-1, *np.shape(dy)[lead:]))
-        for row, i, part in zip(
-            whole, np.reshape(indices, (-1, *np.shape(indices)[lead:])), parts, strict=True
-        ):
-            _add_at(row, at - lead, i, part)
-        return whole.reshape(sizes)
-    whole = np.zeros(sizes, dtype=dy.dtype)
-    _add_at(whole, at, indices, dy)
-    return whole
+def _gathered_back(
+    dy: Tensor, indices: Tensor, axis: Any, shape: Tensor, batch_dims: int
+) -> Tensor:
+    """The gradient by `params`: the gathered axis is moved to the front, its rows summed by index, and moved back."""
+    from ckpt.ops import segments  # segments gather rows
+
+    rank = shape.shape.sizes[0] if shape.shape.sizes else None
+    if rank is None or axis is None or indices.shape.rank is None:
+        raise ValueError(
+            "the gradient of gather needs the ranks of params and indices, and a known axis"
+        )
+    count = indices.shape.rank
+    lead = batch_dims if batch_dims >= 0 else batch_dims + count
+    at = int(axis) % rank
+    inner = list(range(lead, at))
+    order = [*range(lead), *range(at, at + count - lead), *inner]
+    moved = shaping.transpose(dy, [*order, *range(len(order), rank - 1 + count - lead)])
+    sizes = [shape[i] for i in range(rank)]
+    rest = [sizes[i] for i in inner] + sizes[at + 1 :]
+    ids = indices
+    if lead:
+        rows = reduction.reduce_prod(shape[:lead])
+        offsets = range_(rows) * sizes[at]
+        ids = shaping.reshape(ids, [-1, _count(indices, lead)]) + elementwise.cast(
+            shaping.expand_dims(offsets, 1), ids.dtype
+        )
+        total = rows * sizes[at]
+    else:
+        total = sizes[at]
+    flat = shaping.reshape(moved, joining.stack([-1, *rest]) if rest else [-1])
+    summed = segments.unsorted_segment_sum(flat, shaping.reshape(ids, [-1]), total)
+    whole = shaping.reshape(summed, joining.stack([*sizes[:lead], sizes[at], *rest]))
+    back = [*range(lead), *range(lead + 1, at + 1), lead, *range(at + 1, rank)]
+    return shaping.transpose(whole, back) if back != sorted(back) else whole
 
 
-def _add_at(whole, axis, indices, part):
-    rank = np.ndim(indices)
-    moved = np.moveaxis(part, range(axis, axis + rank), range(rank)) if rank else part[None]
-    target = np.moveaxis(whole, axis, 0)
-    np.add.at(target, np.asarray(indices).reshape(-1), np.reshape(moved, (-1, *target.shape[1:])))
-
-
-gather_grad.shape(lambda dy, indices, axis, shape: [constant_value_as_shape(shape)])
-
-
-@gather_grad.grad
-def gather_grad_grad(node, dz):
-    _, indices, axis, _ = node.inputs
-    return [gather_v2(dz, indices, axis, batch_dims=node.attrs["batch_dims"]), None, None, None]
+def _count(indices: Tensor, lead: int) -> Any:
+    """How many indices each batch has."""
+    sizes = indices.shape.sizes[lead:]
+    if None not in sizes:
+        return int(np.prod(sizes))
+    return reduction.reduce_prod(shaping.shape(indices)[lead:])
 
 
 def gather(
@@ -661,41 +664,3 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
         )
         rows = shaping.squeeze(where_op(shaping.reshape(mask, [-1])), axis=[1])
         return gather(flat, rows, axis=at)
-
-
-@op(
-    "UnsortedSegmentSum",
-    "data: T, segment_ids: Tindices, num_segments: Tnumsegments -> output: T",
-    T=NUMERIC,
-    Tindices=INDEX_TYPE,
-    Tnumsegments=Attr("type", dtypes.int32, INDEX),
-)
-def unsorted_segment_sum(data, segment_ids, num_segments):
-    """output[i] = the sum of the slices of `data` whose id is i; negative ids are dropped."""
-    ids = np.asarray(segment_ids)
-    rest = np.shape(data)[ids.ndim :]
-    total = np.zeros((int(num_segments), *rest), dtype=data.dtype)
-    flat_ids, flat = ids.reshape(-1), np.reshape(data, (-1, *rest))
-    if flat_ids.size and flat_ids.max() >= num_segments:
-        raise InvalidArgumentError(
-            None, None, f"segment_ids = {int(flat_ids.max())} is not in [0, {int(num_segments)})"
-        )
-    kept = flat_ids >= 0
-    np.add.at(total, flat_ids[kept], flat[kept])
-    return total
-
-
-@unsorted_segment_sum.shape
-def unsorted_segment_sum_shape(data, segment_ids, num_segments):
-    count = constant_value(num_segments)
-    rank = segment_ids.shape.rank
-    if rank is None or data.shape.sizes is None:
-        return [TensorShape(None)]
-    return [(None if count is None else int(count), *data.shape.sizes[rank:])]
-
-
-@unsorted_segment_sum.grad
-def unsorted_segment_sum_grad(node, dy):
-    ids = node.inputs[1]
-    rows = gather(dy, elementwise.maximum(ids, constants.zeros_like(ids)))
-    return [rows, None, None]

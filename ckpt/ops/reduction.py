@@ -172,35 +172,38 @@ def mean_grad(node, dy):
 
 @prod_op.grad
 def prod_grad(node, dy):
+    """For each element the product of all others of its group, from running products: right with zeros too."""
+    from ckpt.ops import cumulative, distinct  # only this rule scans
+
     x, axis = node.inputs
-    return [_reshaped_like_reduced(node, dy) * exclusive_prod(x, axis), None]
-
-
-@op("CkptExclusiveProd", "input: T, axis: Tidx -> output: T", T=NUMERIC, Tidx=TIDX)
-def exclusive_prod(x, axis):
-    """For each element the product of all others of its group: what the gradient of Prod needs, zeros included."""
-    axes = _axes(x, axis)
-    kept = [i for i in range(x.ndim) if i not in axes]
-    order = kept + list(axes)
-    flat = np.transpose(x, order).reshape([x.shape[i] for i in kept] + [-1])
-    ones = np.ones_like(flat[..., :1])
-    left = np.cumprod(np.concatenate([ones, flat[..., :-1]], axis=-1), axis=-1)
-    right = np.flip(
-        np.cumprod(np.concatenate([ones, np.flip(flat, -1)[..., :-1]], axis=-1), axis=-1), -1
+    shape = shaping.shape(x)
+    spread = _spread(node, dy)
+    axes, rank = constant_value(axis), x.shape.rank
+    if axes is not None and rank is not None:
+        reduced: Any = (
+            sorted({int(a) % max(rank, 1) for a in np.asarray(axes).reshape(-1)}) if rank else []
+        )
+        perm: Any = reduced + [i for i in range(rank) if i not in reduced]
+        inverse: Any = np.argsort(perm).astype(np.int32)
+        perm = np.array(perm, np.int32)
+        other: Any = np.array(perm[len(reduced) :], np.int32)
+        reduced = np.array(reduced, np.int32)
+    else:
+        count = shaping.rank(x)
+        reduced = elementwise.cast(shaping.reshape((axis + count) % count, [-1]), dtypes.int32)
+        other, _ = distinct.list_diff_op(indexing.range_(0, count), reduced)
+        perm = joining.concat([reduced, other], 0)
+        inverse = indexing.invert_permutation(perm)
+    permuted = shaping.transpose(x, perm)
+    sizes = [prod_op(indexing.gather(shape, group), [0]) for group in (reduced, other)]
+    flat = shaping.reshape(permuted, joining.stack(sizes))
+    left = cumulative.cumprod(flat, axis=0, exclusive=True)
+    right = cumulative.cumprod(flat, axis=0, exclusive=True, reverse=True)
+    others = shaping.reshape(
+        elementwise.conj_of(left) * elementwise.conj_of(right), shaping.shape(permuted)
     )
-    grouped = (left * right).astype(x.dtype).reshape([x.shape[i] for i in order])
-    return np.transpose(grouped, np.argsort(order))
-
-
-exclusive_prod.shape(lambda x, axis: [x.shape])
-
-
-@exclusive_prod.grad
-def exclusive_prod_grad(node, dz):
-    x, axis = node.inputs
-    whole = prod_op(x, axis, keep_dims=True)
-    inner = sum_op(dz * whole / x, axis, keep_dims=True)
-    return [(inner - dz * whole / x) / x, None]
+    found = spread * shaping.transpose(others, inverse)
+    return [shaping.reshape(found, shape), None]
 
 
 def _reshaped_like_reduced(node, value: Tensor) -> Tensor:

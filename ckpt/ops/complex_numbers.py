@@ -1,0 +1,106 @@
+"""Complex numbers and their parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import COMPLEX
+from ckpt.graph import convert
+from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.signature import Attr
+from ckpt.ops import constants, elementwise, reduction
+from ckpt.ops.families import broadcast_shape, same_shape
+
+COMPLEX_TYPE = Attr("type", dtypes.complex64, COMPLEX)
+PART_TYPE = Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float64}))
+COMPLEX_OF = {dtypes.float32: dtypes.complex64, dtypes.float64: dtypes.complex128}
+
+
+@op("Complex", "real: T, imag: T -> out: Tout", T=PART_TYPE, Tout=COMPLEX_TYPE)
+def complex_op(real, imag, *, Tout):  # TensorFlow's attribute
+    """real + i · imag."""
+    out = np.empty(np.broadcast_shapes(np.shape(real), np.shape(imag)), Tout.as_numpy_dtype)
+    out.real, out.imag = real, imag
+    return out
+
+
+complex_op.shape(broadcast_shape)
+
+
+@complex_op.grad
+def complex_grad(node, dy):
+    x, y = node.inputs
+    return reduction.unbroadcast(x, y, real(dy), imag(dy))
+
+
+def _part(type_name: str, kernel: Any, gradient: Any) -> OpDef:
+    """One real number of each complex one; `gradient(x, dy)` builds dx."""
+    opdef = op(type_name, "input: T -> output: Tout", T=COMPLEX_TYPE, Tout=PART_TYPE)(kernel)
+    opdef.shape(same_shape)
+    opdef.grad(lambda node, dy: [gradient(node.inputs[0], dy)])
+    return opdef
+
+
+def _zero(like: Tensor) -> Tensor:
+    return constants.constant(0, dtype=like.dtype.base_dtype)
+
+
+real_op = _part("Real", lambda x: np.real(x), lambda x, dy: complex_(dy, _zero(dy)))
+imag_op = _part("Imag", lambda x: np.imag(x), lambda x, dy: complex_(_zero(dy), dy))
+angle_op = _part(
+    "Angle",
+    lambda x: np.angle(x).astype(np.real(x).dtype),
+    lambda x, dy: (
+        elementwise.neg(complex_(dy, _zero(dy)))
+        * elementwise.reciprocal(complex_(imag(x), real(x)))
+    ),
+)
+
+
+def complex_(real: Any, imag: Any, name: str | None = None) -> Tensor:
+    """real + i · imag. Raises TypeError for parts that are not both float32 or both float64."""
+    with name_scope(name, "Complex", [real, imag]) as scope:
+        real = convert.convert_to_tensor(real, name="real")
+        imag = convert.convert_to_tensor(imag, name="imag")
+        kind = COMPLEX_OF.get(real.dtype.base_dtype)
+        if kind is None or imag.dtype.base_dtype != real.dtype.base_dtype:
+            raise TypeError(
+                f"real and imag have incorrect types: {real.dtype.name} {imag.dtype.name}"
+            )
+        return complex_op(real, imag, Tout=kind, name=scope)
+
+
+def real(input: Any, name: str | None = None) -> Tensor:
+    """The real part; real numbers are returned as they are."""
+    with name_scope(name, "Real", [input]) as scope:
+        x = convert.convert_to_tensor(input, name="input")
+        if x.dtype.base_dtype in COMPLEX:
+            return real_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
+        return x
+
+
+def imag(input: Any, name: str | None = None) -> Tensor:
+    """The imaginary part; zeros for real numbers."""
+    with name_scope(name, "Imag", [input]) as scope:
+        x = convert.convert_to_tensor(input, name="input")
+        if x.dtype.base_dtype in COMPLEX:
+            return imag_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
+        return constants.zeros_like(x)
+
+
+def angle(input: Any, name: str | None = None) -> Tensor:
+    """The argument of complex numbers in (-π, π]; for real ones 0 or π."""
+    with name_scope(name, "Angle", [input]) as scope:
+        x = convert.convert_to_tensor(input, name="input")
+        if x.dtype.base_dtype in COMPLEX:
+            return angle_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
+        from ckpt.ops import compare  # compare stands on this room's neighbours only
+
+        pi = constants.constant(np.pi, dtype=x.dtype.base_dtype)
+        return compare.select_v2(compare.less(x, _zero(x)), pi * constants.ones_like(x),
+                                 constants.zeros_like(x))  # fmt: skip
