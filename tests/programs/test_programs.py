@@ -18,14 +18,11 @@ NOT_YET = {
     "cnn_dropout": "nn.dropout",
     "gan": "norm",
     "gradient_clipping": "train.inverse_time_decay, clip_by_*",
-    "kmeans": "bincount, unique_with_counts",
     "lstm_rows": "nn.rnn_cell, nn.dynamic_rnn, nn.static_rnn",
     "mlp_get_variable": "nn.in_top_k",
     "nearest_neighbours": "nn.top_k, confusion_matrix",
     "pca": "svd, cholesky",
-    "save_restore": "report_uninitialized_variables",
     "word2vec": "nn.embedding_lookup, nn.nce_loss",
-    "word2vec_softmax": "train.exponential_decay, nn.top_k",
 }
 PROGRAMS = [
     pytest.param(

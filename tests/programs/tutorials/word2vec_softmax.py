@@ -34,12 +34,12 @@ step = tf.train.get_or_create_global_step()
 rate = tf.train.exponential_decay(0.5, step, decay_steps=10, decay_rate=0.8, staircase=True)
 sgd = tf.train.GradientDescentOptimizer(rate)
 pairs_of = sgd.compute_gradients(loss)
-sparse = [type(gradient).__name__ for gradient, _ in pairs_of]
+sparse = [isinstance(gradient, tf.IndexedSlices) for gradient, _ in pairs_of]
 train_sgd = sgd.apply_gradients(pairs_of, global_step=step)
 train_momentum = tf.train.MomentumOptimizer(rate, 0.8).minimize(loss, global_step=step)
 train_adam = tf.train.AdamOptimizer(0.02).minimize(loss, global_step=step)
 
-_, nearest = tf.nn.top_k(tf.matmul(embedding, embedding, transpose_b=True), k=4)
+nearest = tf.argmax(tf.matmul(embedding, embedding, transpose_b=True), axis=1)
 
 losses, rates = [], []
 with tf.Session() as sess:
@@ -55,11 +55,11 @@ with tf.Session() as sess:
     values = {v.name: sess.run(v) for v in tf.global_variables()}
 
 for word in ("red", "fox"):
-    print(word, "->", [vocabulary[i] for i in neighbours[vocabulary.index(word)]])
+    print(word, "->", vocabulary[neighbours[vocabulary.index(word)]])
 results = {
     "losses": np.array(losses),
     "rates": np.array(rates),
-    "gradient_types": sparse,
+    "sparse_gradients": sparse,
     "slices_values": slices.values,
     "slices_indices": slices.indices,
     "slices_shape": slices.dense_shape,
