@@ -94,7 +94,7 @@ def _two(x: Tensor) -> Tensor:
 
 def _reciprocal(xp, x):
     if x.dtype.kind in "iu":
-        _refuse_zero(x)
+        _refuse_zero(x, x)
     return (xp.ones((), x.dtype) / x).astype(x.dtype)
 
 
@@ -224,31 +224,31 @@ def _masked(mask: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
     return compare.select(mask, dz, nothing), compare.select(mask, nothing, dz)
 
 
-def _refuse_zero(y):
-    if y.dtype.kind in "iu" and np.any(np.equal(y, 0)):
+def _refuse_zero(x, y):
+    if y.dtype.kind in "iu" and x.size and np.any(np.equal(y, 0)):  # no x, no division
         raise InvalidArgumentError(None, None, "Integer division by zero")
 
 
 def _div(x, y):
     if x.dtype.kind in "iu":
-        _refuse_zero(y)
+        _refuse_zero(x, y)
         quotient = np.floor_divide(x, y)
         return quotient + ((np.mod(x, y) != 0) & ((x < 0) != (y < 0))).astype(x.dtype)
     return np.divide(x, y)
 
 
 def _floor_div(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.floor_divide(x, y) if x.dtype.kind in "iu" else np.floor(np.divide(x, y))
 
 
 def _floor_mod(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.mod(x, y)
 
 
 def _truncate_mod(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.fmod(x, y)
 
 
