@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import bitwise, linalg, nn, train
+from ckpt import bitwise, linalg, math, nn, strings, train
 from ckpt.compose import (
     Chain,
     Merged,
@@ -381,6 +381,17 @@ from ckpt.ops.special import (
     zeta,
 )
 from ckpt.ops.state import assign, assign_add, assign_sub
+from ckpt.ops.text import (
+    as_string,
+    decode_base64,
+    encode_base64,
+    reduce_join,
+    regex_replace,
+    string_join,
+    string_strip,
+    string_to_number,
+    substr,
+)
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
@@ -460,6 +471,7 @@ __all__ = [
     "argmax",
     "argmin",
     "as_dtype",
+    "as_string",
     "asin",
     "asinh",
     "assert_equal",
@@ -527,6 +539,7 @@ __all__ = [
     "cross",
     "cumprod",
     "cumsum",
+    "decode_base64",
     "depth_to_space",
     "device",
     "diag",
@@ -539,6 +552,7 @@ __all__ = [
     "dynamic_partition",
     "dynamic_stitch",
     "einsum",
+    "encode_base64",
     "ensure_shape",
     "equal",
     "erf",
@@ -614,6 +628,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "math",
     "matmul",
     "matrix_band_part",
     "matrix_determinant",
@@ -672,12 +687,14 @@ __all__ = [
     "reciprocal",
     "reduce_all",
     "reduce_any",
+    "reduce_join",
     "reduce_logsumexp",
     "reduce_max",
     "reduce_mean",
     "reduce_min",
     "reduce_prod",
     "reduce_sum",
+    "regex_replace",
     "register_tensor_conversion_function",
     "required_space_to_batch_paddings",
     "reset_default_graph",
@@ -727,6 +744,11 @@ __all__ = [
     "stop_gradient",
     "strided_slice",
     "string",
+    "string_join",
+    "string_strip",
+    "string_to_number",
+    "strings",
+    "substr",
     "subtract",
     "svd",
     "tan",

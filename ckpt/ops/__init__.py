@@ -37,6 +37,7 @@ from ckpt.ops import (
     sparse_segments,
     special,
     state,
+    text,
     training,
 )
 
@@ -74,5 +75,6 @@ __all__ = [
     "sparse_segments",
     "special",
     "state",
+    "text",
     "training",
 ]
