@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from ckpt import bitwise, linalg, math, nn, strings, train
+from ckpt import (
+    bitwise,
+    image,
+    initializers,
+    layers,
+    linalg,
+    lookup,
+    losses,
+    math,
+    nest,
+    nn,
+    strings,
+    timeline,
+    train,
+)
 from ckpt.compose import (
     Chain,
     Merged,
@@ -44,14 +58,16 @@ from ckpt.core.dtypes import (
     uint64,
     variant,
 )
-from ckpt.core.dtypes import bool_ as bool  # TensorFlow's name
+from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.shapes import Dimension, TensorShape
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
+from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.proto import make_ndarray, make_tensor_proto
 from ckpt.graph.scopes import (
     add_to_collection,
     add_to_collections,
@@ -67,8 +83,16 @@ from ckpt.graph.scopes import (
 )
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
+from ckpt.graph.sparse import (
+    SparseTensor,
+    SparseTensorValue,
+    convert_to_tensor_or_indexed_slices,
+    convert_to_tensor_or_sparse_tensor,
+)
+from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
-from ckpt.graph.static import constant_value as get_static_value
+from ckpt.graph.static import get_static_value
+from ckpt.model.custom_gradient import custom_gradient
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
@@ -76,24 +100,50 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.hessian import hessians
+from ckpt.model.initialized import (
+    assert_variables_initialized,
+    batch_scatter_update,
+    report_uninitialized_variables,
+)
 from ckpt.model.initializers import Constant as constant_initializer
 from ckpt.model.initializers import GlorotNormal as glorot_normal_initializer
 from ckpt.model.initializers import GlorotUniform as glorot_uniform_initializer
 from ckpt.model.initializers import Ones as ones_initializer
+from ckpt.model.initializers import Orthogonal as orthogonal_initializer
 from ckpt.model.initializers import RandomNormal as random_normal_initializer
 from ckpt.model.initializers import RandomUniform as random_uniform_initializer
 from ckpt.model.initializers import TruncatedNormal as truncated_normal_initializer
+from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.lookup import tables_initializer
+from ckpt.model.partitioned import (
+    fixed_size_partitioner,
+    min_max_variable_partitioner,
+    variable_axis_size_partitioner,
+)
+from ckpt.model.resource_variable import (
+    disable_resource_variables,
+    enable_resource_variables,
+    resource_variables_enabled,
+)
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
+    create_partitioned_variables,
+    get_local_variable,
     get_variable,
     get_variable_scope,
+    no_regularizer,
+    variable_op_scope,
     variable_scope,
 )
+from ckpt.model.template import make_template
 from ckpt.model.variables import (
     Variable,
+    VariableAggregation,
+    VariableSynchronization,
     all_variables,
     global_variables,
     global_variables_initializer,
@@ -103,6 +153,7 @@ from ckpt.model.variables import (
     model_variables,
     moving_average_variables,
     trainable_variables,
+    variable_creator_scope,
     variables_initializer,
 )
 from ckpt.ops.arithmetic import (
@@ -187,12 +238,13 @@ from ckpt.ops.constants import (
     ones_like,
     placeholder,
     placeholder_with_default,
+    sparse_placeholder,
     zeros,
     zeros_like,
 )
 from ckpt.ops.contraction import cross, einsum, tensordot
 from ckpt.ops.control import group, identity, identity_n, no_op, stop_gradient
-from ckpt.ops.control import tuple_ as tuple  # TensorFlow's name
+from ckpt.ops.control import tuple_ as tuple
 from ckpt.ops.cumulative import cumprod, cumsum
 from ckpt.ops.diagonals import (
     diag,
@@ -214,7 +266,7 @@ from ckpt.ops.distinct import (
     unique,
     unique_with_counts,
 )
-from ckpt.ops.elementwise import abs_ as abs  # TensorFlow's name
+from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
     acosh,
@@ -264,20 +316,14 @@ from ckpt.ops.elementwise import floor_mod as floormod
 from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
-from ckpt.ops.elementwise import pow_ as pow  # TensorFlow's name
+from ckpt.ops.elementwise import pow_ as pow
 from ckpt.ops.elementwise import real_div as realdiv
-from ckpt.ops.elementwise import round_ as round  # TensorFlow's name
+from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
-from ckpt.ops.indexing import (
-    boolean_mask,
-    gather,
-    invert_permutation,
-    one_hot,
-    strided_slice,
-)
-from ckpt.ops.indexing import range_ as range  # TensorFlow's name
-from ckpt.ops.indexing import slice_ as slice  # TensorFlow's name
+from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
+from ckpt.ops.indexing import range_ as range
+from ckpt.ops.indexing import slice_ as slice
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
 from ckpt.ops.linear_algebra import (
     cholesky,
@@ -327,6 +373,18 @@ from ckpt.ops.reduction import (
 )
 from ckpt.ops.reversing import bitcast, pad, reverse, reverse_sequence, roll
 from ckpt.ops.reversing import reverse as reverse_v2
+from ckpt.ops.scatter import (
+    scatter_add,
+    scatter_div,
+    scatter_max,
+    scatter_min,
+    scatter_mul,
+    scatter_nd_add,
+    scatter_nd_sub,
+    scatter_nd_update,
+    scatter_sub,
+    scatter_update,
+)
 from ckpt.ops.scattering import (
     batch_gather,
     gather_nd,
@@ -343,6 +401,7 @@ from ckpt.ops.scattering import tensor_scatter_max as tensor_scatter_nd_max
 from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
+from ckpt.ops.script import allow_py_functions, numpy_function, py_func
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -367,6 +426,7 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
+from ckpt.ops.sorting import argsort, sort
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
 from ckpt.ops.special import (
     betainc,
@@ -380,7 +440,7 @@ from ckpt.ops.special import (
     polygamma,
     zeta,
 )
-from ckpt.ops.state import assign, assign_add, assign_sub
+from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
 from ckpt.ops.text import (
     as_string,
     decode_base64,
@@ -388,6 +448,7 @@ from ckpt.ops.text import (
     reduce_join,
     regex_replace,
     string_join,
+    string_split,
     string_strip,
     string_to_number,
     substr,
@@ -395,6 +456,7 @@ from ckpt.ops.text import (
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
+
 
 _MESSAGES = (
     "AttrValue",
@@ -429,6 +491,7 @@ __all__ = [
     "Chain",
     "ConfigProto",
     "DType",
+    "DeviceSpec",
     "Dimension",
     "GPUOptions",
     "Graph",
@@ -436,6 +499,7 @@ __all__ = [
     "GraphKeys",
     "GraphOptions",
     "IndexedSlices",
+    "IndexedSlicesSpec",
     "InteractiveSession",
     "MergeReport",
     "Merged",
@@ -453,10 +517,17 @@ __all__ = [
     "RunMetadata",
     "RunOptions",
     "Session",
+    "SparseTensor",
+    "SparseTensorSpec",
+    "SparseTensorValue",
     "Tensor",
     "TensorShape",
+    "TensorSpec",
+    "TypeSpec",
     "Variable",
+    "VariableAggregation",
     "VariableScope",
+    "VariableSynchronization",
     "abs",
     "accumulate_n",
     "acos",
@@ -467,9 +538,11 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_py_functions",
     "angle",
     "argmax",
     "argmin",
+    "argsort",
     "as_dtype",
     "as_string",
     "asin",
@@ -492,6 +565,7 @@ __all__ = [
     "assert_rank_in",
     "assert_scalar",
     "assert_type",
+    "assert_variables_initialized",
     "assign",
     "assign_add",
     "assign_sub",
@@ -499,6 +573,7 @@ __all__ = [
     "atan2",
     "atanh",
     "batch_gather",
+    "batch_scatter_update",
     "batch_to_space",
     "batch_to_space_nd",
     "betainc",
@@ -533,18 +608,24 @@ __all__ = [
     "container",
     "control_dependencies",
     "convert_to_tensor",
+    "convert_to_tensor_or_indexed_slices",
+    "convert_to_tensor_or_sparse_tensor",
     "cos",
     "cosh",
     "count_nonzero",
+    "count_up_to",
+    "create_partitioned_variables",
     "cross",
     "cumprod",
     "cumsum",
+    "custom_gradient",
     "decode_base64",
     "depth_to_space",
     "device",
     "diag",
     "diag_part",
     "digamma",
+    "disable_resource_variables",
     "div",
     "div_no_nan",
     "divide",
@@ -552,6 +633,7 @@ __all__ = [
     "dynamic_partition",
     "dynamic_stitch",
     "einsum",
+    "enable_resource_variables",
     "encode_base64",
     "ensure_shape",
     "equal",
@@ -563,6 +645,7 @@ __all__ = [
     "expm1",
     "eye",
     "fill",
+    "fixed_size_partitioner",
     "float16",
     "float32",
     "float64",
@@ -576,6 +659,7 @@ __all__ = [
     "get_collection_ref",
     "get_default_graph",
     "get_default_session",
+    "get_local_variable",
     "get_seed",
     "get_static_value",
     "get_variable",
@@ -591,6 +675,7 @@ __all__ = [
     "group",
     "guarantee_const",
     "half",
+    "hessians",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
     "identity",
@@ -598,7 +683,9 @@ __all__ = [
     "igamma",
     "igammac",
     "imag",
+    "image",
     "import_graph_def",
+    "initializers",
     "int16",
     "int32",
     "int64",
@@ -611,6 +698,7 @@ __all__ = [
     "is_numeric_tensor",
     "is_strictly_increasing",
     "is_variable_initialized",
+    "layers",
     "lbeta",
     "less",
     "less_equal",
@@ -628,6 +716,11 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "lookup",
+    "losses",
+    "make_ndarray",
+    "make_template",
+    "make_tensor_proto",
     "math",
     "matmul",
     "matrix_band_part",
@@ -644,6 +737,7 @@ __all__ = [
     "merge_files",
     "merge_graphs",
     "meshgrid",
+    "min_max_variable_partitioner",
     "minimum",
     "mod",
     "model_variables",
@@ -651,17 +745,21 @@ __all__ = [
     "multiply",
     "name_scope",
     "negative",
+    "nest",
     "newaxis",
     "nn",
     "no_op",
+    "no_regularizer",
     "norm",
     "not_equal",
+    "numpy_function",
     "one_hot",
     "ones",
     "ones_initializer",
     "ones_like",
     "op",
     "op_scope",
+    "orthogonal_initializer",
     "pad",
     "parallel_dynamic_stitch",
     "parallel_stack",
@@ -669,6 +767,7 @@ __all__ = [
     "placeholder_with_default",
     "polygamma",
     "pow",
+    "py_func",
     "qint16",
     "qint32",
     "qint8",
@@ -696,10 +795,12 @@ __all__ = [
     "reduce_sum",
     "regex_replace",
     "register_tensor_conversion_function",
+    "report_uninitialized_variables",
     "required_space_to_batch_paddings",
     "reset_default_graph",
     "reshape",
     "resource",
+    "resource_variables_enabled",
     "reverse",
     "reverse_sequence",
     "reverse_v2",
@@ -709,7 +810,17 @@ __all__ = [
     "rsqrt",
     "saturate_cast",
     "scalar_mul",
+    "scatter_add",
+    "scatter_div",
+    "scatter_max",
+    "scatter_min",
+    "scatter_mul",
     "scatter_nd",
+    "scatter_nd_add",
+    "scatter_nd_sub",
+    "scatter_nd_update",
+    "scatter_sub",
+    "scatter_update",
     "segment_max",
     "segment_mean",
     "segment_min",
@@ -728,9 +839,11 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "sort",
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
+    "sparse_placeholder",
     "sparse_segment_mean",
     "sparse_segment_sqrt_n",
     "sparse_segment_sum",
@@ -745,12 +858,14 @@ __all__ = [
     "strided_slice",
     "string",
     "string_join",
+    "string_split",
     "string_strip",
     "string_to_number",
     "strings",
     "substr",
     "subtract",
     "svd",
+    "tables_initializer",
     "tan",
     "tanh",
     "tensor_scatter_add",
@@ -765,6 +880,7 @@ __all__ = [
     "tensor_scatter_update",
     "tensordot",
     "tile",
+    "timeline",
     "to_bfloat16",
     "to_complex128",
     "to_complex64",
@@ -786,6 +902,7 @@ __all__ = [
     "uint32",
     "uint64",
     "uint8",
+    "uniform_unit_scaling_initializer",
     "unique",
     "unique_with_counts",
     "unsorted_segment_max",
@@ -795,6 +912,9 @@ __all__ = [
     "unsorted_segment_sqrt_n",
     "unsorted_segment_sum",
     "unstack",
+    "variable_axis_size_partitioner",
+    "variable_creator_scope",
+    "variable_op_scope",
     "variable_scope",
     "variables_initializer",
     "variance_scaling_initializer",

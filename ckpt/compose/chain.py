@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ckpt.compose.models import Model
 from ckpt.core.errors import GraphError
 from ckpt.graph.operation import Tensor
+
+_End = tuple[str, Tensor]
 
 
 class Chain:
@@ -61,7 +63,8 @@ class Chain:
             model, tensor = self._endpoint(name)
             feeds[model][tensor] = value
         results: dict[tuple[str, Tensor], Any] = {}
-        for name in self._needed(wanted.values()):
+        given = {(model, tensor) for model, tensors in feeds.items() for tensor in tensors}
+        for name in self._needed(wanted.values(), given):
             outputs = {t for m, t in wanted.values() if m == name} | {
                 y for _, (m, y) in self.wires if m == name
             }
@@ -73,12 +76,13 @@ class Chain:
         found = [results[wanted[name]] for name in names]
         return found[0] if isinstance(fetches, str) else found
 
-    def _needed(self, endpoints: Any) -> list[str]:
+    def _needed(self, endpoints: Iterable[_End], given: set[_End]) -> list[str]:
+        """The models that must run for these endpoints, in order; inputs that are given need no source."""
         last = {model for model, _ in endpoints}
         needed = set(last)
         for name in reversed(self.order):
             if name in needed:
-                needed |= {origin for (to, _), (origin, _) in self.wires if to == name}
+                needed |= {o for to, (o, _) in self.wires if to[0] == name and to not in given}
         return [name for name in self.order if name in needed]
 
 

@@ -27,6 +27,8 @@ def array_of(value: Any, dtype: DType | None = None) -> np.ndarray[Any, Any]:
         return _array_of_numpy(value, dtype)
     if isinstance(value, TensorShape):
         value = value.as_list()
+    if hasattr(value, "__array__") and not isinstance(value, (list, tuple)):
+        return _array_of_numpy(np.asarray(value), dtype)
     if value is None or (
         isinstance(value, (list, tuple)) and any(v is None for v in _leaves(value))
     ):

@@ -1,16 +1,20 @@
 """The place where a variable's value lives while a session is open. Must not know graphs or sessions.
 
-A value is immutable: assignment replaces it. So whoever holds a value (a run, a snapshot being saved) keeps what it
-had, and nobody needs locks or copies to read.
+A value is immutable for everyone who holds it: assignment replaces it. So a run, or a snapshot being saved, keeps
+what it had. Whoever computes the new value from the old one holds `lock` meanwhile, so that no update is lost.
+An update in place (`open`, `close`) happens only where nobody else holds the array, which CPython's reference count
+tells; otherwise it works on a copy. Readers wait while one is under way.
 """
 
 from __future__ import annotations
 
+import sys
+import threading
 from typing import Any
 
 import numpy as np
 
-from ckpt.core.dtypes import DType
+from ckpt.core.dtypes import DType, float32
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
 
 Array = np.ndarray[Any, Any]
@@ -19,9 +23,11 @@ Array = np.ndarray[Any, Any]
 class Cell:
     """One variable of one session: `value` is a read-only array, or None before the first assignment."""
 
-    __slots__ = ("dtype", "name", "shape", "value")
+    __slots__ = ("dtype", "is_open", "lock", "name", "shape", "value")
 
     def __init__(self, name: str, dtype: DType, shape: tuple[int | None, ...] | None) -> None:
+        self.lock = threading.RLock()
+        self.is_open = False
         self.name = name
         self.dtype = dtype
         self.shape = shape
@@ -30,6 +36,9 @@ class Cell:
     def read(self) -> Array:
         """The value. Raises UninitializedError before the first assignment."""
         value = self.value
+        if self.is_open:
+            with self.lock:
+                value = self.value
         if value is None:
             raise UninitializedError(
                 None,
@@ -54,6 +63,33 @@ class Cell:
             array.flags.writeable = False
         self.value = array
 
+    def open(self) -> Array:
+        """The value to be changed in place, contiguous and writable, until `close`: the caller alone has it.
+
+        Raises UninitializedError before the first assignment.
+        """
+        self.lock.acquire()
+        self.is_open = True
+        try:
+            value = self.read()
+            # Whoever read the value before `is_open` was set holds a reference and is counted here.
+            is_shared = sys.getrefcount(self.value) > _ALONE + 1
+            if is_shared or value.base is not None or not value.flags.c_contiguous:
+                value = value.copy(order="C")
+            value.flags.writeable = True
+        except BaseException:
+            self.is_open = False
+            self.lock.release()
+            raise
+        return value
+
+    def close(self, value: Array) -> None:
+        """Take back what `open` gave, as the new value."""
+        value.flags.writeable = False
+        self.value = value
+        self.is_open = False
+        self.lock.release()
+
     def check_shape(self, value: Any) -> None:
         """Raise InvalidArgumentError unless `value` has the shape of this variable."""
         held = self.shape if self.value is None else self.value.shape
@@ -71,5 +107,16 @@ class Cell:
             )
 
 
+def _references_of_a_cell_alone() -> int:
+    """What `sys.getrefcount(cell.value)` says where nobody but the cell holds the array."""
+    cell = Cell("", float32, ())
+    cell.value = np.zeros(())
+    return sys.getrefcount(cell.value)
+
+
 def _is_frozen(base: Any) -> bool:
     return isinstance(base, np.ndarray) and not base.flags.writeable and base.base is None
+
+
+_ALONE = _references_of_a_cell_alone() if getattr(sys, "_is_gil_enabled", lambda: True)() else -2
+"""Without the global lock the count proves nothing, so then every update works on a copy."""

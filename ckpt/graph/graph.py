@@ -6,7 +6,7 @@ import re
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,7 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
-from ckpt.graph.devices import merge_device
+from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
 
 if TYPE_CHECKING:
@@ -128,8 +128,10 @@ class Graph:
                 groups.update(other.colocation_names())
                 node.device = other.device
             node.attrs["_class"] = sorted(groups)
-        for place in reversed(scopes.devices):
-            node.device = place(node) or ""
+        if scopes.devices:
+            node.__dict__["device_scopes"] = scopes.devices
+            for place in reversed(scopes.devices):
+                node.device = place(node) or ""
         if scopes.controllers:
             self._add_scope_control_inputs(node)
 
@@ -214,10 +216,10 @@ class Graph:
         """The tensor of this graph that stands for `tensor` of another. A plain graph has none: ValueError."""
         raise ValueError(f"{tensor!r} must be from the same graph as the operation that uses it.")
 
-    def get_operations(self) -> list[Operation]:
-        """All operations in order of creation."""
+    def get_operations(self, first: int = 0) -> list[Operation]:
+        """All operations in order of creation, from number `first` on."""
         with self._lock:
-            return list(self._nodes)
+            return self._nodes[first:]
 
     def get_operation_by_name(self, name: str) -> Operation:
         """The operation of this name. Raises KeyError, ValueError for the name of a tensor, TypeError."""
@@ -250,8 +252,8 @@ class Graph:
         element = obj
         if not isinstance(obj, (str, Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
             element = obj._as_graph_element()
-        if isinstance(element, bytes):
-            element = element.decode()
+        if isinstance(element, (bytes, bytearray)):
+            element = bytes(element).decode()
         if isinstance(element, str):
             return self._element_by_name(element, kinds, allow_tensor, allow_operation)
         if (isinstance(element, Tensor) and allow_tensor) or (
@@ -337,6 +339,8 @@ class Graph:
 
         Raises ValueError for a name with characters that node names cannot have.
         """
+        if isinstance(name, bytes):
+            name = name.decode()
         if name.endswith("/"):
             full = name[:-1]
             if full in self._by_name:
@@ -366,24 +370,27 @@ class Graph:
         None or "" is the root; a name ending in "/" is taken as it is (re-entering a scope).
         Raises ValueError for a name that scopes cannot have.
         """
-        if name:
-            if isinstance(name, bytes):
-                name = name.decode()
-            pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
-            if not pattern.match(name):
-                raise ValueError(f"'{name}' is not a valid scope name")
-        before = self._scopes.name
-        if not name:
-            new = ""
-        elif name.endswith("/"):
-            new = name[:-1]
-        else:
-            new = self.unique_name(name)
-        self._scopes.name = new
+        before = self.enter_name_scope(name)
+        new = self._scopes.name
         try:
             yield new + "/" if new else ""
         finally:
             self._scopes.name = before
+
+    def enter_name_scope(self, name: str | None) -> str:
+        """Open the scope `name` as `name_scope` does and return the one before, for `leave_exact_scope`."""
+        scopes = self._scopes
+        before = scopes.name
+        if not name:
+            scopes.name = ""
+            return before
+        if isinstance(name, bytes):
+            name = name.decode()
+        pattern = _VALID_SCOPE_NAME if before else _VALID_OP_NAME
+        if not pattern.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
+        scopes.name = name[:-1] if name[-1] == "/" else self.unique_name(name)
+        return before
 
     def get_name_scope(self) -> str:
         """The current name scope, without a trailing slash."""
@@ -428,10 +435,12 @@ class Graph:
             scopes.devices = []
         else:
             place = device_name_or_function
-            if not callable(place):
-                place = merge_device(self.device_text(place))
+            if callable(place):
+                shown, place = _function_text(place), _device_function(place)
             else:
-                place = _device_function(place)
+                shown = self.device_text(place)
+                place = merge_device(shown)
+            place.said = (shown, _creation())
             scopes.devices = [*before, place]
         scopes.note_use()
         try:
@@ -467,6 +476,15 @@ class Graph:
             yield
         finally:
             scopes.colocations, scopes.devices = before, devices
+
+    @contextmanager
+    def colocate_with_references(self, inputs: Sequence[Tensor]) -> Iterator[None]:
+        """Nodes made in the block stand beside the variables that `inputs` refer to."""
+        with ExitStack() as entered:
+            for tensor in inputs:
+                if tensor.dtype._is_ref_dtype:
+                    entered.enter_context(self.colocate_with(tensor.op))
+            yield
 
     @contextmanager
     def _attr_scope(self, attr_map: dict[str, Any]) -> Iterator[None]:
@@ -632,10 +650,15 @@ class _Scopes(threading.local):
         self.is_used = True
 
 
-def _device_function(function: Callable[[Any], Any]) -> Callable[[Any], str]:
+def _function_text(function: Any) -> str:
+    code = getattr(function, "__code__", None)
+    name = getattr(function, "__name__", repr(function))
+    return name if code is None else f"{name}<{code.co_filename}, {code.co_firstlineno}>"
+
+
+def _device_function(function: Callable[[Any], Any]) -> Any:
     def place(node: Any) -> str:
-        said = function(node)
-        return str(merge_device(Graph.device_text(said))(node)) if said else str(node.device)
+        return canonical_name(Graph.device_text(function(node)))
 
     return place
 

@@ -84,7 +84,7 @@ class _Loader:
             problems += _attr_problems(node)
         if problems:
             raise GraphError(
-                f"graph_def is invalid: {len(problems)} problems\n"
+                f"graph_def is invalid, {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
                 + "\n".join(problems[:50])
                 + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )

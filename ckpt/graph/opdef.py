@@ -62,6 +62,7 @@ class OpDef:
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
+        self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
         self.direct: str | None = None
@@ -132,8 +133,10 @@ class OpDef:
             attrs[key] = self._checked_attr(key, value)
         inputs = self._convert_inputs(values, attrs, graph, full_name)
         self._fill_defaults(attrs)
-        node = graph.add(self.type, self, inputs, attrs, full_name)
-        return self._result(node)
+        if self.has_ref_inputs:
+            with graph.colocate_with_references(inputs):
+                return self._result(graph.add(self.type, self, inputs, attrs, full_name))
+        return self._result(graph.add(self.type, self, inputs, attrs, full_name))
 
     def _take_keyword_inputs(self, values: list[Any], kwargs: dict[str, Any]) -> None:
         if len(values) > len(self.inputs):

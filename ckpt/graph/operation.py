@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt.core.dtypes import DType
+from ckpt.core.errors import OutOfRangeError
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import stack
 
@@ -189,6 +190,12 @@ class Tensor(Operators):
         """The value: runs the session given, else the default session. Raises ValueError without one."""
         return _session_for(self, session, "evaluate tensor", "eval").run(self, feed_dict)
 
+    def ref(self) -> Reference:
+        """A hashable stand-in for this tensor: equal for the same tensor only."""
+        return Reference(self)
+
+    experimental_ref = ref
+
     def _shape_as_list(self) -> list[int | None] | None:
         return None if self._shape.sizes is None else list(self._shape.sizes)
 
@@ -235,6 +242,36 @@ class Tensor(Operators):
         )
 
 
+class DeviceAssignment(NamedTuple):
+    """A device block that an operation was made in, and where that block was opened."""
+
+    obj: str
+    filename: str
+    lineno: int
+
+
+class Reference:
+    """A key for dicts and sets that stands for one tensor or variable."""
+
+    __slots__ = ("_referenced",)
+
+    def __init__(self, referenced: Any) -> None:
+        self._referenced = referenced
+
+    def deref(self) -> Any:
+        """What it stands for."""
+        return self._referenced
+
+    def __hash__(self) -> int:
+        return id(self._referenced)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Reference) and self._referenced is other._referenced
+
+    def __repr__(self) -> str:
+        return f"<Reference wrapping {self._referenced!r}>"
+
+
 def _session_for(what: Any, session: Any, verb: str, method: str) -> Any:
     if session is None:
         session = stack.get_default_session()
@@ -264,6 +301,7 @@ class Operation:
         "_control_inputs",
         "_creation",
         "_inputs",
+        "_made_for",
         "_outputs",
         "attrs",
         "device",
@@ -295,6 +333,7 @@ class Operation:
         self.attrs = attrs
         self.device = ""
         self._creation: Any = ()
+        self._made_for: Operation | None = None  # the operation whose gradient this is a part of
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -319,6 +358,26 @@ class Operation:
     def node_def(self) -> Any:
         """This node as a NodeDef message."""
         return self.graph.node_message(self)
+
+    @property
+    def _output_types(self) -> list[int]:
+        return [tensor._dtype.as_datatype_enum for tensor in self._outputs]
+
+    @property
+    def _input_types(self) -> list[DType]:
+        return [tensor._dtype.base_dtype for tensor in self._inputs]
+
+    @property
+    def _device_assignments(self) -> list[DeviceAssignment]:
+        said = [place.said for place in self.__dict__.get("device_scopes", ())]
+        return [
+            DeviceAssignment(text, *((lines[0][0].co_filename, lines[0][1]) if lines else ("", 0)))
+            for text, lines in said
+        ]
+
+    @property
+    def _original_op(self) -> Operation | None:
+        return self._made_for
 
     @property
     def op_def(self) -> Any:
@@ -384,6 +443,13 @@ class Operation:
     def _update_input(self, index: int, tensor: Tensor) -> None:
         if tensor.graph is not self.graph:
             raise ValueError(f"{tensor!r} must be from the same graph as {self.name}.")
+        if not 0 <= index < len(self._inputs):
+            raise OutOfRangeError(
+                None,
+                None,
+                f"Cannot update edge. Input index [{index}] is greater than the number of total inputs "
+                f"[{len(self._inputs)}].",
+            )
         self._inputs = (*self._inputs[:index], tensor, *self._inputs[index + 1 :])
         self.graph.touch()
 

@@ -17,6 +17,27 @@ MAX_FOLDED_NODES = 200
 MAX_FOLDED_ELEMENTS = 10_000
 
 
+def get_static_value(tensor: Any, partial: bool = False) -> Any:
+    """The value of a tensor where it follows from constants and static shapes alone, else None; an array as it is.
+
+    With `partial` the unknown members of a stack are None in the result. Values are copies that callers may change.
+    """
+    if not isinstance(tensor, Tensor):
+        if isinstance(tensor, (np.ndarray, np.generic)):
+            return tensor
+        return None if tensor is None or hasattr(tensor, "_as_graph_element") else tensor
+    value = constant_value(tensor)
+    if value is None and partial and tensor.op.type == "Pack" and tensor.op.attrs["axis"] == 0:
+        members = [get_static_value(member, partial=True) for member in tensor.op.inputs]
+        try:
+            return np.array(members)
+        except ValueError:
+            return np.array(members, dtype=object)
+    if value is None and partial and tensor.op.type in ("Identity", "StopGradient"):
+        return get_static_value(tensor.op.inputs[0], partial=True)
+    return np.array(value) if isinstance(value, np.ndarray) else value
+
+
 def constant_value(tensor: Tensor) -> Any:
     """The value of `tensor` where it follows from constants and static shapes alone, else None."""
     op = tensor.op

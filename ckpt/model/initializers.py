@@ -9,7 +9,8 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.dtypes import DType
-from ckpt.ops import constants, random
+from ckpt.graph.opdef import opdef_of
+from ckpt.ops import constants, elementwise, random, shaping
 
 
 class Initializer:
@@ -221,6 +222,116 @@ class GlorotNormal(VarianceScaling):
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer."""
         return {"seed": self.seed, "dtype": self.dtype.name}
+
+
+class LecunNormal(VarianceScaling):
+    """Truncated normal with standard deviation sqrt(1 / fan_in)."""
+
+    def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
+        super().__init__(1.0, "fan_in", "truncated_normal", seed, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal initializer."""
+        return {"seed": self.seed, "dtype": self.dtype.name}
+
+
+class LecunUniform(LecunNormal):
+    """Uniform within sqrt(3 / fan_in)."""
+
+    def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
+        VarianceScaling.__init__(self, 1.0, "fan_in", "uniform", seed, dtype)
+
+
+class HeNormal(LecunNormal):
+    """Truncated normal with standard deviation sqrt(2 / fan_in)."""
+
+    def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
+        VarianceScaling.__init__(self, 2.0, "fan_in", "truncated_normal", seed, dtype)
+
+
+class HeUniform(LecunNormal):
+    """Uniform within sqrt(6 / fan_in)."""
+
+    def __init__(self, seed: int | None = None, dtype: Any = dtypes.float32) -> None:
+        VarianceScaling.__init__(self, 2.0, "fan_in", "uniform", seed, dtype)
+
+
+class UniformUnitScaling(Initializer):
+    """Uniform so that the scale of a linear layer's input is kept: within factor * sqrt(3 / fan_in).
+
+    Source: Sussillo & Abbott 2014, arXiv:1412.6558.
+    """
+
+    def __init__(
+        self, factor: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
+    ) -> None:
+        super().__init__(_floating(dtype))
+        self.factor, self.seed = factor, seed
+
+    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
+        """A random tensor."""
+        whole = shape if partition_info is None else partition_info.full_shape
+        size = max(1.0, math.prod(float(n) for n in list(whole)[:-1]))
+        limit = math.sqrt(3 / size) * self.factor
+        return random.random_uniform(shape, -limit, limit, self._dtype(dtype), seed=self.seed)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal initializer."""
+        return {"factor": self.factor, "seed": self.seed, "dtype": self.dtype.name}
+
+
+class Orthogonal(Initializer):
+    """Orthonormal rows or columns (the fewer of them): the Q of a random matrix. Needs two axes or more.
+
+    Source: Saxe et al. 2013, arXiv:1312.6120.
+    """
+
+    def __init__(
+        self, gain: float = 1.0, seed: int | None = None, dtype: Any = dtypes.float32
+    ) -> None:
+        super().__init__(_floating(dtype))
+        self.gain, self.seed = gain, seed
+
+    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
+        """A random tensor."""
+        if len(shape) < 2:
+            raise ValueError("The tensor to initialize must be at least two-dimensional")
+        rows, columns = math.prod(int(n) for n in shape[:-1]), int(shape[-1])
+        flat = (max(columns, rows), min(columns, rows))
+        noise = random.random_normal(flat, dtype=self._dtype(dtype), seed=self.seed)
+        q, r = opdef_of("Qr")(noise, full_matrices=False)
+        q = q * elementwise.sign(opdef_of("DiagPart")(r))
+        if rows < columns:
+            q = shaping.transpose(q)
+        return self.gain * shaping.reshape(q, shape)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal initializer."""
+        return {"gain": self.gain, "seed": self.seed, "dtype": self.dtype.name}
+
+
+class Identity(Initializer):
+    """The identity matrix times `gain`. Raises ValueError for another number of axes than two."""
+
+    def __init__(self, gain: float = 1.0, dtype: Any = dtypes.float32) -> None:
+        super().__init__(_floating(dtype))
+        self.gain = gain
+
+    def __call__(self, shape: Any, dtype: Any = None, partition_info: Any = None) -> Any:
+        """The identity matrix."""
+        whole = list(shape if partition_info is None else partition_info.full_shape)
+        if len(whole) != 2:
+            raise ValueError("Identity matrix initializer can only be used for 2D matrices.")
+        kind = self._dtype(dtype)
+        eye = np.eye(int(whole[0]), int(whole[1]), dtype=kind.as_numpy_dtype)
+        if partition_info is not None:
+            first = [int(n) for n in partition_info.var_offset]
+            eye = eye[first[0] : first[0] + int(shape[0]), first[1] : first[1] + int(shape[1])]
+        return self.gain * constants.constant(eye, name="eye")
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments that make an equal initializer."""
+        return {"gain": self.gain, "dtype": self.dtype.name}
 
 
 def fans(shape: list[int]) -> tuple[float, float]:

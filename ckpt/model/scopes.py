@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+import inspect
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph import stack
-from ckpt.graph.graph import Graph
+from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import add_to_collection, control_dependencies, name_scope
 from ckpt.model import initializers
-from ckpt.model.variables import Variable
+from ckpt.model.partitioned import (
+    PartitionedVariable,
+    PartitionInfo,
+    checked_partitions,
+    slices_of,
+)
+from ckpt.model.variables import SaveSliceInfo, Variable
 
 _STORE = ("__variable_store",)
 _SCOPES = ("__varscope",)
@@ -31,11 +38,11 @@ AUTO_REUSE = _Reuse()
 
 
 class VariableStore:
-    """The variables of one graph by the name they were asked for, and how often each scope was opened."""
+    """The variables of one graph by the name they were asked for."""
 
     def __init__(self) -> None:
         self.variables: dict[str, Any] = {}
-        self.scope_counts: dict[str, int] = {}
+        self.partitioned: dict[str, PartitionedVariable] = {}
 
 
 def _store() -> VariableStore:
@@ -149,16 +156,24 @@ class VariableScope:
         return found
 
 
-def _current(graph: Graph | None = None) -> list[VariableScope]:
-    found = (graph or stack.get_default_graph()).get_collection_ref(_SCOPES)
+class _OpenScopes(threading.local):
+    """Of one graph and thread: the current scope, and how often each scope was opened."""
+
+    def __init__(self) -> None:
+        self.current = VariableScope(False)
+        self.counts: dict[str, int] = {}
+
+
+def _scopes() -> _OpenScopes:
+    found = stack.get_default_graph().get_collection_ref(_SCOPES)
     if not found:
-        found.append(VariableScope(False))
-    return found
+        found.append(_OpenScopes())
+    return found[0]  # type: ignore[no-any-return]  # the only thing kept there
 
 
 def get_variable_scope() -> VariableScope:
     """The current variable scope."""
-    return _current()[0]
+    return _scopes().current
 
 
 class variable_scope:  # TensorFlow's name
@@ -227,73 +242,58 @@ class variable_scope:  # TensorFlow's name
         return scope
 
     def _opened(self, exits: ExitStack) -> VariableScope:
-        current, store = _current(), _store()
-        outer = current[0]
+        scopes = _scopes()
         given = self._name_or_scope
         if isinstance(given, VariableScope):
-            name = given.name
-            if self._auxiliary:
-                node_scope = exits.enter_context(name_scope(name.split("/")[-1])) if name else ""
-                if not name:
-                    node_scope = _current_name_scope()
-            else:
-                node_scope = given.original_name_scope
-            scope = given._copy(_name_scope=given.original_name_scope)
-            scope._reuse = given.reuse if self._reuse is None else self._reuse
-            _ = node_scope
+            scope = self._again(given, exits)
         else:
-            scope = self._new(outer, exits)
-            store.scope_counts[scope.name] = store.scope_counts.get(scope.name, 0) + 1
+            scope = self._new(scopes, exits)
         for key, value in self._changes.items():
             if value is not None:
                 setattr(scope, key, value)
         if self._custom_getter is not None:
+            if not callable(self._custom_getter):
+                raise ValueError(f"custom_getter provided is not callable: {self._custom_getter}")
             scope._custom_getter = _chained(self._custom_getter, scope._custom_getter)
-        return self._installed(scope, current, store, exits, saved_counts=dict(store.scope_counts))
-
-    def _new(self, outer: VariableScope, exits: ExitStack) -> VariableScope:
-        given = self._name_or_scope
-        if given is not None:
-            full = f"{outer.name}/{given}" if outer.name else given
-            if self._auxiliary:
-                node_scope = (
-                    exits.enter_context(name_scope(given)) if given else _current_name_scope()
-                )
-            else:
-                node_scope = _current_name_scope()
-        else:
-            if self._reuse:
-                raise ValueError("reuse=True cannot be used without a name_or_scope")
-            if self._auxiliary:
-                node_scope = exits.enter_context(name_scope(self._default_name))
-            else:
-                node_scope = _current_name_scope()
-            full = _unique_scope(outer.name, str(self._default_name))
-        reuse = self._reuse if self._reuse is not None else outer.reuse
-        if outer.reuse and self._reuse in (None, False):
-            reuse = outer.reuse
-        return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope)
-
-    @staticmethod
-    def _installed(
-        scope: VariableScope,
-        current: list[VariableScope],
-        store: VariableStore,
-        exits: ExitStack,
-        saved_counts: dict[str, int],
-    ) -> VariableScope:
-        before = current[0]
-        current[0] = scope
-        prefix = scope.name + "/"
+        scopes.counts[scope.name] = scopes.counts.get(scope.name, 0) + 1
+        before, prefix = scopes.current, scope.name + "/"
+        kept = dict(scopes.counts) if isinstance(given, VariableScope) else None
+        scopes.current = scope
 
         def leave() -> None:
-            current[0] = before
-            for name in [n for n in store.scope_counts if n.startswith(prefix)]:
-                del store.scope_counts[name]
+            if scopes.current is not scope:
+                raise RuntimeError("Improper nesting of variable_scope.")
+            scopes.current = before
+            if kept is not None:
+                scopes.counts = kept
+            else:
+                for name in [n for n in scopes.counts if n.startswith(prefix)]:
+                    del scopes.counts[name]
 
         exits.callback(leave)
-        _ = saved_counts
         return scope
+
+    def _again(self, given: VariableScope, exits: ExitStack) -> VariableScope:
+        """The scope `given` entered once more: the same variable names, a new name scope."""
+        if self._auxiliary and given.name:
+            exits.enter_context(name_scope(given.name.split("/")[-1]))
+        return given._copy(_reuse=self._reuse or given.reuse, _constraint=None)
+
+    def _new(self, scopes: _OpenScopes, exits: ExitStack) -> VariableScope:
+        outer, given = scopes.current, self._name_or_scope
+        if given is None and self._reuse:
+            raise ValueError("reuse=True cannot be used without a name_or_scope")
+        wanted: Any = self._default_name if given is None else given
+        if self._auxiliary and wanted:
+            node_scope: str = exits.enter_context(name_scope(wanted))
+        else:
+            node_scope = _current_name_scope()
+        if given is None:
+            full = _unique_scope(outer.name, str(wanted))
+        else:
+            full = f"{outer.name}/{given}" if outer.name else given
+        reuse = outer.reuse if given is None else self._reuse or outer.reuse
+        return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope, _constraint=None)
 
     def __exit__(self, *error: object) -> None:
         self._exits.pop().close()
@@ -306,7 +306,7 @@ def _current_name_scope() -> str:
 
 def _unique_scope(outer: str, name: str) -> str:
     full = f"{outer}/{name}" if outer else name
-    counts = _store().scope_counts
+    counts = _scopes().counts
     if not counts.get(full):
         return full
     number = 1
@@ -339,8 +339,8 @@ def get_variable(
     use_resource: bool | None = None,
     custom_getter: Any = None,
     constraint: Any = None,
-    synchronization: int = 0,
-    aggregation: int = 0,
+    synchronization: Any = 0,
+    aggregation: Any = 0,
 ) -> Any:
     """The variable `scope/name`: made the first time, the same one again where the scope reuses.
 
@@ -365,21 +365,227 @@ def get_variable(
         "synchronization": synchronization,
         "aggregation": aggregation,
     }
-    getter: Callable[..., Any] = _get_single
-    wrapped = custom_getter or scope.custom_getter
-    if custom_getter is not None and scope.custom_getter is not None:
-        wrapped = _chained(custom_getter, scope.custom_getter)
     # Variables belong to their variable scope alone, whatever name scope surrounds the call.
     with name_scope(None), control_dependencies(None):
-        if wrapped is not None:
-            return wrapped(getter, full, **kwargs)
-        return getter(full, **kwargs)
+        _check_explicit_dtype(dtype, initializer)
+        return _through_getters(custom_getter, scope.custom_getter, full, kwargs)
+
+
+def _through_getters(inner: Any, outer: Any, full: str, kwargs: dict[str, Any]) -> Any:
+    if inner is not None and not callable(inner):
+        raise ValueError(f"Passed a custom_getter which is not callable: {inner}")
+    wrapped = inner or outer
+    if inner is not None and outer is not None:
+        wrapped = _chained(inner, outer)
+    if wrapped is None:
+        return _get(full, **kwargs)
+    accepted = inspect.signature(wrapped).parameters.values()
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted):
+        names = {p.name for p in accepted}
+        optional = ("constraint", "synchronization", "aggregation")
+        kwargs = {k: v for k, v in kwargs.items() if k in names or k not in optional}
+    return wrapped(_get, full, **kwargs)
+
+
+def get_local_variable(name: str, *args: Any, **kwargs: Any) -> Any:
+    """`get_variable` for a local variable: not trainable, not saved by default."""
+    if len(args) > 4:
+        raise TypeError("get_local_variable takes trainable and what follows by keyword")
+    kwargs["trainable"] = False
+    kwargs["collections"] = [*(kwargs.get("collections") or ()), GraphKeys.LOCAL_VARIABLES]
+    return get_variable(name, *args, **kwargs)
+
+
+@contextmanager
+def variable_op_scope(
+    values: Sequence[Any],
+    name_or_scope: Any,
+    default_name: str | None = None,
+    initializer: Any = None,
+    regularizer: Any = None,
+    caching_device: Any = None,
+    partitioner: Any = None,
+    custom_getter: Any = None,
+    reuse: Any = None,
+    dtype: Any = None,
+    use_resource: bool | None = None,
+    constraint: Any = None,
+) -> Iterator[VariableScope]:
+    """Deprecated spelling of `variable_scope(name_or_scope, default_name, values, ...)`."""
+    with variable_scope(
+        name_or_scope,
+        default_name,
+        values,
+        initializer,
+        regularizer,
+        caching_device,
+        partitioner,
+        custom_getter,
+        reuse,
+        dtype,
+        use_resource,
+        constraint,
+    ) as scope:
+        yield scope
+
+
+def no_regularizer(_: Any) -> None:
+    """A regularizer that adds nothing: where the scope's own must not apply."""
+
+
+def _check_explicit_dtype(dtype: Any, initializer: Any) -> None:
+    if dtype is None or initializer is None or callable(initializer):
+        return
+    found = convert.convert_to_tensor(initializer).dtype.base_dtype
+    if found != dtypes.as_dtype(dtype).base_dtype:
+        raise ValueError(f"Initializer type '{found}' and explicit dtype '{dtype}' don't match.")
 
 
 def _has_dtype(initializer: Any) -> bool:
     return isinstance(initializer, Tensor) or (
         initializer is not None and not callable(initializer) and hasattr(initializer, "dtype")
     )
+
+
+def _get(name: str, shape: Any = None, dtype: Any = dtypes.float32, **kwargs: Any) -> Any:
+    """The variable of this full name, whole or in parts: what custom getters are handed."""
+    partitioner, reuse = kwargs.pop("partitioner", None), kwargs.get("reuse")
+    store = _store()
+    if partitioner is not None and not callable(partitioner):
+        raise ValueError(f"Partitioner must be callable, but received: {partitioner}")
+    is_scalar = shape is not None and as_shape(shape).rank == 0
+    if partitioner is not None and not is_scalar:
+        return _get_partitioned(name, partitioner, shape, dtype, **kwargs)
+    if reuse is True and partitioner is None and name in store.partitioned:
+        return _existing_partitioned(name, shape, dtype, reuse, None)
+    if f"{name}/part_0" in store.variables:
+        raise ValueError(
+            f"No partitioner was provided, but a partitioned version of the variable was found: {name}/part_0. "
+            "Perhaps a variable of the same name was already created with partitioning?"
+        )
+    return _get_single(name, shape, dtype, **kwargs)
+
+
+def _existing_partitioned(
+    name: str, shape: Any, dtype: Any, reuse: Any, partitions: list[int] | None
+) -> PartitionedVariable:
+    found = _store().partitioned[name]
+    if not reuse:
+        raise ValueError(
+            f"Partitioned variable with name {name} already exists. Did you mean to set reuse=True or "
+            "reuse=tf.AUTO_REUSE in VarScope?"
+        )
+    if shape is not None and not as_shape(shape).is_compatible_with(found.shape):
+        raise ValueError(
+            f"Trying to reuse partitioned variable {name}, but specified shape {as_shape(shape)} and found shape "
+            f"{found.shape}."
+        )
+    if dtype is not None and not dtypes.as_dtype(dtype).is_compatible_with(found.dtype):
+        raise ValueError(
+            f"Trying to reuse partitioned variable {name}, but specified dtype {dtypes.as_dtype(dtype).name} and "
+            f"found dtype {found.dtype.name}."
+        )
+    if partitions is not None and found._get_partitions() != partitions:
+        raise ValueError(
+            f"Trying to reuse partitioned variable {name}, but specified partitions {partitions} and found partitions "
+            f"{found._get_partitions()}."
+        )
+    return found
+
+
+def _get_partitioned(
+    name: str,
+    partitioner: Any,
+    shape: Any,
+    dtype: Any,
+    initializer: Any = None,
+    reuse: Any = None,
+    **kwargs: Any,
+) -> PartitionedVariable:
+    store = _store()
+    if name in store.variables:
+        raise ValueError(
+            f"A partitioner was provided, but an unpartitioned version of the variable was found: {name}. Perhaps a "
+            "variable of the same name was already created without partitioning?"
+        )
+    value = None
+    if initializer is not None and not callable(initializer):
+        value = convert.convert_to_tensor(initializer)
+        shape = value.shape if shape is None else as_shape(shape).merge_with(value.shape)
+        dtype = value.dtype.base_dtype
+    whole = as_shape(shape)
+    kind = dtypes.as_dtype(dtypes.float32 if dtype is None else dtype).base_dtype
+    partitions = (
+        None if not whole.is_fully_defined() else checked_partitions(partitioner, whole, kind)
+    )
+    if name in store.partitioned:
+        return _existing_partitioned(name, shape, kind, reuse, partitions)
+    if reuse is True:
+        raise ValueError(
+            f"PartitionedVariable {name} does not exist, or was not created with tf.get_variable(). Did you mean to "
+            "set reuse=False or reuse=tf.AUTO_REUSE in VarScope?"
+        )
+    if partitions is None:
+        raise ValueError(
+            f"Shape of a new partitioned variable ({name}) must be fully defined, but instead was {whole}."
+        )
+    parts = []
+    for number, (offset, sizes) in enumerate(slices_of(whole, partitions)):
+        info = PartitionInfo(list(whole.as_tuple()), offset)
+        given = initializer if value is None else _cut(value, offset, sizes)
+        part = _get_single(
+            f"{name}/part_{number}",
+            sizes if value is None else None,
+            kind if value is None else None,
+            initializer=given,
+            reuse=reuse,
+            partition_info=info,
+            **kwargs,
+        )
+        part._set_save_slice_info(SaveSliceInfo(name, list(whole.as_tuple()), offset, sizes))
+        parts.append(part)
+    found = PartitionedVariable(name, whole, kind, parts, partitions)
+    store.partitioned[name] = found
+    return found
+
+
+def _cut(value: Tensor, offset: list[int], sizes: list[int]) -> Any:
+    from ckpt.ops import indexing  # only values given whole are cut
+
+    return indexing.slice_(value, offset, sizes)
+
+
+def create_partitioned_variables(
+    shape: Any,
+    slicing: Sequence[int],
+    initializer: Any,
+    dtype: Any = dtypes.float32,
+    trainable: bool = True,
+    collections: Any = None,
+    name: str | None = None,
+    reuse: Any = None,
+) -> list[Any]:
+    """The parts of a variable cut as `slicing` says, one number per axis. Raises ValueError for a bad slicing."""
+    if len(shape) != len(slicing):
+        raise ValueError(
+            f"The 'shape' and 'slicing' of a partitioned Variable must have the length: shape: {shape}, "
+            f"slicing: {slicing}"
+        )
+    if len(shape) < 1:
+        raise ValueError(f"A partitioned Variable must have rank at least 1: shape: {shape}")
+    with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
+        found = _get_partitioned(
+            scope.name,
+            lambda **_: list(slicing),
+            shape,
+            dtype,
+            initializer=initializer,
+            reuse=scope.reuse,
+            trainable=trainable,
+            collections=collections,
+            use_resource=scope.use_resource,
+        )
+    return found._get_variable_list()
 
 
 def _get_single(
@@ -392,12 +598,12 @@ def _get_single(
     trainable: bool | None = None,
     collections: Any = None,
     caching_device: Any = None,
-    partitioner: Any = None,
     validate_shape: bool = True,
     use_resource: bool | None = None,
     constraint: Any = None,
-    synchronization: int = 0,
-    aggregation: int = 0,
+    synchronization: Any = 0,
+    aggregation: Any = 0,
+    partition_info: PartitionInfo | None = None,
 ) -> Any:
     store = _store()
     shape = None if shape is None else as_shape(shape)
@@ -408,11 +614,11 @@ def _get_single(
             f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you mean to set "
             "reuse=tf.AUTO_REUSE in VarScope?"
         )
-    value, dtype = _initial_value(name, shape, dtype, initializer)
+    value, dtype = _initial_value(name, shape, dtype, initializer, partition_info)
     variable = Variable(
         initial_value=value,
         name=name,
-        trainable=True if trainable is None else trainable,
+        trainable=trainable,
         collections=collections,
         caching_device=caching_device,
         dtype=dtype,
@@ -452,14 +658,17 @@ def _existing(name: str, shape: TensorShape | None, dtype: Any, reuse: Any) -> A
 
 
 def _initial_value(
-    name: str, shape: TensorShape | None, dtype: Any, initializer: Any
+    name: str,
+    shape: TensorShape | None,
+    dtype: Any,
+    initializer: Any,
+    partition_info: PartitionInfo | None = None,
 ) -> tuple[Any, Any]:
     """What the variable starts from (a value or a function) and its dtype."""
     if initializer is not None and not callable(initializer):
         if shape is not None:
             raise ValueError("If initializer is a constant, do not specify shape.")
-        found = dtypes.as_dtype(dtype).base_dtype if dtype is not None else None
-        return initializer, found
+        return initializer, None
     wanted = dtypes.as_dtype(dtype if dtype is not None else dtypes.float32).base_dtype
     if shape is None or not shape.is_fully_defined():
         if initializer is not None and shape is None:
@@ -468,7 +677,7 @@ def _initial_value(
             f"Shape of a new variable ({name}) must be fully defined, but instead was {shape}."
         )
     chosen = initializer if initializer is not None else _default_initializer(name, wanted)
-    return _called(chosen, shape.as_list(), wanted), wanted
+    return _called(chosen, shape.as_list(), wanted, partition_info), wanted
 
 
 def _default_initializer(name: str, dtype: dtypes.DType) -> Any:
@@ -479,12 +688,19 @@ def _default_initializer(name: str, dtype: dtypes.DType) -> Any:
     raise ValueError(f"An initializer for variable {name} of {dtype} is required")
 
 
-def _called(initializer: Any, shape: Any, dtype: dtypes.DType) -> Callable[[], Any]:
+def _called(
+    initializer: Any, shape: Any, dtype: dtypes.DType, partition_info: PartitionInfo | None = None
+) -> Callable[[], Any]:
     made = initializer() if isinstance(initializer, type) else initializer
+    more = {}
+    if partition_info is not None:
+        takes = inspect.signature(made).parameters
+        if "partition_info" in takes or any(p.kind is p.VAR_KEYWORD for p in takes.values()):
+            more = {"partition_info": partition_info}
 
     def value() -> Any:
         if shape is None:
             return made()
-        return made(shape, dtype=dtype)
+        return made(shape, dtype=dtype, **more)
 
     return value

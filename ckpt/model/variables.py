@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import enum
+import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from ckpt.core import defs, dtypes
@@ -12,12 +14,76 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
-from ckpt.graph.operation import Operation, Operators, Tensor
+from ckpt.graph.opdef import opdef_of
+from ckpt.graph.operation import Operation, Operators, Reference, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
-from ckpt.ops import control, state
+from ckpt.graph.slices import IndexedSlices
+from ckpt.ops import control, scatter, state
+
+_CREATORS = ("__variable_creators",)
+"""The collection that holds the open `variable_creator_scope`s of a graph, outermost first."""
 
 
-class Variable(Operators):
+class VariableSynchronization(enum.Enum):
+    """When copies of a variable on several machines agree; here there is one copy."""
+
+    AUTO = 0
+    NONE = 1
+    ON_WRITE = 2
+    ON_READ = 3
+
+
+class VariableAggregation(enum.Enum):
+    """How updates of several copies become one; here there is one copy."""
+
+    NONE = 0
+    SUM = 1
+    MEAN = 2
+    ONLY_FIRST_REPLICA = 3
+
+
+class _MadeByCreators(type):
+    """`Variable(...)` asks the open creator scopes, then makes the kind of variable that is wanted."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        """A variable."""
+        if cls is not Variable:
+            return super().__call__(*args, **kwargs)
+        creators = stack.get_default_graph().get_collection(_CREATORS)
+        if not creators:
+            return cls._make(*args, **kwargs)
+        if args:
+            kwargs.update(zip(_ARGUMENTS, args, strict=False))
+        made: Callable[..., Any] = cls._make
+        for creator in creators:
+            made = _bound_creator(creator, made)
+        return made(**kwargs)
+
+    def _make(cls, *args: Any, **kwargs: Any) -> Any:
+        from ckpt.model.resource_variable import ResourceVariable, uses_resource  # it is a Variable
+
+        kind: Any = ResourceVariable if uses_resource(args, kwargs) else cls
+        return type.__call__(kind, *args, **kwargs)
+
+
+def _bound_creator(
+    creator: Callable[..., Any], following: Callable[..., Any]
+) -> Callable[..., Any]:
+    return lambda **kwargs: creator(following, **kwargs)
+
+
+@contextmanager
+def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[None]:
+    """Variables made in the block come from `variable_creator(next_creator, **kwargs)`; the innermost is asked first."""
+    creators = stack.get_default_graph().get_collection_ref(_CREATORS)
+    creators.append(variable_creator)
+    try:
+        yield
+    finally:
+        creators.remove(variable_creator)
+
+
+class Variable(Operators, metaclass=_MadeByCreators):
     """A tensor that keeps its value from run to run of a session.
 
     `initial_value` is a tensor, anything that converts to one, or a function without arguments that returns it.
@@ -34,7 +100,7 @@ class Variable(Operators):
     def __init__(
         self,
         initial_value: Any = None,
-        trainable: bool | None = True,
+        trainable: bool | None = None,
         collections: Sequence[str] | None = None,
         validate_shape: bool = True,
         caching_device: Any = None,
@@ -45,24 +111,28 @@ class Variable(Operators):
         import_scope: str | None = None,
         constraint: Callable[[Any], Any] | None = None,
         use_resource: bool | None = None,
-        synchronization: int = 0,
-        aggregation: int = 0,
+        synchronization: Any = VariableSynchronization.AUTO,
+        aggregation: Any = VariableAggregation.NONE,
         shape: Any = None,
     ) -> None:
         self._caching_device = caching_device
         self._save_slice_info: SaveSliceInfo | None = None
         self._constraint = constraint
-        self._synchronization = synchronization
-        self._aggregation = aggregation
+        self._synchronization = _member(VariableSynchronization, synchronization)
+        self._aggregation = _member(VariableAggregation, aggregation)
         if variable_def is not None:
             if initial_value is not None:
                 raise ValueError("variable_def and initial_value are mutually exclusive.")
             self._init_from_def(plain_variable_def(variable_def), import_scope)
         else:
-            self._trainable = True if trainable is None else bool(trainable)
+            self._trainable = self._is_trainable(trainable)
             self._init_from_value(
                 initial_value, collections, validate_shape, name, dtype, expected_shape or shape
             )
+
+    def _is_trainable(self, trainable: bool | None) -> bool:
+        on_read = self._synchronization is VariableSynchronization.ON_READ
+        return not on_read if trainable is None else bool(trainable)
 
     def _init_from_value(
         self,
@@ -75,14 +145,7 @@ class Variable(Operators):
     ) -> None:
         if initial_value is None:
             raise ValueError("initial_value must be specified.")
-        keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else collections
-        if not isinstance(keys, (list, tuple, set)):
-            raise ValueError(
-                f"collections argument to Variable constructor must be a list, tuple, or set. Got {keys}"
-            )
-        keys = list(keys)
-        if self._trainable and GraphKeys.TRAINABLE_VARIABLES not in keys:
-            keys.append(GraphKeys.TRAINABLE_VARIABLES)
+        keys = self._collections(collections)
         wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
         is_function = callable(initial_value)
         values = [] if is_function else [initial_value]
@@ -109,6 +172,17 @@ class Variable(Operators):
                 self._snapshot = control.identity(self._variable, name="read")
         graph.add_to_collections(keys, self)
 
+    def _collections(self, collections: Any) -> list[Any]:
+        keys = [GraphKeys.GLOBAL_VARIABLES] if collections is None else collections
+        if not isinstance(keys, (list, tuple, set)):
+            raise ValueError(
+                f"collections argument to Variable constructor must be a list, tuple, or set. Got {keys}"
+            )
+        keys = list(keys)
+        if self._trainable and GraphKeys.TRAINABLE_VARIABLES not in keys:
+            keys.append(GraphKeys.TRAINABLE_VARIABLES)
+        return keys
+
     def _init_from_def(self, variable_def: defs.VariableDef, import_scope: str | None) -> None:
         graph = stack.get_default_graph()
 
@@ -121,7 +195,12 @@ class Variable(Operators):
             found(variable_def.initial_value_name) if variable_def.initial_value_name else None
         )
         self._snapshot = found(variable_def.snapshot_name)
+        self._read_def(variable_def, import_scope)
+
+    def _read_def(self, variable_def: defs.VariableDef, import_scope: str | None) -> None:
         self._trainable = variable_def.trainable
+        self._synchronization = _member(VariableSynchronization, variable_def.synchronization)
+        self._aggregation = _member(VariableAggregation, variable_def.aggregation)
         piece = variable_def.save_slice_info_def
         if piece is not None:
             full = f"{import_scope}/{piece.full_name}" if import_scope else piece.full_name
@@ -191,12 +270,12 @@ class Variable(Operators):
         return self._constraint
 
     @property
-    def synchronization(self) -> int:
+    def synchronization(self) -> Any:
         """Kept for TensorFlow's signature; means nothing in one process."""
         return self._synchronization
 
     @property
-    def aggregation(self) -> int:
+    def aggregation(self) -> Any:
         """Kept for TensorFlow's signature; means nothing in one process."""
         return self._aggregation
 
@@ -255,6 +334,93 @@ class Variable(Operators):
         found = state.assign_sub_op(self._variable, delta, use_locking=use_locking, name=name)
         return found if read_value else found.op
 
+    def initialized_value(self) -> Any:
+        """The value, or the initial value where the variable has none yet: for initial values of other variables."""
+        from ckpt.model.initialized import initialized_value  # it builds on variables
+
+        return initialized_value(self)
+
+    def count_up_to(self, limit: int) -> Any:
+        """The value, which then grows by one; an OutOfRangeError when run at `limit`."""
+        return state.count_up_to(self._variable, limit)
+
+    def sparse_read(self, indices: Any, name: str | None = None) -> Any:
+        """The rows `indices`."""
+        from ckpt.ops import indexing  # reading rows is rare
+
+        return indexing.gather(self, indices, name=name)
+
+    def gather_nd(self, indices: Any, name: str | None = None) -> Any:
+        """The elements or slices that the last axis of `indices` points to."""
+        return opdef_of("GatherNd")(self, indices, name=name)
+
+    def _scattered(self, function: Any, delta: Any, use_locking: bool, name: str | None) -> Any:
+        if not isinstance(delta, IndexedSlices):
+            raise TypeError(f"sparse_delta is not IndexedSlices: {delta}")
+        return function(self, delta.indices, delta.values, use_locking, name)
+
+    def scatter_add(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Add IndexedSlices when run."""
+        return self._scattered(scatter.scatter_add, sparse_delta, use_locking, name)
+
+    def scatter_sub(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Subtract IndexedSlices when run."""
+        return self._scattered(scatter.scatter_sub, sparse_delta, use_locking, name)
+
+    def scatter_mul(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Multiply by IndexedSlices when run."""
+        return self._scattered(scatter.scatter_mul, sparse_delta, use_locking, name)
+
+    def scatter_div(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Divide by IndexedSlices when run."""
+        return self._scattered(scatter.scatter_div, sparse_delta, use_locking, name)
+
+    def scatter_min(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Take the smaller of rows and IndexedSlices when run."""
+        return self._scattered(scatter.scatter_min, sparse_delta, use_locking, name)
+
+    def scatter_max(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Take the larger of rows and IndexedSlices when run."""
+        return self._scattered(scatter.scatter_max, sparse_delta, use_locking, name)
+
+    def scatter_update(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Set the rows of IndexedSlices when run."""
+        return self._scattered(scatter.scatter_update, sparse_delta, use_locking, name)
+
+    def batch_scatter_update(
+        self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
+    ) -> Any:
+        """Set IndexedSlices whose indices have leading batch axes, when run."""
+        from ckpt.model.initialized import batch_scatter_update  # it builds on variables
+
+        return self._scattered(batch_scatter_update, sparse_delta, use_locking, name)
+
+    def scatter_nd_add(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Add to elements or slices when run."""
+        return scatter.scatter_nd_add(self, indices, updates, True, name)
+
+    def scatter_nd_sub(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Subtract from elements or slices when run."""
+        return scatter.scatter_nd_sub(self, indices, updates, True, name)
+
+    def scatter_nd_update(self, indices: Any, updates: Any, name: str | None = None) -> Any:
+        """Set elements or slices when run."""
+        return scatter.scatter_nd_update(self, indices, updates, True, name)
+
     def to_def(self, export_scope: str | None = None) -> defs.VariableDef | None:
         """This variable by the names of its parts, without `export_scope/`; None when it is not in that scope."""
         prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
@@ -274,6 +440,8 @@ class Variable(Operators):
             snapshot_name=strip(self._snapshot.name),
             save_slice_info_def=None if piece is None else piece.to_def(strip),
             trainable=self._trainable,
+            synchronization=self._synchronization.value,
+            aggregation=self._aggregation.value,
         )
 
     def to_proto(self, export_scope: str | None = None) -> Any:
@@ -287,6 +455,12 @@ class Variable(Operators):
     def from_proto(variable_def: Any, import_scope: str | None = None) -> Variable:
         """The variable that a VariableDef names in the default graph."""
         return Variable(variable_def=variable_def, import_scope=import_scope)
+
+    def ref(self) -> Reference:
+        """A hashable stand-in for this variable: equal for the same variable only."""
+        return Reference(self)
+
+    experimental_ref = ref
 
     def _ref(self) -> Tensor:
         return self._variable
@@ -346,6 +520,17 @@ class SaveSliceInfo:
 
 
 Variable.SaveSliceInfo = SaveSliceInfo
+_ARGUMENTS = tuple(inspect.signature(Variable.__init__).parameters)[1:]
+
+
+def _member(kind: Any, value: Any) -> Any:
+    """The member of an enumeration that `value` is, numbers; None is the first."""
+    if isinstance(value, kind):
+        return value
+    if value is None or (isinstance(value, int) and value in [m.value for m in kind]):
+        return kind(value or 0)
+    words = "synchronization" if kind is VariableSynchronization else "aggregation"
+    raise ValueError(f"Invalid variable {words} mode: {value}.")
 
 
 def _caching(caching_device: Any) -> AbstractContextManager[None]:

@@ -15,6 +15,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import reduction, shaping
 from ckpt.ops.families import same_shape
@@ -77,8 +78,8 @@ def _filled(array: np.ndarray, shape: TensorShape, verify_shape: bool) -> np.nda
     if verify_shape:
         raise TypeError(f"Expected Tensor's shape: {shape}, got {TensorShape.of(array.shape)}.")
     count = math.prod(sizes)
-    if not count:
-        return np.empty(sizes, dtype=array.dtype)
+    if count == 0 and array.size == 1:
+        return array.reshape(-1)[:0].reshape(sizes)
     if array.size > count or (array.size == 0 and count):
         raise ValueError(
             f"Too many elements provided. Needed at most {count}, but received {array.size}"
@@ -294,3 +295,28 @@ def ones_like(
         found = ones(shaping.shape_internal(tensor, optimize=optimize), wanted, name=scope)
         found.set_shape(tensor.shape)
         return found
+
+
+def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -> SparseTensor:
+    """A SparseTensor that must be fed; `shape` is that of the whole, None where it is unknown."""
+    parts = (
+        (None, None, None)
+        if name is None
+        else (f"{name}/shape", f"{name}/values", f"{name}/indices")
+    )
+    static = None
+    if shape is None or isinstance(shape, Tensor):
+        dense_shape = shape
+        rank = None if shape is None or shape.shape.sizes is None else shape.shape.sizes[0]
+        if shape is None:
+            dense_shape = placeholder(dtypes.int64, [None], parts[0])
+    else:
+        static = TensorShape(shape)
+        rank = static.rank
+        sizes = np.array([-1 if size is None else size for size in static.as_list()], np.int64)
+        dense_shape = placeholder_with_default(constant(sizes), sizes.shape, parts[0])
+    values = placeholder(dtype, [None], parts[1])
+    found = SparseTensor(placeholder(dtypes.int64, [None, rank], parts[2]), values, dense_shape)
+    if static is not None:
+        found.set_shape(static)
+    return found

@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, REAL
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.core.shapes import TensorShape
+from ckpt.core.shapes import Dims, TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
@@ -162,6 +162,8 @@ def mean_grad(node, dy):
     before, after = x.shape.num_elements(), y.shape.num_elements()
     if before is not None and after is not None:
         factor = constants.constant(before // max(after, 1), dtype=dtypes.int32)
+    elif y.shape.rank == 0:
+        factor = shaping.size(x)
     else:
         axes = elementwise.floor_mod(node.inputs[1], shaping.rank(x))
         factor = prod_op(indexing.gather(shaping.shape(x), shaping.reshape(axes, [-1])), [0])
@@ -214,7 +216,7 @@ def _reshaped_like_reduced(node, value: Tensor) -> Tensor:
         return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
     reduced = {int(a) % max(x.shape.rank, 1) for a in np.asarray(axes).reshape(-1)}
     kept = [1 if i in reduced else s for i, s in enumerate(x.shape.sizes)]
-    if kept.count(None) <= 1:
+    if kept.count(None) <= 1 and 0 not in kept:
         return shaping.reshape(value, [-1 if s is None else s for s in kept])
     return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
 
@@ -232,30 +234,54 @@ min_op.grad(_extreme_grad)
 
 
 def unbroadcast(x: Tensor, y: Tensor, dx: Tensor | None, dy: Tensor | None) -> list[Tensor | None]:
-    """The gradients of a broadcasting operation, summed back to the shapes of its inputs."""
-    if x.shape.is_fully_defined() and y.shape.is_fully_defined():
-        if x.shape.sizes == y.shape.sizes:
-            return [dx, dy]
-        return [_sum_to(x, y, dx), _sum_to(y, x, dy)]
+    """The gradients of a broadcasting operation, summed back to the shapes of its inputs.
+
+    Where the static shapes say over which axes to sum, even if not how long these are, nothing is left to be
+    found at run time.
+    """
+    axes = (
+        _broadcast_axes(x.shape.sizes, y.shape.sizes),
+        _broadcast_axes(y.shape.sizes, x.shape.sizes),
+    )
+    if axes[0] is not None and axes[1] is not None:
+        return [_summed(x, dx, axes[0]), _summed(y, dy, axes[1])]
     shape_x, shape_y = shaping.shape(x), shaping.shape(y)
     axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
     return [
-        None if grad is None else shaping.reshape(sum_op(grad, axes), shape)
-        for grad, axes, shape in ((dx, axes_x, shape_x), (dy, axes_y, shape_y))
+        None if grad is None else shaping.reshape(sum_op(grad, found), shape)
+        for grad, found, shape in ((dx, axes_x, shape_x), (dy, axes_y, shape_y))
     ]
 
 
-def _sum_to(x: Tensor, other: Tensor, grad: Tensor | None) -> Tensor | None:
-    if grad is None:
+def _broadcast_axes(sizes: Dims, others: Dims) -> list[int] | None:
+    """The axes of the result over which a gradient must be summed to have `sizes` again; None where unknown.
+
+    An axis of size 1 beside one of unknown size is summed: that is right whatever the size turns out to be.
+    """
+    if sizes is None or others is None:
         return None
-    sizes = x.shape.as_tuple()
-    whole = np.broadcast_shapes(sizes, other.shape.as_tuple())
-    lead = len(whole) - len(sizes)
-    axes = [i for i in range(len(whole)) if i < lead or (sizes[i - lead] == 1 and whole[i] != 1)]
-    if not axes:
+    rank = max(len(sizes), len(others))
+    own = (1,) * (rank - len(sizes)) + sizes
+    other = (1,) * (rank - len(others)) + others
+    found = []
+    for axis, (size, beside) in enumerate(zip(own, other, strict=True)):
+        if size is None and beside != 1:
+            return None
+        if axis < rank - len(sizes) or (size == 1 and beside != 1):
+            found.append(axis)
+    return found
+
+
+def _summed(x: Tensor, grad: Tensor | None, axes: list[int]) -> Tensor | None:
+    if grad is None or not axes:
         return grad
     summed = sum_op(grad, axes)
-    return summed if summed.shape.sizes == sizes else shaping.reshape(summed, list(sizes))
+    sizes = x.shape.sizes or ()
+    if len(sizes) == (grad.shape.rank or 0) - len(axes):
+        return summed
+    if sizes.count(None) <= 1 and 0 not in sizes:
+        return shaping.reshape(summed, [-1 if size is None else size for size in sizes])
+    return shaping.reshape(summed, shaping.shape(x))
 
 
 def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:

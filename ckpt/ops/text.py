@@ -16,7 +16,9 @@ from ckpt.core.shapes import TensorShape, broadcast
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor
 from ckpt.ops import reduction
 from ckpt.ops.families import same_shape
 
@@ -402,3 +404,16 @@ def string_strip(x):
 
 string_strip.shape(same_shape)
 string_strip.no_gradient(NONE)
+
+
+def string_split(
+    source: Any, delimiter: Any = " ", skip_empty: bool = True, name: str | None = None,
+    sep: Any = None, result_type: str = "SparseTensor", input: Any = None,
+) -> SparseTensor:  # fmt: skip
+    """The tokens of each string of a vector, cut at any character of `delimiter`, as a SparseTensor."""
+    if result_type != "SparseTensor":
+        raise NotImplementedError("string_split: only result_type='SparseTensor'")
+    with name_scope(name, "StringSplit", [source]):
+        mark = convert.convert_to_tensor(delimiter if sep is None else sep, dtype=dtypes.string)
+        given = convert.convert_to_tensor(source if input is None else input, dtype=dtypes.string)
+        return SparseTensor(*string_split_op(given, mark, skip_empty=skip_empty))

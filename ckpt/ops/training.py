@@ -1,22 +1,59 @@
-"""The updates of optimizers, each one operation, as in TensorFlow's core/ops/training_ops.cc."""
+"""The updates of optimizers, each one operation, as in TensorFlow's core/ops/training_ops.cc.
+
+They work in place, block by block, so that each block is read and written while it is in the processor's cache.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 import numpy as np
 
 from ckpt.core.dtypes import NUMERIC
 from ckpt.graph.opdef import op
 
+BLOCK = 1 << 14
+"""Elements per block: five arrays of this many float32 fit a 512 KiB cache."""
+
+
+def _opened(exits: ExitStack, *cells):
+    """The arrays of the cells, each to be changed in place until `exits` closes."""
+    arrays = []
+    for cell in cells:
+        array = cell.open()
+        exits.callback(cell.close, array)
+        arrays.append(array)
+    return arrays
+
+
+def _blocks(*arrays) -> Iterator[tuple]:
+    """The same short stretches of all arrays, in row-major order."""
+    if arrays[0].size <= BLOCK:
+        yield arrays
+        return
+    flat = [np.reshape(array, -1) for array in arrays]
+    for start in range(0, flat[0].size, BLOCK):
+        yield tuple(array[start : start + BLOCK] for array in flat)
+
 
 def _first_shape(var, *rest):
     return [var.shape]
 
 
-@op("ApplyGradientDescent", "var: &T, alpha: T, delta: T -> out: &T", T=NUMERIC, use_locking=False)
+@op(
+    "ApplyGradientDescent",
+    "var: &T, alpha: T, delta: T -> out: &T",
+    T=NUMERIC,
+    use_locking=False,
+)
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    var.write(var.read() - alpha * delta)
+    with ExitStack() as exits:
+        (value,) = _opened(exits, var)
+        for v, d in _blocks(value, delta):
+            v -= alpha * d
     return var
 
 
@@ -30,11 +67,13 @@ def apply_gradient_descent(var, alpha, delta):
 def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
-    velocity = momentum * accum.read() + grad
-    step = lr * grad + (lr * momentum) * velocity if use_nesterov else lr * velocity
-    updated = var.read() - step
-    accum.write(velocity)
-    var.write(updated)
+    accum.check_shape(grad)
+    with ExitStack() as exits:
+        value, velocity = _opened(exits, var, accum)
+        for x, a, g in _blocks(value, velocity, grad):
+            a *= momentum
+            a += g
+            x -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
     return var
 
 
@@ -52,17 +91,25 @@ def apply_adam(
 
     Source: Kingma & Ba 2014, arXiv:1412.6980, the variant before section 2.1 (epsilon hat), as TensorFlow has it.
     """
-    var.check_shape(grad)
+    for cell in (var, m, v):
+        cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    first, second = m.read(), v.read()
-    first = first + (grad - first) * (one - beta1)
-    second = second + (grad * grad - second) * (one - beta2)
-    direction = first * beta1 + grad * (one - beta1) if use_nesterov else first
-    updated = var.read() - (direction * alpha) / (np.sqrt(second) + epsilon)
-    m.write(first)
-    v.write(second)
-    var.write(updated)
+    with ExitStack() as exits:
+        opened = _opened(exits, var, m, v)
+        for x, mean, square, g in _blocks(*opened, grad):
+            step = g - mean
+            step *= one - beta1
+            mean += step
+            np.multiply(g, g, out=step)
+            step -= square
+            step *= one - beta2
+            square += step
+            np.sqrt(square, out=step)
+            step += epsilon
+            direction = mean * beta1 + g * (one - beta1) if use_nesterov else mean
+            np.divide(direction * alpha, step, out=step)
+            x -= step
     return var
 
 

@@ -160,7 +160,8 @@ class _Planner:
         tensor = node.outputs[0]
         if tensor not in self.slot:
             self._constant(tensor, cell)
-            self.is_cell.add(self.slot[tensor])
+            if tensor.dtype._is_ref_dtype:
+                self.is_cell.add(self.slot[tensor])
 
     def _inputs(self, node: Operation) -> tuple[int, ...]:
         """The slots of the inputs; where a plain value is asked for, a reference is read just before."""

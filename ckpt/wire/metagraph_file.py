@@ -192,7 +192,11 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
             nodes=len(nodes),
             ops=dict(Counter(_texts(node[1] for node in nodes))),
             functions=len(graph[1]),
-            inputs=tuple(_input(node) for node in nodes if node[1] in _PLACEHOLDERS),
+            inputs=tuple(
+                _input(node)
+                for node in nodes
+                if node[1] in _PLACEHOLDERS and node[0] not in _file_names(saver)
+            ),
             collections={
                 name: len(value)
                 for name, (_, value) in zip(_texts(collections), collections.values(), strict=True)
@@ -206,6 +210,12 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
         raise _loss(where, str(error)) from error
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise _loss(where, f"its records are not those of a MetaGraph: {error}") from error
+
+
+def _file_names(saver: list[Any] | None) -> set[str]:
+    """The placeholders through which a Saver is told its file: no inputs of the model."""
+    name = "" if saver is None else str(saver[0]).partition(":")[0]
+    return {name, f"{name.rpartition('/')[0]}/filename"}
 
 
 def _texts(values: Iterable[Any]) -> tuple[str, ...]:

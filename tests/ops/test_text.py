@@ -39,3 +39,9 @@ TestStrings = conformance([
     case(text.string_length, words("ä"), unit="UTF8_CHAR", expect=np.array([1], np.int32), grad=0),
     case(text.string_strip, words(" a "), expect=words("a"), grad=0),
 ])  # fmt: skip
+
+
+TestTokens = conformance([
+    case(lambda x: list(text.string_split(x).values.op.outputs), words("a b", "c"), grad=0, title="string_split",
+         expect=[np.array([[0, 0], [0, 1], [1, 0]]), words("a", "b", "c"), np.array([2, 2])]),
+])  # fmt: skip

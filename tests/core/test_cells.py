@@ -1,0 +1,90 @@
+"""Cells: who holds a value keeps it, whatever is assigned or updated in place afterwards."""
+
+import threading
+
+import numpy as np
+import pytest
+
+from ckpt.core import dtypes
+from ckpt.core.cells import Cell
+from ckpt.core.errors import InvalidArgumentError, UninitializedError
+
+
+def cell(value=None):
+    made = Cell("v", dtypes.float32, (3,))
+    if value is not None:
+        made.write(np.array(value, np.float32))
+    return made
+
+
+def test_reading_before_writing_names_the_variable():
+    with pytest.raises(UninitializedError, match="uninitialized value v"):
+        cell().read()
+    with pytest.raises(UninitializedError, match="uninitialized value v"):
+        cell().open()
+
+
+def test_a_failed_open_leaves_the_cell_usable():
+    made = cell()
+    with pytest.raises(UninitializedError):
+        made.open()
+    made.write(np.ones(3, np.float32))
+    assert made.read().tolist() == [1, 1, 1]
+
+
+def test_a_value_cannot_be_changed_by_its_reader():
+    with pytest.raises(ValueError, match="read-only"):
+        cell([1, 2, 3]).read()[0] = 5
+
+
+def test_what_the_caller_may_still_change_is_copied():
+    mine = np.array([1, 2, 3], np.float32)
+    made = Cell("v", dtypes.float32, (3,))
+    view = mine[:]
+    view.flags.writeable = False
+    made.write(view)
+    mine[0] = 9
+    assert made.read().tolist() == [1, 2, 3]
+
+
+def test_an_update_works_in_place_when_nobody_else_holds_the_value():
+    made = cell([1, 2, 3])
+    address = made.read().ctypes.data
+    array = made.open()
+    array += 1
+    made.close(array)
+    del array
+    assert made.read().ctypes.data == address
+    assert made.read().tolist() == [2, 3, 4]
+
+
+@pytest.mark.parametrize("hold", [lambda a: a, lambda a: a[1:], memoryview, lambda a: [a]])
+def test_an_update_never_reaches_who_holds_the_value(hold):
+    made = cell([1, 2, 3])
+    held = hold(made.read())
+    before = np.array(held[0] if isinstance(held, list) else held)
+    array = made.open()
+    array += 1
+    made.close(array)
+    np.testing.assert_array_equal(held[0] if isinstance(held, list) else held, before)
+    assert made.read().tolist() == [2, 3, 4]
+
+
+def test_a_reader_waits_for_an_update():
+    made = cell([0, 0, 0])
+    array = made.open()
+    seen = []
+    reader = threading.Thread(target=lambda: seen.append(made.read().tolist()))
+    reader.start()
+    array[:] = [1, 2, 3]
+    assert seen == []
+    made.close(array)
+    reader.join(5)
+    assert seen == [[1, 2, 3]]
+
+
+def test_another_shape_is_refused():
+    with pytest.raises(
+        InvalidArgumentError, match=r"lhs shape= \[3\] rhs shape= \[2\] for variable v"
+    ):
+        cell([1, 2, 3]).check_shape(np.zeros(2))

@@ -1,0 +1,379 @@
+"""The Saver: what it writes, keeps, restores and refuses."""
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import ckpt as tf
+
+DTYPES = [
+    "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64",
+    "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128", "string",
+]  # fmt: skip
+
+
+def two_variables():
+    a = tf.get_variable("layer/a", [2, 3])
+    b = tf.Variable([1, 2, 3], name="b")
+    return a, b
+
+
+def saved(tmp_path, name="model.ckpt", **options):
+    """Save two variables and return (prefix, their values)."""
+    with tf.Graph().as_default(), tf.Session() as sess:
+        variables = two_variables()
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(sess, tmp_path / name, **options)
+        return prefix, sess.run(list(variables))
+
+
+def restored(prefix, *variables, **saver):
+    with tf.Session() as sess:
+        tf.train.Saver(**saver).restore(sess, prefix)
+        return sess.run(list(variables))
+
+
+def test_what_was_saved_is_restored_without_initialisation(tmp_path):
+    prefix, values = saved(tmp_path, global_step=7)
+    assert prefix == str(tmp_path / "model.ckpt-7")
+    found = restored(prefix, *two_variables())
+    for ours, theirs in zip(found, values, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_list_saves_only_its_members(tmp_path):
+    a, b = two_variables()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver([b]).save(sess, tmp_path / "m")
+        with pytest.raises(tf.errors.NotFoundError, match=r"layer/a"):
+            tf.train.Saver([a, b]).restore(sess, prefix)
+
+
+def test_a_dict_renames_both_ways(tmp_path):
+    _, b = two_variables()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver({"other/name": b}).save(sess, tmp_path / "m")
+        sess.run(b.assign([9, 9, 9]))
+        tf.train.Saver({"other/name": b}).restore(sess, prefix)
+        assert sess.run(b).tolist() == [1, 2, 3]
+
+
+def test_nodes_have_tensorflows_names_and_types():
+    two_variables()
+    before = set(tf.get_default_graph().get_operations())
+    saver = tf.train.Saver()
+    added = {n.name: n.type for n in tf.get_default_graph().get_operations() if n not in before}
+    assert added["save/SaveV2"] == "SaveV2"
+    assert added["save/RestoreV2"] == "RestoreV2"
+    assert added["save/Assign_1"] == "Assign"
+    assert added["save/restore_all"] == "NoOp"
+    assert saver.as_saver_def().filename_tensor_name == "save/Const:0"
+    assert saver.as_saver_def().save_tensor_name == "save/control_dependency:0"
+
+
+def test_saving_and_restoring_a_hundred_times_adds_no_node(tmp_path):
+    two_variables()
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        count = len(tf.get_default_graph().get_operations())
+        for _ in range(100):
+            saver.restore(sess, saver.save(sess, tmp_path / "m", durable=False))
+        assert len(tf.get_default_graph().get_operations()) == count
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    two_variables()
+    saver = tf.train.Saver(max_to_keep=2)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(4):
+            saver.save(sess, tmp_path / "m", global_step=step)
+    assert saver.last_checkpoints == [str(tmp_path / "m-2"), str(tmp_path / "m-3")]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint", "m-2.h5", "m-2.meta", "m-3.h5", "m-3.meta",
+    ]  # fmt: skip
+    state = tf.train.get_checkpoint_state(tmp_path)
+    assert state.all_model_checkpoint_paths == saver.last_checkpoints
+    assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "m-3")
+
+
+def test_max_to_keep_none_keeps_all(tmp_path):
+    two_variables()
+    saver = tf.train.Saver(max_to_keep=None)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(7):
+            saver.save(sess, tmp_path / "m", global_step=step, write_meta_graph=False)
+    assert len(list(tmp_path.glob("*.h5"))) == 7
+
+
+def test_write_meta_graph_false_writes_values_only(tmp_path):
+    prefix, _ = saved(tmp_path, write_meta_graph=False)
+    assert not os.path.exists(prefix + ".meta")
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(tf.errors.InvalidArgumentError, match="no MetaGraph"),
+    ):
+        tf.train.import_meta_graph(prefix + ".h5")
+
+
+def test_one_file_is_a_whole_model(tmp_path):
+    prefix, values = saved(tmp_path)
+    os.unlink(prefix + ".meta")
+    saver = tf.train.import_meta_graph(prefix + ".h5")
+    with tf.Session() as sess:
+        saver.restore(sess, prefix + ".h5")
+        np.testing.assert_array_equal(sess.run("layer/a:0"), values[0])
+
+
+def test_the_meta_graph_follows_the_graph(tmp_path):
+    a, _ = two_variables()
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver.save(sess, tmp_path / "m")
+        tf.identity(a, name="later")
+        tf.add_to_collection("mine", a)
+        prefix = saver.save(sess, tmp_path / "m")
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(prefix + ".meta")
+        assert graph.get_tensor_by_name("later:0").shape == (2, 3)
+        assert [v.name for v in tf.get_collection("mine")] == ["layer/a:0"]
+
+
+def test_global_step_may_be_a_variable(tmp_path):
+    two_variables()
+    step = tf.train.get_or_create_global_step()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(step.assign(12))
+        saver = tf.train.Saver(pad_step_number=True)
+        assert saver.save(sess, tmp_path / "m", global_step=step).endswith("m-00000012")
+
+
+@pytest.mark.parametrize(
+    ("var_list", "error"),
+    [
+        ([1], TypeError),
+        ({1: "x"}, TypeError),
+        ("x", TypeError),
+        ([], ValueError),
+        ({}, ValueError),
+    ],
+)
+def test_bad_var_lists_are_refused(var_list, error):
+    two_variables()
+    with pytest.raises(error):
+        tf.train.Saver(var_list)
+
+
+def test_one_variable_under_two_names_is_refused():
+    a, _ = two_variables()
+    with pytest.raises(ValueError, match="two names: x and y"):
+        tf.train.Saver({"x": a, "y": a})
+
+
+def test_nothing_to_save_is_refused_unless_allowed(tmp_path):
+    tf.constant(1.0)
+    with pytest.raises(ValueError, match="No variables to save"):
+        tf.train.Saver()
+    saver = tf.train.Saver(allow_empty=True)
+    with tf.Session() as sess:
+        assert saver.save(sess, tmp_path / "m") is None
+        saver.restore(sess, "nowhere")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_missing_tensor_is_named_with_what_is_like_it(tmp_path):
+    prefix, _ = saved(tmp_path)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.get_variable("layer/aa", [2, 3])
+        tf.get_variable("c", [1])
+        with pytest.raises(tf.errors.NotFoundError) as caught:
+            tf.train.Saver().restore(sess, prefix)
+    text = str(caught.value)
+    assert "c: not in the checkpoint" in text
+    assert "layer/aa: not in the checkpoint; it holds layer/a" in text
+    assert caught.value.op.type == "RestoreV2"
+
+
+def test_every_wrong_shape_is_named_and_nothing_assigned(tmp_path):
+    prefix, _ = saved(tmp_path)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        a = tf.get_variable("layer/a", [3, 2])
+        b = tf.get_variable("b", [4], dtype=tf.int32)
+        sess.run(tf.global_variables_initializer())
+        before = sess.run([a, b])
+        with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+            tf.train.Saver().restore(sess, prefix)
+        text = str(caught.value)
+        assert "layer/a: the graph has (3, 2), the checkpoint has [2, 3]" in text
+        assert "b: the graph has (4,), the checkpoint has [3]" in text
+        for now, then in zip(sess.run([a, b]), before, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
+def test_a_wrong_dtype_is_named(tmp_path):
+    prefix, _ = saved(tmp_path)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.get_variable("b", [3], dtype=tf.float32)
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="graph has float32, the checkpoint has int32"
+        ):
+            tf.train.Saver().restore(sess, prefix)
+
+
+def test_reshape_restores_into_another_shape(tmp_path):
+    prefix, values = saved(tmp_path)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        a = tf.get_variable("layer/a", [3, 2])
+        tf.train.Saver(reshape=True).restore(sess, prefix)
+        np.testing.assert_array_equal(sess.run(a), values[0].reshape(3, 2))
+
+
+def test_a_path_without_checkpoint_is_a_value_error(tmp_path):
+    two_variables()
+    with tf.Session() as sess:
+        saver = tf.train.Saver()
+        with pytest.raises(ValueError, match="not a valid checkpoint"):
+            saver.restore(sess, tmp_path / "nothing")
+        with pytest.raises(ValueError, match="save_path when it is None"):
+            saver.restore(sess, None)
+        with pytest.raises(ValueError, match="Parent directory"):
+            saver.save(sess, tmp_path / "no" / "such" / "m")
+        with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized value"):
+            saver.save(sess, tmp_path / "m")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_damaged_checkpoint_is_an_error_that_names_file_and_tensor(tmp_path):
+    prefix, values = saved(tmp_path)
+    data = bytearray((tmp_path / "model.ckpt.h5").read_bytes())
+    at = bytes(data).index(values[0].tobytes())
+    data[at] ^= 1
+    (tmp_path / "model.ckpt.h5").write_bytes(data)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        variables = two_variables()
+        with pytest.raises(tf.errors.DataLossError, match=r"model\.ckpt\.h5.*layer/a"):
+            tf.train.Saver(list(variables)).restore(sess, prefix)
+
+
+def test_a_saver_restored_from_its_def_still_works(tmp_path):
+    a, _ = two_variables()
+    definition = tf.train.Saver(max_to_keep=3).as_saver_def()
+    saver = tf.train.Saver(saver_def=definition)
+    assert saver.as_saver_def() == definition
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        before = sess.run(a)
+        prefix = saver.save(sess, tmp_path / "m")
+        sess.run(a.assign(np.zeros((2, 3))))
+        saver.restore(sess, prefix)
+        np.testing.assert_array_equal(sess.run(a), before)
+
+
+names = st.from_regex(
+    r"[A-Za-z0-9.][A-Za-z0-9_.\-]{0,12}(/[A-Za-z0-9_.\-]{1,8}){0,2}", fullmatch=True
+)
+shapes = st.lists(st.integers(0, 4), max_size=3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.dictionaries(names, st.tuples(st.sampled_from(DTYPES), shapes), min_size=1, max_size=5))
+def test_any_names_dtypes_and_shapes_survive(tmp_path_factory, wanted):
+    folded = {}
+    for (
+        name,
+        spec,
+    ) in wanted.items():  # node names are unique whatever their case, and no scope is a node
+        folded.setdefault(name.lower(), (name, spec))
+    kept = [
+        pair for key, pair in folded.items() if not any(o.startswith(key + "/") for o in folded)
+    ]
+    path = tmp_path_factory.mktemp("any")
+    rng = np.random.RandomState(len(kept))
+    with tf.Graph().as_default(), tf.Session() as sess:
+        variables = {}
+        for name, (dtype, shape) in kept:
+            raw = rng.bytes(int(np.prod(shape, dtype=int)) * 16)
+            value = _value(raw, tf.as_dtype(dtype), shape)
+            variables[name] = tf.Variable(tf.constant(value, dtype=dtype, shape=shape), name=name)
+        sess.run(tf.global_variables_initializer())
+        before = sess.run(variables)
+        prefix = tf.train.Saver().save(sess, path / "m", durable=False)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        saver = tf.train.import_meta_graph(prefix + ".meta")
+        saver.restore(sess, prefix)
+        after = sess.run({name: f"{name}:0" for name in variables})
+    for name, value in before.items():
+        assert np.asarray(after[name]).dtype == np.asarray(value).dtype
+        assert np.shape(after[name]) == np.shape(value)
+        assert np.asarray(after[name]).tobytes() == np.asarray(value).tobytes() or (
+            np.asarray(value).tolist() == np.asarray(after[name]).tolist()
+        )
+
+
+def _value(raw, dtype, shape):
+    count = int(np.prod(shape, dtype=int))
+    if dtype == tf.string:
+        array = np.empty(count, dtype=object)
+        array[:] = [raw[i : i + i % 5] for i in range(count)]
+        return array.reshape(shape)
+    if dtype == tf.bool:
+        return (np.frombuffer(raw, np.uint8)[:count] & 1).astype(bool).reshape(shape)
+    kind = np.dtype(dtype.as_numpy_dtype)
+    return np.frombuffer(raw, kind, count).reshape(shape)
+
+
+SAVE_FOREVER = """
+import sys
+import numpy as np
+import ckpt as tf
+
+v = tf.Variable(np.zeros(50_000, np.float32), name="v")
+w = tf.Variable(np.zeros(50_000, np.float32), name="w")
+value = tf.placeholder(tf.float32, [])
+fill = tf.group(v.assign(tf.fill([50_000], value)), w.assign(tf.fill([50_000], value)))
+saver = tf.train.Saver(max_to_keep=2)
+with tf.Session() as sess:
+    for step in range(100_000):
+        sess.run(fill, {value: step})
+        saver.save(sess, sys.argv[1] + "/m", global_step=step if sys.argv[2] == "steps" else None)
+        print(step, flush=True)
+"""
+
+
+@pytest.mark.parametrize("naming", ["steps", "one prefix"])
+def test_a_killed_program_leaves_whole_checkpoints_only(tmp_path, naming):
+    """SIGKILL at ten arbitrary moments of saving: what `latest_checkpoint` names is whole, and not older than the
+    last save that was acknowledged."""
+    for delay in np.random.RandomState(3).uniform(0, 0.12, size=10):
+        with subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(SAVE_FOREVER), str(tmp_path), naming],
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+            acknowledged = int(process.stdout.readline())
+            try:
+                process.wait(timeout=delay)
+            except subprocess.TimeoutExpired:
+                process.kill()
+            rest = process.stdout.read().split()
+            acknowledged = int(rest[-1]) if rest else acknowledged
+        latest = tf.train.latest_checkpoint(tmp_path)
+        with tf.Graph().as_default(), tf.Session() as sess:
+            saver = tf.train.import_meta_graph(latest + ".h5")
+            saver.restore(sess, latest)
+            v, w = sess.run(["v:0", "w:0"])
+        assert set(v) == set(w)
+        assert len(set(v)) == 1
+        assert v[0] >= acknowledged
