@@ -12,9 +12,11 @@ from ckpt import (
     linalg,
     lookup,
     losses,
+    math,
     nest,
     nn,
     random,
+    strings,
     timeline,
     train,
 )
@@ -441,6 +443,7 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
+from ckpt.ops.sorting import argsort, sort
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
 from ckpt.ops.special import (
     betainc,
@@ -455,6 +458,18 @@ from ckpt.ops.special import (
     zeta,
 )
 from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
+from ckpt.ops.text import (
+    as_string,
+    decode_base64,
+    encode_base64,
+    reduce_join,
+    regex_replace,
+    string_join,
+    string_split,
+    string_strip,
+    string_to_number,
+    substr,
+)
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
@@ -551,7 +566,9 @@ __all__ = [
     "angle",
     "argmax",
     "argmin",
+    "argsort",
     "as_dtype",
+    "as_string",
     "asin",
     "asinh",
     "assert_equal",
@@ -628,6 +645,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "decode_base64",
     "depth_to_space",
     "device",
     "diag",
@@ -642,6 +660,7 @@ __all__ = [
     "dynamic_stitch",
     "einsum",
     "enable_resource_variables",
+    "encode_base64",
     "ensure_shape",
     "equal",
     "erf",
@@ -734,6 +753,7 @@ __all__ = [
     "make_template",
     "make_tensor_proto",
     "map_fn",
+    "math",
     "matmul",
     "matrix_band_part",
     "matrix_determinant",
@@ -803,12 +823,14 @@ __all__ = [
     "reciprocal",
     "reduce_all",
     "reduce_any",
+    "reduce_join",
     "reduce_logsumexp",
     "reduce_max",
     "reduce_mean",
     "reduce_min",
     "reduce_prod",
     "reduce_sum",
+    "regex_replace",
     "register_tensor_conversion_function",
     "report_uninitialized_variables",
     "required_space_to_batch_paddings",
@@ -855,6 +877,7 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "sort",
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
@@ -872,6 +895,12 @@ __all__ = [
     "stop_gradient",
     "strided_slice",
     "string",
+    "string_join",
+    "string_split",
+    "string_strip",
+    "string_to_number",
+    "strings",
+    "substr",
     "subtract",
     "svd",
     "switch_case",

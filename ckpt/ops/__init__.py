@@ -51,6 +51,7 @@ from ckpt.ops import (
     script,
     segments,
     shaping,
+    sorting,
     sparse_segments,
     spatial,
     special,
@@ -59,6 +60,7 @@ from ckpt.ops import (
     tables,
     tensor_array,
     tensor_list,
+    text,
     training,
     volumes,
 )
@@ -111,6 +113,7 @@ __all__ = [
     "script",
     "segments",
     "shaping",
+    "sorting",
     "sparse_segments",
     "spatial",
     "special",
@@ -119,6 +122,7 @@ __all__ = [
     "tables",
     "tensor_array",
     "tensor_list",
+    "text",
     "training",
     "volumes",
 ]

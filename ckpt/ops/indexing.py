@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -477,9 +478,9 @@ def _gathered_back(
 
 def _count(indices: Tensor, lead: int) -> Any:
     """How many indices each batch has."""
-    sizes = indices.shape.sizes[lead:]
+    sizes = indices.shape.as_list()[lead:]
     if None not in sizes:
-        return int(np.prod(sizes))
+        return math.prod(s for s in sizes if s is not None)
     return reduction.reduce_prod(shaping.shape(indices)[lead:])
 
 

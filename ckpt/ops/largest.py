@@ -15,7 +15,16 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
+from ckpt.ops import (
+    compare,
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    segments,
+    shaping,
+)
 
 
 class TopK(NamedTuple):
@@ -106,7 +115,7 @@ def _top_grad(node, dy, _):
     )
     rows = elementwise.mul(indexing.range_(shaping.shape(flat)[0]), width)
     where = shaping.reshape(elementwise.add(flat, shaping.expand_dims(rows, -1)), [-1])
-    dx = indexing.unsorted_segment_sum(
+    dx = segments.unsorted_segment_sum(
         shaping.reshape(dy, [-1]), where, reduction.reduce_prod(shape)
     )
     return [shaping.reshape(dx, shape), *[None] * (len(node.inputs) - 1)]
