@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import ckpt.model.flow_gradients  # enters the derivatives of If and While
-
+import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import initializers, nest, nn, train
 from ckpt.compose import (
     Chain,
@@ -127,8 +126,8 @@ from ckpt.model.scopes import (
     variable_op_scope,
     variable_scope,
 )
-from ckpt.model.tensor_array import TensorArray
 from ckpt.model.template import make_template
+from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
     Variable,
     VariableAggregation,

@@ -24,6 +24,11 @@ class RNNCell:
     `build` or `call` ask for are made by the first call and shared by the others.
     """
 
+    built: bool
+    trainable: bool
+    _scope: Any
+    _weights: list[Any]
+
     def __init__(
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, _reuse: Any = None, **kwargs: Any
     ) -> None:  # fmt: skip

@@ -311,7 +311,7 @@ tensor_array_concat_v3.shape(
     lambda handle, flow_in, *, element_shape_except0: [
         TensorShape([None]).concatenate(element_shape_except0),
         TensorShape([None]),
-    ]  # fmt: skip
+    ]
 )
 tensor_array_concat_v3.stateful()
 
