@@ -634,8 +634,8 @@ def _spread(shallow: Any, values: Any) -> list[bool]:
 
 
 def _probability(name: str, value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value
+    if hasattr(value, "graph"):
+        return convert.convert_to_tensor(value)
     if not 0 < float(value) <= 1:
         raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
     return float(value)
