@@ -50,7 +50,7 @@ class FuncGraph(Graph):
         self._scopes.take_from(outer._scopes)
 
     @property
-    def seed(self) -> int | None:  # type: ignore[override]  # the outermost graph's
+    def seed(self) -> int | None:
         """The graph-level seed, which is that of the graph around."""
         return self.outer.seed
 
@@ -60,7 +60,7 @@ class FuncGraph(Graph):
             self.outer.seed = value
 
     @property
-    def last_op_seed(self) -> int:  # type: ignore[override]  # the outermost graph's
+    def last_op_seed(self) -> int:
         """How many operations asked for a seed, in the graph around as well."""
         return self.outer.last_op_seed
 
@@ -236,7 +236,7 @@ def body_of(graph: Graph, func: Any) -> FuncGraph:
         definition = graph._functions[name]
         found = loaded_body(root_of(graph), definition, getattr(func, "attr", {}))
         graph._bodies[name] = found
-    return found  # type: ignore[no-any-return]  # only bodies are kept there
+    return found
 
 
 def outputs_of(opdef: OpDef, attrs: Mapping[str, Any]) -> list[tuple[str, int]]:

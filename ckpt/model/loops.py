@@ -190,7 +190,7 @@ class _Loop:
         is_argument = own in self.body.inputs
         # A variable that the body returns as it came is one that does not change; one argument as another's result is.
         if own.dtype._is_ref_dtype or (is_argument and own in self.body.captures.values()):
-            return control.identity(own)
+            return control.identity(own)  # type: ignore[no-any-return]  # a tensor
         return own
 
     def _check(self, results: Sequence[Tensor]) -> None:

@@ -49,7 +49,9 @@ def _batch_size(flat_inputs: Sequence[Tensor], axis: int) -> Any:
 
 def _start(cell: Any, initial_state: Any, batch: Any, dtype: Any) -> Any:
     if initial_state is not None:
-        return nest.map_structure(convert.convert_to_tensor, initial_state)
+        return nest.map_structure(
+            lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), initial_state
+        )
     if dtype is None:
         raise ValueError("If there is no initial_state, you must give a dtype.")
     return cell.zero_state(batch, dtype)
@@ -68,7 +70,7 @@ def _lengths(sequence_length: Any) -> Tensor | None:
 
 def _held(running: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """`new` for the sequences that still run, `old` for the others."""
-    if new.shape.rank == 0:
+    if isinstance(new, TensorArray) or new.shape.rank == 0:
         return new
     found: Tensor = compare.where(running, new, old)
     found.set_shape(new.shape)

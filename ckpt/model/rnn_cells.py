@@ -24,6 +24,11 @@ class RNNCell:
     `build` or `call` ask for are made by the first call and shared by the others.
     """
 
+    built: bool
+    trainable: bool
+    _scope: Any
+    _weights: list[Any]
+
     def __init__(
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, _reuse: Any = None, **kwargs: Any
     ) -> None:  # fmt: skip
@@ -629,8 +634,8 @@ def _spread(shallow: Any, values: Any) -> list[bool]:
 
 
 def _probability(name: str, value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value
+    if hasattr(value, "graph"):
+        return convert.convert_to_tensor(value)
     if not 0 < float(value) <= 1:
         raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
     return float(value)

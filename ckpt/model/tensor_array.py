@@ -81,7 +81,7 @@ class TensorArray:
     @property
     def flow(self) -> Tensor:
         """The tensor that orders what is done with the array."""
-        return self._flow
+        return self._flow  # type: ignore[no-any-return]  # a tensor
 
     @property
     def dtype(self) -> Any:
@@ -91,7 +91,7 @@ class TensorArray:
     @property
     def handle(self) -> Tensor:
         """The tensor that stands for the array."""
-        return self._handle
+        return self._handle  # type: ignore[no-any-return]  # a tensor
 
     @property
     def element_shape(self) -> TensorShape:

@@ -99,7 +99,7 @@ class _Frame:
         frame: _Frame | None = self
         while frame is not None:
             frame.running[iteration] = frame.running.get(iteration, 0) + change
-            frame, iteration = frame.outer, frame.outer_iteration
+            iteration, frame = frame.outer_iteration, frame.outer
 
     def forget_what_is_over(self, before: int) -> None:
         """Let go of the iterations to which nothing can come any more."""
@@ -236,7 +236,7 @@ class _Run:
             if kind in (EXIT, NEXT):
                 return  # other iterations, or none, bring a value
             outputs = (DEAD,) * node.outs
-        elif kind == ORDINARY or kind == TRIGGER:
+        elif kind in (ORDINARY, TRIGGER):
             outputs = self._called(node, inputs)
         elif kind == SWITCH:
             data, pred = inputs

@@ -1,0 +1,148 @@
+"""Branches and loops: values, derivatives of every order, variables, deadlines, and the way through a GraphDef."""
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from ckpt.wire import messages
+
+
+def runs(session, fetches, feeds=None):
+    """The values, interpreted and generated: both must be the same."""
+    first = session.run(fetches, feeds)
+    for _ in range(2):
+        again = session.run(fetches, feeds)
+    for a, b in zip(tf.nest.flatten(first), tf.nest.flatten(again), strict=True):
+        np.testing.assert_array_equal(a, b)
+    return again
+
+
+@pytest.fixture
+def session():
+    with tf.Graph().as_default(), tf.Session() as opened:
+        yield opened
+
+
+def test_cond_runs_one_branch_and_has_the_gradient_of_that_one(session):
+    x, y = tf.placeholder(tf.float32, []), tf.constant(3.0)
+    z = tf.cond(x > 0, lambda: x * y, lambda: x - y)
+    grads = tf.gradients(z, [x, y])
+    assert z.name == "cond/Merge:0"
+    assert runs(session, [z, grads], {x: 2.0}) == [6.0, [3.0, 2.0]]
+    assert runs(session, [z, grads], {x: -2.0}) == [-5.0, [1.0, -1.0]]
+
+
+def test_a_loop_has_derivatives_of_every_order(session):
+    x, y = tf.placeholder(tf.float32, []), tf.constant(3.0)
+    _, power = tf.while_loop(lambda i, a: i < 5, lambda i, a: (i + 1, a * x), [0, y])
+    first = tf.gradients(power, [x, y])
+    second = tf.gradients(first[0], x)
+    third = tf.gradients(second[0], x)
+    found = runs(session, [power, first, second, third], {x: 2.0})
+    assert found == [96.0, [240.0, 32.0], [480.0], [720.0]]
+
+
+def test_nested_loops_and_branches_agree_with_finite_differences(session):
+    x = tf.placeholder(tf.float64, [])
+
+    def body(i, a):
+        def inner(j, b):
+            return j + 1, tf.cond(b > 10, lambda: b * x, lambda: b + x)
+
+        return i + 1, tf.while_loop(lambda j, b: j < i, inner, [0, a])[1]
+
+    (_, y) = tf.while_loop(lambda i, a: i < 4, body, [0, tf.constant(3.0, tf.float64)])
+    (grad,) = tf.gradients(y, x)
+    step = 1e-6
+    up, down = (session.run(y, {x: 2.0 + d}) for d in (step, -step))
+    assert runs(session, grad, {x: 2.0}) == pytest.approx((up - down) / (2 * step), rel=1e-6)
+
+
+def test_a_loop_that_never_runs_passes_values_and_gradients_through(session):
+    x = tf.constant([1.0, 2.0])
+    (y,) = tf.while_loop(lambda a: False, lambda a: a * 2, [x], return_same_structure=True)
+    assert runs(session, tf.gradients(y, x))[0].tolist() == [1.0, 1.0]
+
+
+def test_a_body_sees_the_variable_that_it_assigns(session):
+    v = tf.Variable(0)
+
+    def body(i):
+        with tf.control_dependencies([v.assign_add(2)]):
+            return i + 1
+
+    loop = tf.while_loop(lambda i: v < 10, body, [0])
+    session.run(tf.global_variables_initializer())
+    assert session.run(loop) == 5
+    assert session.run(v) == 10
+
+
+def test_a_variable_made_in_a_body_lies_outside(session):
+    def body(i, a):
+        return i + 1, a + tf.get_variable("w", [], initializer=tf.ones_initializer())
+
+    with tf.variable_scope("layer"):
+        loop = tf.while_loop(lambda i, a: i < 3, body, [0, 1.0])
+    (w,) = tf.global_variables()
+    session.run(w.initializer)
+    assert w.name == "layer/w:0"
+    assert session.run([loop[1], tf.gradients(loop[1], w)]) == [4.0, [3.0]]
+
+
+def test_an_endless_loop_stops_at_the_deadline(session):
+    loop = tf.while_loop(lambda i: True, lambda i: i, [0])
+    for _ in range(2):
+        with pytest.raises(tf.errors.DeadlineExceededError):
+            session.run(loop, options=messages.RunOptions(timeout_in_ms=50))
+
+
+def test_a_changing_shape_needs_an_invariant():
+    with tf.Graph().as_default():
+        x = tf.ones([1])
+        with pytest.raises(ValueError, match="shape_invariants"):
+            tf.while_loop(lambda a: tf.size(a) < 9, lambda a: tf.concat([a, a], 0), [x])
+
+
+def test_functions_travel_in_the_library_of_a_graph_def(session):
+    x = tf.placeholder(tf.float32, [], name="x")
+    _, y = tf.while_loop(
+        lambda i, a: i < 3, lambda i, a: (i + 1, tf.cond(a > 4, lambda: a + 1, lambda: a * x)), [0, x]
+    )  # fmt: skip
+    (grad,) = tf.gradients(y, x)
+    wanted = session.run([y, grad], {x: 2.0})
+    graph_def = tf.get_default_graph().as_graph_def()
+    with tf.Graph().as_default() as other:
+        for name in ("a", "b"):
+            tf.import_graph_def(graph_def, name=name)
+        with tf.Session(graph=other) as second:
+            names = [f"b/{y.name}", f"b/{grad.name}"]
+            assert second.run(names, {"b/x:0": 2.0}) == wanted
+
+
+def test_scan_through_tensor_arrays_has_second_derivatives(session):
+    x = tf.placeholder(tf.float64, [3])
+    total = tf.reduce_sum(tf.scan(lambda a, e: a * e + 1.0, x))
+    (grad,) = tf.gradients(total, x)
+    (second,) = tf.gradients(grad[0], x)
+    assert runs(session, grad, {x: [1.0, 2.0, 3.0]}).tolist() == [9.0, 4.0, 3.0]
+    assert runs(session, second, {x: [1.0, 2.0, 3.0]}).tolist() == [0.0, 4.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    "make", [tf.nn.rnn_cell.BasicRNNCell, tf.nn.rnn_cell.GRUCell, tf.nn.rnn_cell.BasicLSTMCell]
+)
+def test_dynamic_and_static_rnn_agree(session, make):
+    x = tf.constant(np.random.RandomState(0).randn(2, 5, 3).astype(np.float32))
+    lengths = tf.constant([3, 5])
+    cell = make(4)
+    with tf.variable_scope("net"):
+        dynamic, _ = tf.nn.dynamic_rnn(cell, x, lengths, dtype=tf.float32, scope="rnn")
+        static, _ = tf.nn.static_rnn(
+            cell, tf.unstack(x, axis=1), dtype=tf.float32, sequence_length=lengths, scope="rnn"
+        )
+    static = tf.stack(static, axis=1)
+    session.run(tf.global_variables_initializer())
+    weights = tf.trainable_variables()
+    a, b = runs(session, [[t, tf.gradients(t * t, weights)] for t in (dynamic, static)])
+    for one, other in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
