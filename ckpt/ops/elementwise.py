@@ -406,7 +406,7 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "Cast", [x]) as scope:
         if isinstance(x, SparseTensor):
             sparse: Any = SparseTensor(x.indices, cast(x.values, base, name=scope), x.dense_shape)
-            return sparse  # type: ignore[no-any-return]  # a sparse tensor in, a sparse tensor out
+            return sparse
         x = convert.convert_to_tensor(x, name="x")
         if x.dtype.base_dtype == base:
             return x
