@@ -25,6 +25,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor
 from ckpt.ops import compare, constants, matmul, reduction, tensor_list
 from ckpt.ops.families import binary, same_shape, unary
 
@@ -405,6 +406,9 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
     if isinstance(x, Tensor) and x.dtype == base:
         return x
     with name_scope(name, "Cast", [x]) as scope:
+        if isinstance(x, SparseTensor):
+            sparse: Any = SparseTensor(x.indices, cast(x.values, base, name=scope), x.dense_shape)
+            return sparse
         x = convert.convert_to_tensor(x, name="x")
         if x.dtype.base_dtype == base:
             return x

@@ -15,6 +15,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import constants, elementwise, indexing, joining, reduction
 
@@ -74,6 +75,8 @@ def shape_internal(
 ) -> Tensor:  # TensorFlow's name
     """The sizes of `input` as a vector; a constant when `optimize` and they are known."""
     with name_scope(name, "Shape", [input]) as scope:
+        if isinstance(input, SparseTensor):
+            return elementwise.cast(input.dense_shape, out_type)
         x = convert.convert_to_tensor(input)
         out_type = dtypes.as_dtype(out_type)
         if optimize and x.shape.is_fully_defined():
@@ -86,6 +89,10 @@ def size(
 ) -> Tensor:  # TensorFlow's name
     """The number of elements; a constant where it is known."""
     with name_scope(name, "Size", [input]) as scope:
+        if isinstance(input, SparseTensor):
+            return reduction.reduce_prod(
+                elementwise.cast(input.dense_shape, out_type), 0, name=scope
+            )
         x = convert.convert_to_tensor(input)
         count = x.shape.num_elements()
         if count is not None:
@@ -96,6 +103,8 @@ def size(
 def rank(input: Any, name: str | None = None) -> Tensor:  # TensorFlow's name
     """The number of axes; a constant where it is known."""
     with name_scope(name, "Rank", [input]) as scope:
+        if isinstance(input, SparseTensor):
+            return size(input.dense_shape, name=scope)
         x = convert.convert_to_tensor(input)
         if x.shape.rank is not None:
             return constants.constant(x.shape.rank, dtypes.int32, name=scope)

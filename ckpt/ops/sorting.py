@@ -24,12 +24,12 @@ def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor
         raise ValueError("sorting needs a known rank and a known axis")
     order = [i for i in range(rank) if i != int(at) % rank] + [int(at) % rank]
     inverse = sorted(range(rank), key=order.__getitem__)
-    moved = shaping.transpose(values, order) if order != inverse else values
+    moved = shaping.transpose(values, order) if order != list(range(rank)) else values
     is_up = direction == "ASCENDING"
     keys = _turned(moved) if is_up else moved
     found, places = largest.top_k(keys, shaping.shape(moved)[-1])
     result = (_turned(found) if is_up else found) if want_values else places
-    return shaping.transpose(result, inverse) if order != inverse else result
+    return shaping.transpose(result, inverse) if order != list(range(rank)) else result
 
 
 def _turned(x: Tensor) -> Tensor:
