@@ -101,6 +101,13 @@ from ckpt.model.initializers import TruncatedNormal as truncated_normal_initiali
 from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.modes import (
+    disable_eager_execution,
+    disable_tensor_equality,
+    disable_v2_behavior,
+    disable_v2_tensorshape,
+    executing_eagerly,
+)
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
@@ -525,7 +532,11 @@ __all__ = [
     "device",
     "diag",
     "diag_part",
+    "disable_eager_execution",
     "disable_resource_variables",
+    "disable_tensor_equality",
+    "disable_v2_behavior",
+    "disable_v2_tensorshape",
     "div",
     "div_no_nan",
     "divide",
@@ -537,6 +548,7 @@ __all__ = [
     "ensure_shape",
     "equal",
     "errors",
+    "executing_eagerly",
     "exp",
     "expand_dims",
     "expm1",

@@ -10,7 +10,9 @@ def trained(optimizer, steps):
     """The rows of a variable, after each number of steps in `steps`, each with the gradient of the next entry."""
     v = tf.Variable(np.zeros([4, 1], np.float32))
     slices = [
-        tf.IndexedSlices(tf.constant(rows, shape=[len(at), 1]), tf.constant(at), tf.constant([4, 1]))
+        tf.IndexedSlices(
+            tf.constant(rows, shape=[len(at), 1]), tf.constant(at), tf.constant([4, 1])
+        )
         for at, rows in steps
     ]
     updates = [optimizer.apply_gradients([(part, v)]) for part in slices]
