@@ -20,6 +20,7 @@ from ckpt.optimize.schedules import (
     natural_exp_decay,
     polynomial_decay,
 )
+from ckpt.saver.graph_file import write_graph
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
 from ckpt.saver.saver import Saver, remove_checkpoint
 from ckpt.saver.state_file import (
@@ -56,4 +57,5 @@ __all__ = [
     "polynomial_decay",
     "remove_checkpoint",
     "update_checkpoint_state",
+    "write_graph",
 ]

@@ -10,6 +10,7 @@ from ckpt.core import defs
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.graph import Graph
+from ckpt.graph.library import library_of
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Attr
@@ -49,7 +50,7 @@ def graph_def(
             )
             for d, n in zip(found, nodes, strict=True)
         ]
-    return defs.GraphDef(node=tuple(found), library=tuple(graph._functions.values()))
+    return defs.GraphDef(node=tuple(found), library=library_of(graph))
 
 
 def public_attr(node: Operation, name: str) -> Any:

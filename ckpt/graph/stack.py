@@ -56,6 +56,19 @@ def default_graph(graph: Graph) -> Iterator[Graph]:
         graphs.pop()
 
 
+def push_graph(graph: Graph) -> None:
+    """Make `graph` the default graph of this thread until `pop_graph`."""
+    _stacks.graphs.append(graph)
+
+
+def pop_graph(graph: Graph) -> None:
+    """Undo the latest `push_graph(graph)`. Raises AssertionError when another graph was pushed since."""
+    graphs = _stacks.graphs
+    if not graphs or graphs[-1] is not graph:
+        raise AssertionError(f"Nesting violated for default stack of {type(graph)} objects")
+    graphs.pop()
+
+
 def get_default_session() -> Any:
     """The innermost default session of this thread, or None."""
     return _stacks.sessions[-1] if _stacks.sessions else None

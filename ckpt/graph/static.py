@@ -75,6 +75,9 @@ class _Folder:
         op = tensor.op
         if op.type == "Const":
             self.known[tensor] = op.attrs["value"]
+        elif op.type == "Placeholder" and op.graph.is_building_function:
+            outer = op.graph.outer_of(tensor)  # type: ignore[attr-defined]  # a FuncGraph
+            self.known[tensor] = None if outer is None else constant_value(outer)
         elif op.type in ("Shape", "Size", "Rank") and op.inputs[0].shape.sizes is not None:
             shape = op.inputs[0].shape
             if op.type == "Rank":
@@ -156,6 +159,9 @@ def _partial_shape(tensor: Tensor) -> TensorShape:
     op = tensor.op
     if op.type == "Shape":
         return op.inputs[0].shape
+    if op.type == "Placeholder" and op.graph.is_building_function:
+        outer = op.graph.outer_of(tensor)  # type: ignore[attr-defined]  # a FuncGraph
+        return UNKNOWN if outer is None else constant_value_as_shape(outer)
     if op.type == "Pack" and op.attrs["axis"] == 0:
         return TensorShape.of(tuple(_partial_size(t) for t in op.inputs))
     if op.type == "ConcatV2":

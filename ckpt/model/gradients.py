@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from ckpt.core import dtypes
-from ckpt.graph import convert
+from ckpt.graph import convert, stack
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.ops import constants, control, elementwise, joining, segments, shaping
 
+_NOWHERE: AbstractContextManager[None] = nullcontext()
 _REGISTERED: dict[str, Callable[..., Any] | None] = {}
 
 DIFFERENTIABLE = dtypes.FLOATING | dtypes.COMPLEX
+_PASSING = DIFFERENTIABLE | {dtypes.resource, dtypes.variant}
 
 
 class RegisterGradient:
@@ -93,6 +95,7 @@ def gradients(
             bool(colocate_gradients_with_ops),
             bool(gate_gradients),
             scope,
+            _aggregation(aggregation_method),
         )
         sweep.seed(targets, given)
         sweep.run()
@@ -103,6 +106,38 @@ def gradients(
                 for g, s in zip(found, sources, strict=True)
             ]
     return found
+
+
+def takes_none(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorator: the gradient rule wants None, not zeros, for an output that nothing depends on."""
+    rule.takes_none = True  # type: ignore[attr-defined]  # functions have a dict
+    return rule
+
+
+def backpropagated(
+    targets: Sequence[Tensor], grads: Sequence[Any], sources: Sequence[Tensor]
+) -> list[Any]:
+    """The gradients of `sources` where those of `targets` are `grads`, built in the default graph.
+
+    The targets may be those of a finished function body: how the gradient of such a body is made.
+    """
+    scope = stack.get_default_graph().get_name_scope()
+    sweep = _Sweep(targets, sources, set(), False, False, scope)
+    for target, grad in zip(targets, grads, strict=True):
+        sweep.grads.setdefault(target, []).append(grad)
+    sweep.run()
+    return [sweep.gradient_of(source) for source in sources]
+
+
+def _inputs_of(op: Operation) -> Sequence[Tensor]:
+    """The inputs of an operation; for an argument of a body under construction, what it stands for outside."""
+    if not op._inputs and op.type == "Placeholder" and op.graph.is_building_function:
+        building = stack.get_default_graph()
+        body: Any = op.graph
+        if body is building or (building.is_building_function and building.encloses(body)):  # type: ignore[attr-defined]
+            outer = body.outer_of(op._outputs[0])
+            return () if outer is None else (outer,)
+    return op._inputs
 
 
 def _as_list(value: Any) -> list[Any]:
@@ -130,8 +165,10 @@ class _Sweep:
         colocate: bool,
         gate: bool,
         scope: str,
+        aggregate: Callable[[list[Any], str], Any] | None = None,
     ) -> None:
         self.scope = scope
+        self.aggregate = aggregate or _aggregate
         self.colocate = colocate
         self.gate = gate
         self.sources = set(sources)
@@ -153,7 +190,7 @@ class _Sweep:
                 continue
             found.add(op)
             if op not in self.stop_ops:
-                pending.extend(t.op for t in op.inputs)
+                pending.extend(t.op for t in _inputs_of(op))
         return found
 
     def _reached_from_sources(self, targets: Sequence[Tensor]) -> set[Operation]:
@@ -165,18 +202,19 @@ class _Sweep:
             if op in ancestors:
                 continue
             ancestors.add(op)
-            pending.extend(t.op for t in op.inputs)
+            pending.extend(t.op for t in _inputs_of(op))
+        users: dict[Operation, list[Operation]] = {}
+        for op in ancestors:
+            for tensor in _inputs_of(op):
+                if _passes(tensor):
+                    users.setdefault(tensor.op, []).append(op)
         reached: set[Operation] = set()
-        changed = True
-        ordered = sorted(ancestors, key=lambda op: op.node_id)
-        while changed:
-            before = len(reached)
-            for op in ordered:
-                if op not in reached and (
-                    op in self.source_ops or any(t.op in reached and _passes(t) for t in op.inputs)
-                ):
-                    reached.add(op)
-            changed = len(reached) != before and not _is_sorted(ordered)
+        pending = [op for op in self.source_ops if op in ancestors]
+        while pending:
+            op = pending.pop()
+            if op not in reached:
+                reached.add(op)
+                pending.extend(users.get(op, ()))
         return reached
 
     def _pending_counts(self, targets: Sequence[Tensor]) -> dict[Operation, int]:
@@ -185,7 +223,7 @@ class _Sweep:
         for op in self.between:
             if op in self.stop_ops:
                 continue
-            for tensor in op.inputs:
+            for tensor in _inputs_of(op):
                 if tensor.op in self.between:
                     counts[tensor.op] = counts.get(tensor.op, 0) + 1
         return counts
@@ -212,33 +250,37 @@ class _Sweep:
             self.grads.setdefault(y, []).append(grad)
 
     def run(self) -> None:
-        """Visit the operations backwards, the latest first, each once all its uses are done."""
-        ready = [
-            (-op.node_id, op)
-            for op in {y.op for y in self.grads}
+        """Visit the operations backwards, each once all its uses are done, those that became ready first."""
+        ready = deque(
+            op
+            for op in dict.fromkeys(y.op for y in self.grads)
             if op in self.between and not self.waiting.get(op)
-        ]
-        heapq.heapify(ready)
-        seen = {op for _, op in ready}
+        )
+        seen = set(ready)
         while ready:
-            _, op = heapq.heappop(ready)
+            op = ready.popleft()
             self._visit(op)
             if op in self.stop_ops:
                 continue
-            for tensor in op.inputs:
+            for tensor in _inputs_of(op):
                 source = tensor.op
                 if source not in self.between:
                     continue
                 self.waiting[source] -= 1
                 if not self.waiting[source] and source not in seen:
                     seen.add(source)
-                    heapq.heappush(ready, (-source.node_id, source))
+                    ready.append(source)
 
     def _visit(self, op: Operation) -> None:
-        out_grads = [self._summed(t) for t in op.outputs]
+        with self._colocated(op) if self.colocate else _NOWHERE:
+            out_grads = [self._summed(t) for t in op.outputs]
         for tensor, grad in zip(op.outputs, out_grads, strict=True):
             self.done[tensor] = grad
         if op in self.stop_ops or all(g is None for g in out_grads):
+            return
+        inputs = _inputs_of(op)
+        if inputs is not op._inputs:  # an argument: the gradient is that of what it stands for
+            self.grads.setdefault(inputs[0], []).append(out_grads[0])
             return
         wanted = [t.op in self.between for t in op.inputs]
         if not any(wanted):
@@ -247,11 +289,21 @@ class _Sweep:
         if rule is None:
             return
         with name_scope(op.name + "_grad"), self._colocated(op):
-            filled = [
-                constants.zeros_like(t) if g is None and t.dtype.base_dtype in DIFFERENTIABLE else g
-                for t, g in zip(op.outputs, out_grads, strict=True)
-            ]
+            filled = (
+                out_grads
+                if hasattr(rule, "takes_none")
+                else [
+                    constants.zeros_like(t)
+                    if g is None and t.dtype.base_dtype in DIFFERENTIABLE
+                    else g
+                    for t, g in zip(op.outputs, out_grads, strict=True)
+                ]
+            )
+            graph = stack.get_default_graph()
+            first = graph.version
             in_grads = list(_as_list(rule(op, *filled)))
+            for made in graph.get_operations(first):
+                made._made_for = op
             self._check(op, in_grads)
             if self.gate and sum(g is not None for g in in_grads) > 1:
                 in_grads = control.tuple_(in_grads)
@@ -276,7 +328,7 @@ class _Sweep:
         grads = self.grads.get(tensor)
         if not grads:
             return None
-        found = grads[0] if len(grads) == 1 else _aggregate(grads)
+        found = grads[0] if len(grads) == 1 else self.aggregate(grads, tensor.op.name)
         self.grads[tensor] = [found]
         return found
 
@@ -288,13 +340,8 @@ class _Sweep:
         return colocate_with(op, ignore_existing=True) if self.colocate else nullcontext()
 
 
-def _is_sorted(ordered: Sequence[Operation]) -> bool:
-    return all(t.op.node_id < op.node_id for op in ordered for t in op.inputs)
-
-
 def _passes(tensor: Tensor) -> bool:
-    base = tensor.dtype.base_dtype
-    return base in DIFFERENTIABLE or base.name in ("resource", "variant") or base.is_integer
+    return tensor._dtype.base_dtype in _PASSING
 
 
 def _check_grad_y(y: Tensor, grad: Tensor) -> None:
@@ -306,7 +353,6 @@ def _check_grad_y(y: Tensor, grad: Tensor) -> None:
         raise TypeError(
             f"Gradient type {grad.dtype.name} generated for complex-valued tensor {y} with type {y.dtype.name} must be complex"
         )
-    y.shape.assert_is_compatible_with(grad.shape)
 
 
 def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:
@@ -338,9 +384,43 @@ def gradient_rule(op: Operation) -> Callable[..., Any] | None:
     raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
 
 
-def _aggregate(grads: list[Any]) -> Any:
+def _aggregation(method: int | None) -> Callable[[list[Any], str], Any]:
+    if method in (None, AggregationMethod.ADD_N):
+        return _aggregate
+    if method in (
+        AggregationMethod.EXPERIMENTAL_TREE,
+        AggregationMethod.EXPERIMENTAL_ACCUMULATE_N,
+    ):
+        return _running_sum
+    raise ValueError(f"Invalid aggregation_method specified {method}.")
+
+
+def _running_sum(grads: list[Any], op_name: str) -> Any:
+    """The same sum, each gradient added to the sum of those before it: fewer of them live at once."""
+    if not all(isinstance(g, Tensor) for g in grads):
+        return _aggregate(grads, op_name)
+    with name_scope(op_name + "_gradient_sum"):
+        found = grads[0]
+        for grad in grads[1:]:
+            found = elementwise.add_n([found, grad])
+    return found
+
+
+def _sum_by_device(grads: list[Tensor]) -> Any:
+    """The sum, made on each device for its own gradients first."""
+    devices: dict[str, list[Tensor]] = {}
+    for grad in grads:
+        devices.setdefault(grad.device, []).append(grad)
+    parts = []
+    for members in devices.values():
+        with colocate_with(members[0].op, ignore_existing=True):
+            parts.append(elementwise.add_n(members))
+    return parts[0] if len(parts) == 1 else elementwise.add_n(parts)
+
+
+def _aggregate(grads: list[Any], op_name: str) -> Any:
     if all(isinstance(g, Tensor) for g in grads):
-        return elementwise.add_n(grads)
+        return _sum_by_device(grads)
     if all(isinstance(g, IndexedSlices) for g in grads):
         values = joining.concat([g.values for g in grads], 0)
         wide = (

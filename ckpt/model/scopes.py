@@ -11,6 +11,7 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
+from ckpt.graph.function import lifted
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import add_to_collection, control_dependencies, name_scope
@@ -281,18 +282,16 @@ class variable_scope:  # TensorFlow's name
 
     def _new(self, scopes: _OpenScopes, exits: ExitStack) -> VariableScope:
         outer, given = scopes.current, self._name_or_scope
-        node_scope: str
         if given is None and self._reuse:
             raise ValueError("reuse=True cannot be used without a name_or_scope")
-        wanted = self._default_name if given is None else given
+        wanted: Any = self._default_name if given is None else given
+        node_scope = _current_name_scope()
         if self._auxiliary and wanted:
             node_scope = exits.enter_context(name_scope(wanted))
-        else:
-            node_scope = _current_name_scope()
         if given is None:
             full = _unique_scope(outer.name, str(wanted))
         else:
-            full = f"{outer.name}/{given}" if outer.name else given
+            full = f"{outer.name}/{given}" if outer.name else str(given)
         reuse = outer.reuse if given is None else self._reuse or outer.reuse
         return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope, _constraint=None)
 
@@ -615,19 +614,42 @@ def _get_single(
             f"Variable {name} does not exist, or was not created with tf.get_variable(). Did you mean to set "
             "reuse=tf.AUTO_REUSE in VarScope?"
         )
+    with lifted():
+        return _made(
+            store,
+            name,
+            shape,
+            dtype,
+            initializer,
+            regularizer,
+            partition_info,
+            trainable=trainable,
+            collections=collections,
+            caching_device=caching_device,
+            validate_shape=validate_shape,
+            constraint=constraint,
+            use_resource=use_resource,
+            synchronization=synchronization,
+            aggregation=aggregation,
+        )
+
+
+def _made(
+    store: VariableStore,
+    name: str,
+    shape: TensorShape | None,
+    dtype: Any,
+    initializer: Any,
+    regularizer: Any,
+    partition_info: PartitionInfo | None,
+    **options: Any,
+) -> Any:
     value, dtype = _initial_value(name, shape, dtype, initializer, partition_info)
     variable = Variable(
         initial_value=value,
         name=name,
-        trainable=trainable,
-        collections=collections,
-        caching_device=caching_device,
         dtype=dtype,
-        validate_shape=validate_shape,
-        constraint=constraint,
-        use_resource=use_resource,
-        synchronization=synchronization,
-        aggregation=aggregation,
+        **options,
     )
     store.variables[name] = variable
     if regularizer:

@@ -12,6 +12,7 @@ from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
+from ckpt.graph.function import lifted
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.opdef import opdef_of
@@ -126,9 +127,16 @@ class Variable(Operators, metaclass=_MadeByCreators):
             self._init_from_def(plain_variable_def(variable_def), import_scope)
         else:
             self._trainable = self._is_trainable(trainable)
-            self._init_from_value(
-                initial_value, collections, validate_shape, name, dtype, expected_shape or shape
-            )
+            with lifted() as graph:
+                if isinstance(initial_value, Tensor) and initial_value.graph is not graph:
+                    raise ValueError(
+                        f"Initializer for variable {name or 'Variable'}/ is from inside a control-flow construct, such "
+                        "as a loop or conditional. When creating a variable inside a loop or conditional, use a lambda "
+                        "as the initializer."
+                    )
+                self._init_from_value(
+                    initial_value, collections, validate_shape, name, dtype, expected_shape or shape
+                )
 
     def _is_trainable(self, trainable: bool | None) -> bool:
         on_read = self._synchronization is VariableSynchronization.ON_READ
@@ -619,3 +627,8 @@ def local_variables_initializer() -> Operation:
 def is_variable_initialized(variable: Any) -> Tensor:
     """A bool tensor: does the variable have a value?"""
     return state.is_variable_initialized(variable)
+
+
+initialize_variables = variables_initializer
+initialize_all_variables = global_variables_initializer
+initialize_local_variables = local_variables_initializer

@@ -25,7 +25,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, constants, matmul, reduction
+from ckpt.ops import compare, constants, matmul, reduction, tensor_list
 from ckpt.ops.families import binary, same_shape, unary
 
 FIELD = FLOATING | COMPLEX
@@ -117,6 +117,11 @@ def _sigmoid(xp, x):
     return one / (one + xp.exp(-x))
 
 
+def _conj(x):
+    """The conjugate of an array; real arrays as they are, without a copy."""
+    return x.conj() if x.dtype.kind == "c" else x
+
+
 def _activation_grad(type_name, kernel, second):
     """`z = kernel(y, dy)`: the gradient of a function of which the output y says everything."""
     opdef = op(type_name, "y: T, dy: T -> z: T", T=FIELD)(kernel)
@@ -131,17 +136,17 @@ def _activation_grad(type_name, kernel, second):
 
 reciprocal_grad = _activation_grad(
     "ReciprocalGrad",
-    lambda y, dy: -dy * y * y,
+    lambda y, dy: -dy * _conj(y) * _conj(y),
     lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), reciprocal_grad(conj_of(y), dz)],
 )
 sqrt_grad = _activation_grad(
     "SqrtGrad",
-    lambda y, dy: dy * y.dtype.type(0.5) / y,
+    lambda y, dy: dy * y.dtype.type(0.5) / _conj(y),
     lambda y, dy, dz: [-(dz * conj_of(sqrt_grad(y, dy) / y)), 0.5 * dz / conj_of(y)],
 )
 rsqrt_grad = _activation_grad(
     "RsqrtGrad",
-    lambda y, dy: y.dtype.type(-0.5) * dy * (y * y * y),
+    lambda y, dy: y.dtype.type(-0.5) * dy * _conj(y * y * y),
     lambda y, dy, dz: [-1.5 * dz * conj_of(dy) * square(conj_of(y)), rsqrt_grad(conj_of(y), dz)],
 )
 tanh_grad = _activation_grad(
@@ -295,6 +300,8 @@ def add_n_op(*inputs):
     """The sum of the inputs, all of one shape."""
     if len(inputs) == 1:
         return inputs[0]
+    if type(inputs[0]) is tuple:
+        return tensor_list.summed(inputs)
     total = np.add(inputs[0], inputs[1])
     for part in inputs[2:]:
         if total.shape != part.shape:

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ckpt.run.plan import Plan
+from ckpt.graph.operation import Operation
+
+if TYPE_CHECKING:
+    from ckpt.run.plan import Plan
 
 
 class StepFailure(Exception):  # carries the step to whoever names the node; never seen by callers
-    """Which step of a plan failed; the error itself is `__cause__`."""
+    """At which node a plan failed; the error itself is `__cause__`."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
+    def __init__(self, node: Operation) -> None:
+        super().__init__(node.name)
+        self.node = node
 
 
 def interpret(plan: Plan, feeds: Sequence[Any]) -> list[Any]:
     """Run the steps in order and return the fetched values. Raises StepFailure from the kernel's error."""
     values = list(plan.initial)
     values[: len(feeds)] = feeds
-    number = -1
     try:
-        for number, step in enumerate(plan.steps):  # noqa: B007  # named after the loop when a kernel fails
+        for step in plan.steps:
             results = step.kernel(*step.lead, *[values[i] for i in step.inputs], **step.attrs)
             if step.many:
                 for slot, result in zip(step.outputs, results or (), strict=True):
@@ -31,6 +33,8 @@ def interpret(plan: Plan, feeds: Sequence[Any]) -> list[Any]:
                 values[step.outputs[0]] = results
             for slot in step.last_uses:
                 values[slot] = None
+    except StepFailure:  # in the body of a loop or branch, which names its own node
+        raise
     except Exception as error:
-        raise StepFailure(number) from error
+        raise StepFailure(step.node) from error
     return [values[i] for i in plan.fetches]

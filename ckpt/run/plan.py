@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from ckpt.core.dtypes import resource as RESOURCE  # a constant
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
+from ckpt.graph.function import FuncGraph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import fold
-from ckpt.run.prune import needed_nodes
+from ckpt.run import dataflow, flow
+from ckpt.run.prune import needed_nodes, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
 
 MAX_FOLDED_BYTES = 1 << 16
@@ -70,9 +73,36 @@ def make_plan(
     """
     fed = set(feeds)
     wanted = [tensor.op for tensor in fetches if tensor not in fed]
-    nodes = needed_nodes([*wanted, *targets], fed)
+    found, is_ordered = reached([*wanted, *targets], fed)
+    if any(node.type in dataflow.TYPES for node in found):
+        return _dataflow_plan(found, fetches, feeds, state)
+    nodes = ordered(found, is_ordered, fed)
     _check_runnable(nodes)
-    return _Planner(feeds, state).plan(nodes, fetches)
+    return Planner(feeds, state).plan(nodes, fetches)
+
+
+def _dataflow_plan(
+    found: Collection[Operation],
+    fetches: Sequence[Tensor],
+    feeds: Sequence[Tensor],
+    state: SessionState,
+) -> Plan:
+    """A plan of one step, which runs a graph with TensorFlow 1's control flow."""
+    nodes = sorted(found, key=lambda node: node.node_id)
+    _check_runnable(nodes)
+    program = dataflow.Dataflow(nodes, fetches, feeds, state)
+    first = len(feeds)
+    outputs = tuple(range(first, first + len(fetches)))
+    step = Step(program, (), tuple(range(first)), {}, outputs, True, (), nodes[0])
+    names = (*(t.name for t in feeds), *(t.name for t in fetches))
+    return Plan((step,), tuple(feeds), (None,) * len(names), outputs, names)
+
+
+def _used_tensors(nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> set[Tensor]:
+    """What the nodes and the caller take; asked for only where a node may leave out what nobody takes."""
+    if not any(node.type in flow.TYPES for node in nodes):
+        return set()
+    return {tensor for node in nodes for tensor in node._inputs}.union(fetches)
 
 
 def _check_runnable(nodes: Sequence[Operation]) -> None:
@@ -95,7 +125,7 @@ def _check_runnable(nodes: Sequence[Operation]) -> None:
         )
 
 
-class _Planner:
+class Planner:
     """Gives every tensor a slot and every node its steps."""
 
     def __init__(self, feeds: Sequence[Tensor], state: SessionState) -> None:
@@ -107,8 +137,11 @@ class _Planner:
         self.is_cell: set[int] = set()
         self.constants: set[int] = set()
         self.steps: list[Step] = []
+        self.used: set[Tensor] = set()
 
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
+        """The program of these nodes, in this order."""
+        self.used = _used_tensors(nodes, fetches)
         for node in nodes:
             self._add(node)
         wanted = [
@@ -130,7 +163,8 @@ class _Planner:
         self.names.append(name)
         return len(self.initial) - 1
 
-    def _constant(self, tensor: Tensor, value: Any) -> None:
+    def constant(self, tensor: Tensor, value: Any) -> None:
+        """Give `tensor` a slot that holds `value` from the start."""
         slot = self._new_slot(tensor.name, value)
         self.constants.add(slot)
         self.slot[tensor] = slot
@@ -140,10 +174,15 @@ class _Planner:
         assert opdef is not None  # checked for all nodes at once before
         if node.type == "Const":
             if node.outputs[0] not in self.slot:
-                self._constant(node.outputs[0], node.attrs["value"])
+                self.constant(node.outputs[0], node.attrs["value"])
             return
         if opdef.is_resource and not node._inputs:
             self._add_resource(node)
+            return
+        if node.type == "Placeholder" and node._outputs[0] in self.slot:
+            return  # fed, and here only because another node waits for it
+        if node.type in flow.TYPES:
+            flow.add_flow(self, node)
             return
         inputs = self._inputs(node)
         if opdef.is_alias and len(inputs) == 1:
@@ -159,18 +198,19 @@ class _Planner:
         cell = node.opdef.kernel(NodeContext(self.state, node), **attrs)
         tensor = node.outputs[0]
         if tensor not in self.slot:
-            self._constant(tensor, cell)
+            self.constant(tensor, cell)
             if tensor.dtype._is_ref_dtype:
                 self.is_cell.add(self.slot[tensor])
 
     def _inputs(self, node: Operation) -> tuple[int, ...]:
         """The slots of the inputs; where a plain value is asked for, a reference is read just before."""
         assert node.opdef is not None  # checked for all nodes at once before
-        wants_cell = _reference_inputs(node)
+        wants_cell = reference_inputs(node)
         found = []
         for position, tensor in enumerate(node._inputs):
             slot = self.slot[tensor]
-            found.append(slot if position in wants_cell else self._plain(slot, tensor))
+            is_handle = position in wants_cell or tensor._dtype is RESOURCE
+            found.append(slot if is_handle else self._plain(slot, tensor))
         return tuple(found)
 
     def _plain(self, slot: int, tensor: Tensor) -> int:
@@ -184,6 +224,74 @@ class _Planner:
             step = Step(_read, (), (slot,), {}, (target,), False, (), tensor.op)
         self.steps.append(step)
         return target
+
+    def plain(self, tensor: Tensor) -> int:
+        """A slot with the value of `tensor` as it is now."""
+        return self._plain(self.slot[tensor], tensor)
+
+    def nothing(self) -> int:
+        """A slot with a value that nobody looks at."""
+        return self._new_slot("nothing", 0)
+
+    def argument_slot(self, tensor: Tensor, argument: Tensor) -> int:
+        """The slot that a function's argument is taken from: the cell itself for a reference or a handle."""
+        slot = self.slot[tensor]
+        dtype = argument._dtype
+        return slot if dtype._is_ref_dtype or dtype is RESOURCE else self._plain(slot, tensor)
+
+    def _cell_behind(self, tensor: Tensor) -> Any:
+        """The cell that `tensor` is, or was read from, where that is known; else None."""
+        slot = self.slot.get(tensor)
+        if slot in self.is_cell and slot in self.constants:
+            return self.initial[slot]
+        if tensor.op.type == "Identity" and tensor.op._inputs[0]._dtype._is_ref_dtype:
+            return self._cell_behind(tensor.op._inputs[0])
+        return None
+
+    def known_arguments(self, pairs: Iterable[tuple[Tensor, Tensor]]) -> dict[Tensor, Any]:
+        """The arguments of a function whose values, or cells, are known while planning.
+
+        In TensorFlow a variable's value read outside a loop shares its memory with the variable, so that it changes
+        when the body assigns. Hence a function that takes a reference to a variable sees that variable, wherever it
+        was read.
+        """
+        known = {}
+        given = list(pairs)
+        cells = {}
+        for argument, tensor in given:
+            if argument._dtype._is_ref_dtype:
+                cell = self._cell_behind(tensor)
+                cells[id(cell)] = cell
+        for argument, tensor in given:
+            cell = self._cell_behind(tensor) if cells else None
+            if cell is not None and id(cell) in cells:
+                known[argument] = cell
+                continue
+            slot = self.slot[tensor]
+            is_cell = slot in self.is_cell
+            wants_cell = argument._dtype._is_ref_dtype or argument._dtype is RESOURCE
+            if slot in self.constants and is_cell <= wants_cell:
+                known[argument] = self.initial[slot]
+        return known
+
+    def sub_plan(
+        self, graph: FuncGraph, results: Sequence[Tensor], known: dict[Tensor, Any]
+    ) -> Plan:
+        """The program of a function's results; it is fed the arguments that it uses and that are not `known`."""
+        arguments = dict.fromkeys(graph.inputs)
+        found = needed_nodes([t.op for t in results if t not in arguments], arguments)
+        nodes = [n for n in found if not n._outputs or n._outputs[0] not in arguments]
+        _check_runnable(nodes)
+        used = {t for node in nodes for t in node._inputs}.union(results)
+        feeds = [t for t in arguments if t in used and t not in known]
+        planner = Planner(feeds, self.state)
+        for tensor, value in known.items():
+            planner.constant(tensor, value)
+        for tensor in (*feeds, *known):
+            is_live = tensor._dtype is not RESOURCE and hasattr(known.get(tensor), "read")
+            if tensor._dtype._is_ref_dtype or is_live:
+                planner.is_cell.add(planner.slot[tensor])
+        return planner.plan(nodes, results)
 
     def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
         opdef = node.opdef
@@ -204,7 +312,7 @@ class _Planner:
             if isinstance(result, np.ndarray) and result.flags.writeable:
                 result = result.copy() if result.base is not None else result  # made ours
                 result.flags.writeable = False
-            self._constant(tensor, result)
+            self.constant(tensor, result)
         return True
 
     def _add_step(self, node: Operation, inputs: tuple[int, ...]) -> None:
@@ -218,16 +326,30 @@ class _Planner:
             lead = (NodeContext(self.state, node),)
         elif opdef.lead == "xp":
             lead = (np,)
+        attrs = {key: node.attrs[key] for key in opdef.kernel_attrs}
+        self.add_step(node, kernel, lead, inputs, attrs, range(len(node.outputs)), opdef.many)
+
+    def add_step(
+        self,
+        node: Operation,
+        kernel: Callable[..., Any],
+        lead: tuple[Any, ...],
+        inputs: tuple[int, ...],
+        attrs: dict[str, Any],
+        wanted: Iterable[int],
+        many: bool,
+    ) -> None:
+        """Add a step that makes the `wanted` outputs of `node`."""
         outputs = []
-        for tensor in node.outputs:
+        for index in wanted:
+            tensor = node.outputs[index]
             slot = self._new_slot(tensor.name)
             outputs.append(slot)
             if tensor not in self.slot:
                 self.slot[tensor] = slot
                 if tensor.dtype._is_ref_dtype:
                     self.is_cell.add(slot)
-        attrs = {key: node.attrs[key] for key in opdef.kernel_attrs}
-        self.steps.append(Step(kernel, lead, inputs, attrs, tuple(outputs), opdef.many, (), node))
+        self.steps.append(Step(kernel, lead, inputs, attrs, tuple(outputs), many, (), node))
 
     def _with_lifetimes(self, fetches: list[int]) -> tuple[Step, ...]:
         """The steps, each with the slots that it is the last to use."""
@@ -258,7 +380,7 @@ def _read(cell: Any) -> Any:
     return cell.read()
 
 
-def _reference_inputs(node: Operation) -> frozenset[int]:
+def reference_inputs(node: Operation) -> frozenset[int]:
     """The positions of the inputs that take a reference."""
     assert node.opdef is not None  # checked for all nodes at once before
     args = node.opdef.inputs

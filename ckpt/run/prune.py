@@ -14,6 +14,11 @@ def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[
 
     Edges from fed tensors are cut. Raises InvalidArgumentError naming a cycle.
     """
+    return ordered(*reached(targets, fed), fed)
+
+
+def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[Operation], bool]:
+    """The nodes that must run so that `targets` run, and whether all their inputs were made before them."""
     found: set[Operation] = set()
     pending = list(targets)
     in_creation_order = True
@@ -27,8 +32,15 @@ def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[
                 in_creation_order = False
             if source not in found:
                 pending.append(source)
-    ordered = sorted(found, key=_creation)
-    return ordered if in_creation_order else _sorted_by_edges(ordered, fed)
+    return found, in_creation_order
+
+
+def ordered(
+    found: Iterable[Operation], in_creation_order: bool, fed: Collection[Tensor]
+) -> list[Operation]:
+    """The nodes, inputs first, ties by creation. Raises InvalidArgumentError naming a cycle."""
+    nodes = sorted(found, key=_creation)
+    return nodes if in_creation_order else _sorted_by_edges(nodes, fed)
 
 
 def _creation(node: Operation) -> int:

@@ -1,0 +1,684 @@
+"""Recurrent cells: one step of a recurrent network, its variables made at the first call."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ckpt.core import dtypes, nest
+from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph import convert
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import device, name_scope
+from ckpt.graph.static import constant_value
+from ckpt.model import initializers
+from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
+from ckpt.ops import activation, constants, elementwise, joining, matmul, random, shaping
+
+
+class RNNCell:
+    """Base of all cells: `cell(inputs, state)` returns (output, new state).
+
+    Derived classes give `state_size`, `output_size` and either `call(inputs, state)` or `__call__`. Variables that
+    `build` or `call` ask for are made by the first call and shared by the others.
+    """
+
+    def __init__(
+        self, trainable: bool = True, name: str | None = None, dtype: Any = None, _reuse: Any = None, **kwargs: Any
+    ) -> None:  # fmt: skip
+        self._prepare()
+        self.trainable = trainable
+        self._reuse = _reuse
+        self._base_name = name or _snake_case(type(self).__name__)
+        self._dtype = dtype
+
+    def _prepare(self) -> None:
+        """Set what calls need; also for derived classes that do not call this class's `__init__`."""
+        self.__dict__.setdefault("built", False)
+        self.__dict__.setdefault("trainable", True)
+        self.__dict__.setdefault("_reuse", None)
+        self.__dict__.setdefault("_scope", None)
+        self.__dict__.setdefault("_base_name", _snake_case(type(self).__name__))
+        self.__dict__.setdefault("_weights", [])
+        self.__dict__.setdefault("_dtype", None)
+
+    @property
+    def state_size(self) -> Any:
+        """The size of the state: an int, a TensorShape, or a nest of them."""
+        raise NotImplementedError("Abstract method")
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the output: an int or a TensorShape."""
+        raise NotImplementedError("Abstract method")
+
+    @property
+    def name(self) -> str:
+        """The name of the variables' scope, or what it will be."""
+        self._prepare()
+        return self._base_name
+
+    @property
+    def scope_name(self) -> str:
+        """The full name of the variables' scope. Raises ValueError before the first call."""
+        self._prepare()
+        if self._scope is None:
+            raise ValueError(
+                f'No name available for layer scope because the layer "{self.name}" has not been used yet.'
+            )
+        return str(self._scope.name)
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of the cell."""
+        self._prepare()
+        return list(self._weights)
+
+    weights = variables
+
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """The variables that optimizers change."""
+        return self.variables if self.trainable else []
+
+    trainable_weights = trainable_variables
+
+    def add_variable(
+        self, name: str, shape: Any, initializer: Any = None, dtype: Any = None, **options: Any
+    ) -> Any:
+        """The variable `name` of the cell's scope."""
+        found = get_variable(
+            name,
+            shape=as_shape(shape),
+            dtype=dtypes.as_dtype(dtype or self._dtype or dtypes.float32),
+            initializer=initializer,
+            trainable=self.trainable,
+            **options,
+        )
+        if found not in self._weights:
+            self._weights.append(found)
+        return found
+
+    add_weight = add_variable
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make the variables; called once, with the static shape of the inputs."""
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        raise NotImplementedError("Abstract method")
+
+    def __call__(
+        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """One step: (output, new state). The first call makes the variables, in `scope` where given."""
+        self._prepare()
+        if self._scope is None:
+            if self._reuse:
+                context = variable_scope(
+                    scope if scope is not None else self._base_name, reuse=True
+                )
+            else:
+                context = variable_scope(scope, default_name=self._base_name)
+            with context as opened:
+                self._scope = opened
+        reuse = True if self.built or self._reuse else None
+        with (
+            variable_scope(self._scope, reuse=reuse, auxiliary_name_scope=False),
+            name_scope(self._scope.original_name_scope or None),
+        ):
+            if not self.built:
+                tensors = [convert.convert_to_tensor(t) for t in nest.flatten(inputs)]
+                if self._dtype is None and tensors:
+                    self._dtype = tensors[0].dtype.base_dtype
+                shapes = [t.shape for t in tensors]
+                self.build(shapes[0] if not nest.is_nested(inputs) else shapes)
+                found = self.call(inputs, state, *args, **kwargs)
+                self.built = True
+                return found
+            return self.call(inputs, state, *args, **kwargs)
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
+        """A state of zeros, in the nest of `state_size`."""
+        with name_scope(type(self).__name__ + "ZeroState"):
+            return zero_state_of(self.state_size, batch_size, dtype)
+
+
+def _snake_case(name: str) -> str:
+    middle = re.sub("(.)([A-Z][a-z0-9]+)", r"\1_\2", name)
+    found = re.sub("([a-z])([A-Z])", r"\1_\2", middle).lower()
+    return found if found[0] != "_" else "private" + found
+
+
+def is_cell(value: Any) -> bool:
+    """True for an RNNCell and for anything that can be used as one."""
+    return isinstance(value, RNNCell) or (
+        hasattr(value, "output_size") and hasattr(value, "state_size") and callable(value)
+        and hasattr(value, "zero_state")
+    )  # fmt: skip
+
+
+def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
+    """Zeros of the shapes [batch, *size] for each size of a nest."""
+
+    def zeros(size: Any, kind: Any) -> Tensor:
+        sizes = as_shape(size).as_list() if not isinstance(size, int) else [size]
+        known = batch_size if not isinstance(batch_size, Tensor) else constant_value(batch_size)
+        if known is not None:
+            return constants.zeros([int(known), *sizes], kind)
+        shape = joining.concat([shaping.expand_dims(batch_size, 0), sizes], 0)
+        found = constants.zeros(shape, kind)
+        found.set_shape([None, *sizes])
+        return found
+
+    sizes = nest.flatten(state_size) if not isinstance(state_size, TensorShape) else [state_size]
+    kinds = nest.flatten(dtype) if nest.is_nested(dtype) else [dtype] * len(sizes)
+    made = [zeros(size, kind) for size, kind in zip(sizes, kinds, strict=True)]
+    return (
+        made[0] if isinstance(state_size, TensorShape) else nest.pack_sequence_as(state_size, made)
+    )
+
+
+def _depth(inputs_shape: TensorShape) -> int:
+    depth = as_shape(inputs_shape).sizes
+    if depth is None or depth[-1] is None:
+        raise ValueError(f"Expected inputs.shape[-1] to be known, saw shape: {inputs_shape}")
+    return depth[-1]
+
+
+class BasicRNNCell(RNNCell):
+    """output = state = activation(W · [inputs, state] + b). inputs: [batch, depth], state: [batch, units]."""
+
+    def __init__(self, num_units: int, activation: Any = None, reuse: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:  # fmt: skip
+        super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
+        self._num_units = num_units
+        self._activation = activation or elementwise.tanh
+
+    @property
+    def state_size(self) -> Any:
+        """The number of units."""
+        return self._num_units
+
+    @property
+    def output_size(self) -> Any:
+        """The number of units."""
+        return self._num_units
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make kernel and bias."""
+        self._kernel = self.add_variable(
+            "kernel", [_depth(inputs_shape) + self._num_units, self._num_units]
+        )
+        self._bias = self.add_variable(
+            "bias", [self._num_units], initializer=initializers.Zeros(dtype=self._dtype)
+        )
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        gates = matmul.matmul(joining.concat([inputs, state], 1), self._kernel)
+        output = self._activation(activation.bias_add(gates, self._bias))
+        return output, output
+
+
+class GRUCell(RNNCell):
+    """Gated recurrent unit. inputs: [batch, depth], state and output: [batch, units].
+
+    Source: Cho et al. 2014, arXiv:1406.1078.
+    """
+
+    def __init__(self, num_units: int, activation: Any = None, reuse: Any = None, kernel_initializer: Any = None, bias_initializer: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:  # fmt: skip
+        super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
+        self._num_units = num_units
+        self._activation = activation or elementwise.tanh
+        self._kernel_initializer = kernel_initializer
+        self._bias_initializer = bias_initializer
+
+    @property
+    def state_size(self) -> Any:
+        """The number of units."""
+        return self._num_units
+
+    @property
+    def output_size(self) -> Any:
+        """The number of units."""
+        return self._num_units
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make the kernels and biases of the gates and of the candidate."""
+        rows, units = _depth(inputs_shape) + self._num_units, self._num_units
+        given, bias = self._kernel_initializer, self._bias_initializer
+        ones = bias if bias is not None else initializers.Constant(1.0, dtype=self._dtype)
+        zeros = bias if bias is not None else initializers.Zeros(dtype=self._dtype)
+        self._gate_kernel = self.add_variable("gates/kernel", [rows, 2 * units], initializer=given)
+        self._gate_bias = self.add_variable("gates/bias", [2 * units], initializer=ones)
+        self._candidate_kernel = self.add_variable(
+            "candidate/kernel", [rows, units], initializer=given
+        )
+        self._candidate_bias = self.add_variable("candidate/bias", [units], initializer=zeros)
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        gates = matmul.matmul(joining.concat([inputs, state], 1), self._gate_kernel)
+        gates = elementwise.sigmoid(activation.bias_add(gates, self._gate_bias))
+        reset, update = joining.split(value=gates, num_or_size_splits=2, axis=1)
+        candidate = matmul.matmul(
+            joining.concat([inputs, reset * state], 1), self._candidate_kernel
+        )
+        candidate = self._activation(activation.bias_add(candidate, self._candidate_bias))
+        new = update * state + (1 - update) * candidate
+        return new, new
+
+
+class _LSTMState(NamedTuple):
+    c: Any
+    h: Any
+
+
+class LSTMStateTuple(_LSTMState):
+    """The state of an LSTM: what it remembers (c) and what it said last (h)."""
+
+    __slots__ = ()
+
+    @property
+    def dtype(self) -> Any:
+        """The dtype of both. Raises TypeError when they differ."""
+        if self.c.dtype != self.h.dtype:
+            raise TypeError(f"Inconsistent internal state: {self.c.dtype} vs {self.h.dtype}")
+        return self.c.dtype
+
+
+class BasicLSTMCell(RNNCell):
+    """LSTM without peepholes, clipping or projection; `forget_bias` is added to the forget gate.
+
+    Source: Zaremba et al. 2014, arXiv:1409.2329; the gates stand in the order input, new, forget, output.
+    """
+
+    def __init__(self, num_units: int, forget_bias: float = 1.0, state_is_tuple: bool = True, activation: Any = None, reuse: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:  # fmt: skip
+        super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
+        self._num_units = num_units
+        self._forget_bias = forget_bias
+        self._state_is_tuple = state_is_tuple
+        self._activation = activation or elementwise.tanh
+
+    @property
+    def state_size(self) -> Any:
+        """The sizes of c and h."""
+        units = self._num_units
+        return LSTMStateTuple(units, units) if self._state_is_tuple else 2 * units
+
+    @property
+    def output_size(self) -> Any:
+        """The number of units."""
+        return self._num_units
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make kernel and bias."""
+        units = self._num_units
+        self._kernel = self.add_variable("kernel", [_depth(inputs_shape) + units, 4 * units])
+        self._bias = self.add_variable(
+            "bias", [4 * units], initializer=initializers.Zeros(dtype=self._dtype)
+        )
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        c, h = (
+            state
+            if self._state_is_tuple
+            else joining.split(value=state, num_or_size_splits=2, axis=1)
+        )
+        gates = matmul.matmul(joining.concat([inputs, h], 1), self._kernel)
+        gates = activation.bias_add(gates, self._bias)
+        i, j, f, o = joining.split(value=gates, num_or_size_splits=4, axis=1)
+        sigmoid = elementwise.sigmoid
+        forget = constants.constant(self._forget_bias, dtype=f.dtype.base_dtype)
+        new_c = c * sigmoid(f + forget) + sigmoid(i) * self._activation(j)
+        new_h = self._activation(new_c) * sigmoid(o)
+        if self._state_is_tuple:
+            return new_h, LSTMStateTuple(new_c, new_h)
+        return new_h, joining.concat([new_c, new_h], 1)
+
+
+class LSTMCell(RNNCell):
+    """LSTM with optional peepholes, cell clipping and projection of the output.
+
+    Source: Sak et al. 2014, "Long short-term memory recurrent neural network architectures".
+    """
+
+    def __init__(
+        self, num_units: int, use_peepholes: bool = False, cell_clip: float | None = None, initializer: Any = None,
+        num_proj: int | None = None, proj_clip: float | None = None, num_unit_shards: Any = None,
+        num_proj_shards: Any = None, forget_bias: float = 1.0, state_is_tuple: bool = True, activation: Any = None,
+        reuse: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
+        self._num_units = num_units
+        self._use_peepholes = use_peepholes
+        self._cell_clip = cell_clip
+        self._initializer = initializer
+        self._num_proj = num_proj
+        self._proj_clip = proj_clip
+        self._forget_bias = forget_bias
+        self._state_is_tuple = state_is_tuple
+        self._activation = activation or elementwise.tanh
+
+    @property
+    def state_size(self) -> Any:
+        """The sizes of c and h."""
+        units, out = self._num_units, self._num_proj or self._num_units
+        return LSTMStateTuple(units, out) if self._state_is_tuple else units + out
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the projection, else the number of units."""
+        return self._num_proj or self._num_units
+
+    def build(self, inputs_shape: Any) -> None:
+        """Make kernel, bias and what peepholes and projection need."""
+        units = self._num_units
+        rows = _depth(inputs_shape) + (self._num_proj or units)
+        start = self._initializer
+        self._kernel = self.add_variable("kernel", [rows, 4 * units], initializer=start)
+        self._bias = self.add_variable(
+            "bias", [4 * units], initializer=initializers.Zeros(dtype=self._dtype)
+        )
+        if self._use_peepholes:
+            self._w_f_diag = self.add_variable("w_f_diag", [units], initializer=start)
+            self._w_i_diag = self.add_variable("w_i_diag", [units], initializer=start)
+            self._w_o_diag = self.add_variable("w_o_diag", [units], initializer=start)
+        if self._num_proj is not None:
+            self._proj_kernel = self.add_variable(
+                "projection/kernel", [units, self._num_proj], initializer=start
+            )
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step."""
+        units, out = self._num_units, self._num_proj or self._num_units
+        if self._state_is_tuple:
+            c, h = state
+        else:
+            c, h = joining.split(value=state, num_or_size_splits=[units, out], axis=1)
+        gates = activation.bias_add(
+            matmul.matmul(joining.concat([inputs, h], 1), self._kernel), self._bias
+        )
+        i, j, f, o = joining.split(value=gates, num_or_size_splits=4, axis=1)
+        sigmoid = elementwise.sigmoid
+        f = f + self._forget_bias
+        if self._use_peepholes:
+            f, i = f + self._w_f_diag * c, i + self._w_i_diag * c
+        new_c = sigmoid(f) * c + sigmoid(i) * self._activation(j)
+        if self._cell_clip is not None:
+            new_c = _clipped(new_c, self._cell_clip)
+        if self._use_peepholes:
+            o = o + self._w_o_diag * new_c
+        new_h = sigmoid(o) * self._activation(new_c)
+        if self._num_proj is not None:
+            new_h = matmul.matmul(new_h, self._proj_kernel)
+            if self._proj_clip is not None:
+                new_h = _clipped(new_h, self._proj_clip)
+        if self._state_is_tuple:
+            return new_h, LSTMStateTuple(new_c, new_h)
+        return new_h, joining.concat([new_c, new_h], 1)
+
+
+def _clipped(value: Any, limit: float) -> Any:
+    return elementwise.maximum(elementwise.minimum(value, limit), -limit)
+
+
+class MultiRNNCell(RNNCell):
+    """Cells on top of each other: the output of one is the input of the next."""
+
+    def __init__(self, cells: Sequence[Any], state_is_tuple: bool = True) -> None:
+        super().__init__()
+        if not cells:
+            raise ValueError("Must specify at least one cell for MultiRNNCell.")
+        if not nest.is_nested(cells):
+            raise TypeError(f"cells must be a list or tuple, but saw: {cells}.")
+        self._cells = list(cells)
+        self._state_is_tuple = state_is_tuple
+        if not state_is_tuple and any(nest.is_nested(c.state_size) for c in cells):
+            raise ValueError(
+                "Some cells return tuples of states, but the flag state_is_tuple is not set.  State sizes are: "
+                f"{[c.state_size for c in cells]}"
+            )
+
+    @property
+    def state_size(self) -> Any:
+        """The sizes of the cells' states."""
+        sizes = tuple(cell.state_size for cell in self._cells)
+        return sizes if self._state_is_tuple else sum(sizes)
+
+    @property
+    def output_size(self) -> Any:
+        """The size of the last cell's output."""
+        return self._cells[-1].output_size
+
+    @property
+    def variables(self) -> list[Any]:
+        """The variables of all cells."""
+        return [v for cell in self._cells for v in getattr(cell, "variables", ())]
+
+    weights = variables
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
+        """A state of zeros for each cell."""
+        with name_scope("MultiRNNCellZeroState"):
+            if self._state_is_tuple:
+                return tuple(cell.zero_state(batch_size, dtype) for cell in self._cells)
+            return super().zero_state(batch_size, dtype)
+
+    def call(self, inputs: Any, state: Any) -> Any:
+        """One step of each cell."""
+        position = 0
+        found = []
+        for number, cell in enumerate(self._cells):
+            with variable_scope(f"cell_{number}"):
+                if self._state_is_tuple:
+                    if not nest.is_nested(state):
+                        raise ValueError(
+                            f"Expected state to be a tuple of length {len(self.state_size)}, but received: {state}"
+                        )
+                    own = state[number]
+                else:
+                    own = state[:, position : position + cell.state_size]
+                    position += cell.state_size
+                inputs, new = cell(inputs, own)
+                found.append(new)
+        return inputs, tuple(found) if self._state_is_tuple else joining.concat(found, 1)
+
+
+class _Wrapper(RNNCell):
+    """A cell around a cell."""
+
+    def __init__(self, cell: Any) -> None:
+        super().__init__()
+        if not is_cell(cell):
+            raise TypeError("The parameter cell is not a RNNCell.")
+        self._cell = cell
+
+    @property
+    def state_size(self) -> Any:
+        """As of the cell inside."""
+        return self._cell.state_size
+
+    @property
+    def output_size(self) -> Any:
+        """As of the cell inside."""
+        return self._cell.output_size
+
+    @property
+    def variables(self) -> list[Any]:
+        """As of the cell inside."""
+        return list(self._cell.variables)
+
+    weights = variables
+
+    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
+        """As of the cell inside."""
+        with name_scope(type(self).__name__ + "ZeroState"):
+            return self._cell.zero_state(batch_size, dtype)
+
+
+class DropoutWrapper(_Wrapper):
+    """Dropout of the inputs, states and outputs of a cell.
+
+    Keep probabilities of 1 leave things as they are. With `variational_recurrent` the same elements are dropped in
+    every step of a run (needs `dtype`, and `input_size` where inputs are dropped). Memory cells of LSTMs are never
+    dropped unless `dropout_state_filter_visitor` says so. Raises ValueError for a probability outside (0, 1].
+    """
+
+    def __init__(
+        self, cell: Any, input_keep_prob: Any = 1.0, output_keep_prob: Any = 1.0, state_keep_prob: Any = 1.0,
+        variational_recurrent: bool = False, input_size: Any = None, dtype: Any = None, seed: int | None = None,
+        dropout_state_filter_visitor: Callable[[Any], Any] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(cell)
+        if dropout_state_filter_visitor is not None and not callable(dropout_state_filter_visitor):
+            raise TypeError("dropout_state_filter_visitor must be callable")
+        self._filter = dropout_state_filter_visitor or _keeps_memory
+        self._seed = seed
+        self._keep = {
+            "input": _probability("input_keep_prob", input_keep_prob),
+            "state": _probability("state_keep_prob", state_keep_prob),
+            "output": _probability("output_keep_prob", output_keep_prob),
+        }
+        self._variational = variational_recurrent
+        self._noise: dict[str, list[Any]] = {}
+        if variational_recurrent:
+            if dtype is None:
+                raise ValueError("When variational_recurrent=True, dtype must be provided")
+            self._make_noise(input_size, dtypes.as_dtype(dtype))
+
+    def _make_noise(self, input_size: Any, dtype: Any) -> None:
+        sizes = {"state": self._cell.state_size, "output": self._cell.output_size}
+        if not _is_one(self._keep["input"]):
+            if input_size is None:
+                raise ValueError(
+                    "When variational_recurrent=True and input_keep_prob < 1.0 or is unknown, input_size must be provided"
+                )
+            sizes["input"] = input_size
+        for what, nested in sizes.items():
+            leaves = [nested] if isinstance(nested, TensorShape) else nest.flatten(nested)
+            self._noise[what] = [
+                random.random_uniform(
+                    [1, *(as_shape(s).as_list() if not isinstance(s, int) else [s])],
+                    dtype=dtype, seed=self._seed_for(what, i),
+                )
+                for i, s in enumerate(leaves)
+            ]  # fmt: skip
+
+    def _seed_for(self, what: str, index: int) -> int | None:
+        if self._seed is None:
+            return None
+        import hashlib  # beside its only caller
+
+        text = f"{self._seed}_{what}_{index}".encode()
+        return int(hashlib.md5(text).hexdigest()[:8], 16) & 0x7FFFFFFF  # noqa: S324  # TensorFlow's seeds
+
+    def _dropped(self, values: Any, what: str, shallow: Any = None) -> Any:
+        keep = self._keep[what]
+        if _is_one(keep):
+            return values
+        flat = nest.flatten(values)
+        drops = [True] * len(flat) if shallow is None else _spread(shallow, values)
+        found = []
+        for i, (value, is_dropped) in enumerate(zip(flat, drops, strict=True)):
+            if not is_dropped:
+                found.append(value)
+                continue
+            if self._variational:
+                noise = self._noise[what][i]
+            else:
+                noise = random.random_uniform(
+                    shaping.shape(value), dtype=value.dtype.base_dtype, seed=self._seed_for(what, i)
+                )
+            kept = elementwise.floor(noise + keep)
+            dropped = value / keep * kept
+            dropped.set_shape(value.shape)
+            found.append(dropped)
+        return nest.pack_sequence_as(values, found)
+
+    def __call__(
+        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """One step of the cell inside, with dropout around it."""
+        inputs = self._dropped(inputs, "input")
+        output, new = (
+            self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
+        )
+        shallow = self._filter(new) if nest.is_nested(new) else True
+        new = self._dropped(new, "state", shallow)
+        return self._dropped(output, "output"), new
+
+
+def _keeps_memory(state: Any) -> Any:
+    if isinstance(state, LSTMStateTuple):
+        return LSTMStateTuple(c=False, h=True)
+    if nest.is_nested(state) and not hasattr(state, "_fields"):
+        return type(state)(_keeps_memory(member) for member in state)
+    return True
+
+
+def _spread(shallow: Any, values: Any) -> list[bool]:
+    if not nest.is_nested(shallow):
+        return [bool(shallow)] * len(nest.flatten(values))
+    found: list[bool] = []
+    for part, value in zip(shallow, values, strict=True):
+        found += _spread(part, value)
+    return found
+
+
+def _probability(name: str, value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value
+    if not 0 < float(value) <= 1:
+        raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
+    return float(value)
+
+
+def _is_one(keep: Any) -> bool:
+    return not isinstance(keep, Tensor) and keep == 1.0
+
+
+class ResidualWrapper(_Wrapper):
+    """A cell whose inputs are added to its outputs, or combined by `residual_fn(inputs, outputs)`."""
+
+    def __init__(self, cell: Any, residual_fn: Callable[[Any, Any], Any] | None = None) -> None:
+        super().__init__(cell)
+        self._residual_fn = residual_fn
+
+    def __call__(
+        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """One step of the cell inside, and the inputs added."""
+        outputs, new = (
+            self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
+        )
+
+        def added(before: Any, after: Any) -> Any:
+            before.shape.assert_is_compatible_with(after.shape)
+            return before + after
+
+        combine = self._residual_fn or (lambda i, o: nest.map_structure(added, i, o))
+        found = combine(inputs, outputs)
+        return found, new
+
+
+class DeviceWrapper(_Wrapper):
+    """A cell whose operations carry a device."""
+
+    def __init__(self, cell: Any, device: Any) -> None:
+        super().__init__(cell)
+        self._device = device
+
+    def __call__(
+        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
+    ) -> Any:
+        """One step of the cell inside, on the device."""
+        with device(self._device):
+            return (
+                self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
+            )
+
+
+_ = get_variable_scope
