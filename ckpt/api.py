@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
     image,

@@ -13,8 +13,6 @@ NO_CELLS = "not available with Keras 3"
 
 # What is still missing for these. An entry whose program runs fails its test: take it out.
 NOT_YET = {
-    "char_rnn": "the gradient of a loop",
-    "lstm_rows": "the gradient of a loop",
     "word2vec": "nn.nce_loss",
 }
 PROGRAMS = [
