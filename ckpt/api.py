@@ -131,6 +131,13 @@ from ckpt.model.initializers import VarianceScaling as variance_scaling_initiali
 from ckpt.model.initializers import Zeros as zeros_initializer
 from ckpt.model.lookup import tables_initializer
 from ckpt.model.loops import while_loop
+from ckpt.model.modes import (
+    disable_eager_execution,
+    disable_tensor_equality,
+    disable_v2_behavior,
+    disable_v2_tensorshape,
+    executing_eagerly,
+)
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
@@ -652,7 +659,11 @@ __all__ = [
     "diag",
     "diag_part",
     "digamma",
+    "disable_eager_execution",
     "disable_resource_variables",
+    "disable_tensor_equality",
+    "disable_v2_behavior",
+    "disable_v2_tensorshape",
     "div",
     "div_no_nan",
     "divide",
@@ -667,6 +678,7 @@ __all__ = [
     "erf",
     "erfc",
     "errors",
+    "executing_eagerly",
     "exp",
     "expand_dims",
     "expm1",

@@ -33,7 +33,8 @@ def exponential_decay(
         steps = elementwise.cast(decay_steps, dtype)
         base = elementwise.cast(decay_rate, dtype)
         periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
-        return elementwise.mul(rate, elementwise.pow_(base, periods), name=scope)
+        decayed: Tensor = elementwise.mul(rate, elementwise.pow_(base, periods), name=scope)
+        return decayed
 
 
 def natural_exp_decay(
@@ -67,7 +68,8 @@ def inverse_time_decay(
         periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
         one = elementwise.cast(constants.constant(1), dtype)
         divisor = elementwise.add(one, elementwise.mul(factor, periods, name="Mul"), name="Add")
-        return elementwise.real_div(rate, divisor, name=scope)
+        decayed: Tensor = elementwise.real_div(rate, divisor, name=scope)
+        return decayed
 
 
 def polynomial_decay(
@@ -120,7 +122,8 @@ def cosine_decay(
         done = elementwise.minimum(elementwise.cast(global_step, dtype), steps) / steps
         half_turn = constants.constant(math.pi, dtype=dtype)
         cosine = 0.5 * (1.0 + elementwise.cos(half_turn * done))
-        return elementwise.mul(rate, (1 - alpha) * cosine + alpha, name="Mul")
+        decayed: Tensor = elementwise.mul(rate, (1 - alpha) * cosine + alpha, name="Mul")
+        return decayed
 
 
 def _require(global_step: Any, schedule: str) -> None:
@@ -134,5 +137,5 @@ def _rate(learning_rate: Any) -> tuple[Tensor, DType]:
 
 
 def _periods(step: Tensor, steps: Tensor, staircase: bool) -> Tensor:
-    periods = step / steps
+    periods: Tensor = step / steps
     return elementwise.floor(periods) if staircase else periods

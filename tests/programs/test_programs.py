@@ -13,16 +13,7 @@ NO_CELLS = "not available with Keras 3"
 
 # What is still missing for these. An entry whose program runs fails its test: take it out.
 NOT_YET = {
-    "batch_norm": "nn.moments, nn.batch_normalization",
-    "char_rnn": "scan, while_loop, TensorArray, clip_by_value",
-    "cnn_dropout": "nn.dropout",
-    "gan": "norm",
-    "gradient_clipping": "train.inverse_time_decay, clip_by_*",
-    "lstm_rows": "nn.rnn_cell, nn.dynamic_rnn, nn.static_rnn",
-    "mlp_get_variable": "nn.in_top_k",
-    "nearest_neighbours": "nn.top_k, confusion_matrix",
-    "pca": "svd, cholesky",
-    "word2vec": "nn.embedding_lookup, nn.nce_loss",
+    "word2vec": "nn.nce_loss",
 }
 PROGRAMS = [
     pytest.param(

@@ -1,5 +1,6 @@
 """Sessions: fetches, feeds, callables, errors, and what keeps its value."""
 
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -133,3 +134,28 @@ def test_plans_are_kept_while_the_graph_grows():
         assert sess.plan(b, [a]) is first
         b.op._set_attr("_note", b"changed")
         assert sess.plan(b, [a]) is not first
+
+
+def test_each_thread_has_a_default_graph_of_its_own():
+    tf.constant(1.0, name="ours")
+    seen = []
+
+    def build():
+        seen.append(tf.constant(2.0, name="ours").name)
+        tf.reset_default_graph()
+        seen.append(len(tf.get_default_graph().get_operations()))
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    thread.join()
+    assert seen == ["ours:0", 0]
+    assert [op.name for op in tf.get_default_graph().get_operations()] == ["ours"]
+
+
+@pytest.mark.parametrize("divide", [tf.floordiv, tf.mod, tf.div])
+def test_nothing_divided_by_zero_is_nothing(divide):
+    x = tf.placeholder(tf.int32, [None])
+    with tf.Session() as sess:
+        assert sess.run(divide(x, 0), {x: []}).tolist() == []
+        with pytest.raises(tf.errors.InvalidArgumentError, match="division by zero"):
+            sess.run(divide(x, 0), {x: [1]})

@@ -3,6 +3,8 @@
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+tf.disable_eager_execution()
+
 tf.set_random_seed(77)
 rng = np.random.RandomState(77)
 batch_size, z_size = 64, 4

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow.compat.v1 as tf
 
+tf.disable_v2_behavior()
+
 data = np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz")
 images = data["images"].reshape(-1, 64).astype(np.float32) / 16
 labels = np.eye(10, dtype=np.float32)[data["labels"]]

@@ -1,0 +1,24 @@
+"""TensorFlow 2's switches back to TensorFlow 1, which programs call after the import: here there is nothing to switch."""
+
+from __future__ import annotations
+
+
+def disable_v2_behavior() -> None:
+    """Nothing: graphs and sessions are all there is."""
+
+
+def disable_eager_execution() -> None:
+    """Nothing: an operation runs when a session runs it."""
+
+
+def disable_v2_tensorshape() -> None:
+    """Nothing: the members of a TensorShape are Dimensions."""
+
+
+def disable_tensor_equality() -> None:
+    """Nothing: `==` between tensors asks whether they are the same tensor."""
+
+
+def executing_eagerly() -> bool:
+    """False."""
+    return False
