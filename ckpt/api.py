@@ -5,7 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
-from ckpt import initializers, nest, nn, train
+from ckpt import (
+    bitwise,
+    image,
+    initializers,
+    layers,
+    linalg,
+    lookup,
+    losses,
+    math,
+    nest,
+    nn,
+    random,
+    strings,
+    timeline,
+    train,
+)
 from ckpt.compose import (
     Chain,
     Merged,
@@ -47,6 +62,14 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.versions import (
+    COMPILER_VERSION,
+    GIT_VERSION,
+    GRAPH_DEF_VERSION,
+    GRAPH_DEF_VERSION_MIN_CONSUMER,
+    GRAPH_DEF_VERSION_MIN_PRODUCER,
+    VERSION,
+)
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -80,6 +103,7 @@ from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, Ty
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
 from ckpt.model.branches import case, cond, switch_case
+from ckpt.model.custom_gradient import custom_gradient
 from ckpt.model.functional import foldl, foldr, map_fn, scan
 from ckpt.model.gradients import (
     AggregationMethod,
@@ -88,6 +112,7 @@ from ckpt.model.gradients import (
     RegisterGradient,
     gradients,
 )
+from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
@@ -104,6 +129,7 @@ from ckpt.model.initializers import TruncatedNormal as truncated_normal_initiali
 from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_initializer
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
+from ckpt.model.lookup import tables_initializer
 from ckpt.model.loops import while_loop
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
@@ -135,6 +161,9 @@ from ckpt.model.variables import (
     all_variables,
     global_variables,
     global_variables_initializer,
+    initialize_all_variables,
+    initialize_local_variables,
+    initialize_variables,
     is_variable_initialized,
     local_variables,
     local_variables_initializer,
@@ -144,6 +173,23 @@ from ckpt.model.variables import (
     variable_creator_scope,
     variables_initializer,
 )
+from ckpt.ops.arithmetic import (
+    accumulate_n,
+    count_nonzero,
+    lin_space,
+    log_sigmoid,
+    reduce_logsumexp,
+    scalar_mul,
+    to_bfloat16,
+    to_complex64,
+    to_complex128,
+    to_double,
+    to_float,
+    to_int32,
+    to_int64,
+    truncatediv,
+)
+from ckpt.ops.arithmetic import lin_space as linspace
 from ckpt.ops.blocks import (
     batch_to_space,
     batch_to_space_nd,
@@ -179,6 +225,13 @@ from ckpt.ops.checking import (
     is_numeric_tensor,
     is_strictly_increasing,
     verify_tensor_all_finite,
+)
+from ckpt.ops.clipping import (
+    clip_by_average_norm,
+    clip_by_global_norm,
+    clip_by_norm,
+    clip_by_value,
+    global_norm,
 )
 from ckpt.ops.compare import (
     equal,
@@ -230,6 +283,7 @@ from ckpt.ops.distinct import (
     unique,
     unique_with_counts,
 )
+from ckpt.ops.distributions import multinomial, random_crop, random_gamma, random_poisson
 from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
@@ -252,6 +306,7 @@ from ckpt.ops.elementwise import (
     exp,
     expm1,
     floor,
+    floor_div,
     floordiv,
     is_finite,
     is_inf,
@@ -280,12 +335,28 @@ from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow
+from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
+from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.indexing import slice_ as slice
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
+from ckpt.ops.linear_algebra import (
+    cholesky,
+    cholesky_solve,
+    matrix_determinant,
+    matrix_inverse,
+    matrix_solve,
+    matrix_solve_ls,
+    matrix_triangular_solve,
+    norm,
+    qr,
+    self_adjoint_eig,
+    self_adjoint_eigvals,
+    svd,
+)
 from ckpt.ops.matmul import matmul
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
@@ -348,6 +419,7 @@ from ckpt.ops.scattering import tensor_scatter_max as tensor_scatter_nd_max
 from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
+from ckpt.ops.script import allow_py_functions, numpy_function, py_func
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -372,8 +444,33 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
+from ckpt.ops.sorting import argsort, sort
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.special import (
+    betainc,
+    digamma,
+    erf,
+    erfc,
+    igamma,
+    igammac,
+    lbeta,
+    lgamma,
+    polygamma,
+    zeta,
+)
 from ckpt.ops.state import assign, assign_add, assign_sub, count_up_to
+from ckpt.ops.text import (
+    as_string,
+    decode_base64,
+    encode_base64,
+    reduce_join,
+    regex_replace,
+    string_join,
+    string_split,
+    string_strip,
+    string_to_number,
+    substr,
+)
 from ckpt.run.session import InteractiveSession, Session
 
 newaxis = None
@@ -409,12 +506,17 @@ __all__ = [
     "Assert",
     "Attr",
     "AttrValue",
+    "COMPILER_VERSION",
     "Chain",
     "ConfigProto",
     "DType",
     "DeviceSpec",
     "Dimension",
+    "GIT_VERSION",
     "GPUOptions",
+    "GRAPH_DEF_VERSION",
+    "GRAPH_DEF_VERSION_MIN_CONSUMER",
+    "GRAPH_DEF_VERSION_MIN_PRODUCER",
     "Graph",
     "GraphDef",
     "GraphKeys",
@@ -446,11 +548,13 @@ __all__ = [
     "TensorShape",
     "TensorSpec",
     "TypeSpec",
+    "VERSION",
     "Variable",
     "VariableAggregation",
     "VariableScope",
     "VariableSynchronization",
     "abs",
+    "accumulate_n",
     "acos",
     "acosh",
     "add",
@@ -459,10 +563,13 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_py_functions",
     "angle",
     "argmax",
     "argmin",
+    "argsort",
     "as_dtype",
+    "as_string",
     "asin",
     "asinh",
     "assert_equal",
@@ -494,9 +601,11 @@ __all__ = [
     "batch_scatter_update",
     "batch_to_space",
     "batch_to_space_nd",
+    "betainc",
     "bfloat16",
     "bincount",
     "bitcast",
+    "bitwise",
     "bool",
     "boolean_mask",
     "broadcast_dynamic_shape",
@@ -507,6 +616,12 @@ __all__ = [
     "ceil",
     "chain",
     "check_numerics",
+    "cholesky",
+    "cholesky_solve",
+    "clip_by_average_norm",
+    "clip_by_global_norm",
+    "clip_by_norm",
+    "clip_by_value",
     "colocate_with",
     "complex",
     "complex128",
@@ -524,15 +639,19 @@ __all__ = [
     "convert_to_tensor_or_sparse_tensor",
     "cos",
     "cosh",
+    "count_nonzero",
     "count_up_to",
     "create_partitioned_variables",
     "cross",
     "cumprod",
     "cumsum",
+    "custom_gradient",
+    "decode_base64",
     "depth_to_space",
     "device",
     "diag",
     "diag_part",
+    "digamma",
     "disable_resource_variables",
     "div",
     "div_no_nan",
@@ -542,8 +661,11 @@ __all__ = [
     "dynamic_stitch",
     "einsum",
     "enable_resource_variables",
+    "encode_base64",
     "ensure_shape",
     "equal",
+    "erf",
+    "erfc",
     "errors",
     "exp",
     "expand_dims",
@@ -555,6 +677,7 @@ __all__ = [
     "float32",
     "float64",
     "floor",
+    "floor_div",
     "floordiv",
     "floormod",
     "foldl",
@@ -570,6 +693,7 @@ __all__ = [
     "get_static_value",
     "get_variable",
     "get_variable_scope",
+    "global_norm",
     "global_variables",
     "global_variables_initializer",
     "glorot_normal_initializer",
@@ -580,12 +704,19 @@ __all__ = [
     "group",
     "guarantee_const",
     "half",
+    "hessians",
     "histogram_fixed_width",
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "igamma",
+    "igammac",
     "imag",
+    "image",
     "import_graph_def",
+    "initialize_all_variables",
+    "initialize_local_variables",
+    "initialize_variables",
     "initializers",
     "int16",
     "int32",
@@ -599,27 +730,42 @@ __all__ = [
     "is_numeric_tensor",
     "is_strictly_increasing",
     "is_variable_initialized",
+    "layers",
+    "lbeta",
     "less",
     "less_equal",
+    "lgamma",
+    "lin_space",
+    "linalg",
+    "linspace",
     "load_models",
     "local_variables",
     "local_variables_initializer",
     "log",
     "log1p",
+    "log_sigmoid",
     "logical_and",
     "logical_not",
     "logical_or",
     "logical_xor",
+    "lookup",
+    "losses",
     "make_ndarray",
     "make_template",
     "make_tensor_proto",
     "map_fn",
+    "math",
     "matmul",
     "matrix_band_part",
+    "matrix_determinant",
     "matrix_diag",
     "matrix_diag_part",
+    "matrix_inverse",
     "matrix_set_diag",
+    "matrix_solve",
+    "matrix_solve_ls",
     "matrix_transpose",
+    "matrix_triangular_solve",
     "maximum",
     "merge_files",
     "merge_graphs",
@@ -629,6 +775,7 @@ __all__ = [
     "mod",
     "model_variables",
     "moving_average_variables",
+    "multinomial",
     "multiply",
     "name_scope",
     "negative",
@@ -637,7 +784,9 @@ __all__ = [
     "nn",
     "no_op",
     "no_regularizer",
+    "norm",
     "not_equal",
+    "numpy_function",
     "one_hot",
     "ones",
     "ones_initializer",
@@ -650,28 +799,39 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "polygamma",
     "pow",
+    "py_func",
     "qint16",
     "qint32",
     "qint8",
+    "qr",
     "quint16",
     "quint8",
+    "random",
+    "random_crop",
+    "random_gamma",
     "random_normal",
     "random_normal_initializer",
+    "random_poisson",
     "random_shuffle",
     "random_uniform",
     "random_uniform_initializer",
     "range",
     "rank",
     "real",
+    "realdiv",
     "reciprocal",
     "reduce_all",
     "reduce_any",
+    "reduce_join",
+    "reduce_logsumexp",
     "reduce_max",
     "reduce_mean",
     "reduce_min",
     "reduce_prod",
     "reduce_sum",
+    "regex_replace",
     "register_tensor_conversion_function",
     "report_uninitialized_variables",
     "required_space_to_batch_paddings",
@@ -687,6 +847,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "scalar_mul",
     "scan",
     "scatter_add",
     "scatter_div",
@@ -704,6 +865,8 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "self_adjoint_eig",
+    "self_adjoint_eigvals",
     "sequence_mask",
     "set_random_seed",
     "setdiff1d",
@@ -715,6 +878,7 @@ __all__ = [
     "sinh",
     "size",
     "slice",
+    "sort",
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
@@ -732,8 +896,16 @@ __all__ = [
     "stop_gradient",
     "strided_slice",
     "string",
+    "string_join",
+    "string_split",
+    "string_strip",
+    "string_to_number",
+    "strings",
+    "substr",
     "subtract",
+    "svd",
     "switch_case",
+    "tables_initializer",
     "tan",
     "tanh",
     "tensor_scatter_add",
@@ -748,6 +920,14 @@ __all__ = [
     "tensor_scatter_update",
     "tensordot",
     "tile",
+    "timeline",
+    "to_bfloat16",
+    "to_complex128",
+    "to_complex64",
+    "to_double",
+    "to_float",
+    "to_int32",
+    "to_int64",
     "trace",
     "train",
     "trainable_variables",
@@ -755,6 +935,8 @@ __all__ = [
     "truediv",
     "truncated_normal",
     "truncated_normal_initializer",
+    "truncatediv",
+    "truncatemod",
     "tuple",
     "uint16",
     "uint32",
@@ -783,4 +965,5 @@ __all__ = [
     "zeros",
     "zeros_initializer",
     "zeros_like",
+    "zeta",
 ]

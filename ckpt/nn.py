@@ -22,6 +22,7 @@ from ckpt.ops.activation import (
     softplus,
     softsign,
 )
+from ckpt.ops.batch_norm import fused_batch_norm
 from ckpt.ops.convolution import (
     conv2d,
     conv2d_backprop_filter,
@@ -32,7 +33,11 @@ from ckpt.ops.convolution import (
     depthwise_conv2d_native_backprop_filter,
     depthwise_conv2d_native_backprop_input,
 )
+from ckpt.ops.dropout import dropout
 from ckpt.ops.elementwise import sigmoid, tanh
+from ckpt.ops.embedding import embedding_lookup, embedding_lookup_sparse
+from ckpt.ops.largest import in_top_k, nth_element, top_k
+from ckpt.ops.layered import log_poisson_loss, relu_layer, swish, xw_plus_b
 from ckpt.ops.loss import (
     sigmoid_cross_entropy_with_logits,
     softmax_cross_entropy_with_logits,
@@ -40,32 +45,89 @@ from ckpt.ops.loss import (
     sparse_softmax_cross_entropy_with_logits,
     weighted_cross_entropy_with_logits,
 )
+from ckpt.ops.lrn import local_response_normalization
+from ckpt.ops.lrn import local_response_normalization as lrn
+from ckpt.ops.moments import (
+    batch_norm_with_global_normalization,
+    batch_normalization,
+    l2_normalize,
+    moments,
+    normalize_moments,
+    sufficient_statistics,
+    weighted_moments,
+    zero_fraction,
+)
 from ckpt.ops.pooling import avg_pool, max_pool
+from ckpt.ops.pooling3d import avg_pool3d, max_pool3d
+from ckpt.ops.spatial import (
+    atrous_conv2d,
+    atrous_conv2d_transpose,
+    avg_pool1d,
+    conv1d,
+    conv1d_transpose,
+    conv_transpose,
+    max_pool1d,
+    pool,
+    separable_conv2d,
+    with_space_to_batch,
+)
+from ckpt.ops.spatial import convolution_ as convolution
+from ckpt.ops.volumes import conv3d, conv3d_backprop_filter_v2, conv3d_transpose
 
 __all__ = [
+    "atrous_conv2d",
+    "atrous_conv2d_transpose",
     "avg_pool",
+    "avg_pool1d",
+    "avg_pool3d",
+    "batch_norm_with_global_normalization",
+    "batch_normalization",
     "bias_add",
     "bidirectional_dynamic_rnn",
+    "conv1d",
+    "conv1d_transpose",
     "conv2d",
     "conv2d_backprop_filter",
     "conv2d_backprop_input",
     "conv2d_transpose",
+    "conv3d",
+    "conv3d_backprop_filter_v2",
+    "conv3d_transpose",
+    "conv_transpose",
+    "convolution",
     "crelu",
     "depthwise_conv2d",
     "depthwise_conv2d_native",
     "depthwise_conv2d_native_backprop_filter",
     "depthwise_conv2d_native_backprop_input",
+    "dropout",
     "dynamic_rnn",
     "elu",
+    "embedding_lookup",
+    "embedding_lookup_sparse",
+    "fused_batch_norm",
+    "in_top_k",
     "l2_loss",
+    "l2_normalize",
     "leaky_relu",
+    "local_response_normalization",
+    "log_poisson_loss",
     "log_softmax",
+    "lrn",
     "max_pool",
+    "max_pool1d",
+    "max_pool3d",
+    "moments",
+    "normalize_moments",
+    "nth_element",
+    "pool",
     "raw_rnn",
     "relu",
     "relu6",
+    "relu_layer",
     "rnn_cell",
     "selu",
+    "separable_conv2d",
     "sigmoid",
     "sigmoid_cross_entropy_with_logits",
     "softmax",
@@ -76,6 +138,13 @@ __all__ = [
     "sparse_softmax_cross_entropy_with_logits",
     "static_bidirectional_rnn",
     "static_rnn",
+    "sufficient_statistics",
+    "swish",
     "tanh",
+    "top_k",
     "weighted_cross_entropy_with_logits",
+    "weighted_moments",
+    "with_space_to_batch",
+    "xw_plus_b",
+    "zero_fraction",
 ]

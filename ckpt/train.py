@@ -13,6 +13,14 @@ from ckpt.optimize.optimizers import (
     MomentumOptimizer,
     Optimizer,
 )
+from ckpt.optimize.schedules import (
+    cosine_decay,
+    exponential_decay,
+    inverse_time_decay,
+    natural_exp_decay,
+    polynomial_decay,
+)
+from ckpt.saver.graph_file import write_graph
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
 from ckpt.saver.saver import Saver, remove_checkpoint
 from ckpt.saver.state_file import (
@@ -33,7 +41,9 @@ __all__ = [
     "Saver",
     "assert_global_step",
     "checkpoint_exists",
+    "cosine_decay",
     "create_global_step",
+    "exponential_decay",
     "export_meta_graph",
     "generate_checkpoint_state_proto",
     "get_checkpoint_state",
@@ -41,7 +51,11 @@ __all__ = [
     "get_or_create_global_step",
     "global_step",
     "import_meta_graph",
+    "inverse_time_decay",
     "latest_checkpoint",
+    "natural_exp_decay",
+    "polynomial_decay",
     "remove_checkpoint",
     "update_checkpoint_state",
+    "write_graph",
 ]

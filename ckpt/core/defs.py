@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ckpt.core.versions import GRAPH_DEF_VERSION
+
 
 @dataclass(frozen=True, slots=True)
 class Func:
@@ -77,7 +79,7 @@ class GraphDef:
     node: tuple[NodeDef, ...] = ()
     library: tuple[FunctionDef, ...] = ()
     gradient: Mapping[str, str] = field(default_factory=dict)  # function -> its gradient function
-    producer: int = 2000
+    producer: int = GRAPH_DEF_VERSION
     min_consumer: int = 0
 
 

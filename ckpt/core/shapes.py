@@ -326,6 +326,8 @@ class TensorShape:
     def merge_with(self, shape: Any) -> TensorShape:
         """What both shapes together say. Raises ValueError when they contradict each other."""
         other = as_shape(shape)
+        if self.sizes == other.sizes:
+            return self
         if self.sizes is None:
             return other
         if other.sizes is None:

@@ -5,7 +5,6 @@ Source of the notation: TensorFlow core/util/device_name_utils.h ("/job:worker/r
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 _SHORT = frozenset({"CPU", "GPU", "TPU"})
@@ -162,7 +161,7 @@ def canonical_name(device: Any) -> str:
     return spec.to_string()
 
 
-def merge_device(text: Any) -> Callable[[Any], str]:
+def merge_device(text: Any) -> Any:
     """A device function that lays what the operation has over `text`, as `tf.device(text)` does."""
     spec = text if isinstance(text, DeviceSpec) else DeviceSpec.from_string(text or "")
     known: dict[str, str] = {"": spec.to_string()}

@@ -217,10 +217,10 @@ class Graph:
         """The tensor of this graph that stands for `tensor` of another. A plain graph has none: ValueError."""
         raise ValueError(f"{tensor!r} must be from the same graph as the operation that uses it.")
 
-    def get_operations(self) -> list[Operation]:
-        """All operations in order of creation."""
+    def get_operations(self, first: int = 0) -> list[Operation]:
+        """All operations in order of creation, from number `first` on."""
         with self._lock:
-            return list(self._nodes)
+            return self._nodes[first:]
 
     def get_operation_by_name(self, name: str) -> Operation:
         """The operation of this name. Raises KeyError, ValueError for the name of a tensor, TypeError."""
@@ -253,8 +253,8 @@ class Graph:
         element = obj
         if not isinstance(obj, (str, Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
             element = obj._as_graph_element()
-        if isinstance(element, bytes):
-            element = element.decode()
+        if isinstance(element, (bytes, bytearray)):
+            element = bytes(element).decode()
         if isinstance(element, str):
             return self._element_by_name(element, kinds, allow_tensor, allow_operation)
         if (isinstance(element, Tensor) and allow_tensor) or (
@@ -340,6 +340,8 @@ class Graph:
 
         Raises ValueError for a name with characters that node names cannot have.
         """
+        if isinstance(name, bytes):
+            name = name.decode()
         if name.endswith("/"):
             full = name[:-1]
             if full in self._by_name:
@@ -369,24 +371,27 @@ class Graph:
         None or "" is the root; a name ending in "/" is taken as it is (re-entering a scope).
         Raises ValueError for a name that scopes cannot have.
         """
-        if name:
-            if isinstance(name, bytes):
-                name = name.decode()
-            pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
-            if not pattern.match(name):
-                raise ValueError(f"'{name}' is not a valid scope name")
-        before = self._scopes.name
-        if not name:
-            new = ""
-        elif name.endswith("/"):
-            new = name[:-1]
-        else:
-            new = self.unique_name(name)
-        self._scopes.name = new
+        before = self.enter_name_scope(name)
+        new = self._scopes.name
         try:
             yield new + "/" if new else ""
         finally:
             self._scopes.name = before
+
+    def enter_name_scope(self, name: str | None) -> str:
+        """Open the scope `name` as `name_scope` does and return the one before, for `leave_exact_scope`."""
+        scopes = self._scopes
+        before = scopes.name
+        if not name:
+            scopes.name = ""
+            return before
+        if isinstance(name, bytes):
+            name = name.decode()
+        pattern = _VALID_SCOPE_NAME if before else _VALID_OP_NAME
+        if not pattern.match(name):
+            raise ValueError(f"'{name}' is not a valid scope name")
+        scopes.name = name[:-1] if name[-1] == "/" else self.unique_name(name)
+        return before
 
     def get_name_scope(self) -> str:
         """The current name scope, without a trailing slash."""
@@ -666,7 +671,7 @@ def _function_text(function: Any) -> str:
     return name if code is None else f"{name}<{code.co_filename}, {code.co_firstlineno}>"
 
 
-def _device_function(function: Callable[[Any], Any]) -> Callable[[Any], str]:
+def _device_function(function: Callable[[Any], Any]) -> Any:
     def place(node: Any) -> str:
         return canonical_name(Graph.device_text(function(node)))
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core import defs, dtypes
+from ckpt.core import defs, dtypes, versions
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
@@ -33,13 +33,40 @@ def load_graph(
     on GraphError (all problems at once), none.
     """
     loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
+    _check_versions(graph_def)
     loader.check()
     with graph._lock:
         loader.add_library()
         loader.add_all()
     if unused_inputs is not None:
-        unused_inputs.extend(key for key in loader.input_map if key not in loader.used)
+        unused_inputs.extend(
+            key
+            for key in loader.input_map
+            if key not in loader.used and not _exists(key, loader.added)
+        )
     return loader.added
+
+
+def _exists(key: str, added: Mapping[str, Operation]) -> bool:
+    """Whether the imported graph has what the key of an input map names."""
+    node, index = split_input(key)
+    if node not in added:
+        return False
+    return index < max(1, len(added[node]._outputs))
+
+
+def _check_versions(graph_def: defs.GraphDef) -> None:
+    if graph_def.min_consumer > versions.GRAPH_DEF_VERSION:
+        raise GraphError(
+            f"GraphDef min consumer version {graph_def.min_consumer} above current version "
+            f"{versions.GRAPH_DEF_VERSION} for TensorFlow {versions.VERSION}.  Please upgrade TensorFlow."
+        )
+    if graph_def.producer < versions.GRAPH_DEF_VERSION_MIN_PRODUCER:
+        raise GraphError(
+            f"GraphDef producer version {graph_def.producer} below min producer "
+            f"{versions.GRAPH_DEF_VERSION_MIN_PRODUCER} supported by TensorFlow {versions.VERSION}.  "
+            "Please regenerate your graph."
+        )
 
 
 def split_input(name: str) -> tuple[str, int]:
@@ -72,23 +99,24 @@ class _Loader:
         names: set[str] = set()
         for node in self.nodes:
             if node.name in names:
-                problems.append(f"  node '{node.name}' appears twice")
+                problems.append(f"Node '{node.name}' is not unique")
             names.add(node.name)
         for node in self.nodes:
             for text in node.input:
                 source, _ = split_input(text)
                 if source not in names and not self._is_mapped(text):
-                    problems.append(f"  node '{node.name}': input '{text}' is not in the GraphDef")
+                    problems.append(f"Node '{node.name}': Unknown input node '{text}'")
             full = self._full(node.name)
             if full in self.graph._by_name:
-                problems.append(
-                    f"  node '{node.name}': the graph already has an operation '{full}'"
-                )
+                problems.append(f"Node name '{full}' already exists in the Graph")
             problems += _attr_problems(node)
+            problems += self._group_problems(node, names)
+        if len(problems) == 1:
+            raise GraphError(problems[0])
         if problems:
             raise GraphError(
-                f"graph_def is invalid, {len(problems)} problem{'s' * (len(problems) > 1)}:\n"
-                + "\n".join(problems[:50])
+                f"graph_def is invalid: {len(problems)} problems\n  "
+                + "\n  ".join(problems[:50])
                 + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )
 
@@ -114,14 +142,28 @@ class _Loader:
         if renamed:
             self.nodes = tuple(_calling(node, renamed) for node in self.nodes)
 
+    def _group_problems(self, node: defs.NodeDef, names: set[str]) -> list[str]:
+        """The colocation groups that name no node."""
+        groups = node.attr.get("_class")
+        found = []
+        for group in groups if isinstance(groups, list) else ():
+            text = group.decode() if isinstance(group, bytes) else str(group)
+            name = text.removeprefix("loc:@")
+            is_mapped = name in self.input_map or f"{name}:0" in self.input_map
+            if name != text and name not in names and not is_mapped:
+                found.append(
+                    f"Node '{node.name}' expects to be colocated with unknown node '{name}'"
+                )
+        return found
+
     def _full(self, name: str) -> str:
         return f"{self.prefix}/{name}" if self.prefix else name
 
     def _is_mapped(self, text: str) -> bool:
-        return text in self.input_map or _canonical(text) in self.input_map
+        return any(key in self.input_map for key in _spellings(text))
 
     def _mapped(self, text: str) -> Tensor | None:
-        for key in (text, _canonical(text)):
+        for key in _spellings(text):
             if key in self.input_map:
                 self.used.add(key)
                 return self.input_map[key]
@@ -242,8 +284,13 @@ def _calling(node: defs.NodeDef, renamed: Mapping[str, str]) -> defs.NodeDef:
     return replace(node, attr={key: named(value) for key, value in node.attr.items()})
 
 
-def _canonical(text: str) -> str:
-    return text if text.startswith("^") or ":" in text else f"{text}:0"
+def _spellings(text: str) -> tuple[str, ...]:
+    """The keys of an input map that mean this input: `node` and `node:0` are the same."""
+    if text.startswith("^"):
+        return (text,)
+    if text.endswith(":0"):
+        return (text, text[:-2])
+    return (text,) if ":" in text else (text, f"{text}:0")
 
 
 def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
@@ -337,7 +384,7 @@ def _attr_problems(node: defs.NodeDef) -> list[str]:
     if opdef is None:
         return []
     return [
-        f"  node '{node.name}': op '{node.op}' needs the attribute '{key}'"
+        f"Node '{node.name}': op '{node.op}' needs the attribute '{key}'"
         for key, attr in opdef.attrs.items()
         if attr.default is REQUIRED and key not in node.attr
     ]

@@ -301,6 +301,7 @@ class Operation:
         "_control_inputs",
         "_creation",
         "_inputs",
+        "_made_for",
         "_outputs",
         "attrs",
         "device",
@@ -332,6 +333,7 @@ class Operation:
         self.attrs = attrs
         self.device = ""
         self._creation: Any = ()
+        self._made_for: Operation | None = None  # the operation whose gradient this is a part of
 
     @property
     def inputs(self) -> tuple[Tensor, ...]:
@@ -375,7 +377,7 @@ class Operation:
 
     @property
     def _original_op(self) -> Operation | None:
-        return self.__dict__.get("_made_for")  # set by the gradients of another operation
+        return self._made_for
 
     @property
     def op_def(self) -> Any:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from ckpt.graph import stack
-from ckpt.graph.graph import graph_of
+from ckpt.graph.graph import Graph, graph_of
 
 
 class name_scope:  # TensorFlow's name
@@ -28,7 +28,7 @@ class name_scope:  # TensorFlow's name
         self._name = default_name if name is None else name
         self._given = name
         self._values = values
-        self._exits = ExitStack()
+        self._open: list[tuple[Graph, str]] = []
 
     @property
     def name(self) -> Any:
@@ -42,14 +42,15 @@ class name_scope:  # TensorFlow's name
             )
         default = stack.get_default_graph()
         graph = default if default.is_building_function else graph_of(self._values or ())
-        with ExitStack() as exits:
-            exits.enter_context(graph.as_default())
-            scope = exits.enter_context(graph.name_scope(self._name))
-            self._exits = exits.pop_all()
-        return scope
+        self._open.append((graph, graph.enter_name_scope(self._name)))
+        stack.push_graph(graph)
+        new = graph.get_name_scope()
+        return new + "/" if new else ""
 
     def __exit__(self, *error: object) -> None:
-        self._exits.close()
+        graph, before = self._open.pop()
+        graph.leave_exact_scope(before)
+        stack.pop_graph(graph)
 
 
 def control_dependencies(control_inputs: Any) -> AbstractContextManager[None]:

@@ -15,37 +15,31 @@ class _Stacks(threading.local):
     def __init__(self) -> None:
         self.graphs: list[Graph] = []
         self.sessions: list[Any] = []
+        self.outermost: Graph | None = None  # TensorFlow gives each thread one of its own, too
 
 
 _stacks = _Stacks()
-_global: dict[str, Graph] = {}
-_global_lock = threading.Lock()
 
 
 def get_default_graph() -> Graph:
-    """The graph that operations are added to: the innermost `as_default`, else the global one."""
-    graphs = _stacks.graphs
-    if graphs:
-        return graphs[-1]
-    graph = _global.get("graph")
-    return graph if graph is not None else _make_global()
+    """The graph that operations are added to: the innermost `as_default`, else this thread's own."""
+    if _stacks.graphs:
+        return _stacks.graphs[-1]
+    if _stacks.outermost is None:
+        from ckpt.graph.graph import Graph  # the graph knows the stack; one of the two must wait
 
-
-def _make_global() -> Graph:
-    from ckpt.graph.graph import Graph  # the graph knows the stack; one of the two must wait
-
-    with _global_lock:
-        return _global.setdefault("graph", Graph())
+        _stacks.outermost = Graph()
+    return _stacks.outermost
 
 
 def reset_default_graph() -> None:
-    """Forget the global default graph. Raises AssertionError inside a `with graph.as_default()` block."""
+    """Forget this thread's own default graph. Raises AssertionError inside a `with graph.as_default()` block."""
     if _stacks.graphs:
         raise AssertionError(
             "Do not use tf.reset_default_graph() to clear nested graphs. "
             "If you need a cleared graph, exit the nesting and create a new graph."
         )
-    _global.pop("graph", None)
+    _stacks.outermost = None
 
 
 @contextmanager
@@ -60,6 +54,19 @@ def default_graph(graph: Graph) -> Iterator[Graph]:
         if len(graphs) != depth or graphs[-1] is not graph:
             raise AssertionError(f"Nesting violated for default stack of {type(graph)} objects")
         graphs.pop()
+
+
+def push_graph(graph: Graph) -> None:
+    """Make `graph` the default graph of this thread until `pop_graph`."""
+    _stacks.graphs.append(graph)
+
+
+def pop_graph(graph: Graph) -> None:
+    """Undo the latest `push_graph(graph)`. Raises AssertionError when another graph was pushed since."""
+    graphs = _stacks.graphs
+    if not graphs or graphs[-1] is not graph:
+        raise AssertionError(f"Nesting violated for default stack of {type(graph)} objects")
+    graphs.pop()
 
 
 def get_default_session() -> Any:

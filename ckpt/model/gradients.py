@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import heapq
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -14,9 +14,11 @@ from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.ops import constants, control, elementwise, joining, segments, shaping
 
+_NOWHERE: AbstractContextManager[None] = nullcontext()
 _REGISTERED: dict[str, Callable[..., Any] | None] = {}
 
 DIFFERENTIABLE = dtypes.FLOATING | dtypes.COMPLEX
+_PASSING = DIFFERENTIABLE | {dtypes.resource, dtypes.variant}
 
 
 class RegisterGradient:
@@ -93,6 +95,7 @@ def gradients(
             bool(colocate_gradients_with_ops),
             bool(gate_gradients),
             scope,
+            _aggregation(aggregation_method),
         )
         sweep.seed(targets, given)
         sweep.run()
@@ -162,8 +165,10 @@ class _Sweep:
         colocate: bool,
         gate: bool,
         scope: str,
+        aggregate: Callable[[list[Any], str], Any] | None = None,
     ) -> None:
         self.scope = scope
+        self.aggregate = aggregate or _aggregate
         self.colocate = colocate
         self.gate = gate
         self.sources = set(sources)
@@ -198,18 +203,18 @@ class _Sweep:
                 continue
             ancestors.add(op)
             pending.extend(t.op for t in _inputs_of(op))
+        users: dict[Operation, list[Operation]] = {}
+        for op in ancestors:
+            for tensor in _inputs_of(op):
+                if _passes(tensor):
+                    users.setdefault(tensor.op, []).append(op)
         reached: set[Operation] = set()
-        changed = True
-        ordered = sorted(ancestors, key=lambda op: op.node_id)
-        while changed:
-            before = len(reached)
-            for op in ordered:
-                if op not in reached and (
-                    op in self.source_ops
-                    or any(t.op in reached and _passes(t) for t in _inputs_of(op))
-                ):
-                    reached.add(op)
-            changed = len(reached) != before and not _is_sorted(ordered)
+        pending = [op for op in self.source_ops if op in ancestors]
+        while pending:
+            op = pending.pop()
+            if op not in reached:
+                reached.add(op)
+                pending.extend(users.get(op, ()))
         return reached
 
     def _pending_counts(self, targets: Sequence[Tensor]) -> dict[Operation, int]:
@@ -245,16 +250,15 @@ class _Sweep:
             self.grads.setdefault(y, []).append(grad)
 
     def run(self) -> None:
-        """Visit the operations backwards, the latest first, each once all its uses are done."""
-        ready = [
-            (-op.node_id, op)
-            for op in {y.op for y in self.grads}
+        """Visit the operations backwards, each once all its uses are done, those that became ready first."""
+        ready = deque(
+            op
+            for op in dict.fromkeys(y.op for y in self.grads)
             if op in self.between and not self.waiting.get(op)
-        ]
-        heapq.heapify(ready)
-        seen = {op for _, op in ready}
+        )
+        seen = set(ready)
         while ready:
-            _, op = heapq.heappop(ready)
+            op = ready.popleft()
             self._visit(op)
             if op in self.stop_ops:
                 continue
@@ -265,10 +269,11 @@ class _Sweep:
                 self.waiting[source] -= 1
                 if not self.waiting[source] and source not in seen:
                     seen.add(source)
-                    heapq.heappush(ready, (-source.node_id, source))
+                    ready.append(source)
 
     def _visit(self, op: Operation) -> None:
-        out_grads = [self._summed(t) for t in op.outputs]
+        with self._colocated(op) if self.colocate else _NOWHERE:
+            out_grads = [self._summed(t) for t in op.outputs]
         for tensor, grad in zip(op.outputs, out_grads, strict=True):
             self.done[tensor] = grad
         if op in self.stop_ops or all(g is None for g in out_grads):
@@ -285,16 +290,20 @@ class _Sweep:
             return
         with name_scope(op.name + "_grad"), self._colocated(op):
             filled = (
-                [
+                out_grads
+                if hasattr(rule, "takes_none")
+                else [
                     constants.zeros_like(t)
                     if g is None and t.dtype.base_dtype in DIFFERENTIABLE
                     else g
                     for t, g in zip(op.outputs, out_grads, strict=True)
                 ]
-                if not hasattr(rule, "takes_none")
-                else out_grads
             )
+            graph = stack.get_default_graph()
+            first = graph.version
             in_grads = list(_as_list(rule(op, *filled)))
+            for made in graph.get_operations(first):
+                made._made_for = op
             self._check(op, in_grads)
             if self.gate and sum(g is not None for g in in_grads) > 1:
                 in_grads = control.tuple_(in_grads)
@@ -319,7 +328,7 @@ class _Sweep:
         grads = self.grads.get(tensor)
         if not grads:
             return None
-        found = grads[0] if len(grads) == 1 else _aggregate(grads)
+        found = grads[0] if len(grads) == 1 else self.aggregate(grads, tensor.op.name)
         self.grads[tensor] = [found]
         return found
 
@@ -331,13 +340,8 @@ class _Sweep:
         return colocate_with(op, ignore_existing=True) if self.colocate else nullcontext()
 
 
-def _is_sorted(ordered: Sequence[Operation]) -> bool:
-    return all(t.op.node_id < op.node_id for op in ordered for t in _inputs_of(op))
-
-
 def _passes(tensor: Tensor) -> bool:
-    base = tensor.dtype.base_dtype
-    return base in DIFFERENTIABLE or base.name in ("resource", "variant") or base.is_integer
+    return tensor._dtype.base_dtype in _PASSING
 
 
 def _check_grad_y(y: Tensor, grad: Tensor) -> None:
@@ -349,7 +353,6 @@ def _check_grad_y(y: Tensor, grad: Tensor) -> None:
         raise TypeError(
             f"Gradient type {grad.dtype.name} generated for complex-valued tensor {y} with type {y.dtype.name} must be complex"
         )
-    y.shape.assert_is_compatible_with(grad.shape)
 
 
 def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:
@@ -381,9 +384,43 @@ def gradient_rule(op: Operation) -> Callable[..., Any] | None:
     raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
 
 
-def _aggregate(grads: list[Any]) -> Any:
+def _aggregation(method: int | None) -> Callable[[list[Any], str], Any]:
+    if method in (None, AggregationMethod.ADD_N):
+        return _aggregate
+    if method in (
+        AggregationMethod.EXPERIMENTAL_TREE,
+        AggregationMethod.EXPERIMENTAL_ACCUMULATE_N,
+    ):
+        return _running_sum
+    raise ValueError(f"Invalid aggregation_method specified {method}.")
+
+
+def _running_sum(grads: list[Any], op_name: str) -> Any:
+    """The same sum, each gradient added to the sum of those before it: fewer of them live at once."""
+    if not all(isinstance(g, Tensor) for g in grads):
+        return _aggregate(grads, op_name)
+    with name_scope(op_name + "_gradient_sum"):
+        found = grads[0]
+        for grad in grads[1:]:
+            found = elementwise.add_n([found, grad])
+    return found
+
+
+def _sum_by_device(grads: list[Tensor]) -> Any:
+    """The sum, made on each device for its own gradients first."""
+    devices: dict[str, list[Tensor]] = {}
+    for grad in grads:
+        devices.setdefault(grad.device, []).append(grad)
+    parts = []
+    for members in devices.values():
+        with colocate_with(members[0].op, ignore_existing=True):
+            parts.append(elementwise.add_n(members))
+    return parts[0] if len(parts) == 1 else elementwise.add_n(parts)
+
+
+def _aggregate(grads: list[Any], op_name: str) -> Any:
     if all(isinstance(g, Tensor) for g in grads):
-        return elementwise.add_n(grads)
+        return _sum_by_device(grads)
     if all(isinstance(g, IndexedSlices) for g in grads):
         values = joining.concat([g.values for g in grads], 0)
         wide = (

@@ -50,7 +50,8 @@ def _batch_size(flat_inputs: Sequence[Tensor], axis: int) -> Any:
 def _start(cell: Any, initial_state: Any, batch: Any, dtype: Any) -> Any:
     if initial_state is not None:
         return nest.map_structure(
-            lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s), initial_state
+            lambda s: s if isinstance(s, TensorArray) else convert.convert_to_tensor(s),
+            initial_state,
         )
     if dtype is None:
         raise ValueError("If there is no initial_state, you must give a dtype.")

@@ -282,18 +282,16 @@ class variable_scope:  # TensorFlow's name
 
     def _new(self, scopes: _OpenScopes, exits: ExitStack) -> VariableScope:
         outer, given = scopes.current, self._name_or_scope
-        node_scope: str
         if given is None and self._reuse:
             raise ValueError("reuse=True cannot be used without a name_or_scope")
-        wanted = self._default_name if given is None else given
+        wanted: Any = self._default_name if given is None else given
+        node_scope = _current_name_scope()
         if self._auxiliary and wanted:
             node_scope = exits.enter_context(name_scope(wanted))
-        else:
-            node_scope = _current_name_scope()
         if given is None:
             full = _unique_scope(outer.name, str(wanted))
         else:
-            full = f"{outer.name}/{given}" if outer.name else given
+            full = f"{outer.name}/{given}" if outer.name else str(given)
         reuse = outer.reuse if given is None else self._reuse or outer.reuse
         return outer._copy(_name=full, _reuse=reuse, _name_scope=node_scope, _constraint=None)
 
@@ -643,9 +641,9 @@ def _made(
     dtype: Any,
     initializer: Any,
     regularizer: Any,
-    partition_info: Any,
+    partition_info: PartitionInfo | None,
     **options: Any,
-) -> Variable:
+) -> Any:
     value, dtype = _initial_value(name, shape, dtype, initializer, partition_info)
     variable = Variable(
         initial_value=value,

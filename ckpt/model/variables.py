@@ -627,3 +627,8 @@ def local_variables_initializer() -> Operation:
 def is_variable_initialized(variable: Any) -> Tensor:
     """A bool tensor: does the variable have a value?"""
     return state.is_variable_initialized(variable)
+
+
+initialize_variables = variables_initializer
+initialize_all_variables = global_variables_initializer
+initialize_local_variables = local_variables_initializer

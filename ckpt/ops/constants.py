@@ -118,18 +118,22 @@ convert.register_tensor_conversion_function(object, _constant_from_value, 200)
 convert.register_tensor_conversion_function(TensorShape, _constant_from_shape, 100)
 
 
+_C_NAMES = {"float32": "float", "float64": "double"}
+"""How TensorFlow's kernels spell these two."""
+
+
 @op("Placeholder", "-> output: dtype", shape=TensorShape(None))
 def placeholder_op(ctx, *, dtype, shape):
     """A value that every run must feed."""
     shape_text = (
         ""
         if shape.sizes is None
-        else f" and shape {list(-1 if s is None else s for s in shape.sizes)}"
+        else f" and shape [{','.join('?' if s is None else str(s) for s in shape.sizes)}]"
     )
     raise InvalidArgumentError(
         None,
         None,
-        f"You must feed a value for placeholder tensor '{ctx.node.name}' with dtype {dtype.name}{shape_text}",
+        f"You must feed a value for placeholder tensor '{ctx.node.name}' with dtype {_C_NAMES.get(dtype.name, dtype.name)}{shape_text}",
     )
 
 

@@ -236,10 +236,11 @@ def _as_matrix(a: Tensor, axes: Any, flipped: bool) -> tuple[Tensor, Any, Any]:
     if a.shape.rank is not None and isinstance(axes, (list, tuple)):
         axes = [i if i >= 0 else i + a.shape.rank for i in axes]
         free = [i for i in range(a.shape.rank) if i not in axes]
-        static = [a.shape.sizes[i] for i in free]
+        sizes_a: list[Any] = a.shape.as_list()
+        static: Any = [sizes_a[i] for i in free]
         order = list(axes) + free if flipped else free + list(axes)
         if a.shape.is_fully_defined():
-            sums = int(np.prod([a.shape.sizes[i] for i in axes], dtype=np.int64))
+            sums = int(np.prod([sizes_a[i] for i in axes], dtype=np.int64))
             frees = int(np.prod(static, dtype=np.int64))
             shape = [sums, frees] if flipped else [frees, sums]
             moved = a if order == sorted(order) else shaping.transpose(a, order)

@@ -34,7 +34,7 @@ class UniqueWithCounts(NamedTuple):
 
     y: Tensor
     idx: Tensor
-    count: Tensor
+    count: Tensor  # type: ignore[assignment]  # TensorFlow's name, over tuple.count
 
 
 class ListDiff(NamedTuple):

@@ -94,7 +94,7 @@ def _two(x: Tensor) -> Tensor:
 
 def _reciprocal(xp, x):
     if x.dtype.kind in "iu":
-        _refuse_zero(x)
+        _refuse_zero(x, x)
     return (xp.ones((), x.dtype) / x).astype(x.dtype)
 
 
@@ -117,6 +117,11 @@ def _sigmoid(xp, x):
     return one / (one + xp.exp(-x))
 
 
+def _conj(x):
+    """The conjugate of an array; real arrays as they are, without a copy."""
+    return x.conj() if x.dtype.kind == "c" else x
+
+
 def _activation_grad(type_name, kernel, second):
     """`z = kernel(y, dy)`: the gradient of a function of which the output y says everything."""
     opdef = op(type_name, "y: T, dy: T -> z: T", T=FIELD)(kernel)
@@ -131,17 +136,17 @@ def _activation_grad(type_name, kernel, second):
 
 reciprocal_grad = _activation_grad(
     "ReciprocalGrad",
-    lambda y, dy: -dy * y * y,
+    lambda y, dy: -dy * _conj(y) * _conj(y),
     lambda y, dy, dz: [dz * -2.0 * conj_of(dy) * conj_of(y), reciprocal_grad(conj_of(y), dz)],
 )
 sqrt_grad = _activation_grad(
     "SqrtGrad",
-    lambda y, dy: dy * y.dtype.type(0.5) / y,
+    lambda y, dy: dy * y.dtype.type(0.5) / _conj(y),
     lambda y, dy, dz: [-(dz * conj_of(sqrt_grad(y, dy) / y)), 0.5 * dz / conj_of(y)],
 )
 rsqrt_grad = _activation_grad(
     "RsqrtGrad",
-    lambda y, dy: y.dtype.type(-0.5) * dy * (y * y * y),
+    lambda y, dy: y.dtype.type(-0.5) * dy * _conj(y * y * y),
     lambda y, dy, dz: [-1.5 * dz * conj_of(dy) * square(conj_of(y)), rsqrt_grad(conj_of(y), dz)],
 )
 tanh_grad = _activation_grad(
@@ -219,31 +224,31 @@ def _masked(mask: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
     return compare.select(mask, dz, nothing), compare.select(mask, nothing, dz)
 
 
-def _refuse_zero(y):
-    if y.dtype.kind in "iu" and np.any(np.equal(y, 0)):
+def _refuse_zero(x, y):
+    if y.dtype.kind in "iu" and x.size and np.any(np.equal(y, 0)):  # no x, no division
         raise InvalidArgumentError(None, None, "Integer division by zero")
 
 
 def _div(x, y):
     if x.dtype.kind in "iu":
-        _refuse_zero(y)
+        _refuse_zero(x, y)
         quotient = np.floor_divide(x, y)
         return quotient + ((np.mod(x, y) != 0) & ((x < 0) != (y < 0))).astype(x.dtype)
     return np.divide(x, y)
 
 
 def _floor_div(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.floor_divide(x, y) if x.dtype.kind in "iu" else np.floor(np.divide(x, y))
 
 
 def _floor_mod(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.mod(x, y)
 
 
 def _truncate_mod(x, y):
-    _refuse_zero(y)
+    _refuse_zero(x, y)
     return np.fmod(x, y)
 
 

@@ -56,7 +56,7 @@ def unary(
 def binary(
     type_name: str,
     kernel: Kernel | str,
-    kinds: frozenset,
+    kinds: frozenset | Attr,
     gradient: Kernel | str,
     signature: str = "x: T, y: T -> z: T",
 ) -> OpDef:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -47,6 +48,16 @@ def _key(begin, end, strides, masks):
     return tuple(key)
 
 
+def _index_complaint(x, begin, masks, found):
+    """TensorFlow's words for an index that does not fit: too many of them, or one out of bounds."""
+    ignored = masks["ellipsis_mask"] | masks["new_axis_mask"]
+    used = sum(1 for i in range(len(begin)) if not ignored & (1 << i))
+    rank = np.ndim(x)
+    if used > rank:
+        return f"Index out of range using input dim {rank}; input has only {rank} dims"
+    return f"slice index of dimension out of bounds: {found}"
+
+
 @op(
     "StridedSlice",
     "input: T, begin: Index, end: Index, strides: Index -> output: T",
@@ -70,7 +81,7 @@ def strided_slice_op(
         return np.asarray(x)[_key(begin, end, strides, masks)]
     except IndexError as error:
         raise InvalidArgumentError(
-            None, None, f"slice index of dimension out of bounds: {error}"
+            None, None, _index_complaint(x, begin, masks, str(error))
         ) from None
 
 
@@ -306,6 +317,13 @@ def _check_index(index: Any) -> None:
 def slice_op(x, begin, size):
     """`size[i]` elements from `begin[i]` on along each axis; a size of -1 takes all that are left."""
     key = []
+    if np.ndim(begin) != 1 or np.ndim(size) != 1 or len(begin) != np.ndim(x) != len(size):
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Expected begin and size arguments to be 1-D tensors of size {np.ndim(x)}, but got shapes "
+            f"{list(np.shape(begin))} and {list(np.shape(size))} instead.",
+        )
     for axis, (b, n) in enumerate(
         zip(np.asarray(begin).tolist(), np.asarray(size).tolist(), strict=True)
     ):
@@ -460,9 +478,9 @@ def _gathered_back(
 
 def _count(indices: Tensor, lead: int) -> Any:
     """How many indices each batch has."""
-    sizes = indices.shape.sizes[lead:]
+    sizes = indices.shape.as_list()[lead:]
     if None not in sizes:
-        return int(np.prod(sizes))
+        return math.prod(s for s in sizes if s is not None)
     return reduction.reduce_prod(shaping.shape(indices)[lead:])
 
 

@@ -108,10 +108,23 @@ def pack(*values, axis):
         ) from None
 
 
+def _unequal(a: TensorShape, b: TensorShape) -> str:
+    """TensorFlow's words for two shapes that should be one."""
+    if len(a.sizes or ()) != len(b.sizes or ()):
+        return f"Shapes must be equal rank, but are {len(a.sizes or ())} and {len(b.sizes or ())}"
+    pairs = enumerate(zip(a.sizes or (), b.sizes or (), strict=True))
+    at, (x, y) = next((i, p) for i, p in pairs if None not in p and p[0] != p[1])
+    return (
+        f"Dimension {at} in both shapes must be equal, but are {x} and {y}. Shapes are {a} and {b}."
+    )
+
+
 @pack.shape
 def pack_shape(*values, axis):
     whole = TensorShape(None)
     for value in values:
+        if not whole.is_compatible_with(value.shape):
+            raise ShapeError(_unequal(whole, value.shape))
         whole = whole.merge_with(value.shape)
     if whole.sizes is None:
         return [whole]

@@ -98,6 +98,10 @@ def sparse_softmax_cross_entropy_op(features, labels):
     features: [batch, classes], labels: [batch]. Raises InvalidArgumentError for a label that is no class.
     """
     kind, classes = features.dtype, features.shape[1]
+    if labels.ndim != 1:
+        raise InvalidArgumentError(
+            None, None, f"labels must be 1-D, but got shape {list(labels.shape)}"
+        )
     if labels.shape != features.shape[:1]:
         raise InvalidArgumentError(
             None, None, f"logits and labels must have the same first dimension, got logits shape "

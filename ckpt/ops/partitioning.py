@@ -80,8 +80,8 @@ parallel_dynamic_stitch_op = op(
     "indices: N * int32, data: N * T -> merged: T",
     N=Attr("int", minimum=1),
 )(joining.dynamic_stitch_op.kernel)
-parallel_dynamic_stitch_op.shape(joining.dynamic_stitch_op.shape_rule)
-parallel_dynamic_stitch_op.grad(joining.dynamic_stitch_op.gradient)
+parallel_dynamic_stitch_op.shape(joining.dynamic_stitch_shape)
+parallel_dynamic_stitch_op.grad(joining.dynamic_stitch_grad)
 
 
 def parallel_dynamic_stitch(indices: Any, data: Any, name: str | None = None) -> Tensor:

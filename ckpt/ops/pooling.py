@@ -77,7 +77,7 @@ def _pool_shape(x, ksize, strides, padding, data_format, explicit_paddings=()):
     return [join_shape(batch, *counts, depth, data_format)]
 
 
-def _along(x, axis: int, windows: Axis, function):
+def along(x, axis: int, windows: Axis, function):
     """`function` (np.maximum, np.add) of the elements of each window along one axis."""
     before, one = (slice(None),) * axis, None
     taps = list(windows.taps())
@@ -112,7 +112,7 @@ def max_pool_op(x, *, ksize, strides, padding, explicit_paddings, data_format):
     if 3 in _pooled_depth(ksize, data_format):
         return _max_over_depth(x, ksize, strides, data_format)
     rows, columns = _axes(x.shape, ksize, strides, padding, data_format, explicit_paddings)
-    y = _along(_along(x, 1, rows, np.maximum), 2, columns, np.maximum)
+    y = along(along(x, 1, rows, np.maximum), 2, columns, np.maximum)
     return channels_back(y if y.base is None else y.copy(), data_format)
 
 
@@ -151,7 +151,7 @@ def max_pool_op_grad(node, dy):
     return [max_pool_grad_op(node.inputs[0], node.outputs[0], dy, **more)]
 
 
-def _winners(x, y, rows: Axis, columns: Axis):
+def winners(x, y, rows: Axis, columns: Axis):
     """For each offset in the windows: where in the image, which windows, and whether that element is the first
     of its window to be the largest."""
     free = None
@@ -166,7 +166,7 @@ def _winners(x, y, rows: Axis, columns: Axis):
             yield (slice(None), in_rows, in_columns), (slice(None), out_rows, out_columns), wins
 
 
-def _check_pooled(array, image, rows: Axis, columns: Axis, name: str) -> None:
+def check_pooled(array, image, rows: Axis, columns: Axis, name: str) -> None:
     expected = (image[0], rows.count, columns.count, image[3])
     if array.shape != expected:
         raise InvalidArgumentError(
@@ -183,11 +183,11 @@ def max_pool_grad_op(x, y, dy, *, ksize, strides, padding, explicit_paddings, da
     if 3 in _pooled_depth(ksize, data_format):
         return channels_back(_depth_gradient(x, y, dy), data_format)
     rows, columns = _axes(x.shape, ksize, strides, padding, data_format, explicit_paddings)
-    _check_pooled(y, x.shape, rows, columns, "orig_output")
-    _check_pooled(dy, x.shape, rows, columns, "grad")
+    check_pooled(y, x.shape, rows, columns, "orig_output")
+    check_pooled(dy, x.shape, rows, columns, "grad")
     whole = rows.is_whole and columns.is_whole
     dx = np.empty(x.shape, dy.dtype) if whole else np.zeros(x.shape, dy.dtype)
-    for inside, out, wins in _winners(x, y, rows, columns):
+    for inside, out, wins in winners(x, y, rows, columns):
         if whole:
             np.multiply(dy, wins, out=dx[inside])
         else:
@@ -224,9 +224,9 @@ def max_pool_grad_grad_op(x, y, dz, *, ksize, strides, padding, data_format):
     """The gradient of MaxPoolGrad by its `grad`: of each window the element of `grad` where the largest one is."""
     x, y, dz = (channels_last(a, data_format) for a in (x, y, dz))
     rows, columns = _axes(x.shape, ksize, strides, padding, data_format)
-    _check_pooled(y, x.shape, rows, columns, "orig_output")
+    check_pooled(y, x.shape, rows, columns, "orig_output")
     found = np.zeros(y.shape, dz.dtype)
-    for inside, out, wins in _winners(x, y, rows, columns):
+    for inside, out, wins in winners(x, y, rows, columns):
         found[out] += np.where(wins, dz[inside], dz.dtype.type(0))
     return channels_back(found, data_format)
 
@@ -243,7 +243,7 @@ def max_pool_grad_grad_op_grad(node, dw):
     return [constants.zeros_like(x), constants.zeros_like(y), max_pool_grad_op(x, y, dw, **more)]
 
 
-def _members(windows: Axis):
+def members(windows: Axis):
     """How many elements of the image each window holds, padding left out."""
     counts = np.zeros(windows.count, np.int64)
     for _, _, out in windows.taps():
@@ -253,13 +253,13 @@ def _members(windows: Axis):
 
 def _shares(rows: Axis, columns: Axis, kind):
     """By what the sum of each window is divided, for broadcasting with [batch, rows, columns, channels]."""
-    sizes = np.outer(_members(rows), _members(columns))
+    sizes = np.outer(members(rows), members(columns))
     if sizes.size and sizes.min() == sizes.max():
         return kind.type(sizes.flat[0])
     return sizes.astype(kind)[:, :, None]
 
 
-def _working(x):
+def working(x):
     return x.astype(np.float32) if x.dtype.itemsize == 2 else x
 
 
@@ -270,9 +270,9 @@ def avg_pool_op(x, *, ksize, strides, padding, data_format):
     value: [batch, rows, columns, channels] (or as data_format says).
     """
     kind = x.dtype
-    x = _working(channels_last(x, data_format))
+    x = working(channels_last(x, data_format))
     rows, columns = _axes(x.shape, ksize, strides, padding, data_format)
-    y = _along(_along(x, 1, rows, np.add), 2, columns, np.add)
+    y = along(along(x, 1, rows, np.add), 2, columns, np.add)
     y = y / _shares(rows, columns, y.dtype)
     return channels_back(y.astype(kind, copy=False), data_format)
 
@@ -288,7 +288,7 @@ def avg_pool_op_grad(node, dy):
     return [avg_pool_grad_op(shaping.shape(node.inputs[0]), dy, **more)]
 
 
-def _spread(dy, axis: int, windows: Axis):
+def spread(dy, axis: int, windows: Axis):
     """Each window's value added to every element of the window, along one axis."""
     before = (slice(None),) * axis
     shape = (*dy.shape[:axis], windows.size, *dy.shape[axis + 1 :])
@@ -307,10 +307,10 @@ def avg_pool_grad_op(orig_input_shape, dy, *, ksize, strides, padding, data_form
     kind = dy.dtype
     sizes = tuple(int(v) for v in orig_input_shape)
     image = (sizes[0], sizes[2], sizes[3], sizes[1]) if data_format == "NCHW" else sizes
-    dy = _working(channels_last(dy, data_format))
+    dy = working(channels_last(dy, data_format))
     rows, columns = _axes(image, ksize, strides, padding, data_format)
-    _check_pooled(dy, image, rows, columns, "grad")
-    dx = _spread(_spread(dy / _shares(rows, columns, dy.dtype), 2, columns), 1, rows)
+    check_pooled(dy, image, rows, columns, "grad")
+    dx = spread(spread(dy / _shares(rows, columns, dy.dtype), 2, columns), 1, rows)
     return channels_back(dx.astype(kind, copy=False), data_format)
 
 

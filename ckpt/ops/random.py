@@ -111,7 +111,7 @@ def _uniform16(words, kind):
     return bits.view(kind) - kind.type(1)
 
 
-def _uniform(words, kind):
+def uniform_values(words, kind):
     """Uniform values [count, 4] (float64: [count, 2]) from the words of `count` groups."""
     if kind == np.float64:
         return np.stack([_uniform64(words[0], words[1]), _uniform64(words[2], words[3])], axis=1)
@@ -135,7 +135,7 @@ def _box_muller64(a, b, c, d):
     return np.sin(angle) * radius, np.cos(angle) * radius
 
 
-def _normal(words, kind):
+def normal_values(words, kind):
     """Normal values [count, 4] (float64: [count, 2]) from the words of `count` groups."""
     if kind == np.float64:
         return np.stack(_box_muller64(*words), axis=1)
@@ -167,7 +167,7 @@ def _truncated(stream: Philox, start: int, groups, kind):
     draw = 0
     while open_rows.size:
         positions = groups[open_rows] * np.uint64(width * RESERVED // 4) + np.uint64(draw)
-        candidates = _normal(stream.words(start, positions), np.dtype(working))
+        candidates = normal_values(stream.words(start, positions), np.dtype(working))
         for column in range(candidates.shape[1]):
             values = candidates[:, column]
             taken = (np.abs(values) < CUT) & (filled[open_rows] < width)
@@ -185,7 +185,7 @@ def _filled(ctx, shape, seed, seed2, kind, values_of):
     if any(size < 0 for size in sizes):
         raise InvalidArgumentError(None, None, f"Dimensions must be >= 0, got {list(sizes)}")
     count = int(np.prod(sizes, dtype=np.int64))
-    stream = _stream(ctx, seed, seed2)
+    stream = stream_of(ctx, seed, seed2)
     start = stream.reserve(count * RESERVED)
     width = 2 if kind.itemsize == 8 else 4
     groups = -(-count // width)
@@ -197,7 +197,7 @@ def _filled(ctx, shape, seed, seed2, kind, values_of):
     return flat[:count].reshape(sizes)
 
 
-def _stream(ctx, seed: int, seed2: int) -> Philox:
+def stream_of(ctx, seed: int, seed2: int) -> Philox:
     return ctx.resource("philox", "", ctx.node.name, lambda: Philox(seed, seed2))
 
 
@@ -225,9 +225,9 @@ def _entered(type_name, kernel, doc):
     return opdef.no_gradient("random values depend on no input")
 
 
-random_uniform_op = _random("RandomUniform", _uniform, "Uniform values in [0, 1).")
+random_uniform_op = _random("RandomUniform", uniform_values, "Uniform values in [0, 1).")
 random_standard_normal_op = _random(
-    "RandomStandardNormal", _normal, "Values of mean 0 and standard deviation 1."
+    "RandomStandardNormal", normal_values, "Values of mean 0 and standard deviation 1."
 )
 
 
@@ -284,7 +284,7 @@ def random_shuffle_op(ctx, value, *, seed, seed2):
     if value.ndim == 0 or value.shape[0] <= 1:
         return value
     count = value.shape[0]
-    stream = _stream(ctx, seed, seed2)
+    stream = stream_of(ctx, seed, seed2)
     groups = -(-(count - 1) // 4)
     start = stream.reserve(groups)
     words = stream.words(start, np.arange(groups, dtype=np.uint64)).T.reshape(-1)[: count - 1]
@@ -316,7 +316,7 @@ def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:
     return (0, MAX_SEED) if seeds == (0, 0) else seeds
 
 
-def _seeds(seed: int | None) -> dict[str, int]:
+def seeds_of(seed: int | None) -> dict[str, int]:
     first, second = get_seed(seed)
     return {"seed": first or 0, "seed2": second or 0}
 
@@ -347,8 +347,8 @@ def random_uniform(
         # Values known to be 0 and 1 need no arithmetic, in TensorFlow either.
         unscaled = not dtype.is_integer and _is_number(minval, 0) and _is_number(maxval, 1)
         if unscaled:
-            return random_uniform_op(shape, dtype=dtype, **_seeds(seed))
-        seeds = _seeds(seed)
+            return random_uniform_op(shape, dtype=dtype, **seeds_of(seed))
+        seeds = seeds_of(seed)
         minval = convert.convert_to_tensor(minval, dtype=dtype, name="min")
         maxval = convert.convert_to_tensor(maxval, dtype=dtype, name="max")
         if dtype.is_integer:
@@ -367,7 +367,9 @@ def _scaled_normal(opdef, shape, mean, stddev, dtype, seed, name, default_name) 
         shape = _shape_tensor(shape)
         mean = convert.convert_to_tensor(mean, dtype=dtype, name="mean")
         stddev = convert.convert_to_tensor(stddev, dtype=dtype, name="stddev")
-        return elementwise.add(opdef(shape, dtype=dtype, **_seeds(seed)) * stddev, mean, name=scope)
+        return elementwise.add(
+            opdef(shape, dtype=dtype, **seeds_of(seed)) * stddev, mean, name=scope
+        )
 
 
 def random_normal(
@@ -392,4 +394,4 @@ def truncated_normal(
 
 def random_shuffle(value: Any, seed: int | None = None, name: str | None = None) -> Tensor:
     """`value` with its first axis in random order."""
-    return random_shuffle_op(value, name=name, **_seeds(seed))
+    return random_shuffle_op(value, name=name, **seeds_of(seed))

@@ -191,6 +191,9 @@ def roll_shape(x, shift, axis):
     for tensor in (shift, axis):
         if tensor.shape.rank is not None and tensor.shape.rank > 1:
             raise ShapeError(f"Shape must be at most rank 1 but is rank {tensor.shape.rank}")
+    if shift.shape.sizes is not None and axis.shape.sizes is not None:
+        if not shift.shape.is_compatible_with(axis.shape):
+            raise ShapeError(f"both shapes must be equal, got {shift.shape} and {axis.shape}")
     return [x.shape.with_rank_at_least(1)]
 
 

@@ -310,12 +310,6 @@ def sparse_to_dense_op(indices, shape, values, default, *, validate_indices):
         raise InvalidArgumentError(
             None, None, f"output_shape should be a vector, got shape {list(np.shape(shape))}"
         )
-    if np.ndim(values) > 1 or np.ndim(default):
-        what = ("default_value should be a scalar", "sparse_values has incorrect shape")
-        wrong = what[1] if np.ndim(values) > 1 else what[0]
-        raise InvalidArgumentError(
-            None, None, f"{wrong}: {list(np.shape(values if np.ndim(values) > 1 else default))}"
-        )
     sizes = tuple(np.asarray(shape).tolist())
     rows = np.asarray(indices)
     rows = rows.reshape(-1, 1) if rows.ndim < 2 else rows
@@ -325,11 +319,16 @@ def sparse_to_dense_op(indices, shape, values, default, *, validate_indices):
             None,
             f"output_shape has incorrect number of elements: {len(sizes)} should be: {rows.shape[1]}",
         )
-    if np.ndim(values) and len(values) != len(rows):
+    if np.ndim(values) > 1 or (np.ndim(values) and len(values) != len(rows)):
+        found = ",".join(str(n) for n in np.shape(values))
         raise InvalidArgumentError(
             None,
             None,
-            f"sparse_values has incorrect shape [{len(values)}], should be [] or [{len(rows)}]",
+            f"sparse_values has incorrect shape [{found}], should be [] or [{len(rows)}]",
+        )
+    if np.ndim(default):
+        raise InvalidArgumentError(
+            None, None, f"default_value should be a scalar, got shape {list(np.shape(default))}"
         )
     if validate_indices:
         _check_order(rows, sizes)

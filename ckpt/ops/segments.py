@@ -38,6 +38,25 @@ def combined(ufunc: Any, data: Any, ids: Any, count: int, start: Any) -> np.ndar
     return found.astype(data.dtype)
 
 
+def check_order(ids: Any, count: int) -> None:
+    """Raises InvalidArgumentError, as TensorFlow's kernels do segment by segment, unless 0 <= ids < count ascend."""
+    if ids[0] >= 0 and ids[-1] < count and (np.diff(ids) >= 0).all():
+        return
+    if count <= 0:
+        raise InvalidArgumentError(None, None, "segment ids must be >= 0")
+    starts = [0, *(np.flatnonzero(np.diff(ids)) + 1).tolist()]
+    for here, after in zip(starts, [*starts[1:], None], strict=True):
+        if after is not None and ids[after] < ids[here]:
+            raise InvalidArgumentError(None, None, "segment ids are not increasing")
+        if not 0 <= ids[here] < count:
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"Segment id {ids[here]} out of range [0, {count}), possibly because 'segment_ids' input "
+                f"is not sorted.",
+            )
+
+
 def _check_sorted(data, ids):
     ids = np.asarray(ids)
     if ids.ndim != 1:
@@ -46,10 +65,8 @@ def _check_sorted(data, ids):
         raise InvalidArgumentError(
             None, None, "segment_ids should be the same size as dimension 0 of input."
         )
-    if ids.size and (ids < 0).any():
-        raise InvalidArgumentError(None, None, "segment ids must be >= 0")
-    if ids.size and (np.diff(ids) < 0).any():
-        raise InvalidArgumentError(None, None, "segment ids are not increasing")
+    if ids.size:
+        check_order(ids, int(ids[-1]) + 1)
     return ids
 
 

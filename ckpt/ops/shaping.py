@@ -320,7 +320,20 @@ def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:  # 
 @op("Tile", "input: T, multiples: Tmultiples -> output: T", Tmultiples=TSHAPE)
 def tile(x, multiples):
     """`input` repeated multiples[i] times along axis i."""
-    return np.tile(x, np.asarray(multiples).tolist()) if np.ndim(x) else x
+    times = np.asarray(multiples)
+    if times.ndim != 1:
+        raise InvalidArgumentError(
+            None, None, f"Expected multiples to be 1-D, but got shape {list(times.shape)}"
+        )
+    if len(times) != np.ndim(x):
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Expected multiples argument to be a vector of length {np.ndim(x)} but got length {len(times)}",
+        )
+    if (times < 0).any():
+        raise InvalidArgumentError(None, None, f"Expected multiples >= 0, got {times.tolist()}")
+    return np.tile(x, times.tolist()) if np.ndim(x) else x
 
 
 @tile.shape
@@ -362,7 +375,17 @@ def pad_v2_op(x, paddings, constant_values):
 
 
 def _padded(x, paddings, value):
-    widths = np.asarray(paddings).reshape(-1, 2)
+    widths = np.asarray(paddings)
+    if widths.ndim != 2 or widths.shape[1] != 2:
+        raise InvalidArgumentError(
+            None, None, f"paddings must be a matrix with 2 columns: {list(widths.shape)}"
+        )
+    if len(widths) != np.ndim(x):
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"The first dimension of paddings must be the rank of inputs{list(widths.shape)} {list(np.shape(x))}",
+        )
     if (widths < 0).any():
         raise InvalidArgumentError(None, None, f"Paddings must be non-negative: {widths.tolist()}")
     return np.pad(x, widths, constant_values=value) if np.ndim(x) else x
@@ -370,6 +393,8 @@ def _padded(x, paddings, value):
 
 def _pad_shape(x, paddings, *rest):
     widths = constant_value(paddings)
+    if widths is not None and (np.asarray(widths) < 0).any():
+        raise ShapeError(f"Paddings must be non-negative, got {np.asarray(widths).tolist()}")
     if widths is None:
         count = paddings.shape.sizes[0] if paddings.shape.sizes else None
         known = x.shape.rank if x.shape.rank is not None else count

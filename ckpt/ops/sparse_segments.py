@@ -29,10 +29,6 @@ def _checked(data, indices, segment_ids, count):
         raise InvalidArgumentError(None, None, "segment_ids should be a vector.")
     if indices.shape != ids.shape:
         raise InvalidArgumentError(None, None, "segment_ids and indices should have same size.")
-    if (ids.size and ids[0] < 0) or (ids < 0).any():
-        raise InvalidArgumentError(None, None, "segment ids must be >= 0")
-    if (np.diff(ids) < 0).any():
-        raise InvalidArgumentError(None, None, "segment ids are not increasing")
     rows = np.shape(data)[0]
     bad = np.flatnonzero((indices < 0) | (indices >= rows))
     if bad.size:
@@ -42,10 +38,12 @@ def _checked(data, indices, segment_ids, count):
             f"Bad: indices[{bad[0]}] == {indices[bad[0]]} out of range [0, {rows})",
         )
     last = int(ids[-1]) + 1 if ids.size else 0
+    if count is not None and int(count) < last:
+        raise InvalidArgumentError(None, None, "segment ids must be < num_segments")
+    if ids.size:
+        segments.check_order(ids, last if count is None else int(count))
     if count is None:
         return np.asarray(data)[indices], ids, last
-    if int(count) < last:
-        raise InvalidArgumentError(None, None, "segment ids must be < num_segments")
     return np.asarray(data)[indices], ids, int(count)
 
 

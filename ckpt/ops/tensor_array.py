@@ -22,9 +22,16 @@ class Elements:
     """What a handle stands for: the elements, which of them were written or read, and the arrays of gradients."""
 
     def __init__(
-        self, name: str, dtype: Any, shape: TensorShape, size: int, is_dynamic: bool,
-        clear: bool, identical: bool, primal: Elements | None = None,
-    ) -> None:  # fmt: skip
+        self,
+        name: str,
+        dtype: Any,
+        shape: TensorShape,
+        size: int,
+        is_dynamic: bool,
+        clear: bool,
+        identical: bool,
+        primal: Elements | None = None,
+    ) -> None:
         self.name = name
         self.dtype = dtype
         self.shape = shape
@@ -90,8 +97,9 @@ class Elements:
     def _check_shape(self, index: int, value: Any) -> None:
         sizes, found = self.shape.sizes, np.shape(value)
         if sizes is not None and (
-            len(sizes) != len(found) or any(s is not None and s != f for s, f in zip(sizes, found, strict=True))
-        ):  # fmt: skip
+            len(sizes) != len(found)
+            or any(s is not None and s != f for s, f in zip(sizes, found, strict=True))
+        ):
             self._fail(
                 f"Could not write to TensorArray index {index} because the value shape is {list(found)} which is "
                 f"incompatible with the TensorArray's inferred element shape: {self.shape} (consider setting "
@@ -121,9 +129,11 @@ class Elements:
     def _missing(self, index: int) -> Any:
         """Zeros where the shape of the element is known: from its declaration, or from what a gradient is of."""
         known = None if self.primal is None else self.primal.shapes.get(index)
-        shape = known if known is not None else (
-            self.shape if self.primal is None else self.primal.shape
-        ).sizes  # fmt: skip
+        shape = (
+            known
+            if known is not None
+            else (self.shape if self.primal is None else self.primal.shape).sizes
+        )
         if shape is None or None in shape:
             return self._fail(
                 f"Could not read from TensorArray index {index}.  Furthermore, the element shape is not fully defined: "
@@ -159,25 +169,42 @@ class Elements:
     identical_element_shapes=False,
     tensor_array_name="",
 )
-def tensor_array_v3(ctx, size, *, dtype, element_shape, dynamic_size, clear_after_read,
-                    identical_element_shapes, tensor_array_name):  # fmt: skip
+def tensor_array_v3(
+    ctx,
+    size,
+    *,
+    dtype,
+    element_shape,
+    dynamic_size,
+    clear_after_read,
+    identical_element_shapes,
+    tensor_array_name,
+):
     """A new array of `size` elements, and the flow that orders what is done with it."""
     if np.ndim(size) or int(size) < 0:
         raise InvalidArgumentError(
             None, None, f"TensorArray size must be scalar and non-negative, got {size}"
         )
     return Elements(
-        tensor_array_name or ctx.node.name, dtype, element_shape, int(size), dynamic_size,
-        clear_after_read, identical_element_shapes,
-    ), FLOW_ARRAY  # fmt: skip
+        tensor_array_name or ctx.node.name,
+        dtype,
+        element_shape,
+        int(size),
+        dynamic_size,
+        clear_after_read,
+        identical_element_shapes,
+    ), FLOW_ARRAY
 
 
 tensor_array_v3.shape(lambda size: [(2,), ()])
 tensor_array_v3.no_gradient("a size has no derivative")
 
 
-@op("TensorArrayGradV3", "handle: resource, flow_in: float32 -> grad_handle: resource, flow_out: float32",
-    source=Attr("string"))  # fmt: skip
+@op(
+    "TensorArrayGradV3",
+    "handle: resource, flow_in: float32 -> grad_handle: resource, flow_out: float32",
+    source=Attr("string"),
+)
 def tensor_array_grad_v3(handle, flow_in, *, source):
     """The array of the gradients of an array."""
     return handle.gradient(source), flow_in
@@ -188,8 +215,11 @@ tensor_array_grad_v3.stateful()
 tensor_array_grad_v3.no_gradient("the gradient of a handle is found by its source")
 
 
-@op("TensorArrayWriteV3", "handle: resource, index: int32, value: T, flow_in: float32 -> flow_out: float32",
-    T=Attr("type"))  # fmt: skip
+@op(
+    "TensorArrayWriteV3",
+    "handle: resource, index: int32, value: T, flow_in: float32 -> flow_out: float32",
+    T=Attr("type"),
+)
 def tensor_array_write_v3(handle, index, value, flow_in, *, T):
     """Put `value` at `index`."""
     handle._check_dtype(T, f"write to TensorArray index {int(index)}")
@@ -216,8 +246,12 @@ tensor_array_read_v3.shape(lambda handle, index, flow_in: [None])
 tensor_array_read_v3.stateful()
 
 
-@op("TensorArrayGatherV3", "handle: resource, indices: int32, flow_in: float32 -> value: dtype",
-    dtype=Attr("type"), element_shape=SHAPE)  # fmt: skip
+@op(
+    "TensorArrayGatherV3",
+    "handle: resource, indices: int32, flow_in: float32 -> value: dtype",
+    dtype=Attr("type"),
+    element_shape=SHAPE,
+)
 def tensor_array_gather_v3(handle, indices, flow_in, *, dtype, element_shape):
     """The elements at `indices`, stacked."""
     handle._check_dtype(dtype, "gather from TensorArray")
@@ -252,8 +286,11 @@ tensor_array_gather_v3.shape(
 tensor_array_gather_v3.stateful()
 
 
-@op("TensorArrayScatterV3", "handle: resource, indices: int32, value: T, flow_in: float32 -> flow_out: float32",
-    T=Attr("type"))  # fmt: skip
+@op(
+    "TensorArrayScatterV3",
+    "handle: resource, indices: int32, value: T, flow_in: float32 -> flow_out: float32",
+    T=Attr("type"),
+)
 def tensor_array_scatter_v3(handle, indices, value, flow_in, *, T):
     """Put the rows of `value` at `indices`."""
     handle._check_dtype(T, "scatter to TensorArray")
@@ -273,8 +310,12 @@ tensor_array_scatter_v3.shape(lambda handle, indices, value, flow_in: [()])
 tensor_array_scatter_v3.stateful()
 
 
-@op("TensorArrayConcatV3", "handle: resource, flow_in: float32 -> value: dtype, lengths: int64",
-    dtype=Attr("type"), element_shape_except0=SHAPE)  # fmt: skip
+@op(
+    "TensorArrayConcatV3",
+    "handle: resource, flow_in: float32 -> value: dtype, lengths: int64",
+    dtype=Attr("type"),
+    element_shape_except0=SHAPE,
+)
 def tensor_array_concat_v3(handle, flow_in, *, dtype, element_shape_except0):
     """All elements joined along their first axis, and how long each was there."""
     handle._check_dtype(dtype, "concat")
@@ -316,8 +357,11 @@ tensor_array_concat_v3.shape(
 tensor_array_concat_v3.stateful()
 
 
-@op("TensorArraySplitV3", "handle: resource, value: T, lengths: int64, flow_in: float32 -> flow_out: float32",
-    T=Attr("type"))  # fmt: skip
+@op(
+    "TensorArraySplitV3",
+    "handle: resource, value: T, lengths: int64, flow_in: float32 -> flow_out: float32",
+    T=Attr("type"),
+)
 def tensor_array_split_v3(handle, value, lengths, flow_in, *, T):
     """Cut `value` along its first axis into parts of these lengths, one per element."""
     handle._check_dtype(T, "split to TensorArray")

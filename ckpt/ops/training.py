@@ -10,7 +10,8 @@ from contextlib import ExitStack
 
 import numpy as np
 
-from ckpt.core.dtypes import NUMERIC
+from ckpt.core.dtypes import INDEX, NUMERIC
+from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import op
 
 BLOCK = 1 << 14
@@ -78,6 +79,45 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
 
 
 @op(
+    "SparseApplyMomentum",
+    "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T -> out: &T",
+    T=NUMERIC,
+    Tindices=INDEX,
+    use_locking=False,
+    use_nesterov=False,
+)
+def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nesterov):
+    """As ApplyMomentum, for the rows `indices` alone; a row that is named twice moves twice."""
+    with ExitStack() as exits:
+        value, velocity = _opened(exits, var, accum)
+        _check_rows(value, grad, indices)
+        once = np.unique(indices).size == indices.size
+        for rows in [slice(None)] if once else range(indices.size):
+            at, g = indices[rows], grad[rows]
+            a = velocity[at] * momentum + g
+            velocity[at] = a
+            value[at] -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
+    return var
+
+
+def _check_rows(array, rows, indices):
+    if np.ndim(indices) != 1 or np.shape(rows) != (np.size(indices), *array.shape[1:]):
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"grad must have one row of shape {list(array.shape[1:])} per index, got grad of shape "
+            f"{list(np.shape(rows))} for indices of shape {list(np.shape(indices))}",
+        )
+    wrong = np.flatnonzero((indices < 0) | (indices >= array.shape[0]))
+    if wrong.size:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Index {indices[wrong[0]]} at offset {wrong[0]} in indices is out of range [0, {array.shape[0]})",
+        )
+
+
+@op(
     "ApplyAdam",
     "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T -> out: &T",
     T=NUMERIC,
@@ -113,7 +153,7 @@ def apply_adam(
     return var
 
 
-for _update in (apply_gradient_descent, apply_momentum, apply_adam):
+for _update in (apply_gradient_descent, apply_momentum, sparse_apply_momentum, apply_adam):
     _update.shape(_first_shape)
     _update.stateful()
     _update.no_gradient("updates are not differentiable")

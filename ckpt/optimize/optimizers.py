@@ -16,7 +16,17 @@ from ckpt.model import initializers
 from ckpt.model.gradients import gradients
 from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.variables import Variable, trainable_variables
-from ckpt.ops import constants, control, elementwise, state, training
+from ckpt.ops import (
+    constants,
+    control,
+    distinct,
+    elementwise,
+    scatter,
+    segments,
+    shaping,
+    state,
+    training,
+)
 
 
 class Optimizer:
@@ -298,6 +308,10 @@ class GradientDescentOptimizer(Optimizer):
             state.reference(var), _cast(self._rate, var), grad, use_locking=self._use_locking
         ).op
 
+    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
+        rows = grad.values * _cast(self._rate, var)
+        return scatter.scatter_sub(var, grad.indices, rows, use_locking=self._use_locking)
+
 
 class MomentumOptimizer(Optimizer):
     """Gradient descent with a velocity: accum = momentum * accum + gradient; var -= learning_rate * accum.
@@ -336,6 +350,20 @@ class MomentumOptimizer(Optimizer):
             state.reference(self.get_slot(var, "momentum")),
             _cast(self._rate, var),
             grad,
+            _cast(self._momentum_tensor, var),
+            use_locking=self._use_locking,
+            use_nesterov=self._use_nesterov,
+        ).op
+
+    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
+        # Rows that the gradient does not name keep their velocity: not what the dense update does.
+        rows, indices = _added_up(grad)
+        return training.sparse_apply_momentum(
+            state.reference(var),
+            state.reference(self.get_slot(var, "momentum")),
+            _cast(self._rate, var),
+            rows,
+            indices,
             _cast(self._momentum_tensor, var),
             use_locking=self._use_locking,
             use_nesterov=self._use_nesterov,
@@ -411,6 +439,13 @@ class AdamOptimizer(Optimizer):
                 product = elementwise.mul(power.value(), getattr(self, beta), name="mul")
                 done.append(power.assign(product, use_locking=self._use_locking))
         return control.group(*update_ops, *done, name=name_scope)
+
+
+def _added_up(slices: IndexedSlices) -> tuple[Tensor, Tensor]:
+    """(rows, indices) of the slices; rows of one index added up, each index once."""
+    indices, places = distinct.unique(slices.indices)
+    count = shaping.shape(indices)[0]
+    return segments.unsorted_segment_sum(slices.values, places, count), indices
 
 
 def _cast(tensor: Tensor, var: Any) -> Tensor:

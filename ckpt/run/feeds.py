@@ -44,6 +44,10 @@ def _parts(key: Any, value: Any) -> list[tuple[Any, Any]]:
         return list(key._feed_parts(value))
     if isinstance(key, tuple):
         return list(zip(key, value, strict=True))
+    if isinstance(key, (list, set, dict)):
+        raise TypeError(
+            f"Cannot interpret feed_dict key as Tensor: {key!r} is a {type(key).__name__}"
+        )
     return [(key, value)]
 
 

@@ -17,10 +17,12 @@ class Fetches:
 
     def __init__(self, graph: Graph, fetches: Any) -> None:
         self._graph = graph
+        self.mutations = graph.mutations
         self._position: dict[Tensor, int] = {}
         self.targets: list[Operation] = []
         self.rebuild = self._visit(fetches)
         self.tensors = list(self._position)
+        self.key = (tuple(self.tensors), tuple(self.targets))
 
     def _visit(self, fetch: Any) -> Rebuild:
         if fetch is None:

@@ -19,8 +19,10 @@ from ckpt.run.feeds import fed_array, flat_feeds
 from ckpt.run.fetches import Fetches
 from ckpt.run.generate import generate
 from ckpt.run.interpret import StepFailure, interpret
+from ckpt.run.partial import PartialRun
 from ckpt.run.plan import Plan, make_plan
 from ckpt.run.state import SessionState
+from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
 
 if TYPE_CHECKING:
     from typing import Self
@@ -76,6 +78,7 @@ class Session:
         self._config = config
         self._state = SessionState()
         self._plans: dict[Any, _Prepared] = {}
+        self._known_fetches: dict[Any, Fetches] = {}
         self._lock = threading.Lock()
         self._closed = False
         self._cancelled = threading.Event()
@@ -88,8 +91,9 @@ class Session:
 
     @property
     def graph_def(self) -> Any:
-        """The graph as a GraphDef message."""
-        return self._graph.as_graph_def()
+        """The graph as a GraphDef message, with output shapes where the configuration asks for them."""
+        options = getattr(self._config, "graph_options", None)
+        return self._graph.as_graph_def(add_shapes=bool(getattr(options, "infer_shapes", False)))
 
     @property
     def sess_str(self) -> Any:
@@ -106,6 +110,7 @@ class Session:
         self._closed = True
         self._cancelled.set()
         self._plans.clear()
+        self._known_fetches.clear()
         self._state.clear()
 
     def as_default(self) -> AbstractContextManager[Session]:
@@ -137,11 +142,60 @@ class Session:
         fails; the message then names it and the line that made it.
         """
         self._check_open()
+        wanted = self._fetches(fetches)
+        fed = flat_feeds(self._graph, feed_dict) if feed_dict else {}
+        arrays = [fed_array(tensor, value) for tensor, value in fed.items()]
+        prepared = self._prepared(wanted.key, tuple(fed), wanted)
+        if run_metadata is not None or options is not None:
+            values = self._observed(prepared, arrays, options, run_metadata)
+        else:
+            values = self._execute(prepared, arrays)
+        return wanted.rebuild([returned(value) for value in values])
+
+    def _fetches(self, fetches: Any) -> Fetches:
+        """The fetches taken apart; what can be hashed is remembered."""
+        try:
+            known = self._known_fetches.get(fetches)
+        except TypeError:
+            return Fetches(self._graph, fetches)
+        if known is None or known.mutations != self._graph.mutations:
+            known = Fetches(self._graph, fetches)
+            if isinstance(fetches, (Tensor, Operation)):
+                self._known_fetches[fetches] = known
+        return known
+
+    def _observed(
+        self, prepared: _Prepared, arrays: Sequence[Any], options: Any, run_metadata: Any
+    ) -> list[Any]:
+        """Run and fill `run_metadata` as `options` asks; with FULL_TRACE each step is timed."""
+        if not options or options.trace_level < FULL_TRACE or run_metadata is None:
+            return self._execute(prepared, arrays, getattr(options, "timeout_in_ms", 0))
+        timings: list[Timing] = []
+        try:
+            with np.errstate(all="ignore"):
+                values = traced(prepared.plan, arrays, timings)
+        except StepFailure as failure:
+            raise self._named(failure) from failure.__cause__
+        fill_metadata(run_metadata, timings)
+        return values
+
+    def partial_run_setup(self, fetches: Any, feeds: Any = None) -> PartialRun:
+        """Announce what `partial_run` will fetch and feed, each at most once; returns the handle it takes."""
+        self._check_open()
+        wanted = Fetches(self._graph, fetches)
+        fed = tuple(flat_feeds(self._graph, dict.fromkeys(feeds or ())))
+        return PartialRun(self._graph, wanted, fed)
+
+    def partial_run(self, handle: PartialRun, fetches: Any, feed_dict: Any = None) -> Any:
+        """Continue a run set up before with more feeds and fetches; what it computed so far is kept.
+
+        Raises InvalidArgumentError for what was not announced, or was fed or fetched before.
+        """
+        self._check_open()
         wanted = Fetches(self._graph, fetches)
         fed = flat_feeds(self._graph, feed_dict)
-        arrays = [fed_array(tensor, value) for tensor, value in fed.items()]
-        prepared = self._prepared(tuple(wanted.tensors), tuple(wanted.targets), tuple(fed))
-        values = self._execute(prepared, arrays, getattr(options, "timeout_in_ms", 0))
+        handle.feed({tensor: fed_array(tensor, value) for tensor, value in fed.items()})
+        values = handle.fetch(wanted, self._state)
         return wanted.rebuild([returned(value) for value in values])
 
     def plan(self, fetches: Any, feeds: Sequence[Any] = ()) -> Plan:
@@ -149,7 +203,7 @@ class Session:
         self._check_open()
         wanted = Fetches(self._graph, fetches)
         fed = tuple(flat_feeds(self._graph, dict.fromkeys(feeds)))
-        return self._prepared(tuple(wanted.tensors), tuple(wanted.targets), fed).plan
+        return self._prepared(wanted.key, fed, wanted).plan
 
     def make_callable(
         self, fetches: Any, feed_list: Sequence[Any] | None = None, accept_options: bool = False
@@ -160,7 +214,7 @@ class Session:
             raise TypeError("Argument `feed_list` must be a list or tuple.")
         wanted = Fetches(self._graph, fetches)
         fed = tuple(flat_feeds(self._graph, dict.fromkeys(feed_list or ())))
-        prepared = self._prepared(tuple(wanted.tensors), tuple(wanted.targets), fed)
+        prepared = self._prepared(wanted.key, fed, wanted)
         if prepared.function is None and len(prepared.plan.steps) <= MAX_GENERATED_STEPS:
             prepared.function = generate(prepared.plan)
 
@@ -196,15 +250,20 @@ class Session:
             )
 
     def _prepared(
-        self, tensors: tuple[Tensor, ...], targets: tuple[Operation, ...], fed: tuple[Tensor, ...]
+        self,
+        wanted_key: tuple[tuple[Tensor, ...], tuple[Operation, ...]],
+        fed: tuple[Tensor, ...],
+        wanted: Fetches,
     ) -> _Prepared:
-        key = (self._graph.mutations, tensors, targets, fed)
+        key = (self._graph.mutations, wanted_key, fed)
         prepared = self._plans.get(key)
         if prepared is None:
             with self._lock:
                 prepared = self._plans.get(key)
                 if prepared is None:
-                    prepared = _Prepared(make_plan(tensors, targets, fed, self._state))
+                    prepared = _Prepared(
+                        make_plan(wanted.tensors, wanted.targets, fed, self._state)
+                    )
                     self._plans[key] = prepared
         return prepared
 
@@ -219,9 +278,12 @@ class Session:
                         return prepared(feeds)
                 return prepared(feeds)
         except StepFailure as failure:
-            cause = failure.__cause__
-            assert cause is not None  # StepFailure is always raised from the kernel's error
-            raise _named_error(cause, failure.node) from cause
+            raise self._named(failure) from failure.__cause__
+
+    @staticmethod
+    def _named(failure: StepFailure) -> BaseException:
+        assert failure.__cause__ is not None  # StepFailure is always raised from the kernel's error
+        return _named_error(failure.__cause__, failure.node)
 
 
 def returned(value: Any) -> Any:

@@ -15,12 +15,16 @@ LONGEST = 600  # seconds; a start of TensorFlow takes about ten
 @pytest.fixture(scope="session")
 def oracle(tmp_path_factory):
     """A function from the name of a program to TensorFlow's outcomes of its cases."""
+    programs = sorted(harness.PROGRAMS.glob("*.py"))
+    return outcomes_of(programs, tmp_path_factory.mktemp("oracle"))
+
+
+def outcomes_of(programs, folder):
+    """A function from the name of one of `programs` (paths) to its outcomes; they are kept in `folder`."""
     interpreter = os.environ.get(VARIABLE)
     if not interpreter:
         pytest.skip(f"needs real TensorFlow: set {VARIABLE} to a Python that has tensorflow-cpu")
-    folder = tmp_path_factory.mktemp("oracle")
-    programs = sorted(map(str, harness.PROGRAMS.glob("*.py")))
-    command = [interpreter, str(Path(harness.__file__)), str(folder), *programs]
+    command = [interpreter, str(Path(harness.__file__)), str(folder), *map(str, programs)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     if ended.returncode:
         pytest.fail(f"{VARIABLE}={interpreter} could not run the programs:\n{ended.stderr[-4000:]}")

@@ -188,6 +188,7 @@ def main(folder, *programs):
     """Run every case of `programs` under real TensorFlow and write the outcomes to `folder`."""
     os.environ["TF_ENABLE_ONEDNN_OPTS"] = "0"  # the plain kernels: one order of summation
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "2"
+    os.environ["TF_USE_LEGACY_KERAS"] = "1"  # nn.rnn_cell lives in the package tf-keras
     import tensorflow.compat.v1 as tf
 
     tf.disable_v2_behavior()

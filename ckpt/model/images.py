@@ -1,0 +1,413 @@
+"""The names of `tf.image`: resizing, cutting, turning and colouring images [rows, columns, channels], also in batches.
+
+Functions over operations; knows no kernel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.graph import convert
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.static import constant_value_as_shape
+from ckpt.ops import (
+    colours,
+    compare,
+    control,
+    elementwise,
+    joining,
+    random,
+    reduction,
+    resize,
+    shaping,
+)
+
+GREY = (0.2989, 0.587, 0.114)
+"""The shares of red, green and blue in brightness that TensorFlow uses (ITU-R BT.601)."""
+
+
+class ResizeMethod:
+    """How new pixels come of old ones."""
+
+    BILINEAR = 0
+    NEAREST_NEIGHBOR = 1
+    BICUBIC = 2
+    AREA = 3
+
+
+def _either(opdef: Any, default: str) -> Callable[..., Any]:
+    def resized(
+        images: Any,
+        size: Any,
+        align_corners: bool = False,
+        name: str | None = None,
+        half_pixel_centers: bool = False,
+    ) -> Any:
+        more = (
+            {"half_pixel_centers": half_pixel_centers}
+            if "half_pixel_centers" in opdef.attrs
+            else {}
+        )
+        return opdef(images, size, align_corners=align_corners, name=name or default, **more)
+
+    resized.__doc__ = opdef.__doc__
+    return resized
+
+
+resize_bilinear = _either(resize.resize_bilinear_op, "ResizeBilinear")
+resize_nearest_neighbor = _either(resize.resize_nearest_op, "ResizeNearestNeighbor")
+resize_bicubic = _either(resize.resize_bicubic_op, "ResizeBicubic")
+resize_area = _either(resize.resize_area_op, "ResizeArea")
+_METHODS = {0: resize_bilinear, 1: resize_nearest_neighbor, 2: resize_bicubic, 3: resize_area}
+
+
+def _batched(image: Any) -> tuple[Tensor, bool]:
+    """(images of rank 4, whether a batch was added). Raises ValueError for other ranks."""
+    image = convert.convert_to_tensor(image, name="images")
+    rank = image.shape.rank
+    if rank is None:
+        raise ValueError("'image' contains no shape.")
+    if rank not in (3, 4):
+        raise ValueError("'image' must have either 3 or 4 dimensions.")
+    return (shaping.expand_dims(image, 0), True) if rank == 3 else (image, False)
+
+
+def _unbatched(images: Tensor, added: bool) -> Tensor:
+    return shaping.squeeze(images, [0]) if added else images
+
+
+def resize_images(
+    images: Any, size: Any, method: Any = ResizeMethod.BILINEAR, align_corners: bool = False,
+    preserve_aspect_ratio: bool = False, name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Images in the size [rows, columns]. Raises ValueError for other ranks, sizes and methods."""
+    with name_scope(name, "resize", [images, size]):
+        images, added = _batched(images)
+        size = convert.convert_to_tensor(size, dtype=dtypes.int32, name="size")
+        if not size.shape.is_compatible_with((2,)):
+            raise ValueError("'size' must be a 1-D Tensor of 2 elements: new_height, new_width")
+        if method not in _METHODS:
+            raise ValueError(f"Resize method is not implemented: {method}")
+        if preserve_aspect_ratio:
+            size = _fitting(images, size)
+        wanted = constant_value_as_shape(size).with_rank(2).as_list()
+        if None not in wanted and wanted == images.shape.as_list()[1:3]:
+            return _unbatched(images, added)
+        return _unbatched(_METHODS[method](images, size, align_corners), added)
+
+
+def _fitting(images: Tensor, size: Tensor) -> Tensor:
+    """The largest size with the images' own proportions that fits into `size`."""
+    old = elementwise.cast(shaping.shape(images)[1:3], dtypes.float32)
+    scale = reduction.reduce_min(elementwise.cast(size, dtypes.float32) / old)
+    return elementwise.cast(elementwise.round_(old * scale), dtypes.int32)
+
+
+def flip_left_right(image: Any) -> Tensor:
+    """The mirror image."""
+    x = convert.convert_to_tensor(image, name="image")
+    return x[..., ::-1, :]  # type: ignore[no-any-return]
+
+
+def flip_up_down(image: Any) -> Tensor:
+    """The image upside down."""
+    x = convert.convert_to_tensor(image, name="image")
+    return x[..., ::-1, :, :]  # type: ignore[no-any-return]
+
+
+def transpose_image(image: Any, name: str | None = None) -> Tensor:
+    """Rows and columns exchanged."""
+    x, added = _batched(image)
+    return _unbatched(shaping.transpose(x, [0, 2, 1, 3], name=name or "transpose_image"), added)
+
+
+def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:
+    """The image turned counter-clockwise by `k` right angles."""
+    with name_scope(name, "rot90", [image, k]):
+        turns = int(k) % 4
+        if turns == 0:
+            return convert.convert_to_tensor(image)
+        if turns == 2:
+            return flip_left_right(flip_up_down(image))
+        return (
+            flip_up_down(transpose_image(image))
+            if turns == 1
+            else transpose_image(flip_up_down(image))
+        )
+
+
+def _random_flip(flip: Callable[[Any], Tensor], image: Any, seed: int | None, name: str) -> Tensor:
+    with name_scope(None, name, [image]):
+        image = convert.convert_to_tensor(image, name="image")
+        count = [shaping.shape(image)[0]] if image.shape.rank == 4 else []
+        chance = random.random_uniform(joining.stack(count) if count else [], 0, 1.0, seed=seed)
+        # TensorFlow's own comparisons: with the same seed the same images are flipped.
+        flipped = compare.less(chance, 0.5)
+        if count:
+            flipped = shaping.reshape(compare.greater(chance, 0.5), [-1, 1, 1, 1])
+        found: Tensor = compare.select_v2(flipped, flip(image), image)
+        found.set_shape(image.shape)
+        return found
+
+
+def random_flip_left_right(image: Any, seed: int | None = None) -> Tensor:
+    """The image or its mirror image."""
+    return _random_flip(flip_left_right, image, seed, "random_flip_left_right")
+
+
+def random_flip_up_down(image: Any, seed: int | None = None) -> Tensor:
+    """The image, perhaps upside down."""
+    return _random_flip(flip_up_down, image, seed, "random_flip_up_down")
+
+
+def crop_to_bounding_box(
+    image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any
+) -> Tensor:
+    """The part of an image of this size at this place. Raises ValueError where it is known not to fit."""
+    with name_scope(None, "crop_to_bounding_box", [image]):
+        x, added = _batched(image)
+        places = (
+            ("height", 1, offset_height, target_height),
+            ("width", 2, offset_width, target_width),
+        )
+        for what, axis, offset, target in places:
+            _check_box(what, x.shape.as_list()[axis], offset, target)
+        found = x[
+            :,
+            offset_height : offset_height + target_height,
+            offset_width : offset_width + target_width,
+            :,
+        ]
+        return _unbatched(found, added)
+
+
+def _check_box(what: str, size: Any, offset: Any, target: Any) -> None:
+    if isinstance(offset, int) and offset < 0:
+        raise ValueError(f"offset_{what} must be >= 0.")
+    if isinstance(target, int) and target <= 0:
+        raise ValueError(f"target_{what} must be > 0.")
+    if all(isinstance(v, int) for v in (size, offset, target)) and size < offset + target:
+        raise ValueError(f"{what} must be >= target + offset.")
+
+
+def pad_to_bounding_box(
+    image: Any, offset_height: Any, offset_width: Any, target_height: Any, target_width: Any
+) -> Tensor:
+    """The image at this place in a larger one of zeros. Raises ValueError where it is known not to fit."""
+    with name_scope(None, "pad_to_bounding_box", [image]):
+        x, added = _batched(image)
+        paddings: list[Any] = [[0, 0]]
+        places = (
+            ("height", 1, offset_height, target_height),
+            ("width", 2, offset_width, target_width),
+        )
+        for what, axis, offset, target in places:
+            size = x.shape.as_list()[axis]
+            size = shaping.shape(x)[axis] if size is None else size
+            after = target - offset - size
+            if isinstance(offset, int) and offset < 0:
+                raise ValueError(f"offset_{what} must be >= 0")
+            if isinstance(after, int) and after < 0:
+                raise ValueError(f"{what} must be <= target - offset")
+            paddings.append([offset, after])
+        found = shaping.pad_op(x, _packed([*paddings, [0, 0]]))
+        return _unbatched(found, added)
+
+
+def _packed(rows: list[Any]) -> Any:
+    if all(isinstance(v, int) for row in rows for v in row):
+        return rows
+    return joining.stack([joining.stack(row) for row in rows])
+
+
+def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
+    """The middle of an image, with zeros around it where it is too small. Sizes must be known; else ValueError."""
+    with name_scope(None, "resize_image_with_crop_or_pad", [image]):
+        x, added = _batched(image)
+        rows, columns = x.shape.as_list()[1:3]
+        if rows is None or columns is None:
+            raise ValueError("'image' must have known rows and columns.")
+        height, width = min(rows, target_height), min(columns, target_width)
+        x = crop_to_bounding_box(x, (rows - height) // 2, (columns - width) // 2, height, width)
+        x = pad_to_bounding_box(
+            x,
+            (target_height - height) // 2,
+            (target_width - width) // 2,
+            target_height,
+            target_width,
+        )
+        return _unbatched(x, added)
+
+
+resize_with_crop_or_pad = resize_image_with_crop_or_pad
+
+
+def central_crop(image: Any, central_fraction: float) -> Tensor:
+    """The middle of an image, this share of its rows and columns. Raises ValueError for a share outside (0, 1]."""
+    if not 0 < central_fraction <= 1:
+        raise ValueError("central_fraction must be within (0, 1]")
+    with name_scope(None, "central_crop", [image]):
+        x, added = _batched(image)
+        if central_fraction == 1:
+            return _unbatched(x, added)
+        rows, columns = x.shape.as_list()[1:3]
+        if rows is None or columns is None:
+            raise ValueError("'image' must have known rows and columns.")
+        top = int((rows - rows * central_fraction) / 2)
+        left = int((columns - columns * central_fraction) / 2)
+        return _unbatched(
+            crop_to_bounding_box(x, top, left, rows - 2 * top, columns - 2 * left), added
+        )
+
+
+def per_image_standardization(image: Any) -> Tensor:
+    """Each image with mean 0 and standard deviation 1; the deviation counts as at least 1 / sqrt(its elements)."""
+    with name_scope(None, "per_image_standardization", [image]) as scope:
+        x = convert.convert_to_tensor(image, name="image")
+        axes = [-1, -2, -3]
+        x = elementwise.cast(x, x.dtype if x.dtype.is_floating else dtypes.float32)
+        count = reduction.reduce_prod(shaping.shape(x)[-3:])
+        mean = reduction.reduce_mean(x, axes, keepdims=True)
+        square = reduction.reduce_mean(elementwise.square(x), axes, keepdims=True)
+        variance = elementwise.maximum(square - elementwise.square(mean), 0)
+        least = elementwise.rsqrt(elementwise.cast(count, x.dtype))
+        deviation = elementwise.maximum(elementwise.sqrt(variance), least)
+        return elementwise.div(elementwise.sub(x, mean), deviation, name=scope)
+
+
+def convert_image_dtype(
+    image: Any, dtype: Any, saturate: bool = False, name: str | None = None
+) -> Tensor:
+    """Pixels in another dtype: floats are in [0, 1], integers use their whole positive range."""
+    image = convert.convert_to_tensor(image, name="image")
+    dtype = dtypes.as_dtype(dtype)
+    held = image.dtype.base_dtype
+    if dtype == held:
+        return control.identity(image, name=name)  # type: ignore[no-any-return]
+    cast = elementwise.saturate_cast if saturate else elementwise.cast
+    with name_scope(name, "convert_image", [image]) as scope:
+        if held.is_integer and dtype.is_integer:
+            return _between_integers(image, dtype, cast, scope)
+        if held.is_floating and dtype.is_floating:
+            return elementwise.cast(image, dtype, name=scope)
+        if held.is_integer:
+            return elementwise.mul(elementwise.cast(image, dtype), 1.0 / held.max, name=scope)  # type: ignore[no-any-return]
+        return cast(elementwise.mul(image, dtype.max + 0.5), dtype, name=scope)
+
+
+def _between_integers(image: Tensor, dtype: Any, cast: Any, name: str) -> Tensor:
+    held = image.dtype.base_dtype
+    if held.max > dtype.max:
+        step = (held.max + 1) // (dtype.max + 1)
+        return cast(elementwise.floordiv(image, step), dtype, name=name)  # type: ignore[no-any-return]
+    step = (dtype.max + 1) // (held.max + 1)
+    return elementwise.mul(cast(image, dtype), step, name=name)  # type: ignore[no-any-return]
+
+
+def _as_floats(image: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """`function` of the pixels as floats, back in the images' own dtype."""
+    image = convert.convert_to_tensor(image, name="image")
+    held = image.dtype.base_dtype
+    found = function(image if held.is_floating else convert_image_dtype(image, dtypes.float32))
+    return convert_image_dtype(found, held, saturate=True)
+
+
+def adjust_brightness(image: Any, delta: Any) -> Tensor:
+    """Pixels plus `delta`, which is meant for the range [0, 1]."""
+    with name_scope(None, "adjust_brightness", [image, delta]):
+        return _as_floats(image, lambda x: elementwise.add(x, elementwise.cast(delta, x.dtype)))
+
+
+def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
+    """(x - mean) * contrast_factor + mean, for each channel of each image."""
+    with name_scope(None, "adjust_contrast", [images, contrast_factor]):
+        return _as_floats(images, lambda x: colours.adjust_contrast_op(x, contrast_factor))
+
+
+def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Tensor:
+    """Colours with their hue turned by `delta` of a whole turn."""
+    with name_scope(name, "adjust_hue", [image]):
+        return _as_floats(image, lambda x: colours.adjust_hue_op(x, delta))
+
+
+def adjust_saturation(image: Any, saturation_factor: Any, name: str | None = None) -> Tensor:
+    """Colours with their saturation times `saturation_factor`."""
+    with name_scope(name, "adjust_saturation", [image]):
+        return _as_floats(image, lambda x: colours.adjust_saturation_op(x, saturation_factor))
+
+
+def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Tensor:
+    """gain * x ** gamma of pixels in [0, 1]. Raises ValueError for a negative gamma."""
+    if isinstance(gamma, (int, float)) and gamma < 0:
+        raise ValueError("Gamma should be a non-negative real number.")
+    with name_scope(None, "adjust_gamma", [image, gamma, gain]):
+        return _as_floats(
+            image, lambda x: gain * elementwise.pow_(x, elementwise.cast(gamma, x.dtype))
+        )
+
+
+def _between(lower: float, upper: float, seed: int | None, name: str) -> Tensor:
+    if upper <= lower or lower < 0:
+        raise ValueError("upper must be > lower, and lower non-negative.")
+    return random.random_uniform([], lower, upper, seed=seed)
+
+
+def random_brightness(image: Any, max_delta: float, seed: int | None = None) -> Tensor:
+    """`adjust_brightness` by a random amount up to `max_delta`. Raises ValueError for a negative one."""
+    if max_delta < 0:
+        raise ValueError("max_delta must be non-negative.")
+    return adjust_brightness(image, random.random_uniform([], -max_delta, max_delta, seed=seed))
+
+
+def random_contrast(image: Any, lower: float, upper: float, seed: int | None = None) -> Tensor:
+    """`adjust_contrast` by a random factor. Raises ValueError unless 0 <= lower < upper."""
+    return adjust_contrast(image, _between(lower, upper, seed, "contrast"))
+
+
+def random_saturation(image: Any, lower: float, upper: float, seed: int | None = None) -> Tensor:
+    """`adjust_saturation` by a random factor. Raises ValueError unless 0 <= lower < upper."""
+    return adjust_saturation(image, _between(lower, upper, seed, "saturation"))
+
+
+def random_hue(image: Any, max_delta: float, seed: int | None = None) -> Tensor:
+    """`adjust_hue` by a random amount up to `max_delta`. Raises ValueError outside [0, 0.5]."""
+    if not 0 <= max_delta <= 0.5:
+        raise ValueError("max_delta must be in [0, 0.5].")
+    return adjust_hue(image, random.random_uniform([], -max_delta, max_delta, seed=seed))
+
+
+def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
+    """The brightness of RGB colours, as one channel."""
+    with name_scope(name, "rgb_to_grayscale", [images]) as scope:
+        images = convert.convert_to_tensor(images, name="images")
+        held = images.dtype.base_dtype
+        x = convert_image_dtype(images, dtypes.float32)
+        grey = reduction.reduce_sum(x * convert.convert_to_tensor(list(GREY)), [-1], keepdims=True)
+        return convert_image_dtype(grey, held, name=scope)
+
+
+def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
+    """One channel as three equal ones."""
+    with name_scope(name, "grayscale_to_rgb", [images]) as scope:
+        images = convert.convert_to_tensor(images, name="images")
+        if images.shape.rank is None:
+            raise ValueError("'images' must have a known rank.")
+        times = [1] * (images.shape.rank - 1) + [3]
+        return shaping.tile(images, times, name=scope)  # type: ignore[no-any-return]
+
+
+def total_variation(images: Any, name: str | None = None) -> Tensor:
+    """The sum of the absolute differences of neighbouring pixels of each image."""
+    with name_scope(name, "total_variation"):
+        x = convert.convert_to_tensor(images)
+        if x.shape.rank not in (3, 4):
+            raise ValueError("'images' must be either 3 or 4-dimensional.")
+        down = x[..., 1:, :, :] - x[..., :-1, :, :]
+        along = x[..., :, 1:, :] - x[..., :, :-1, :]
+        axes = None if x.shape.rank == 3 else [1, 2, 3]
+        return reduction.reduce_sum(elementwise.abs_(down), axes) + reduction.reduce_sum(  # type: ignore[no-any-return]
+            elementwise.abs_(along), axes
+        )

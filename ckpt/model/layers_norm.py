@@ -1,0 +1,331 @@
+"""Batch normalisation as a layer: statistics of the batch while training, moving averages otherwise.
+
+Source of the arithmetic: Ioffe and Szegedy 2015, arXiv:1502.03167; renormalisation: Ioffe 2017, arXiv:1702.03275.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph.scopes import name_scope
+from ckpt.model.initializers import Ones, Zeros
+from ckpt.model.layer import InputSpec, Layer, smart_choice, smart_constant
+from ckpt.ops import batch_norm, constants, control, elementwise, moments, reduction, shaping, state
+
+ZEROS = Zeros()
+ONES = Ones()
+
+
+class BatchNormalization(Layer):
+    """Each channel of the inputs brought to mean `beta` and standard deviation `gamma`."""
+
+    def __init__(
+        self, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
+        beta_initializer: Any = ZEROS, gamma_initializer: Any = ONES, moving_mean_initializer: Any = ZEROS,
+        moving_variance_initializer: Any = ONES, beta_regularizer: Any = None, gamma_regularizer: Any = None,
+        beta_constraint: Any = None, gamma_constraint: Any = None, renorm: bool = False, renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99, fused: bool | None = None, trainable: bool = True,
+        virtual_batch_size: int | None = None, adjustment: Any = None, name: Any = None, **kwargs: Any,
+    ) -> None:  # fmt: skip
+        super().__init__(name=name, trainable=trainable, **kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else axis
+        self.momentum = momentum
+        self.epsilon = epsilon
+        self.center = center
+        self.scale = scale
+        self.beta_initializer = beta_initializer
+        self.gamma_initializer = gamma_initializer
+        self.moving_mean_initializer = moving_mean_initializer
+        self.moving_variance_initializer = moving_variance_initializer
+        self.beta_regularizer = beta_regularizer
+        self.gamma_regularizer = gamma_regularizer
+        self.beta_constraint = beta_constraint
+        self.gamma_constraint = gamma_constraint
+        self.renorm = renorm
+        self.renorm_clipping = dict(renorm_clipping or {})
+        unknown = set(self.renorm_clipping) - {"rmax", "rmin", "dmax"}
+        if unknown:
+            raise ValueError(
+                f"renorm_clipping {renorm_clipping} contains keys not in rmax, rmin, dmax"
+            )
+        self.renorm_momentum = renorm_momentum
+        self.fused = fused
+        self.virtual_batch_size = virtual_batch_size
+        self.adjustment = adjustment
+        if fused and renorm:
+            raise ValueError("Passing fused=True is only supported without renorm.")
+        if fused and (virtual_batch_size is not None or adjustment is not None):
+            raise ValueError(
+                "When fused=True, virtual_batch_size and adjustment cannot be specified."
+            )
+        self.gamma: Any = None
+        self.beta: Any = None
+        self.moving_mean: Any = None
+        self.moving_variance: Any = None
+
+    def build(self, input_shape: Any) -> None:
+        """Make gamma, beta and the moving averages."""
+        shape = as_shape(input_shape)
+        if shape.rank is None:
+            raise ValueError(f"Input has undefined rank: {shape}")
+        rank, sizes = shape.rank, shape.as_list()
+        given = self.axis if isinstance(self.axis, list) else [self.axis]
+        self.axis = [a + rank if a < 0 else a for a in given]
+        if any(not 0 <= a < rank for a in self.axis):
+            raise ValueError(f"Invalid axis: {given}")
+        if len(set(self.axis)) != len(self.axis):
+            raise ValueError(f"Duplicate axis: {self.axis}")
+        if self.virtual_batch_size is not None and (self.virtual_batch_size <= 0 or 0 in self.axis):
+            raise ValueError(
+                "virtual_batch_size must be a positive integer, and axis 0 is no axis of its own then"
+            )
+        along = {a: sizes[a] for a in self.axis}
+        if None in along.values():
+            raise ValueError(f"Input has undefined `axis` dimension. Input shape: {shape}")
+        self._choose_fused(rank)
+        self.input_spec = InputSpec(ndim=rank, axes=along)
+        self._add_variables(self._param_shape(rank, along))
+        self.built = True
+
+    def _choose_fused(self, rank: int) -> None:
+        possible = (
+            rank == 4 and self.axis in ([1], [3]) and not self.renorm and self.virtual_batch_size is None
+            and self.adjustment is None
+        )  # fmt: skip
+        if self.fused and not possible:
+            raise ValueError(
+                f"fused=True needs inputs of rank 4 and axis 1 or 3, got rank {rank} and axis {self.axis}"
+            )
+        self.fused = possible if self.fused is None else self.fused
+        self._data_format = "NCHW" if self.axis == [1] else "NHWC"
+
+    def _param_shape(self, rank: int, along: dict[int, int]) -> list[int]:
+        if len(along) == 1 and self.virtual_batch_size is None:
+            return list(along.values())
+        shape = [along.get(i, 1) for i in range(rank)]
+        if self.virtual_batch_size is not None:
+            shape.insert(1, 1)
+            self.axis = [a + 1 for a in self.axis]
+        return shape
+
+    def _add_variables(self, shape: list[int]) -> None:
+        narrow = self._dtype in (dtypes.float16, dtypes.bfloat16)
+        kind = dtypes.float32 if narrow or self._dtype is None else self._dtype
+        if self.scale:
+            self.gamma = self.add_variable(
+                "gamma",
+                shape,
+                kind,
+                self.gamma_initializer,
+                self.gamma_regularizer,
+                constraint=self.gamma_constraint,
+            )
+        elif self.fused:
+            self._gamma_const = constants.constant(1.0, dtype=kind, shape=shape)
+        if self.center:
+            self.beta = self.add_variable(
+                "beta",
+                shape,
+                kind,
+                self.beta_initializer,
+                self.beta_regularizer,
+                constraint=self.beta_constraint,
+            )
+        elif self.fused:
+            self._beta_const = constants.constant(0.0, dtype=kind, shape=shape)
+
+        def moving(name: str, sizes: list[int], initializer: Any) -> Any:
+            return self.add_variable(name, sizes, kind, initializer, trainable=False)
+
+        self.moving_mean = moving("moving_mean", shape, self.moving_mean_initializer)
+        self.moving_variance = moving("moving_variance", shape, self.moving_variance_initializer)
+        if self.renorm:
+            self.renorm_mean = moving("renorm_mean", shape, Zeros())
+            self.renorm_mean_weight = moving("renorm_mean_weight", [], Zeros())
+            self.renorm_stddev = moving("renorm_stddev", shape, Zeros())
+            self.renorm_stddev_weight = moving("renorm_stddev_weight", [], Zeros())
+
+    def _move(self, variable: Any, value: Any, momentum: Any, training: Any) -> Any:
+        """The update of a moving average; while not training it moves by nothing."""
+        with name_scope("AssignMovingAvg", values=[variable, value]) as scope:
+            rate = smart_choice(
+                training, lambda: constants.constant(1.0 - momentum, dtype=variable.dtype.base_dtype),
+                lambda: constants.constant(0.0, dtype=variable.dtype.base_dtype),
+            )  # fmt: skip
+            delta = (variable.value() - elementwise.cast(value, variable.dtype.base_dtype)) * rate
+            return state.assign_sub(variable, delta, name=scope)
+
+    def call(self, inputs: Any, training: Any = False, **_: Any) -> Any:
+        """The layer's function. `training` may be a bool tensor."""
+        if self.virtual_batch_size is not None:
+            original = [-1, *inputs.shape.as_list()[1:]]
+            groups = shaping.reshape(inputs, [self.virtual_batch_size, -1, *original[1:]])
+            return shaping.reshape(self._normalized(groups, training, inputs), original)
+        if self.fused:
+            return self._fused(inputs, training)
+        return self._normalized(inputs, training, inputs)
+
+    def _fused(self, inputs: Any, training: Any) -> Any:
+        gamma = self.gamma if self.scale else self._gamma_const
+        beta = self.beta if self.center else self._beta_const
+        more: dict[str, Any] = {"epsilon": self.epsilon, "data_format": self._data_format}
+
+        def trained() -> Any:
+            return batch_norm.fused_batch_norm(inputs, gamma, beta, is_training=True, **more)
+
+        def inferred() -> Any:
+            return batch_norm.fused_batch_norm(
+                inputs,
+                gamma,
+                beta,
+                mean=self.moving_mean,
+                variance=self.moving_variance,
+                is_training=False,
+                **more,
+            )
+
+        output, mean, variance = smart_choice(training, trained, inferred)
+        if smart_constant(training) is not False:
+            self.add_update(
+                self._move(self.moving_mean, mean, self.momentum, training), inputs=inputs
+            )
+            self.add_update(
+                self._move(self.moving_variance, variance, self.momentum, training), inputs=inputs
+            )
+        return output
+
+    def _normalized(self, inputs: Any, training: Any, outer: Any) -> Any:
+        rank = inputs.shape.rank
+        axes = [i for i in range(rank) if i not in self.axis]
+        if self.virtual_batch_size is not None:
+            del axes[1]
+        shape = [1] * rank
+        shape[self.axis[0]] = inputs.shape.as_list()[self.axis[0]]
+
+        def wide(value: Any) -> Any:
+            if value is None or len(value.shape) == rank or axes == list(range(rank - 1)):
+                return value
+            return shaping.reshape(value, shape)
+
+        scale, offset = wide(self.gamma), wide(self.beta)
+        if smart_constant(training) is False:
+            mean, variance = self.moving_mean, self.moving_variance
+        else:
+            if self.adjustment:
+                scale, offset = _then(*self._adjusted(inputs, training), scale, offset)
+            mean, variance, scale, offset = self._trained(
+                inputs, axes, training, outer, scale, offset, wide
+            )
+        outputs = moments.batch_normalization(
+            inputs, wide(mean), wide(variance), offset, scale, self.epsilon
+        )
+        outputs.set_shape(inputs.shape)
+        return outputs
+
+    def _adjusted(self, inputs: Any, training: Any) -> tuple[Any, Any]:
+        scale, bias = self.adjustment(shaping.shape(inputs))
+        return (
+            smart_choice(training, lambda: scale, lambda: constants.ones_like(scale)),
+            smart_choice(training, lambda: bias, lambda: constants.zeros_like(bias)),
+        )
+
+    def _trained(
+        self,
+        inputs: Any,
+        axes: list[int],
+        training: Any,
+        outer: Any,
+        scale: Any,
+        offset: Any,
+        wide: Any,
+    ) -> tuple[Any, Any, Any, Any]:
+        """(mean, variance, scale, offset) to normalise with; adds the updates of the moving averages."""
+        keep = self.virtual_batch_size is not None or len(self.axis) > 1
+        batch_mean, batch_variance = moments.moments(inputs, axes, keepdims=keep)
+        mean = smart_choice(
+            training, lambda: batch_mean, lambda: _like(self.moving_mean, batch_mean)
+        )
+        variance = smart_choice(
+            training, lambda: batch_variance, lambda: _like(self.moving_variance, batch_variance)
+        )
+        new_mean, new_variance = mean, variance
+        if self.renorm:
+            r, d, new_mean, new_variance = self._corrections(mean, variance, training)
+            scale, offset = _then(
+                wide(control.stop_gradient(r)), wide(control.stop_gradient(d)), scale, offset
+            )
+        if self.virtual_batch_size is not None:
+            new_mean = reduction.reduce_mean(new_mean, axis=1, keepdims=True)
+            new_variance = reduction.reduce_mean(new_variance, axis=1, keepdims=True)
+        self.add_update(
+            self._move(self.moving_mean, new_mean, self.momentum, training), inputs=outer
+        )
+        self.add_update(
+            self._move(self.moving_variance, new_variance, self.momentum, training), inputs=outer
+        )
+        return mean, variance, scale, offset
+
+    def _corrections(self, mean: Any, variance: Any, training: Any) -> tuple[Any, Any, Any, Any]:
+        """(r, d, new mean, new variance) of batch renormalisation."""
+        stddev = elementwise.sqrt(variance + self.epsilon)
+        # While the averages are young, what they lack in weight is filled up with the batch.
+        mixed_mean = self.renorm_mean + (1.0 - self.renorm_mean_weight) * mean
+        mixed_stddev = self.renorm_stddev + (1.0 - self.renorm_stddev_weight) * stddev
+        r, d = stddev / mixed_stddev, (mean - mixed_mean) / mixed_stddev
+        limits = self.renorm_clipping
+        if limits.get("rmin") is not None:
+            r = elementwise.maximum(r, limits["rmin"])
+        if limits.get("rmax") is not None:
+            r = elementwise.minimum(r, limits["rmax"])
+        if limits.get("dmax") is not None:
+            d = elementwise.minimum(elementwise.maximum(d, -limits["dmax"]), limits["dmax"])
+        r = smart_choice(training, lambda: r, lambda: constants.ones_like(r))
+        d = smart_choice(training, lambda: d, lambda: constants.zeros_like(d))
+
+        def renewed(variable: Any, weight: Any, value: Any) -> Any:
+            one = constants.constant(1.0, dtype=value.dtype)
+            moved = self._move(variable, value, self.renorm_momentum, training)
+            heavier = self._move(weight, one, self.renorm_momentum, training)
+            return elementwise.identity_named(moved, None) / heavier
+
+        new_mean = renewed(self.renorm_mean, self.renorm_mean_weight, mean)
+        new_stddev = renewed(self.renorm_stddev, self.renorm_stddev_weight, stddev)
+        new_variance = new_stddev * new_stddev - self.epsilon
+        return r, d, new_mean, new_variance
+
+    def compute_output_shape(self, input_shape: Any) -> TensorShape:
+        """The same shape."""
+        return as_shape(input_shape)
+
+
+def _like(variable: Any, value: Any) -> Any:
+    """The variable's value in the dtype of `value`."""
+    return elementwise.cast(variable.value(), value.dtype)
+
+
+def _then(scale: Any, offset: Any, then_scale: Any, then_offset: Any) -> tuple[Any, Any]:
+    """One scale and offset for x * scale + offset followed by * then_scale + then_offset."""
+    if then_scale is not None:
+        scale, offset = scale * then_scale, offset * then_scale
+    return scale, offset if then_offset is None else offset + then_offset
+
+
+def batch_normalization(
+    inputs: Any, axis: Any = -1, momentum: float = 0.99, epsilon: float = 1e-3, center: bool = True,
+    scale: bool = True, beta_initializer: Any = ZEROS, gamma_initializer: Any = ONES,
+    moving_mean_initializer: Any = ZEROS, moving_variance_initializer: Any = ONES, beta_regularizer: Any = None,
+    gamma_regularizer: Any = None, beta_constraint: Any = None, gamma_constraint: Any = None, training: Any = False,
+    trainable: bool = True, name: Any = None, reuse: Any = None, renorm: bool = False, renorm_clipping: Any = None,
+    renorm_momentum: float = 0.99, fused: bool | None = None, virtual_batch_size: int | None = None,
+    adjustment: Any = None,
+) -> Any:  # fmt: skip
+    """A new BatchNormalization layer, applied; its updates are in the collection of updates."""
+    layer = BatchNormalization(
+        axis, momentum, epsilon, center, scale, beta_initializer, gamma_initializer, moving_mean_initializer,
+        moving_variance_initializer, beta_regularizer, gamma_regularizer, beta_constraint, gamma_constraint, renorm,
+        renorm_clipping, renorm_momentum, fused, trainable, virtual_batch_size, adjustment, name, _reuse=reuse,
+        _scope=name,
+    )  # fmt: skip
+    return layer.apply(inputs, training=training)

@@ -1,0 +1,40 @@
+"""Operations on the bits of integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ckpt.core.dtypes import INTEGER
+from ckpt.graph.opdef import op
+from ckpt.ops.families import binary, same_shape, unary
+
+NONE = "bits have no derivative"
+
+bitwise_and = binary("BitwiseAnd", "bitwise_and", INTEGER, NONE)
+bitwise_or = binary("BitwiseOr", "bitwise_or", INTEGER, NONE)
+bitwise_xor = binary("BitwiseXor", "bitwise_xor", INTEGER, NONE)
+invert = unary("Invert", "bitwise_not", INTEGER, NONE)
+
+
+def _shift(function):
+    def kernel(x, y):
+        """Shifts outside of the width are clamped to it, as TensorFlow does."""
+        limit = np.asarray(x).dtype.itemsize * 8 - 1
+        return function(x, np.clip(y, 0, limit).astype(np.asarray(y).dtype))
+
+    return kernel
+
+
+left_shift = binary("LeftShift", _shift(np.left_shift), INTEGER, NONE)
+right_shift = binary("RightShift", _shift(np.right_shift), INTEGER, NONE)
+
+
+@op("PopulationCount", "x: T -> y: uint8", T=INTEGER)
+def population_count(x):
+    """How many bits of each integer are set."""
+    flat = np.ascontiguousarray(x).reshape(*np.shape(x), 1).view(np.uint8)
+    return np.unpackbits(flat, axis=-1).sum(axis=-1).astype(np.uint8)
+
+
+population_count.shape(same_shape)
+population_count.no_gradient(NONE)

@@ -1,0 +1,137 @@
+"""Values and norms kept within limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.graph import convert
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import colocate_with, name_scope
+from ckpt.graph.slices import IndexedSlices
+from ckpt.ops import (
+    activation,
+    compare,
+    constants,
+    control,
+    elementwise,
+    joining,
+    reduction,
+    shaping,
+)
+
+
+def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
+    """`t` with values below or above the limits replaced by these. Raises ValueError where that changes the shape."""
+    with name_scope(name, "clip_by_value", [t, clip_value_min, clip_value_max]) as scope:
+        values = convert.convert_to_tensor(
+            t.values if isinstance(t, IndexedSlices) else t, name="t"
+        )
+        low = elementwise.minimum(values, clip_value_max)
+        values.shape.assert_is_compatible_with(low.shape)
+        found = elementwise.maximum(low, clip_value_min, name=scope)
+        values.shape.assert_is_compatible_with(found.shape)
+        if isinstance(t, IndexedSlices):
+            return IndexedSlices(found, t.indices, t.dense_shape)
+        return found
+
+
+def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = None) -> Any:
+    """`t` scaled so that its norm (along `axes`) is at most `clip_norm`."""
+    with name_scope(name, "clip_by_norm", [t, clip_norm]) as scope:
+        values = convert.convert_to_tensor(
+            t.values if isinstance(t, IndexedSlices) else t, name="t"
+        )
+        squares = reduction.reduce_sum(values * values, axes, keepdims=True)
+        is_positive = compare.greater(squares, 0)
+        safe = compare.select(is_positive, squares, constants.ones_like(squares))
+        norm = compare.select(is_positive, elementwise.sqrt(safe), squares)
+        scaled = values * clip_norm
+        values.shape.assert_is_compatible_with(scaled.shape)
+        clipped = control.identity(
+            elementwise.real_div(scaled, elementwise.maximum(norm, clip_norm)), name=scope
+        )
+        if isinstance(t, IndexedSlices):
+            return IndexedSlices(clipped, t.indices, t.dense_shape)
+        return clipped
+
+
+def _checked_list(t_list: Any) -> list[Any]:
+    if (
+        isinstance(t_list, (str, bytes))
+        or not hasattr(t_list, "__iter__")
+        or isinstance(t_list, Tensor)
+    ):
+        raise TypeError(f"`t_list` should be a sequence of tensors. Received {type(t_list)}.")
+    return [
+        t
+        if t is None or isinstance(t, IndexedSlices)
+        else convert.convert_to_tensor(t, name=f"t_{i}")
+        for i, t in enumerate(t_list)
+    ]
+
+
+def global_norm(t_list: Any, name: str | None = None) -> Tensor:
+    """The norm of all tensors of a list together; None entries are left out."""
+    members = _checked_list(t_list)
+    with name_scope(name, "global_norm", members) as scope:
+        halves = []
+        for t in members:
+            if t is not None:
+                values = t.values if isinstance(t, IndexedSlices) else t
+                with colocate_with(values):
+                    halves.append(activation.l2_loss(values))
+        half = reduction.reduce_sum(joining.stack(halves))
+        two = constants.constant(2.0, dtype=half.dtype.base_dtype)
+        return elementwise.sqrt(elementwise.mul(half, two), name="global_norm") if scope else half
+
+
+def clip_by_global_norm(
+    t_list: Any, clip_norm: Any, use_norm: Any = None, name: str | None = None
+) -> tuple[list[Any], Tensor]:
+    """(the tensors scaled so that their norm together is at most `clip_norm`, that norm before)."""
+    members = _checked_list(t_list)
+    if use_norm is None:
+        use_norm = global_norm(members, name)
+    with name_scope(name, "clip_by_global_norm", [*members, clip_norm]) as scope:
+        one = constants.constant(1.0, dtype=use_norm.dtype.base_dtype)
+        limit = elementwise.minimum(
+            elementwise.real_div(one, use_norm),
+            elementwise.real_div(
+                one, convert.convert_to_tensor(clip_norm, dtype=use_norm.dtype.base_dtype)
+            ),
+        )
+        scale = clip_norm * limit
+        # Infinite norms must give NaN: nothing sensible can be done with such gradients.
+        scale = compare.select_v2(
+            elementwise.is_finite(use_norm),
+            scale,
+            scale + constants.constant(float("nan"), dtype=scale.dtype),
+        )
+        found: list[Any] = []
+        for i, t in enumerate(members):
+            if t is None:
+                found.append(None)
+                continue
+            values = t.values if isinstance(t, IndexedSlices) else t
+            with colocate_with(values):
+                clipped = control.identity(values * scale, name=f"{scope}_{i}")
+            found.append(
+                IndexedSlices(clipped, t.indices, t.dense_shape)
+                if isinstance(t, IndexedSlices)
+                else clipped
+            )
+    return found, use_norm
+
+
+def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Tensor:
+    """`t` scaled so that its norm divided by its number of elements is at most `clip_norm`."""
+    with name_scope(name, "clip_by_average_norm", [t, clip_norm]) as scope:
+        t = convert.convert_to_tensor(t, name="t")
+        count = elementwise.cast(shaping.size(t), dtypes.float32)
+        axes = reduction._axis_tensor(t, None)
+        inverse = elementwise.rsqrt(reduction.reduce_sum(t * t, axes))
+        limit = clip_norm * elementwise.minimum(
+            inverse * count, elementwise.real_div(constants.constant(1.0), clip_norm)
+        )
+        return control.identity(t * limit, name=scope)

@@ -1,0 +1,245 @@
+"""Gamma, Poisson and multinomial values from TensorFlow's own streams, and random crops.
+
+Each output value owns RESERVED groups of words, so that its value depends on no other's. Source of the algorithms:
+Marsaglia and Tsang 2000 (gamma), Knuth and Hörmann 1993 "PTRS" (Poisson), as TensorFlow's core/kernels/random_op.cc,
+random_poisson_op.cc and multinomial_op.cc use them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import INDEX, REAL
+from ckpt.core.errors import InvalidArgumentError
+from ckpt.graph import convert
+from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.signature import Attr
+from ckpt.graph.static import constant_value, constant_value_as_shape
+from ckpt.ops import constants, elementwise, indexing, random, shaping
+from ckpt.ops.random import RESERVED, Philox
+
+GAMMA = frozenset({dtypes.float16, dtypes.float32, dtypes.float64})
+POISSON = GAMMA | INDEX
+SEEDS = {"seed": 0, "seed2": 0}
+DIRECT_BELOW = 10
+"""From this rate on Poisson values come by rejection, below it by multiplying uniform values."""
+
+
+class _Draws:
+    """The values of one output: pairs of uniform or normal float64 from its own groups, each pair used from behind."""
+
+    def __init__(self, stream: Philox, start: int) -> None:
+        self._stream = stream
+        self._start = start
+        self._group = 0
+        self._pairs: dict[Any, list[float]] = {}
+
+    def take(self, kind: Any) -> float:
+        """The next value of a distribution (`random.uniform64` or `random.normal64`)."""
+        left = self._pairs.get(kind)
+        if not left:
+            words = self._stream.words(self._start + self._group, np.zeros(1, np.uint64))
+            self._group += 1
+            left = self._pairs[kind] = kind(words, np.dtype(np.float64))[0].tolist()
+        return left.pop()
+
+
+def _outer_shape(shape: Tensor, parameter: Tensor) -> list[Any]:
+    return [constant_value_as_shape(shape).concatenate(parameter.shape)]
+
+
+def _sampled(ctx, shape, parameter, seed, seed2, kind, value_of):
+    """An array of shape `shape` + the parameter's; `value_of(draws, parameter)` gives each value."""
+    sizes = tuple(int(v) for v in shape)
+    if any(size < 0 for size in sizes):
+        raise InvalidArgumentError(None, None, f"Dimensions must be >= 0, got {list(sizes)}")
+    count = int(np.prod(sizes, dtype=np.int64))
+    flat = np.asarray(parameter, np.float64).reshape(-1)
+    stream = random.stream_of(ctx, seed, seed2)
+    start = stream.reserve(count * flat.size * RESERVED)
+    found = np.empty((count, flat.size), np.float64)
+    for place, number in enumerate(flat.tolist()):
+        for sample in range(count):
+            draws = _Draws(stream, start + RESERVED * (place * count + sample))
+            found[sample, place] = value_of(draws, number)
+    return found.astype(kind).reshape(*sizes, *np.shape(parameter))
+
+
+def _gamma(draws: _Draws, alpha: float) -> float:
+    if alpha == 1:
+        return -math.log1p(-_last(draws))
+    d = alpha + (2 / 3 if alpha < 1 else -1 / 3)
+    c = 1 / 3 / math.sqrt(d)
+    while True:
+        x = draws.take(random.normal_values)
+        v = 1 + c * x
+        if v <= 0:
+            continue
+        v = v * v * v
+        u = draws.take(random.uniform_values)
+        if u < 1 - 0.0331 * (x * x) * (x * x) or math.log(u) < 0.5 * x * x + d * (
+            1 - v + math.log(v)
+        ):
+            found = d * v
+            return found * draws.take(random.uniform_values) ** (1 / alpha) if alpha < 1 else found
+
+
+def _last(draws: _Draws) -> float:
+    return draws.take(random.uniform_values)
+
+
+def _poisson(draws: _Draws, rate: float) -> float:
+    if not math.isfinite(rate) or rate < 0:
+        return math.nan
+    if rate < DIRECT_BELOW:
+        limit, product, found = math.exp(-rate), draws.take(random.uniform_values), 0
+        while product > limit:
+            found += 1
+            product *= draws.take(random.uniform_values)
+        return found
+    log_rate = math.log(rate)
+    b = 0.931 + 2.53 * math.sqrt(rate)
+    a = -0.059 + 0.02483 * b
+    inverse = 1.1239 + 1.1328 / (b - 3.4)
+    while True:
+        u = draws.take(random.uniform_values) - 0.5
+        v = draws.take(random.uniform_values)
+        us = 0.5 - abs(u)
+        k = math.floor((2 * a / us + b) * u + rate + 0.43)
+        if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2):
+            return k
+        if k < 0 or (us < 0.013 and v > us):
+            continue
+        if math.log(v * inverse / (a / (us * us) + b)) <= -rate + k * log_rate - math.lgamma(k + 1):
+            return k
+
+
+@op("RandomGamma", "shape: S, alpha: T -> output: T", S=INDEX, T=GAMMA, **SEEDS)
+def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
+    """Gamma values with the shape parameters `alpha` and rate 1: `shape` of them for each alpha."""
+    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, _gamma)
+
+
+@op(
+    "RandomPoissonV2", "shape: S, rate: R -> output: dtype", S=INDEX, R=Attr("type", dtypes.float64, POISSON),
+    dtype=Attr("type", dtypes.int64, POISSON), **SEEDS,
+)  # fmt: skip
+def random_poisson_op(ctx, shape, rate, *, seed, seed2, dtype):
+    """Poisson values: `shape` of them for each rate."""
+    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, _poisson)
+
+
+random_gamma_op.shape(_outer_shape)
+random_poisson_op.shape(_outer_shape)
+random_gamma_op.no_gradient("the derivative by alpha (RandomGammaGrad) is not implemented")
+random_poisson_op.no_gradient("whole numbers have no derivative")
+
+
+@op(
+    "Multinomial", "logits: T, num_samples: int32 -> output: output_dtype", T=REAL,
+    output_dtype=Attr("type", dtypes.int64, INDEX), **SEEDS,
+)  # fmt: skip
+def multinomial_op(ctx, logits, num_samples, *, seed, seed2, output_dtype):
+    """For each row of unnormalised log-probabilities as many classes, drawn independently."""
+    count = int(num_samples)
+    if logits.ndim != 2 or count < 0 or (logits.shape[1] == 0 and logits.shape[0]):
+        raise InvalidArgumentError(
+            None, None, f"logits should be a matrix with at least one class and num_samples >= 0, got "
+            f"{list(logits.shape)} and {count}"
+        )  # fmt: skip
+    rows = logits.shape[0]
+    stream = random.stream_of(ctx, seed, seed2)
+    start = stream.reserve(rows * (-(-count // 4) * 4) * 2 * RESERVED)
+    groups = -(-rows * count // 2)
+    unit = random.uniform_values(
+        stream.words(start, np.arange(groups, dtype=np.uint64)), np.dtype(np.float64)
+    )
+    wide = np.asarray(logits, np.float64)
+    finite = np.isfinite(wide)
+    top = np.max(wide, axis=1, keepdims=True, where=finite, initial=-np.inf)
+    total = np.cumsum(np.where(finite, np.exp(wide - top), 0), axis=1)
+    found = np.empty((rows, count), output_dtype.as_numpy_dtype)
+    for row, (sums, units) in enumerate(
+        zip(total, unit.reshape(-1)[: rows * count].reshape(rows, count), strict=True)
+    ):
+        found[row] = np.searchsorted(sums, units * sums[-1], side="right")
+    return found
+
+
+@multinomial_op.shape
+def multinomial_shape(logits, num_samples):
+    count = constant_value(num_samples)
+    return [(logits.shape.with_rank(2).sizes[0], None if count is None else int(count))]
+
+
+multinomial_op.no_gradient("whole numbers have no derivative")
+
+
+def _seeds(seed: int | None) -> Any:
+    return random.seeds_of(seed)
+
+
+def multinomial(
+    logits: Any,
+    num_samples: Any,
+    seed: int | None = None,
+    name: str | None = None,
+    output_dtype: Any = None,
+) -> Tensor:
+    """`num_samples` classes for each row of unnormalised log-probabilities [batch, classes]."""
+    with name_scope(name, "multinomial", [logits]):
+        logits = convert.convert_to_tensor(logits, name="logits")
+        found: Tensor = multinomial_op(
+            logits, num_samples, output_dtype=output_dtype or dtypes.int64, **_seeds(seed)
+        )
+        return found
+
+
+def random_gamma(
+    shape: Any, alpha: Any, beta: Any = None, dtype: Any = dtypes.float32, seed: int | None = None,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
+    """Gamma values: `shape` of them for each pair of `alpha` and the rate `beta`, which broadcast."""
+    with name_scope(name, "random_gamma", [shape, alpha, beta]):
+        shape = convert.convert_to_tensor(shape, name="shape", dtype=dtypes.int32)
+        alpha = convert.convert_to_tensor(alpha, name="alpha", dtype=dtype)
+        beta = convert.convert_to_tensor(1 if beta is None else beta, name="beta", dtype=dtype)
+        wide = alpha + constants.zeros_like(beta)
+        tiny = np.finfo(np.dtype(dtypes.as_dtype(dtype).as_numpy_dtype)).tiny
+        return elementwise.maximum(tiny, random_gamma_op(shape, wide, **_seeds(seed)) / beta)
+
+
+def random_poisson(
+    lam: Any,
+    shape: Any,
+    dtype: Any = dtypes.float32,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """Poisson values: `shape` of them for each rate `lam`."""
+    with name_scope(name, "random_poisson", [lam, shape]):
+        shape = convert.convert_to_tensor(shape, name="shape", dtype=dtypes.int32)
+        found: Tensor = random_poisson_op(shape, lam, dtype=dtype, **_seeds(seed))
+        return found
+
+
+def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None = None) -> Tensor:
+    """A part of `value` of this size at a random place. Raises InvalidArgumentError when it is larger than the value."""
+    with name_scope(name, "random_crop", [value, size]) as scope:
+        value = convert.convert_to_tensor(value, name="value")
+        size = convert.convert_to_tensor(size, dtype=dtypes.int32, name="size")
+        whole = shaping.shape(value)
+        limit = whole - size + 1
+        offset = (
+            random.random_uniform(
+                shaping.shape(whole), dtype=size.dtype, maxval=size.dtype.max, seed=seed
+            )
+            % limit
+        )
+        return indexing.slice_(value, offset, size, name=scope)

@@ -1,0 +1,61 @@
+"""Sorting along an axis, on top of the largest elements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.graph import convert
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.graph.static import constant_value
+from ckpt.ops import constants, elementwise, largest, shaping
+
+
+def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor:
+    if direction not in ("ASCENDING", "DESCENDING"):
+        raise ValueError(
+            f"Argument `direction` should be one of 'ASCENDING' or 'DESCENDING'. Received: direction={direction}"
+        )
+    values = convert.convert_to_tensor(values, name="values")
+    at = axis if not isinstance(axis, Tensor) else constant_value(axis)
+    rank = values.shape.rank
+    if rank is None or at is None:
+        raise ValueError("sorting needs a known rank and a known axis")
+    order = [i for i in range(rank) if i != int(at) % rank] + [int(at) % rank]
+    inverse = sorted(range(rank), key=order.__getitem__)
+    moved = shaping.transpose(values, order) if order != inverse else values
+    is_up = direction == "ASCENDING"
+    keys = _turned(moved) if is_up else moved
+    found, places = largest.top_k(keys, shaping.shape(moved)[-1])
+    result = (_turned(found) if is_up else found) if want_values else places
+    return shaping.transpose(result, inverse) if order != inverse else result
+
+
+def _turned(x: Tensor) -> Tensor:
+    """`x` in the opposite order: -x, or for unsigned integers the distance from the greatest one."""
+    if x.dtype.is_unsigned:
+        return elementwise.sub(constants.constant(x.dtype.max, dtype=x.dtype.base_dtype), x)
+    if x.dtype.is_integer:
+        return elementwise.sub(constants.constant(-1, dtype=x.dtype.base_dtype), x)
+    return elementwise.neg(x)
+
+
+def sort(
+    values: Any, axis: int = -1, direction: str = "ASCENDING", name: str | None = None
+) -> Tensor:
+    """The elements along `axis` in order. Raises ValueError for an unknown direction."""
+    with name_scope(name, "sort"):
+        return _sorted(values, axis, direction, True)
+
+
+def argsort(
+    values: Any,
+    axis: int = -1,
+    direction: str = "ASCENDING",
+    stable: bool = False,
+    name: str | None = None,
+) -> Tensor:
+    """The positions that sort the elements along `axis`; equal elements keep their order."""
+    with name_scope(name, "argsort"):
+        return elementwise.cast(_sorted(values, axis, direction, False), dtypes.int32)

@@ -1,0 +1,469 @@
+"""Special functions: gamma, zeta, beta, error and Bessel functions, in float64 and rounded to the dtype asked for.
+
+Sources: the recurrences and expansions of the NIST Digital Library of Mathematical Functions (chapters 5, 8, 10 and
+25), the continued fractions by Lentz's method (Press et al., "Numerical Recipes", chapter 6); erf, erfc and lgamma are
+those of the C library, the normal quantile is that of Python's statistics module (Wichura's AS 241).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import FLOATING
+from ckpt.graph import convert
+from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
+from ckpt.ops import compare, constants, elementwise, reduction
+from ckpt.ops.families import binary, unary
+
+FULL = frozenset({dtypes.float32, dtypes.float64})
+TINY = 1e-300
+EPSILON = 1e-16
+MOST_STEPS = 2000
+BERNOULLI = (
+    1 / 6,
+    -1 / 30,
+    1 / 42,
+    -1 / 30,
+    5 / 66,
+    -691 / 2730,
+    7 / 6,
+    -3617 / 510,
+    43867 / 798,
+    -174611 / 330,
+)
+
+
+def _in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` of float64 arrays as a kernel of any floating dtype."""
+
+    def one(x):
+        return np.asarray(function(np.asarray(x, np.float64))).astype(x.dtype)
+
+    def two(x, y):
+        a, b = np.broadcast_arrays(np.asarray(x, np.float64), np.asarray(y, np.float64))
+        return np.asarray(function(a, b)).astype(x.dtype)
+
+    kernel = two if function.__code__.co_argcount == 2 else one
+    kernel.__doc__ = function.__doc__
+    return kernel
+
+
+def _each(function: Callable[[float], float]) -> Callable[[Any], Any]:
+    """A function of one Python number, applied to every element."""
+
+    def mapped(x):
+        return np.array([function(v) for v in x.reshape(-1).tolist()], np.float64).reshape(x.shape)
+
+    return mapped
+
+
+def _lgamma_of(x: float) -> float:
+    if (x <= 0 and x == math.floor(x)) or math.isinf(x):
+        return math.inf
+    try:
+        return math.lgamma(x)
+    except OverflowError:
+        return math.inf
+
+
+lgamma_values = _each(_lgamma_of)
+
+
+def digamma_values(x):
+    """ψ(x): reflected for x < 0, moved up by the recurrence, then its asymptotic series (DLMF 5.11.2)."""
+    is_low = x < 0
+    pole = (x <= 0) & (x == np.floor(x))
+    z = np.where(is_low, 1 - x, x)
+    z = np.where(pole, 1.0, z)
+    found = np.zeros_like(z)
+    while (z < 12).any():
+        small = z < 12
+        found = np.where(small, found - 1 / z, found)
+        z = np.where(small, z + 1, z)
+    series = sum(b / (2 * (k + 1)) / z ** (2 * (k + 1)) for k, b in enumerate(BERNOULLI))
+    found = found + np.log(z) - 0.5 / z - series
+    found = np.where(is_low & ~pole, found - np.pi / np.tan(np.pi * np.where(pole, 0.5, x)), found)
+    return np.where(pole, np.nan, found)
+
+
+def zeta_values(s, q):
+    """Hurwitz's ζ(s, q) = Σ (q + k)^-s by Euler and Maclaurin's formula (DLMF 25.11.5)."""
+    count = 12
+    bad_s, pole = s < 1, (q <= 0) & (q == np.floor(q))
+    bad_q = (q <= 0) & ~pole & (s != np.floor(s))
+    t = np.where((s <= 1), 2.0, s)
+    a = np.where(pole, 1.0, q)
+    up = np.where(a < 0, np.ceil(-a), 0.0)
+    total = np.zeros_like(a)
+    for k in range(int(up.max(initial=0))):
+        total = np.where(k < up, total + _power(a + k, t), total)
+    a = a + up
+    for k in range(count):
+        total = total + _power(a + k, t)
+    end = a + count
+    total = total + end ** (1 - t) / (t - 1) + 0.5 * end**-t
+    factor = t * end ** (-t - 1)
+    for k, b in enumerate(BERNOULLI):
+        total = total + b / math.factorial(2 * k + 2) * factor
+        factor = factor * (t + 2 * k + 1) * (t + 2 * k + 2) / (end * end)
+    found = np.where(s == 1, np.inf, np.where(pole, np.inf, total))
+    return np.where(bad_s | bad_q, np.nan, found)
+
+
+def _power(base, s):
+    """base^-s, for negative bases and whole s too."""
+    sign = np.where((base < 0) & (np.mod(s, 2) == 1), -1.0, 1.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return sign * np.abs(base) ** -s
+
+
+def polygamma_values(n, x):
+    """The n-th derivative of ψ: (-1)^(n+1) n! ζ(n + 1, x)."""
+    whole = np.where((n < 0) | (n != np.floor(n)), 1.0, n)
+    sign = np.where(np.mod(whole, 2) == 0, -1.0, 1.0)
+    found = sign * np.exp(lgamma_values(whole + 1)) * zeta_values(whole + 1, x)
+    found = np.where(whole == 0, digamma_values(x), found)
+    return np.where((n < 0) | (n != np.floor(n)), np.nan, found)
+
+
+def _iterate(step: Callable[[int], Any], active: Any) -> None:
+    """Run `step(k)` until it says that nothing changes any more."""
+    for k in range(1, MOST_STEPS):
+        if not (step(k) & active).any():
+            return
+
+
+def _lower_series(a, x):
+    """P(a, x) by its power series (DLMF 8.7.1)."""
+    term = 1 / a
+    state = [term, term.copy()]
+
+    def step(k):
+        state[0] = state[0] * x / (a + k)
+        state[1] = state[1] + state[0]
+        return np.abs(state[0]) > np.abs(state[1]) * EPSILON
+
+    _iterate(step, np.ones(x.shape, bool))
+    return state[1] * _front(a, x)
+
+
+def _upper_fraction(a, x):
+    """Q(a, x) by its continued fraction (DLMF 8.9.2)."""
+    b = x + 1 - a
+    d = 1 / np.where(b == 0, TINY, b)
+    state = [b, np.full_like(b, 1 / TINY), d, d.copy()]
+
+    def step(k):
+        an = -k * (k - a)
+        state[0] = state[0] + 2
+        d = an * state[2] + state[0]
+        d = np.where(np.abs(d) < TINY, TINY, d)
+        c = state[0] + an / state[1]
+        state[1] = np.where(np.abs(c) < TINY, TINY, c)
+        state[2] = 1 / d
+        change = state[2] * state[1]
+        state[3] = state[3] * change
+        return np.abs(change - 1) > EPSILON * 4
+
+    _iterate(step, np.ones(x.shape, bool))
+    return state[3] * _front(a, x)
+
+
+def _front(a, x):
+    return np.exp(a * np.log(x) - x - lgamma_values(a))
+
+
+def _igamma_parts(a, x):
+    """(P, Q): each computed where it is the smaller one."""
+    inside = (a > 0) & (x > 0) & np.isfinite(x) & np.isfinite(a)
+    sa, sx = np.where(inside, a, 1.0), np.where(inside, x, 1.0)
+    is_low = sx < sa + 1
+    lower = np.where(is_low, _lower_series(sa, np.where(is_low, sx, sa)), 0.0)
+    upper = np.where(is_low, 0.0, _upper_fraction(sa, np.where(is_low, sa + 2, sx)))
+    p = np.where(is_low, lower, 1 - upper)
+    q = np.where(is_low, 1 - lower, upper)
+    p = np.where(
+        inside, p, np.where((x == 0) & (a > 0), 0.0, np.where((a > 0) & (x == np.inf), 1.0, np.nan))
+    )
+    return p, np.where(inside, q, 1 - p)
+
+
+def igamma_values(a, x):
+    """The regularised lower incomplete gamma function P(a, x)."""
+    return _igamma_parts(a, x)[0]
+
+
+def igammac_values(a, x):
+    """The regularised upper incomplete gamma function Q(a, x)."""
+    return _igamma_parts(a, x)[1]
+
+
+def igamma_grad_a_values(a, x):
+    """∂P(a, x)/∂a by central differences, extrapolated twice."""
+    h = 1e-3 * np.maximum(np.abs(a), 1e-3)
+    slopes = [
+        (igamma_values(a + h / s, x) - igamma_values(a - h / s, x)) * s / (2 * h) for s in (1, 2, 4)
+    ]
+    first = [(4 * slopes[i + 1] - slopes[i]) / 3 for i in range(2)]
+    return (16 * first[1] - first[0]) / 15
+
+
+def _beta_fraction(a, b, x):
+    """The continued fraction of the incomplete beta function (DLMF 8.17.22)."""
+    d = 1 - (a + b) * x / (a + 1)
+    d = 1 / np.where(np.abs(d) < TINY, TINY, d)
+    state = [np.ones_like(x), d, d.copy()]
+
+    def half(numerator):
+        d = 1 + numerator * state[1]
+        c = 1 + numerator / state[0]
+        state[1] = 1 / np.where(np.abs(d) < TINY, TINY, d)
+        state[0] = np.where(np.abs(c) < TINY, TINY, c)
+        state[2] = state[2] * state[1] * state[0]
+        return state[1] * state[0]
+
+    def step(m):
+        half(m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)))
+        change = half(-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)))
+        return np.abs(change - 1) > EPSILON * 4
+
+    _iterate(step, np.ones(x.shape, bool))
+    return state[2]
+
+
+def betainc_values(a, b, x):
+    """The regularised incomplete beta function I_x(a, b)."""
+    inside = (a > 0) & (b > 0) & (x > 0) & (x < 1)
+    sa, sb, sx = (np.where(inside, v, 0.5) for v in (a, b, x))
+    flip = sx > (sa + 1) / (sa + sb + 2)
+    fa, fb, fx = np.where(flip, sb, sa), np.where(flip, sa, sb), np.where(flip, 1 - sx, sx)
+    front = np.exp(
+        lgamma_values(fa + fb)
+        - lgamma_values(fa)
+        - lgamma_values(fb)
+        + fa * np.log(fx)
+        + fb * np.log1p(-fx)
+    )
+    found = front * _beta_fraction(fa, fb, fx) / fa
+    found = np.where(flip, 1 - found, found)
+    edge = np.where(
+        (a > 0) & (b > 0) & (x == 0), 0.0, np.where((a > 0) & (b > 0) & (x == 1), 1.0, np.nan)
+    )
+    return np.where(inside, found, edge)
+
+
+def _bessel_e(order: int) -> Callable[[Any], Any]:
+    """exp(-|x|) · I_order(x): the power series (DLMF 10.25.2) up to 25, then Hankel's expansion (10.40.1)."""
+
+    def function(x):
+        size = np.abs(x)
+        small, large = np.where(size > 25, 25.0, size), np.where(size > 25, size, 25.0)
+        term = (small / 2) ** order * np.exp(-small)
+        near = term.copy()
+        for k in range(1, 90):
+            term = term * (small * small / 4) / (k * (k + order))
+            near = near + term
+        mu, factor = 4.0 * order * order, np.ones_like(large)
+        far = factor.copy()
+        for k in range(1, 26):
+            factor = -factor * (mu - (2 * k - 1) ** 2) / (k * 8 * large)
+            far = far + factor
+        found = np.where(size > 25, far / np.sqrt(2 * np.pi * large), near)
+        return found * np.sign(x) if order % 2 else found
+
+    return function
+
+
+i0e_values, i1e_values = _bessel_e(0), _bessel_e(1)
+
+
+def _erfinv_of(y: float) -> float:
+    if not -1 < y < 1:
+        return math.copysign(math.inf, y) if abs(y) == 1 else math.nan
+    found = (
+        NormalDist().inv_cdf((y + 1) / 2) / math.sqrt(2)
+        if abs(y) < 1 - 1e-15
+        else math.copysign(5.8, y)
+    )
+    for _ in range(2):
+        slope = 2 / math.sqrt(math.pi) * math.exp(-found * found)
+        found -= (math.erf(found) - y) / slope if slope > TINY else 0
+    return found
+
+
+def _ndtri_of(p: float) -> float:
+    if 0 < p < 1:
+        return NormalDist().inv_cdf(p)
+    return {0.0: -math.inf, 1.0: math.inf}.get(p, math.nan)
+
+
+def _constant(x: Tensor, value: float) -> Tensor:
+    return constants.constant(value, dtype=x.dtype.base_dtype)
+
+
+def _gaussian(x: Tensor, factor: float) -> Tensor:
+    return _constant(x, factor) * elementwise.exp(-elementwise.square(x))
+
+
+def _one(type_name: str, values: Callable[[Any], Any], gradient: Any, doc: str) -> Any:
+    kernel = _in_float64(lambda x: values(x))
+    kernel.__doc__ = doc
+    return unary(type_name, kernel, FLOATING, gradient)
+
+
+ROOT = 2 / math.sqrt(math.pi)
+lgamma = _one("Lgamma", lgamma_values, lambda x, y, dy: dy * digamma(x), "log |Γ(x)|.")
+digamma = _one(
+    "Digamma", digamma_values, lambda x, y, dy: dy * polygamma(_constant(x, 1), x), "Γ'(x) / Γ(x)."
+)
+erf = _one("Erf", _each(math.erf), lambda x, y, dy: dy * _gaussian(x, ROOT), "The error function.")
+erfc = _one("Erfc", _each(math.erfc), lambda x, y, dy: dy * _gaussian(x, -ROOT), "1 - erf(x).")
+erfinv = _one(
+    "Erfinv",
+    _each(_erfinv_of),
+    lambda x, y, dy: dy * (_constant(x, 1 / ROOT) * elementwise.exp(elementwise.square(y))),
+    "The inverse of the error function.",
+)
+ndtri = _one(
+    "Ndtri",
+    _each(_ndtri_of),
+    lambda x, y, dy: (
+        dy
+        * (
+            _constant(x, math.sqrt(2 * math.pi))
+            * elementwise.exp(elementwise.square(y) / _constant(x, 2))
+        )
+    ),
+    "The quantiles of the normal distribution.",
+)
+bessel_i0e = _one(
+    "BesselI0e",
+    i0e_values,
+    lambda x, y, dy: dy * (bessel_i1e(x) - elementwise.sign(x) * y),
+    "exp(-|x|) I0(x).",
+)
+bessel_i1e = _one(
+    "BesselI1e", i1e_values, lambda x, y, dy: dy * _i1e_slope(x, y), "exp(-|x|) I1(x)."
+)
+bessel_i0 = _one(
+    "BesselI0",
+    lambda x: i0e_values(x) * np.exp(np.abs(x)),
+    lambda x, y, dy: dy * bessel_i1(x),
+    "The modified Bessel function I0(x).",
+)
+bessel_i1 = _one(
+    "BesselI1",
+    lambda x: i1e_values(x) * np.exp(np.abs(x)),
+    lambda x, y, dy: dy * _i1_slope(x, y),
+    "The modified Bessel function I1(x).",
+)
+
+
+def _away_from_zero(x: Tensor, function: Callable[[Tensor], Tensor], limit: float) -> Tensor:
+    """`function` of x, and `limit` where x is 0."""
+    is_zero = compare.equal(x, _constant(x, 0))
+    safe = compare.select_v2(is_zero, _constant(x, 1), x)
+    return compare.select_v2(is_zero, _constant(x, limit), function(safe))
+
+
+def _i1e_slope(x: Tensor, y: Tensor) -> Tensor:
+    return _away_from_zero(
+        x, lambda s: bessel_i0e(s) - y * (elementwise.sign(s) + elementwise.reciprocal(s)), 0.5
+    )
+
+
+def _i1_slope(x: Tensor, y: Tensor) -> Tensor:
+    return _away_from_zero(x, lambda s: bessel_i0(s) - elementwise.real_div(y, s), 0.5)
+
+
+def _density(a: Tensor, x: Tensor) -> Tensor:
+    return elementwise.exp(-x + (a - _constant(a, 1)) * elementwise.log(x) - lgamma(a))
+
+
+IGAMMA = "a: T, x: T -> z: T"
+igamma = binary(
+    "Igamma",
+    _in_float64(igamma_values),
+    FLOATING,
+    lambda a, x, z, dz: (dz * igamma_grad_a(a, x), dz * _density(a, x)),
+    IGAMMA,
+)
+igammac = binary(
+    "Igammac",
+    _in_float64(igammac_values),
+    FLOATING,
+    lambda a, x, z, dz: (-(dz * igamma_grad_a(a, x)), -(dz * _density(a, x))),
+    IGAMMA,
+)
+igamma_grad_a = binary(
+    "IgammaGradA", _in_float64(igamma_grad_a_values), FULL, "TensorFlow defines none", IGAMMA
+)
+polygamma = binary(
+    "Polygamma",
+    _in_float64(polygamma_values),
+    FULL,
+    lambda a, x, z, dz: (None, dz * polygamma(a + _constant(a, 1), x)),
+    IGAMMA,
+)
+zeta = binary(
+    "Zeta",
+    _in_float64(zeta_values),
+    FULL,
+    lambda x, q, z, dz: (None, dz * (-x * zeta(x + _constant(x, 1), q))),
+    "x: T, q: T -> z: T",
+)
+
+
+@op("Betainc", "a: T, b: T, x: T -> z: T", T=FULL)
+def betainc(a, b, x):
+    """The regularised incomplete beta function I_x(a, b)."""
+    given = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (a, b, x)))
+    return np.asarray(betainc_values(*given)).astype(x.dtype)
+
+
+@betainc.shape
+def betainc_shape(a, b, x):
+    found = x.shape
+    for tensor in (a, b):
+        if tensor.shape.rank != 0 and found.rank != 0:
+            found = found.merge_with(tensor.shape)
+        elif found.rank == 0:
+            found = tensor.shape
+    return [found]
+
+
+@betainc.grad
+def betainc_grad(node, dy):
+    a, b, x = node.inputs
+    one = _constant(x, 1)
+    log_beta = lgamma(a) + lgamma(b) - lgamma(a + b)
+    slope = elementwise.exp(
+        (b - one) * elementwise.log1p(-x) + (a - one) * elementwise.log(x) - log_beta
+    )
+    return [None, None, reduction.unbroadcast(x, node.outputs[0], slope * dy, None)[0]]
+
+
+def lbeta(x: Any, name: str | None = None) -> Tensor:
+    """log of the multivariate beta function, along the last axis."""
+    with name_scope(name, "lbeta", [x]):
+        x = convert.convert_to_tensor(x, name="x")
+        if x.shape.rank is None:
+            x = control_rank(x)
+        total = reduction.reduce_sum(x, [-1])
+        return reduction.reduce_sum(lgamma(x), [-1]) - lgamma(total)
+
+
+def control_rank(x: Tensor) -> Tensor:
+    """`x`, with a check at run time that it is no scalar."""
+    from ckpt.ops import checking, control  # checks stand on all other operations
+
+    check = checking.assert_rank_at_least(x, 1)
+    return control.with_dependencies([check], x)

@@ -1,0 +1,93 @@
+"""A run in several parts: feeds come and fetches go, and what was computed is kept between. Imports no operation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ckpt.core.errors import InvalidArgumentError
+from ckpt.graph.graph import Graph
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.run.fetches import Fetches
+from ckpt.run.interpret import StepFailure, interpret
+from ckpt.run.plan import make_plan
+from ckpt.run.prune import needed_nodes
+from ckpt.run.state import SessionState
+
+
+class PartialRun:
+    """What `partial_run_setup` announced, and how far the run has come."""
+
+    def __init__(self, graph: Graph, wanted: Fetches, feeds: Sequence[Tensor]) -> None:
+        if not wanted.tensors and not wanted.targets:
+            raise InvalidArgumentError(
+                None, None, "No targets specified: partial_run_setup needs something to fetch."
+            )
+        self._graph = graph
+        self._fetches: dict[Tensor | Operation, bool] = dict.fromkeys(
+            [*wanted.tensors, *wanted.targets], False
+        )
+        self._feeds = set(feeds)
+        self._values: dict[Tensor, Any] = {}
+        self._ran: set[Operation] = set()
+
+    def feed(self, values: Mapping[Tensor, Any]) -> None:
+        """Take the values of some announced feeds. Raises InvalidArgumentError for others, or a second value."""
+        for tensor, value in values.items():
+            if tensor not in self._feeds:
+                raise InvalidArgumentError(
+                    None, None, f"The feed {tensor.name} was not specified in partial_run_setup."
+                )
+            if tensor in self._values:
+                raise InvalidArgumentError(
+                    None, None, f"The feed {tensor.name} has already been fed."
+                )
+            self._values[tensor] = value
+
+    def fetch(self, wanted: Fetches, state: SessionState) -> list[Any]:
+        """Compute announced fetches from what is known. Raises InvalidArgumentError for others and for repeats."""
+        asked: list[Tensor | Operation] = [*wanted.tensors, *wanted.targets]
+        for element in asked:
+            if element not in self._fetches:
+                raise InvalidArgumentError(
+                    None, None, f"The fetch {element.name} was not specified in partial_run_setup."
+                )
+            if self._fetches[element]:
+                raise InvalidArgumentError(
+                    None, None, f"The fetch {element.name} has already been fetched."
+                )
+        self._compute(wanted, state)
+        for element in asked:
+            self._fetches[element] = True
+        return [self._values[tensor] for tensor in wanted.tensors]
+
+    def _compute(self, wanted: Fetches, state: SessionState) -> None:
+        """Run what is needed beyond the known values; everything computed on the way is kept for later parts."""
+        known = [t for t in self._values if not t.dtype._is_ref_dtype]
+        missing = [t for t in wanted.tensors if t not in self._values]
+        targets = [op for op in wanted.targets if op not in self._ran]
+        nodes = needed_nodes([*(t.op for t in missing), *targets], set(known))
+        unfed = [t for t in self._feeds if t not in self._values and t.op in set(nodes)]
+        if unfed:
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"Must feed {', '.join(sorted(t.name for t in unfed))} before fetching what depends on it.",
+            )
+        kept = [
+            t
+            for node in nodes
+            for t in node.outputs
+            if node not in self._ran and not t.dtype._is_ref_dtype and t.dtype.name != "resource"
+        ]
+        fetched = list(dict.fromkeys([*missing, *kept]))
+        plan = make_plan(fetched, targets, known, state)
+        try:
+            with np.errstate(all="ignore"):
+                values = interpret(plan, [self._values[t] for t in known])
+        except StepFailure as failure:
+            raise failure.__cause__ or failure from None
+        self._values.update(zip(fetched, values, strict=True))
+        self._ran.update(nodes)

@@ -1,0 +1,103 @@
+"""Graphs and what hangs on their nodes: devices, sparse tensors, static values, descriptions."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+
+
+@pytest.fixture(autouse=True)
+def graph():
+    with tf.Graph().as_default() as graph:
+        yield graph
+
+
+def test_inner_devices_add_to_outer_ones():
+    with tf.device("/job:w"), tf.device("/cpu:1"):
+        assert tf.constant(1).device == "/job:w/device:CPU:1"
+
+
+def test_a_device_function_decides_alone():
+    with tf.device(lambda op: "/gpu:0"), tf.device("/job:w"):
+        assert tf.constant(1).device == "/device:GPU:0"
+
+
+def test_what_changes_a_variable_stands_beside_it():
+    with tf.device("/job:ps"):
+        v = tf.Variable(0, name="v")
+    with tf.device("/job:worker"):
+        op = v.assign(1).op
+    assert (op.device, op.colocation_groups()) == ("/job:ps", [b"loc:@v"])
+
+
+def test_device_specs_are_parsed_merged_and_written():
+    spec = tf.DeviceSpec.from_string("/job:w/cpu:*")
+    spec.merge_from(tf.DeviceSpec(task=3, device_type="GPU", device_index=1))
+    assert spec.to_string() == "/job:w/task:3/device:GPU:1"
+    with pytest.raises(ValueError, match="Cannot specify multiple device"):
+        tf.DeviceSpec.from_string("/cpu:0/device:GPU:1")
+
+
+def test_parts_of_a_sparse_tensor_must_agree():
+    with pytest.raises(ValueError, match=r"not compatible|incompatible"):
+        tf.SparseTensor([[0, 1]], [1.0, 2.0], [3, 4])
+
+
+def test_static_values_follow_from_constants_and_shapes():
+    x = tf.placeholder(tf.float32, [3, None])
+    assert tf.get_static_value(tf.rank(x)) == 2
+    assert tf.get_static_value(tf.shape(x)) is None
+    assert tf.get_static_value(tf.stack([1, tf.placeholder(tf.int32, [])]), partial=True)[1] is None
+    assert tf.get_static_value(tf.Variable(1)) is None
+
+
+def test_tensor_messages_hold_arrays():
+    array = np.arange(6, dtype=np.int64).reshape(2, 3)
+    assert tf.make_ndarray(tf.make_tensor_proto(array)).tolist() == array.tolist()
+    assert tf.make_ndarray(tf.make_tensor_proto(1.5, shape=[2])).tolist() == [1.5, 1.5]
+    with pytest.raises(ValueError, match="Too many elements"):
+        tf.make_tensor_proto([1, 2, 3], shape=[2])
+
+
+def test_descriptions_are_equal_when_they_say_the_same():
+    spec = tf.TensorSpec([1, None], tf.float32, "x")
+    assert pickle.loads(pickle.dumps(spec)) == spec
+    assert spec != tf.TensorSpec([1, None], tf.float32, "y")
+
+
+def test_nested_structures_are_taken_apart_in_the_order_of_sorted_keys():
+    nest = {"b": [1, (2,)], "a": 0}
+    assert tf.nest.flatten(nest) == [0, 1, 2]
+    assert tf.nest.map_structure(lambda v: v + 1, nest) == {"b": [2, (3,)], "a": 1}
+    with pytest.raises(ValueError, match="Could not pack sequence"):
+        tf.nest.pack_sequence_as(nest, [1])
+
+
+def test_a_graph_is_written_to_a_file_and_read_again(tmp_path):
+    tf.constant(3.0, name="three")
+    path = tf.train.write_graph(tf.get_default_graph(), tmp_path / "new", "g.pb", as_text=False)
+    with tf.Graph().as_default():
+        found = tf.import_graph_def(
+            tf.GraphDef.FromString(Path(path).read_bytes()), return_elements=["three:0"], name=""
+        )
+        assert tf.Session().run(found) == [3.0]
+
+
+def test_an_import_says_what_is_missing():
+    def node(name, *inputs, op="Identity"):
+        found = tf.NodeDef(name=name, op=op, input=inputs)
+        found.attr["T"].type = tf.float32.as_datatype_enum
+        return found
+
+    with pytest.raises(ValueError, match=r"Node 'B': Unknown input node 'A:0'"):
+        tf.import_graph_def(tf.GraphDef(node=[node("B", "A:0")]))
+    with pytest.raises(ValueError, match=r"Node 'A' is not unique"):
+        tf.import_graph_def(tf.GraphDef(node=[node("A", "A"), node("A", "A")]))
+    three = tf.constant(3.0)
+    found = tf.import_graph_def(
+        tf.GraphDef(node=[node("B", "A:0")]), {"A": three}, return_elements=["B"]
+    )
+    assert found[0].inputs[0] is three

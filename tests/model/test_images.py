@@ -1,0 +1,76 @@
+"""Images: resizing, cutting, turning, colours."""
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from tests.conformance.ops import case, conformance, distinct, normal
+
+IMAGE = np.random.default_rng(0).random((2, 4, 6, 3)).astype(np.float32)
+
+
+def resized(method, **more):
+    def resize(images, size):
+        return tf.image.resize_images(images, size, method, **more)
+
+    resize.__name__ = f"resize{method}{more}"
+    return resize
+
+
+def quarters(x, size):
+    return x.reshape(2, 2, 2, 3, 2, 3).mean((2, 4))
+
+
+TestImages = conformance([
+    case(resized(0), IMAGE, [2, 3], like=lambda x, size: x[:, ::2, ::2], grad=0),
+    case(resized(0, align_corners=True), np.array([[[[0.0]], [[3.0]]]], np.float32), [4, 1], grad=0,
+         expect=np.arange(4.0).reshape(1, 4, 1, 1)),
+    case(resized(1), IMAGE, [8, 12], like=lambda x, size: x.repeat(2, 1).repeat(2, 2), grad=1),
+    case(resized(2), IMAGE, [4, 5], grad=0),
+    case(resized(3), IMAGE, [2, 3], like=quarters, grad=0, rtol=1e-5),
+    case(tf.image.flip_left_right, IMAGE, like=lambda x: x[:, :, ::-1]),
+    case(tf.image.flip_up_down, IMAGE[0], like=lambda x: x[::-1]),
+    case(tf.image.rot90, IMAGE[0], 3, like=np.rot90),
+    case(tf.image.transpose_image, IMAGE, like=lambda x: x.swapaxes(1, 2)),
+    case(tf.image.crop_to_bounding_box, IMAGE, 1, 2, 2, 3, like=lambda x, *_: x[:, 1:3, 2:5]),
+    case(tf.image.pad_to_bounding_box, IMAGE[0], 1, 0, 6, 7, like=lambda x, *_: np.pad(x, ((1, 1), (0, 1), (0, 0)))),
+    case(tf.image.resize_image_with_crop_or_pad, IMAGE[0], 2, 8,
+         like=lambda x, *_: np.pad(x[1:3], ((0, 0), (1, 1), (0, 0))), grad=0),
+    case(tf.image.total_variation, distinct(1, 2, 2, 1),
+         like=lambda x: np.abs(np.diff(x, axis=1)).sum((1, 2, 3)) + np.abs(np.diff(x, axis=2)).sum((1, 2, 3))),
+    case(tf.image.rgb_to_hsv, IMAGE, grad=0),
+    case(tf.image.adjust_contrast, IMAGE, 1.0, like=lambda x, f: x, grad=0, rtol=1e-5),
+    case(tf.image.adjust_saturation, IMAGE, 0.0, grad=0),
+    case(tf.image.grayscale_to_rgb, normal(2, 3, 1), like=lambda x: x.repeat(3, 2)),
+    case(tf.image.convert_image_dtype, np.array([[[0, 255]]], np.uint8), tf.float32, expect=np.array([[[0, 1.0]]]), grad=0),
+    case(tf.image.crop_to_bounding_box, IMAGE, 3, 0, 2, 2, raises=ValueError, match="height must be"),
+    case(resized(9), IMAGE, [2, 2], raises=ValueError, match="not implemented"),
+])  # fmt: skip
+
+
+@pytest.mark.parametrize("method", [0, 1, 2])
+@pytest.mark.parametrize("size", [[3, 9], [7, 2]])
+def test_gradient_of_resizing_is_its_transpose(method, size):
+    """<R x, y> = <x, Rᵀ y> for every linear R."""
+    y = normal(2, *size, 3)
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.constant(IMAGE)
+        out = tf.image.resize_images(x, size, method)
+        back = tf.gradients(out, x, grad_ys=[tf.constant(y)])[0]
+        forward, transposed = session.run([out, back])
+    np.testing.assert_allclose((forward * y).sum(), (IMAGE * transposed).sum(), rtol=1e-4)
+
+
+def test_hues_turn_around():
+    with tf.Graph().as_default(), tf.Session() as session:
+        there = tf.image.hsv_to_rgb(tf.image.rgb_to_hsv(IMAGE))
+        whole = tf.image.adjust_hue(IMAGE, 1.0)
+        for found in session.run([there, whole]):
+            np.testing.assert_allclose(found, IMAGE, atol=1e-5)
+
+
+def test_standardised_images():
+    with tf.Graph().as_default(), tf.Session() as session:
+        found = session.run(tf.image.per_image_standardization(IMAGE))
+    np.testing.assert_allclose(found.mean((1, 2, 3)), 0, atol=1e-5)
+    np.testing.assert_allclose(found.std((1, 2, 3)), 1, rtol=1e-4)
