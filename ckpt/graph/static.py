@@ -38,6 +38,27 @@ def get_static_value(tensor: Any, partial: bool = False) -> Any:
     return np.array(value) if isinstance(value, np.ndarray) else value
 
 
+SHAPE_TYPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+"""Operations whose results follow from static shapes alone where these are known."""
+
+
+def shape_results(op: Operation) -> list[Any] | None:
+    """The outputs of an operation of SHAPE_TYPES where the static shapes of its inputs say them, else None."""
+    shapes = [tensor._shape for tensor in op._inputs]
+    if op.type == "Rank":
+        rank = shapes[0].rank
+        return None if rank is None else [np.int32(rank)]
+    if not all(shape.is_fully_defined() for shape in shapes):
+        return None
+    if any(tensor._dtype.name == "variant" for tensor in op._inputs):
+        return None
+    kind = op.outputs[0].dtype.as_numpy_dtype
+    return [
+        np.array(shape.num_elements() if op.type == "Size" else shape.sizes, dtype=kind)
+        for shape in shapes
+    ]
+
+
 def constant_value(tensor: Tensor) -> Any:
     """The value of `tensor` where it follows from constants and static shapes alone, else None."""
     op = tensor.op
@@ -78,16 +99,11 @@ class _Folder:
         elif op.type == "Placeholder" and op.graph.is_building_function:
             outer = op.graph.outer_of(tensor)  # type: ignore[attr-defined]  # a FuncGraph
             self.known[tensor] = None if outer is None else constant_value(outer)
-        elif op.type in ("Shape", "Size", "Rank") and op.inputs[0].shape.sizes is not None:
-            shape = op.inputs[0].shape
-            if op.type == "Rank":
-                self.known[tensor] = np.int32(len(shape.sizes or ()))
-            elif shape.is_fully_defined():
-                kind = tensor.dtype.as_numpy_dtype
-                value = shape.sizes if op.type == "Shape" else shape.num_elements()
-                self.known[tensor] = np.array(value, dtype=kind)
-            else:
+        elif op.type in SHAPE_TYPES:
+            results = shape_results(op)
+            if results is None:
                 return False
+            self.known.update(zip(op.outputs, results, strict=True))
         else:
             return False
         return True

@@ -306,7 +306,10 @@ class _Sweep:
                 made._made_for = op
             self._check(op, in_grads)
             if self.gate and sum(g is not None for g in in_grads) > 1:
-                in_grads = control.tuple_(in_grads)
+                # Gradients that nobody asked for are not waited for, so they are not computed.
+                pairs = zip(op.inputs, in_grads, strict=True)
+                asked = [g for t, g in pairs if g is not None and t.op in self.between]
+                in_grads = control.tuple_(in_grads, waits_for=asked or None)
         for tensor, grad in zip(op.inputs, in_grads, strict=True):
             if grad is not None and tensor.op in self.between:
                 if not isinstance(grad, IndexedSlices) and tensor.dtype.name not in (

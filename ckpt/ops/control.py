@@ -130,13 +130,16 @@ def _flattened(value: Any) -> Any:
         yield value
 
 
-def tuple_(tensors: Any, name: str | None = None, control_inputs: Any = None) -> list[Any]:
-    """The same tensors, each available only once all of them (and `control_inputs`) are.
+def tuple_(
+    tensors: Any, name: str | None = None, control_inputs: Any = None, *, waits_for: Any = None
+) -> list[Any]:
+    """The same tensors, each available only once all of them (or those of `waits_for`) and `control_inputs` are.
 
     None entries stay None. Raises ValueError when there is nothing to wait for, TypeError for a bad control input.
     """
     with name_scope(name, "tuple", [t for t in tensors if t is not None]):
-        graph_elements = [t if isinstance(t, Operation) else t.op for t in tensors if t is not None]
+        awaited = tensors if waits_for is None else waits_for
+        graph_elements = [t if isinstance(t, Operation) else t.op for t in awaited if t is not None]
         for control in control_inputs or ():
             if not isinstance(control, (Operation, Tensor)) and not hasattr(control, "op"):
                 raise TypeError(f"Control input must be Operation or Tensor: {control}")

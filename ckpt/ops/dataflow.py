@@ -6,7 +6,13 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.signature import Attr
 
-REGULAR = "regular structures are recognised, and differentiated, as If and While"
+
+def _refused(node, *dys):
+    """Imported control flow runs as it is; without its regular structure it cannot be differentiated."""
+    raise LookupError(
+        f"No gradient defined for operation '{node.name}' (op type: {node.type}): it belongs to control flow that "
+        "was imported from TensorFlow 1. Build the loop or branch with tf.while_loop or tf.cond to differentiate it."
+    )
 
 
 def _switch(type_name: str, mark: str) -> OpDef:
@@ -20,7 +26,7 @@ def _switch(type_name: str, mark: str) -> OpDef:
         return data, data
 
     switch.shape(lambda data, pred: [data.shape, data.shape])
-    switch.no_gradient(REGULAR)
+    switch.grad(_refused)
     return switch
 
 
@@ -48,7 +54,7 @@ def _merge(type_name: str, mark: str) -> OpDef:
         return [found, TensorShape.of(())]
 
     merge.shape(rule)
-    merge.no_gradient(REGULAR)
+    merge.grad(_refused)
     return merge.stateful()
 
 
@@ -70,7 +76,7 @@ def _enter(type_name: str, mark: str) -> OpDef:
         return data
 
     enter.shape(lambda data: [data.shape])
-    enter.no_gradient(REGULAR)
+    enter.grad(_refused)
     return enter.stateful()
 
 
@@ -85,7 +91,7 @@ def _passing(type_name: str, mark: str, doc: str) -> OpDef:
 
     passing.__doc__ = doc
     passing.shape(lambda data: [data.shape])
-    passing.no_gradient(REGULAR)
+    passing.grad(_refused)
     return passing.stateful()
 
 

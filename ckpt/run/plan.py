@@ -12,7 +12,7 @@ from ckpt.core.dtypes import resource as RESOURCE  # a constant
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.static import fold
+from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
 from ckpt.run import dataflow, flow
 from ckpt.run.prune import needed_nodes, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
@@ -172,6 +172,13 @@ class Planner:
     def _add(self, node: Operation) -> None:
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
+        if node.type in SHAPE_TYPES:
+            results = shape_results(node)
+            if results is not None:
+                for tensor, result in zip(node.outputs, results, strict=True):
+                    if tensor not in self.slot:
+                        self.constant(tensor, result)
+                return
         if node.type == "Const":
             if node.outputs[0] not in self.slot:
                 self.constant(node.outputs[0], node.attrs["value"])

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.static import SHAPE_TYPES, shape_results
 
 
 def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[Operation]:
@@ -48,7 +49,9 @@ def _creation(node: Operation) -> int:
 
 
 def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
-    """The nodes that must run before `node`."""
+    """The nodes that must run before `node`: those of its inputs, unless it asks only for shapes that are known."""
+    if node.type in SHAPE_TYPES and shape_results(node) is not None:
+        return list(node._control_inputs)
     if fed:
         sources = [tensor.op for tensor in node._inputs if tensor not in fed]
     else:

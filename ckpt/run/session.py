@@ -229,6 +229,10 @@ class Session:
 
         return call
 
+    @staticmethod
+    def reset(target: str, containers: Any = None, config: Any = None) -> None:
+        """Forget the resources in `containers` of a target that outlives its sessions; in process there are none."""
+
     def list_devices(self) -> list[str]:
         """The devices of this process."""
         return ["/job:localhost/replica:0/task:0/device:CPU:0"]
