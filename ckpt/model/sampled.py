@@ -38,9 +38,7 @@ def _dots(inputs: Tensor, true_weights: Tensor, num_true: int) -> Tensor:
     """[batch, num_true]: each row of `inputs` times the weights of its true classes."""
     dim = shaping.shape(true_weights)[1:2]
     shape = joining.concat([[-1, num_true], dim], 0)
-    products = elementwise.mul(
-        shaping.expand_dims(inputs, 1), shaping.reshape(true_weights, shape)
-    )
+    products = elementwise.mul(shaping.expand_dims(inputs, 1), shaping.reshape(true_weights, shape))
     rows = shaping.reshape(products, joining.concat([[-1], dim], 0))
     return shaping.reshape(_sum_rows(rows), [-1, num_true])
 
@@ -55,7 +53,8 @@ def _without_hits(
     indices = joining.concat([rows, places], 1, "sparse_indices")
     shape = joining.concat([shaping.shape(labels)[:1], shaping.expand_dims(num_sampled, 0)], 0)
     weights = elementwise.cast(weights, logits.dtype.base_dtype)
-    return logits + scattering.sparse_to_dense(indices, shape, weights, 0.0, validate_indices=False)
+    hidden = scattering.sparse_to_dense(indices, shape, weights, 0.0, validate_indices=False)
+    return elementwise.add(logits, hidden)
 
 
 def _rows(table: Any, ids: Tensor, strategy: str, dtype: Any) -> Tensor:
@@ -69,9 +68,7 @@ def _sampled_logits(
     """(logits, labels), both [batch, num_true + num_sampled], the true classes first."""
     with name_scope(name, "compute_sampled_logits", [weights, biases, inputs, labels]):
         inputs = convert.convert_to_tensor(inputs, name="inputs")
-        labels = elementwise.cast(
-            convert.convert_to_tensor(labels, name="labels"), dtypes.int64
-        )
+        labels = elementwise.cast(convert.convert_to_tensor(labels, name="labels"), dtypes.int64)
         dtype = inputs.dtype.base_dtype
         flat = shaping.reshape(labels, [-1])
         if sampled_values is None:

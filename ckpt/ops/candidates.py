@@ -238,9 +238,7 @@ def uniform_candidate_sampler(
     name: str | None = None,
 ) -> Candidates:  # fmt: skip
     """`num_sampled` classes of [0, range_max), each as probable as any other; see `Candidates`."""
-    return _sampled(
-        uniform_op, true_classes, num_true, num_sampled, unique, range_max, seed, name
-    )
+    return _sampled(uniform_op, true_classes, num_true, num_sampled, unique, range_max, seed, name)
 
 
 def log_uniform_candidate_sampler(
