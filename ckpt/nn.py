@@ -8,6 +8,7 @@ from ckpt.model.rnn import (
     static_bidirectional_rnn,
     static_rnn,
 )
+from ckpt.model.sampled import nce_loss, sampled_softmax_loss
 from ckpt.ops.activation import (
     bias_add,
     crelu,
@@ -23,6 +24,12 @@ from ckpt.ops.activation import (
     softsign,
 )
 from ckpt.ops.batch_norm import fused_batch_norm
+from ckpt.ops.candidates import (
+    compute_accidental_hits,
+    learned_unigram_candidate_sampler,
+    log_uniform_candidate_sampler,
+    uniform_candidate_sampler,
+)
 from ckpt.ops.convolution import (
     conv2d,
     conv2d_backprop_filter,
@@ -84,6 +91,7 @@ __all__ = [
     "batch_normalization",
     "bias_add",
     "bidirectional_dynamic_rnn",
+    "compute_accidental_hits",
     "conv1d",
     "conv1d_transpose",
     "conv2d",
@@ -110,14 +118,17 @@ __all__ = [
     "l2_loss",
     "l2_normalize",
     "leaky_relu",
+    "learned_unigram_candidate_sampler",
     "local_response_normalization",
     "log_poisson_loss",
     "log_softmax",
+    "log_uniform_candidate_sampler",
     "lrn",
     "max_pool",
     "max_pool1d",
     "max_pool3d",
     "moments",
+    "nce_loss",
     "normalize_moments",
     "nth_element",
     "pool",
@@ -126,6 +137,7 @@ __all__ = [
     "relu6",
     "relu_layer",
     "rnn_cell",
+    "sampled_softmax_loss",
     "selu",
     "separable_conv2d",
     "sigmoid",
@@ -142,6 +154,7 @@ __all__ = [
     "swish",
     "tanh",
     "top_k",
+    "uniform_candidate_sampler",
     "weighted_cross_entropy_with_logits",
     "weighted_moments",
     "with_space_to_batch",

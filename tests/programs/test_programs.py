@@ -12,9 +12,7 @@ from tests.programs import tutorials
 NO_CELLS = "Keras cannot be imported"  # what TensorFlow says where tf-keras is missing
 
 # What is still missing for these. An entry whose program runs fails its test: take it out.
-NOT_YET = {
-    "word2vec": "nn.nce_loss",
-}
+NOT_YET: dict[str, str] = {}
 PROGRAMS = [
     pytest.param(
         name,
