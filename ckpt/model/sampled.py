@@ -54,7 +54,8 @@ def _without_hits(
     shape = joining.concat([shaping.shape(labels)[:1], shaping.expand_dims(num_sampled, 0)], 0)
     weights = elementwise.cast(weights, logits.dtype.base_dtype)
     hidden = scattering.sparse_to_dense(indices, shape, weights, 0.0, validate_indices=False)
-    return elementwise.add(logits, hidden)
+    found: Tensor = logits + hidden
+    return found
 
 
 def _rows(table: Any, ids: Tensor, strategy: str, dtype: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -177,8 +178,11 @@ def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:
             pass
         else:
             return constants.constant(value, name=name)
-    tensors = convert.convert_n_to_tensor(list(values))
-    rank = tensors[0].shape.rank
+        # Packed as a list is wherever it stands for a tensor: the numbers in it are named by their places.
+        with contextlib.suppress(TypeError, ValueError):
+            return convert.convert_to_tensor(values, name=name)
+    values = list(values)
+    rank = convert.convert_to_tensor(values[0], name=name).shape.rank
     if rank is not None and not -(rank + 1) <= axis < rank + 1:
         raise ValueError(f"Argument `axis` = {axis} not in range [{-(rank + 1)}, {rank + 1})")
     return pack(values, axis=axis, name=name)

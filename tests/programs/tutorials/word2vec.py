@@ -79,9 +79,13 @@ with tf.Session() as session:
     for step in range(30):
         batch = np.take(pairs, range(step * batch_size, (step + 1) * batch_size), 0, mode="wrap")
         feed_dict = {train_inputs: batch[:, 0], train_labels: batch[:, 1:]}
-        train_op = softmax_train if step % 2 else nce_train
         losses.append(session.run(softmax_loss, feed_dict))
-        nce_losses.append(session.run([nce_loss, train_op], feed_dict)[0])
+        # Only its own training waits for a loss: beside another's, it might see variables already changed.
+        if step % 2:
+            nce_losses.append(session.run(nce_loss, feed_dict))
+            session.run(softmax_train, feed_dict)
+        else:
+            nce_losses.append(session.run([nce_loss, nce_train], feed_dict)[0])
     sim = similarity.eval()
     final_embeddings, final_weights, final_biases = session.run(
         [normalized, nce_weights, nce_biases]
