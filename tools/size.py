@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG_FILE = 500
 LONG_FUNCTION = 60
 TOO_LONG_FILE = 900
+LISTS = {"ckpt/api.py"}  # one line per public name: it has no size to aim for
 
 
 def python_files(folders):
@@ -37,7 +38,7 @@ def main(*folders):
         lines = text.count("\n")
         total, files = total + lines, files + 1
         name = path.relative_to(ROOT)
-        if lines > LONG_FILE:
+        if lines > LONG_FILE and name.as_posix() not in LISTS:
             over = lines > TOO_LONG_FILE
             print(f"{name}: {lines} lines" + (f", the limit is {TOO_LONG_FILE}" if over else ""))
             too_long |= over
