@@ -11,17 +11,7 @@ from tests.programs import tutorials
 
 NO_CELLS = "Keras cannot be imported"  # what TensorFlow says where tf-keras is missing
 
-# What is still missing for these. An entry whose program runs fails its test: take it out.
-NOT_YET: dict[str, str] = {}
-PROGRAMS = [
-    pytest.param(
-        name,
-        marks=[pytest.mark.xfail(strict=True, reason=f"needs {NOT_YET[name]}")]
-        if name in NOT_YET
-        else [],
-    )
-    for name in tutorials.SCRIPTS
-]
+PROGRAMS = list(tutorials.SCRIPTS)
 
 
 @functools.cache
