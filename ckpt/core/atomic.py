@@ -30,7 +30,7 @@ T = TypeVar("T")
 
 files: Any = os  # the seam: tests put an object here that fails at operation N
 
-_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{16}")
+_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})")
 _ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 
@@ -47,13 +47,13 @@ class NewFile:
         self.path = os.fspath(target)
         self._directory = os.path.dirname(self.path) or "."
         self._durable = durable
+        self.token = secrets.token_hex(8)  # the end of the temporary's name
         self._temporary = ""
         self._fd = -1
 
     def __enter__(self) -> Self:
         sweep(self._directory)
-        name = f".ckpt-tmp-{_here()}-{os.getpid()}-{secrets.token_hex(8)}"
-        temporary = os.path.join(self._directory, name)
+        temporary = os.path.join(self._directory, _temporary_name(self.token))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _typed(self.path, f"creating a temporary file in {self._directory}"):
             self._fd = _again(files.open, temporary, flags, 0o666)
@@ -128,10 +128,10 @@ class InputFile:
         self.path = os.fspath(path)
         self._fd = -1
         with _typed(self.path, "opening"):
-            real = os.path.realpath(self.path) if follow else self.path
-            self._check(_again(files.lstat, real).st_mode)
+            self.real = os.path.realpath(self.path) if follow else self.path
+            self._check(_again(files.lstat, self.real).st_mode)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-            self._fd = _again(files.open, real, flags)
+            self._fd = _again(files.open, self.real, flags)
         try:
             with _typed(self.path, "reading its length"):
                 found = _again(files.fstat, self._fd)
@@ -216,6 +216,46 @@ def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
         return file.read(0, file.size)
 
 
+def remove_file(path: StrPath) -> None:
+    """Delete a file; one that is not there is no error. Raises members of the OpError family."""
+    with _typed(path, "deleting"), suppress(FileNotFoundError):
+        _again(files.unlink, path)
+
+
+def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:
+    """Rename a file, also into another directory of the same file system. Raises members of the OpError family."""
+    with _typed(target, f"renaming {os.fspath(source)} to it"):
+        _again(files.replace, source, target)
+        if durable:
+            sync_directory(os.path.dirname(target) or ".")
+
+
+@contextmanager
+def set_aside(path: StrPath, token: str) -> Iterator[None]:
+    """Take away `path` while files whose names hold `token` are removed, then remove it.
+
+    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves.
+    """
+    directory = os.path.dirname(path) or "."
+    aside = os.path.join(directory, _temporary_name(token))
+    with _typed(path, "renaming it before its removal"):
+        _again(files.replace, path, aside)
+    yield
+    remove_file(aside)
+
+
+def file_names(directory: StrPath) -> list[str]:
+    """The names in a directory, in no order. Raises members of the OpError family."""
+    with _typed(directory, "listing"):
+        return list(_again(files.listdir, directory))
+
+
+def temporaries(directory: StrPath) -> set[str]:
+    """The tokens of the temporaries that lie in a directory: the saves that are under way, or were cut short."""
+    found = (_TEMPORARY.fullmatch(name) for name in file_names(directory))
+    return {match[3] for match in found if match}
+
+
 def sync_directory(directory: StrPath) -> None:
     """Make renames and removals in `directory` durable, where its file system can do that."""
     fd = _again(files.open, directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -229,15 +269,26 @@ def sync_directory(directory: StrPath) -> None:
 
 
 def sweep(directory: StrPath) -> None:
-    """Remove temporaries in `directory` whose writer is dead. Never raises: it is only housekeeping."""
+    """Remove temporaries in `directory` whose writer is dead, after the files whose names hold their tokens.
+
+    Never raises: it is only housekeeping.
+    """
     with suppress(OSError):
-        for name in files.listdir(directory):
+        names = files.listdir(directory)
+        for name in names:
             match = _TEMPORARY.fullmatch(name)
             if match:
                 path = os.path.join(directory, name)
                 with suppress(OSError):
                     if _is_abandoned(path, match[1], int(match[2])):
+                        for other in names:
+                            if f".{match[3]}-" in other:
+                                files.unlink(os.path.join(directory, other))
                         files.unlink(path)
+
+
+def _temporary_name(token: str) -> str:
+    return f".ckpt-tmp-{_here()}-{os.getpid()}-{token}"
 
 
 def _is_abandoned(path: str, where: str, pid: int) -> bool:
