@@ -43,7 +43,9 @@ def pack_shard_index(shards: Sequence[Shard]) -> bytes:
     """The bytes of a `.index` file."""
     import msgpack
 
-    body = msgpack.packb({"files": [[shard.name, shard.length, shard.crc] for shard in shards]})
+    body: bytes = msgpack.packb(
+        {"files": [[shard.name, shard.length, shard.crc] for shard in shards]}
+    )
     head = _HEADER.pack(SHARD_MAGIC, SHARD_VERSION, 0, len(body), crc32c(body))
     return head + _SEAL.pack(crc32c(head)) + body
 

@@ -76,7 +76,7 @@ def write_checkpoint(
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
 
     if len(groups) == 1:
-        options = {"aliases": aliases, "layout": layout, "durable": durable}
+        options: dict[str, Any] = {"aliases": aliases, "layout": layout, "durable": durable}
         write(path + FILE_SUFFIX, entries, **first, **options)
         _remove_shards(path)
         return
@@ -141,7 +141,9 @@ def remove_checkpoint_files(prefix: StrPath) -> None:
 def _written(write: Callable[[str], None], path: str) -> Shard:
     write(path)
     with InputFile(path, follow=False) as file:
-        return Shard(os.path.basename(path), file.size, crc32c(file.read(0, min(file.size, HEADER))))
+        return Shard(
+            os.path.basename(path), file.size, crc32c(file.read(0, min(file.size, HEADER)))
+        )
 
 
 def _remove_shards(path: str) -> None:
@@ -165,7 +167,9 @@ def _remove_superseded(path: str, save: str) -> None:
     """Remove the shards of earlier saves of this prefix. What fails is left to the next save; the commit is done."""
     directory, stem = os.path.split(path)
     with suppress(OpError):
-        found = [match for n in atomic.file_names(directory or ".") if (match := SHARD_NAME.fullmatch(n))]
+        found = [
+            match for n in atomic.file_names(directory or ".") if (match := SHARD_NAME.fullmatch(n))
+        ]
         earlier = [match for match in found if match["stem"] == stem and match["save"] != save]
         under_way = atomic.temporaries(directory or ".") if earlier else set()
         for match in earlier:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from ckpt.core import atomic
 from ckpt.core.errors import from_os_error
-from ckpt.formats import detect
+from ckpt.formats import detect, shards
 from ckpt.saver import retention, state_file
 from ckpt.saver.retention import Policy, Saved
 
@@ -60,8 +60,5 @@ def remove_checkpoint(
 
     Raises OpError when a file cannot be deleted.
     """
-    for path in (f"{checkpoint_prefix}.h5", f"{checkpoint_prefix}.{meta_graph_suffix}"):
-        try:
-            Path(path).unlink(missing_ok=True)
-        except OSError as error:
-            raise from_os_error(error, path, "deleting an old checkpoint") from error
+    shards.remove_checkpoint_files(checkpoint_prefix)
+    atomic.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
