@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from ckpt.core.atomic import InputFile
+from ckpt.core.atomic import InputFile, exists
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5
@@ -30,11 +30,11 @@ def resolve(path: StrPath) -> str:
     name = os.fspath(path)
     if name.endswith(".meta"):
         name = name.removesuffix(".meta")
-    elif os.path.lexists(name) and not os.path.isdir(name):
+    elif exists(name) and not os.path.isdir(name):
         return name
     candidates = [name + suffix for known in FORMATS for suffix in known.suffixes]
     for candidate in candidates:
-        if os.path.lexists(candidate):
+        if exists(candidate):
             return candidate
     if os.path.isdir(name):
         raise InvalidArgumentError(

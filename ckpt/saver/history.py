@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from ckpt.core.atomic import remove_file
 from ckpt.core.errors import from_os_error
 from ckpt.formats import detect
 from ckpt.saver import retention, state_file
@@ -20,6 +20,7 @@ class History:
         self.policy = policy
         self.remembered: tuple[Saved, ...] = ()
         self._preserve_after = policy.first_preserve_after(time.time())
+        self._to_delete: list[str] = []  # those that could not be deleted are tried again
 
     def recover(self, prefixes: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
@@ -27,7 +28,13 @@ class History:
         self.remembered = tuple(sorted(found, key=lambda saved: saved.time))
 
     def commit(
-        self, directory: str, prefix: str, *, latest_filename: str, meta_graph_suffix: str
+        self,
+        directory: str,
+        prefix: str,
+        *,
+        latest_filename: str,
+        meta_graph_suffix: str,
+        durable: bool = True,
     ) -> None:
         """Make `prefix` the latest checkpoint of the state file, then delete those that are no longer kept."""
         saved = Saved(prefix, time.time())
@@ -39,11 +46,14 @@ class History:
             all_model_checkpoint_paths=[kept.name for kept in remaining],
             latest_filename=latest_filename,
             all_model_checkpoint_timestamps=[kept.time for kept in remaining],
+            durable=durable,
         )
         self.remembered = decision.remaining
         self._preserve_after = decision.preserve_after
-        for old in decision.delete:
-            remove_checkpoint(old, meta_graph_suffix=meta_graph_suffix)
+        self._to_delete = [old for old in self._to_delete if old != prefix] + list(decision.delete)
+        while self._to_delete:
+            remove_checkpoint(self._to_delete[0], meta_graph_suffix=meta_graph_suffix)
+            del self._to_delete[0]
 
 
 def _modified(prefix: str) -> float:
@@ -60,8 +70,5 @@ def remove_checkpoint(
 
     Raises OpError when a file cannot be deleted.
     """
-    for path in (f"{checkpoint_prefix}.h5", f"{checkpoint_prefix}.{meta_graph_suffix}"):
-        try:
-            Path(path).unlink(missing_ok=True)
-        except OSError as error:
-            raise from_os_error(error, path, "deleting an old checkpoint") from error
+    remove_file(f"{checkpoint_prefix}.h5")
+    remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

@@ -192,7 +192,7 @@ class Saver:
         if self._is_empty:
             return None
         directory = os.path.dirname(prefix) or "."
-        saving.ensure_directory(directory, path)
+        saving.ensure_directory(directory, path, durable=durable)
         saver_def = self._def()
         packed = (
             self._packed_graph.of(sess.graph, saver_def, strip_default_attrs=strip_default_attrs)
@@ -208,6 +208,7 @@ class Saver:
                 prefix,
                 latest_filename=latest_filename,
                 meta_graph_suffix=meta_graph_suffix,
+                durable=durable,
             )
         return prefix
 

@@ -12,9 +12,14 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ckpt.core.atomic import StrPath, read_file, write_file
+from ckpt.core.atomic import StrPath, is_file, read_file, write_file
 from ckpt.core.checksum import crc32c
-from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ckpt.formats import detect
 
 DEFAULT_NAME = "checkpoint"
@@ -171,11 +176,13 @@ def update_checkpoint_state(
 
 
 def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
-    """True when there is a checkpoint file for the prefix, in any format known."""
+    """True when there is a checkpoint file for the prefix, in any format known. Raises OpError where nobody can tell."""
     name = os.fspath(checkpoint_prefix)
+    if "\0" in name:
+        return False
     try:
-        return os.path.isfile(detect.resolve(name))
-    except (NotFoundError, InvalidArgumentError, ValueError):
+        return is_file(detect.resolve(name))
+    except (NotFoundError, InvalidArgumentError):
         return False
 
 
@@ -191,9 +198,16 @@ def _joined(directory: str, path: str, file: str) -> str:
         )
     here = os.path.join(directory, base)
     # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
-    if base == path or (not checkpoint_exists(path) and checkpoint_exists(here)):
+    if base == path or (not _is_reachable(path) and checkpoint_exists(here)):
         return here
     return path
+
+
+def _is_reachable(path: str) -> bool:
+    try:
+        return checkpoint_exists(path)
+    except PermissionDeniedError:
+        return False
 
 
 def _relative(directory: str, path: str) -> str:
