@@ -19,7 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckpt.core.errors import DataLossError, FailedPreconditionError, from_os_error
+from ckpt.core.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    ResourceExhaustedError,
+    from_os_error,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -69,14 +74,11 @@ class NewFile:
 
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`, however many system calls that takes."""
-        view = memoryview(data)
-        with _typed(self.path, "writing"):
-            while view.nbytes:
-                written = _again(files.pwrite, self._fd, view, offset)
-                if written <= 0:
-                    raise OSError(errno.ENOSPC, "the device takes no more bytes")
-                view = view[written:]
-                offset += written
+        write_at(self.path, self._fd, data, offset)
+
+    def reserve(self, length: int) -> None:
+        """Raise ResourceExhaustedError when the disk has no room for a file of `length` bytes beside the old one."""
+        check_room(self.path, self._directory, length)
 
     def truncate(self, length: int) -> None:
         """Make the file exactly `length` bytes long."""
@@ -223,6 +225,47 @@ def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
                 None, None, f"{file.path}: has {file.size} bytes, expected at most {limit}"
             )
         return file.read(0, file.size)
+
+
+def write_at(path: StrPath, fd: int, data: Buffer, offset: int) -> None:
+    """Write all of `data` at `offset` of an open file; errors name `path`."""
+    view = memoryview(data)
+    with _typed(path, "writing"):
+        while view.nbytes:
+            written = _again(files.pwrite, fd, view, offset)
+            if written <= 0:
+                raise OSError(errno.ENOSPC, "the device takes no more bytes")
+            view = view[written:]
+            offset += written
+
+
+def check_room(path: StrPath, directory: StrPath, length: int) -> None:
+    """Raise ResourceExhaustedError when fewer than `length` bytes are free in `directory`.
+
+    A file system that cannot tell is left to say so when it is written to.
+    """
+    with suppress(OSError):
+        found = _again(files.statvfs, directory)
+        free = found.f_bavail * found.f_frsize
+        if found.f_blocks and free < length:
+            raise ResourceExhaustedError(
+                None,
+                None,
+                f"{os.fspath(path)}: needs {length} bytes beside what is there, {free} are free in "
+                f"{os.fspath(directory)}; nothing was written: free some space, or save to another disk",
+            )
+
+
+def names_in(directory: StrPath) -> list[str]:
+    """The names in a directory, sorted. Raises NotFoundError when it is missing."""
+    with _typed(directory, "listing"):
+        return sorted(_again(files.listdir, directory))
+
+
+def modified(path: StrPath) -> float:
+    """When the file was last written, in seconds since the epoch. Raises NotFoundError."""
+    with _typed(path, "reading its time"):
+        return float(_again(files.stat, path).st_mtime)
 
 
 def exists(path: StrPath) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import defs
-from ckpt.core.atomic import make_directory
 from ckpt.core.errors import NotFoundError
+from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
