@@ -284,9 +284,11 @@ def free_bytes(monkeypatch, free, blocks=1000):
 def test_no_byte_is_written_when_the_disk_has_no_room(tmp_path, monkeypatch):
     atomic.write_file(tmp_path / "a", b"old")
     free_bytes(monkeypatch, 999)
-    with pytest.raises(ResourceExhaustedError, match=r"a: needs 1000 bytes .* 999 are free"):
-        with atomic.NewFile(tmp_path / "a") as file:
-            file.reserve(1000)
+    with (
+        pytest.raises(ResourceExhaustedError, match=r"a: needs 1000 bytes .* 999 are free"),
+        atomic.NewFile(tmp_path / "a") as file,
+    ):
+        file.reserve(1000)
     assert (tmp_path / "a").read_bytes() == b"old"
     assert os.listdir(tmp_path) == ["a"]
 
