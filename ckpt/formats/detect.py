@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.storage import exists, is_directory, open_input
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_index import MAGIC
@@ -30,16 +30,16 @@ def resolve(path: StrPath) -> str:
     name = os.fspath(path)
     if name.endswith(".meta"):
         name = name.removesuffix(".meta")
-    elif os.path.lexists(name) and not os.path.isdir(name):
+    elif exists(name) and not is_directory(name):
         return name
     candidates = [(name + suffix, known) for known in FORMATS for suffix in known.suffixes]
-    existing = [(file, known) for file, known in candidates if os.path.lexists(file)]
+    existing = [(file, known) for file, known in candidates if exists(file)]
     for file, known in existing:
         if known.recognises(_head_of(file)):
             return file
     if existing:
         return existing[0][0]
-    if os.path.isdir(name):
+    if is_directory(name):
         raise InvalidArgumentError(
             None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
         )
@@ -62,7 +62,7 @@ def recognise(path: StrPath) -> Format:
 
 
 def _head_of(path: StrPath) -> bytes:
-    with InputFile(path) as file:
+    with open_input(path) as file:
         return file.read(0, min(file.size, _HEAD))
 
 

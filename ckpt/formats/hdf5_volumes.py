@@ -5,13 +5,12 @@ Must not know arrays: it opens, checks that the files belong together, and says 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from ckpt.core.atomic import InputFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, NotFoundError
+from ckpt.core.storage import Input, joined, open_input, resolved, split
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5_index import HEADER, Index, Tensor, read_index
 from ckpt.formats.shard_index import SHARD_MAGIC, Shard, read_shard_index
@@ -23,7 +22,7 @@ _ATTEMPTS = 5  # to open shards, while another process replaces the checkpoint b
 class Volume:
     """One open file: its own index, and where in it that index lies."""
 
-    file: InputFile
+    file: Input
     index: Index
     own: tuple[int, int]
 
@@ -44,7 +43,7 @@ class Checkpoint:
 
 def open_checkpoint(path: StrPath) -> Checkpoint:
     """Open a file, or the shards that a `.index` file names. Raises members of the OpError family."""
-    file = InputFile(path)
+    file = open_input(path)
     try:
         if file.read(0, min(file.size, len(SHARD_MAGIC))) != SHARD_MAGIC:
             index, own = read_index(file)
@@ -62,12 +61,12 @@ def open_checkpoint(path: StrPath) -> Checkpoint:
         raise
 
 
-def _opened_shards(index: InputFile, shards: list[Shard]) -> tuple[Volume, ...]:
+def _opened_shards(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
     for _ in range(_ATTEMPTS):
         try:
             return _opened(index, shards)
         except NotFoundError:
-            with InputFile(index.path) as file:
+            with open_input(index.path) as file:
                 newer = read_shard_index(file)
             if newer == shards:
                 raise
@@ -77,12 +76,12 @@ def _opened_shards(index: InputFile, shards: list[Shard]) -> tuple[Volume, ...]:
     )
 
 
-def _opened(index: InputFile, shards: list[Shard]) -> tuple[Volume, ...]:
-    directory = os.path.dirname(index.real)
+def _opened(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
+    directory = split(resolved(index.path))[0]
     volumes: list[Volume] = []
     try:
         for shard in shards:
-            file = InputFile(os.path.join(directory, shard.name), follow=False)
+            file = open_input(joined(directory, shard.name), follow=False)
             try:
                 _check(index.path, file, shard)
                 volumes.append(Volume(file, *read_index(file)))
@@ -95,7 +94,7 @@ def _opened(index: InputFile, shards: list[Shard]) -> tuple[Volume, ...]:
     return tuple(volumes)
 
 
-def _check(path: str, file: InputFile, shard: Shard) -> None:
+def _check(path: str, file: Input, shard: Shard) -> None:
     """Raise DataLossError unless `file` is the shard that the index means, not one of another save."""
     found = file.size, crc32c(file.read(0, min(file.size, HEADER)))
     if found != (shard.length, shard.crc):

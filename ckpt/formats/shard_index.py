@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ckpt.core.atomic import InputFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, UnimplementedError
+from ckpt.core.storage import Input
 
 SHARD_MAGIC = b"\x89CKPT-IX\r\n\x1a\n\0\0\0\0"
 SHARD_VERSION = 1
@@ -50,7 +50,7 @@ def pack_shard_index(shards: Sequence[Shard]) -> bytes:
     return head + _SEAL.pack(crc32c(head)) + body
 
 
-def read_shard_index(file: InputFile) -> list[Shard]:
+def read_shard_index(file: Input) -> list[Shard]:
     """The shards that an open `.index` file names. Raises DataLossError or UnimplementedError."""
     size = _HEADER.size + _SEAL.size
     if not size <= file.size <= _LARGEST:

@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from ckpt.core import atomic
-from ckpt.core.atomic import InputFile, NewFile
+from ckpt.core import storage
+from ckpt.core.atomic import new_token
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.formats.base import StrPath, TensorEntry
@@ -104,10 +104,11 @@ def write_shards(
             None,
             f"{path}: {len(writers)} shards, expected 1 to {MOST_SHARDS}; a larger shard_size makes fewer",
         )
+    save = new_token()
     # The temporary name of the index holds the tag of its shards: should this process die, the sweep that removes
     # the temporary removes them too.
-    with NewFile(path + INDEX_SUFFIX, durable=durable) as index:
-        names = [shard_name(path, index.token, n, len(writers)) for n in range(len(writers))]
+    with storage.create(path + INDEX_SUFFIX, durable=durable, token=save) as index:
+        names = [shard_name(path, save, n, len(writers)) for n in range(len(writers))]
         try:
             with ThreadPoolExecutor(min(len(writers), os.cpu_count() or 1)) as pool:
                 shards = list(pool.map(_written, writers, names))
@@ -115,8 +116,8 @@ def write_shards(
         except BaseException:
             _remove_quietly(names)
             raise
-    atomic.remove_file(path + FILE_SUFFIX)
-    _remove_superseded(path, index.token)
+    storage.remove_file(path + FILE_SUFFIX)
+    _remove_superseded(path, save)
 
 
 def merge_files(parts: Sequence[StrPath], prefix: StrPath, *, durable: bool = True) -> None:
@@ -126,7 +127,7 @@ def merge_files(parts: Sequence[StrPath], prefix: StrPath, *, durable: bool = Tr
     """
 
     def mover(part: StrPath) -> Callable[[str], None]:
-        return lambda target: atomic.move_file(part, target, durable=durable)
+        return lambda target: storage.move_file(part, target, durable=durable)
 
     write_shards(prefix, [mover(part) for part in parts], durable=durable)
 
@@ -134,13 +135,13 @@ def merge_files(parts: Sequence[StrPath], prefix: StrPath, *, durable: bool = Tr
 def remove_checkpoint_files(prefix: StrPath) -> None:
     """Delete the values of the checkpoint `prefix`: what makes it a checkpoint first. Missing files are no error."""
     path = os.fspath(prefix)
-    atomic.remove_file(path + FILE_SUFFIX)
+    storage.remove_file(path + FILE_SUFFIX)
     _remove_shards(path)
 
 
 def _written(write: Callable[[str], None], path: str) -> Shard:
     write(path)
-    with InputFile(path, follow=False) as file:
+    with storage.open_input(path, follow=False) as file:
         return Shard(
             os.path.basename(path), file.size, crc32c(file.read(0, min(file.size, HEADER)))
         )
@@ -152,36 +153,34 @@ def _remove_shards(path: str) -> None:
     if not _is_own(index):
         return
     with suppress(OpError):  # an index that cannot be read goes alone
-        with InputFile(index) as file:
+        with storage.open_input(index) as file:
             names = [shard.name for shard in read_shard_index(file)]
         match = SHARD_NAME.fullmatch(names[0])
         if match:
-            with atomic.set_aside(index, match["save"]):
+            with storage.set_aside(index, match["save"]):
                 for name in names:
-                    atomic.remove_file(os.path.join(os.path.dirname(path), name))
+                    storage.remove_file(storage.joined(storage.split(path)[0], name))
             return
-    atomic.remove_file(index)
+    storage.remove_file(index)
 
 
 def _remove_superseded(path: str, save: str) -> None:
     """Remove the shards of earlier saves of this prefix. What fails is left to the next save; the commit is done."""
-    directory, stem = os.path.split(path)
+    directory, stem = storage.split(path)
     with suppress(OpError):
-        found = [
-            match for n in atomic.file_names(directory or ".") if (match := SHARD_NAME.fullmatch(n))
-        ]
+        found = [match for n in storage.names_in(directory) if (match := SHARD_NAME.fullmatch(n))]
         earlier = [match for match in found if match["stem"] == stem and match["save"] != save]
-        under_way = atomic.temporaries(directory or ".") if earlier else set()
+        under_way = storage.temporaries(directory) if earlier else set()
         for match in earlier:
             if match["save"] not in under_way:
-                atomic.remove_file(os.path.join(directory, match[0]))
+                storage.remove_file(storage.joined(directory, match[0]))
 
 
 def _is_own(index: str) -> bool:
     """True when the file is there and ours; TensorFlow's checkpoints have files of that suffix too."""
-    if not os.path.lexists(index):
+    if not storage.exists(index):
         return False
-    with InputFile(index) as file:
+    with storage.open_input(index) as file:
         return file.read(0, min(file.size, len(SHARD_MAGIC))) == SHARD_MAGIC
 
 
@@ -189,7 +188,7 @@ def _remove_quietly(paths: Iterable[str]) -> None:
     """Remove what is of no use; what fails is left to the sweep of the next save."""
     for path in paths:
         with suppress(OpError):
-            atomic.remove_file(path)
+            storage.remove_file(path)
 
 
 def _checked_size(size: int | str) -> int:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ckpt.core import defs
+from ckpt.core import defs, storage
 from ckpt.saver import building, metagraph, restoring, saving
 from ckpt.saver.history import History
 from ckpt.saver.retention import Policy, Saved
@@ -193,8 +193,8 @@ class Saver:
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
         if self._is_empty:
             return None
-        directory = os.path.dirname(prefix) or "."
-        saving.ensure_directory(directory, path)
+        directory, _ = storage.split(prefix)
+        saving.ensure_directory(directory, path, durable=durable)
         saver_def = self._def()
         packed = (
             self._packed_graph.of(sess.graph, saver_def, strip_default_attrs=strip_default_attrs)
@@ -218,6 +218,7 @@ class Saver:
                 prefix,
                 latest_filename=latest_filename,
                 meta_graph_suffix=meta_graph_suffix,
+                durable=durable,
             )
         return prefix
 
