@@ -21,8 +21,9 @@ from ckpt.optimize.schedules import (
     polynomial_decay,
 )
 from ckpt.saver.graph_file import write_graph
+from ckpt.saver.history import remove_checkpoint
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
-from ckpt.saver.saver import Saver, remove_checkpoint
+from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.storage import exists, is_directory, open_input
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5
 from ckpt.formats.hdf5_index import MAGIC
@@ -30,13 +30,13 @@ def resolve(path: StrPath) -> str:
     name = os.fspath(path)
     if name.endswith(".meta"):
         name = name.removesuffix(".meta")
-    elif os.path.lexists(name) and not os.path.isdir(name):
+    elif exists(name) and not is_directory(name):
         return name
     candidates = [name + suffix for known in FORMATS for suffix in known.suffixes]
     for candidate in candidates:
-        if os.path.lexists(candidate):
+        if exists(candidate):
             return candidate
-    if os.path.isdir(name):
+    if is_directory(name):
         raise InvalidArgumentError(
             None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
         )
@@ -46,7 +46,7 @@ def resolve(path: StrPath) -> str:
 
 def recognise(path: StrPath) -> Format:
     """The format of a file. Raises InvalidArgumentError or DataLossError that says what it is instead."""
-    with InputFile(path) as file:
+    with open_input(path) as file:
         head = file.read(0, min(file.size, _HEAD))
     for known in FORMATS:
         if known.recognises(head):

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.atomic import InputFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.storage import open_input
 from ckpt.formats import hdf5_index, string_payload
 from ckpt.formats.base import Slices, StrPath, TensorSpec
 from ckpt.formats.hdf5_index import Part, Tensor
@@ -35,7 +35,7 @@ class Hdf5Reader:
     """The tensors of one of our files. All methods may be called by several threads at once."""
 
     def __init__(self, path: StrPath) -> None:
-        self._file = InputFile(path)
+        self._file = open_input(path)
         try:
             self._index, self._own = hdf5_index.read_index(self._file)
         except BaseException:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.atomic import NewFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.storage import Output, create
 from ckpt.formats import partition, string_payload
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_index import (
@@ -109,7 +109,8 @@ def write(
     plan = _Plan(planned, metadata or {}, aliases or {}, metagraph, layout)
     _check_texts(path, plan.index())
     plan.place()
-    with NewFile(path, durable=durable) as file:
+    with create(path, durable=durable) as file:
+        file.reserve(plan.size)
         plan.write_to(file)
 
 
@@ -140,6 +141,11 @@ class _Plan:
         self._paths = paths
         self._index_offset = 0
         self._file: SparseFile = SparseFile()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; known once everything is placed."""
+        return self._file.size
 
     def index(self) -> Index:
         """The index as far as known; its packed length never changes."""
@@ -189,7 +195,7 @@ class _Plan:
     def _place_index(self, offset: int) -> None:
         self._index_offset = offset
 
-    def write_to(self, file: NewFile) -> None:
+    def write_to(self, file: Output) -> None:
         """Values and structure in ascending order, then the index, then the header."""
         large = [piece for p in self.planned for piece in p.pieces if _is_large(piece)]
         _write_large(file, large)
@@ -224,7 +230,7 @@ class _Plan:
 class _Stream:
     """Writes pieces in ascending order, gathering small neighbours into one system call."""
 
-    def __init__(self, file: NewFile) -> None:
+    def __init__(self, file: Output) -> None:
         self._file = file
         self._gathered = bytearray()
         self._start = 0
@@ -253,7 +259,7 @@ def _is_large(piece: _Piece) -> bool:
     return piece.length >= _LARGE and len(piece.arrays) == 1 and _is_ready(_plain(piece.arrays[0]))
 
 
-def _write_large(file: NewFile, pieces: list[_Piece]) -> None:
+def _write_large(file: Output, pieces: list[_Piece]) -> None:
     """Write pieces whose bytes lie ready in memory, several blocks at a time."""
     if not pieces:
         return

@@ -9,8 +9,8 @@ from functools import cached_property
 from math import prod
 from re import DOTALL, Pattern, compile, escape, findall
 
-from ckpt.core.atomic import InputFile, read_file
 from ckpt.core.errors import CkptError, InvalidArgumentError
+from ckpt.core.storage import exists, open_input, read_file
 from ckpt.formats import detect
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5 import HDF5
@@ -65,7 +65,7 @@ def inspect(path: StrPath) -> CheckpointReport:
     Raises members of the OpError family that name the file: not found, damaged, or of an unknown format.
     """
     name = os.fspath(path)
-    if name.endswith(".meta") and os.path.lexists(name):
+    if name.endswith(".meta") and exists(name):
         return _of_meta(name)
     file = detect.resolve(name)
     found = detect.recognise(file)
@@ -79,7 +79,7 @@ def inspect(path: StrPath) -> CheckpointReport:
 
 def _of_hdf5(file: str) -> CheckpointReport:
     """Our own files by their index: two small reads, and one for the graph."""
-    with InputFile(file) as opened:
+    with open_input(file) as opened:
         index, _ = read_index(opened)
         variables = [
             VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
@@ -94,7 +94,7 @@ def _of_hdf5(file: str) -> CheckpointReport:
 def _beside(file: str) -> MetaGraphSummary | None:
     """The graph in the `.meta` file that belongs to a checkpoint file without one."""
     meta = os.path.splitext(file)[0] + ".meta"
-    return _of_meta(meta).graph if os.path.lexists(meta) else None
+    return _of_meta(meta).graph if exists(meta) else None
 
 
 def _of_meta(path: str) -> CheckpointReport:
