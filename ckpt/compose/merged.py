@@ -10,6 +10,7 @@ from typing import Any
 
 from ckpt.compose.models import checkpoint_prefix, meta_graph_path
 from ckpt.core import defs
+from ckpt.core.atomic import make_directory
 from ckpt.core.errors import AlreadyExistsError, GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
@@ -250,7 +251,7 @@ def merge_files(
     with Session(graph=merged.graph) as session:
         merged.restore(session)
         if not dry_run and merged.saver is not None:
-            Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+            make_directory(Path(prefix).parent, parents=True)
             merged.saver.save(session, prefix, write_state=False)
             nbytes = sum(os.path.getsize(file) for file in files)
     return MergeReport(
