@@ -78,7 +78,19 @@ def error_integers_are_no_float_dtype(tf):
 
 def case_functions_of_sparse_tensors(tf):
     sparse = tf.SparseTensor([[0, 0], [1, 2]], [0.25, -0.5], [2, 3])
-    names = "abs negative square sin tan asin atan tanh asinh atanh sign".split()
+    names = [
+        "abs",
+        "negative",
+        "square",
+        "sin",
+        "tan",
+        "asin",
+        "atan",
+        "tanh",
+        "asinh",
+        "atanh",
+        "sign",
+    ]
     with tf.Session() as session:
         found = {name: session.run(getattr(tf, name)(sparse)) for name in names}
     found["erf"] = tf.Session().run(tf.erf(sparse))
