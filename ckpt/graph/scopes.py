@@ -108,7 +108,7 @@ def init_scope() -> Iterator[None]:
 
     The name scope stays. What it is for: the initial value of a variable that a loop's body creates.
     """
-    graph = stack.get_default_graph()
+    graph: Any = stack.get_default_graph()
     scope = graph.get_name_scope()
     while graph.is_building_function:
         graph = graph.outer
