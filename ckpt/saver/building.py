@@ -12,7 +12,7 @@ from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, device, name_scope
 from ckpt.model.saveable import SaveableObject
-from ckpt.ops import compare, constants, control, io, joining, shaping
+from ckpt.ops import compare, constants, control, io, shaping
 from ckpt.saver.var_list import saveables
 
 _CPU = "/device:CPU:0"
@@ -88,9 +88,7 @@ class SaverBuilder:
         )
         return found
 
-    def sharded_filename(
-        self, filename_tensor: Tensor, shard: int, num_shards: Tensor
-    ) -> Tensor:
+    def sharded_filename(self, filename_tensor: Tensor, shard: int, num_shards: Tensor) -> Tensor:
         """The prefix of shard `shard`."""
         found: Tensor = io.sharded_filename(filename_tensor, shard, num_shards)
         return found
@@ -184,5 +182,8 @@ def _on_cpu(place: str) -> str:
 
 def _shapes(saveable: SaveableObject) -> list[Any]:
     """The shapes that the tensors of a saveable are to get: the static ones, or those that the variables have."""
-    shape = saveable.op.shape
-    return [shape.as_list() if shape.is_fully_defined() else shaping.shape(saveable.op)]
+    tensors = [spec.tensor for spec in saveable.specs]
+    return [
+        tensor.shape.as_list() if tensor.shape.is_fully_defined() else shaping.shape(tensor)
+        for tensor in tensors
+    ]

@@ -55,9 +55,7 @@ def _named(var_list: Any) -> dict[str, Any]:
                 )
         return dict(var_list)
     if not isinstance(var_list, (list, tuple, set)):
-        raise TypeError(
-            f"Variables to save should be passed in a dict or a list. Got {var_list!r}"
-        )
+        raise TypeError(f"Variables to save should be passed in a dict or a list. Got {var_list!r}")
     return _by_name(var_list)
 
 
@@ -113,9 +111,7 @@ def _checked_parts(name: str, parts: Sequence[Any]) -> list[tuple[Any, Any]]:
         wholes[info.full_name] = None
         found.append((part, info))
     if len(wholes) > 1:
-        raise ValueError(
-            f"{name}: Slices must all be from the same tensor: {' != '.join(wholes)}"
-        )
+        raise ValueError(f"{name}: Slices must all be from the same tensor: {' != '.join(wholes)}")
     return found
 
 
