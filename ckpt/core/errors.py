@@ -4,6 +4,7 @@
     ├── GraphError      (ValueError) a graph that cannot be built, imported or merged
     │   └── ShapeError  (ValueError) static shapes that contradict each other
     ├── DtypeError      (TypeError)  dtypes that contradict each other
+    ├── SelectionError  (ValueError) selectors and rename rules that cannot be understood or match nothing
     └── OpError                      TensorFlow's run-time family: `.message`, `.op`, `.node_def`, `.error_code`
         ├── CancelledError           ├── ResourceExhaustedError
         ├── UnknownError             ├── FailedPreconditionError
@@ -40,6 +41,10 @@ class ShapeError(GraphError):
 
 class DtypeError(CkptError, TypeError):
     """Dtypes contradict each other."""
+
+
+class SelectionError(CkptError, ValueError):
+    """A selector or a rename rule cannot be understood, matches nothing, or makes names collide."""
 
 
 class OpError(CkptError):
