@@ -43,7 +43,7 @@ class KernelContext(Protocol):
     def remove_resource(self, kind: str, container: str, name: str) -> None:
         """Forget that resource."""
 
-    def take_attachment(self, key: str) -> Any:
+    def attachment(self, key: str) -> Any:
         """What the caller of this run attached under `key`, or None; handed out once."""
 
 
