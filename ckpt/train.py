@@ -25,8 +25,12 @@ from ckpt.optimize.schedules import (
 )
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
-from ckpt.saver.history import remove_checkpoint
+from ckpt.saver.history import get_checkpoint_mtimes, remove_checkpoint
+from ckpt.saver.init_from import init_from_checkpoint
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
+from ckpt.saver.polling import checkpoints_iterator, wait_for_new_checkpoint
+from ckpt.saver.readers import CheckpointReader, list_variables, load_checkpoint, load_variable
+from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
 from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
     CheckpointState,
@@ -51,9 +55,11 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdamOptimizer",
+    "CheckpointReader",
     "CheckpointState",
     "GradientDescentOptimizer",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
     "SaveSpec",
     "SaveableObject",
@@ -62,21 +68,28 @@ __all__ = [
     "SaverDef",
     "assert_global_step",
     "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
     "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
     "import_meta_graph",
+    "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "natural_exp_decay",
     "polynomial_decay",
     "remove_checkpoint",
     "update_checkpoint_state",
+    "wait_for_new_checkpoint",
     "write_graph",
 ]

@@ -58,6 +58,11 @@ def _modified(prefix: str) -> float:
     return storage.modified(detect.resolve(prefix))
 
 
+def get_checkpoint_mtimes(checkpoint_prefixes: Sequence[str]) -> list[float]:
+    """The time of each of these checkpoints, in seconds since 1970; those that are not there are left out."""
+    return [_modified(p) for p in checkpoint_prefixes if state_file.checkpoint_exists(p)]
+
+
 def remove_checkpoint(
     checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
 ) -> None:
