@@ -21,24 +21,37 @@ from ckpt.optimize.schedules import (
     polynomial_decay,
 )
 from ckpt.saver.graph_file import write_graph
-from ckpt.saver.history import remove_checkpoint
+from ckpt.saver.latest import (
+    Latest,
+    find_latest,
+    latest_checkpoint,
+    rebuild_checkpoint_state,
+)
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
+from ckpt.saver.pending import PendingSave
+from ckpt.saver.pruning import pin_checkpoint, prune_checkpoints, remove_checkpoint
+from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
-    latest_checkpoint,
     update_checkpoint_state,
 )
 
 __all__ = [
     "AdamOptimizer",
+    "BestN",
     "CheckpointState",
+    "EveryNHours",
+    "EveryNSteps",
     "GradientDescentOptimizer",
+    "Latest",
+    "LatestN",
     "MomentumOptimizer",
     "Optimizer",
+    "PendingSave",
     "Saver",
     "assert_global_step",
     "checkpoint_exists",
@@ -47,6 +60,7 @@ __all__ = [
     "exponential_decay",
     "export_meta_graph",
     "generate_checkpoint_state_proto",
+    "find_latest",
     "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
@@ -56,6 +70,9 @@ __all__ = [
     "latest_checkpoint",
     "natural_exp_decay",
     "polynomial_decay",
+    "pin_checkpoint",
+    "prune_checkpoints",
+    "rebuild_checkpoint_state",
     "remove_checkpoint",
     "update_checkpoint_state",
     "write_graph",

@@ -7,22 +7,18 @@ nothing else. `retention` decides, this module reads, writes and deletes.
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.errors import NotFoundError, OpError
+from ckpt.core.errors import OpError
 from ckpt.formats import detect
-from ckpt.formats.hdf5 import HDF5
-from ckpt.saver import latest, retention, state_file, validity
+from ckpt.saver import pruning, retention, state_file, validity
 from ckpt.saver.retention import Policy, Saved
 from ckpt.saver.state_file import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
-
-_state_lock = threading.RLock()  # of one process: a state file is read, changed and written by one Saver at a time
 
 
 class History:
@@ -32,8 +28,12 @@ class History:
         self.policy = policy
         self.remembered: tuple[Saved, ...] = ()
         self._preserve_after = policy.first_preserve_after(time.time())
-        self._taken_over: set[tuple[str, str]] = set()  # (save path, state file) of which all is known
-        self._is_told = False  # the program says itself what to remember, as TensorFlow 1 programs do
+        self._taken_over: set[tuple[str, str]] = (
+            set()
+        )  # (save path, state file) of which all is known
+        self._is_told = (
+            False  # the program says itself what to remember, as TensorFlow 1 programs do
+        )
         self._restored: str | None = None
         self._saves_since_restore = 0
         self._to_delete: dict[str, str] = {}  # those that could not be deleted are tried again
@@ -63,7 +63,7 @@ class History:
 
     def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
         """Remember that the user wants to keep this one, here and in the state file."""
-        pin_checkpoint(prefix, pinned=pinned, latest_filename=latest_filename)
+        pruning.pin_checkpoint(prefix, pinned=pinned, latest_filename=latest_filename)
         self.remembered = tuple(
             replace(saved, pinned=pinned) if saved.name == prefix else saved
             for saved in self.remembered
@@ -83,7 +83,7 @@ class History:
         One that cannot be deleted is logged and tried again after the next save.
         """
         directory, _ = storage.split(new.name)
-        with _state_lock:
+        with state_file.lock:
             old = _state_or_nothing(directory, latest_filename)
             if not self._is_told and (save_path, latest_filename) not in self._taken_over:
                 self._take_over(old, save_path)
@@ -102,15 +102,13 @@ class History:
         in_use = set()
         if self._restored and self._saves_since_restore + 1 < (self.policy.max_to_keep or 0):
             in_use.add(self._restored)
-        return retention.after_save(
-            self.remembered, new, self.policy, self._preserve_after, in_use
-        )
+        return retention.after_save(self.remembered, new, self.policy, self._preserve_after, in_use)
 
     def _take_over(self, old: CheckpointState, save_path: str) -> None:
         """Remember what the state file says of checkpoints that were saved to this path, if we wrote them."""
         above, base = storage.split(save_path)
         stem = save_path.removesuffix(base)
-        times = dict(_times(old))
+        times = dict(state_file.times_of(old))
         known = {saved.name for saved in self.remembered}
         belongs = retention.is_of(base)
         found = []
@@ -120,7 +118,7 @@ class History:
             prefix = stem + name
             if directory != above or not belongs(name) or record.preserved or prefix in known:
                 continue
-            if not _is_ours(prefix):
+            if not validity.is_ours(prefix):
                 continue
             saved = validity.described(prefix) if self.policy.rules else Saved(prefix, when)
             step = retention.numbered(prefix) if saved.step is None else saved.step
@@ -144,9 +142,13 @@ class History:
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
         mine = {storage.split(saved.name)[1] for saved in decision.remaining}
         gone = {storage.split(name)[1] for name in (*decision.delete, *self._to_delete)}
-        for path, when in _times(old):
+        for path, when in state_file.times_of(old):
             above, name = storage.split(path)
-            if above == directory and name not in mine | gone and state_file.checkpoint_exists(path):
+            if (
+                above == directory
+                and name not in mine | gone
+                and state_file.checkpoint_exists(path)
+            ):
                 state.records[name] = old.records.get(path, Record(when))
         for saved in decision.preserved:
             state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)
@@ -158,7 +160,7 @@ class History:
     def _delete_old(self, meta_graph_suffix: str) -> None:
         for name, reason in list(self._to_delete.items()):
             try:
-                remove_checkpoint(name, meta_graph_suffix=meta_graph_suffix)
+                pruning.remove_checkpoint(name, meta_graph_suffix=meta_graph_suffix)
             except OpError as error:
                 log.warning("cannot delete checkpoint %s yet: %s", name, error)
                 continue
@@ -174,124 +176,3 @@ def _state_or_nothing(directory: str, latest_filename: str) -> CheckpointState:
         log.warning("%s\nA new one is written; older checkpoints are left alone", error)
         found = None
     return found or CheckpointState()
-
-
-def _times(state: CheckpointState) -> list[tuple[str, float]]:
-    """(joined path, time) of everything that a state file knows, without repetition."""
-    paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
-    if len(times) != len(paths):  # TensorFlow 1 writes none
-        times = [0.0] * len(paths)
-    known = {path: record.time for path, record in state.records.items()}
-    return list((known | dict(zip(paths, times, strict=True))).items())
-
-
-def _is_ours(prefix: str) -> bool:
-    """True when the checkpoint is there, in the format that a Saver writes."""
-    try:
-        return detect.resolve(prefix).endswith(HDF5.suffixes)
-    except OpError:
-        return False
-
-
-def pin_checkpoint(
-    checkpoint_prefix: str, *, pinned: bool = True, latest_filename: str | None = None
-) -> None:
-    """Note in the state file of its directory that no Saver and no `ckpt prune` may delete this checkpoint, or no longer.
-
-    Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
-    """
-    directory, name = storage.split(checkpoint_prefix)
-    if not state_file.checkpoint_exists(checkpoint_prefix):
-        detect.resolve(checkpoint_prefix)  # says what it looked for
-        raise NotFoundError(None, None, f"{checkpoint_prefix}: no such checkpoint")
-    with _state_lock:
-        if state_file.read_state(directory, latest_filename) is None:
-            latest.rebuild_checkpoint_state(directory, latest_filename)
-        state = state_file.read_state(directory, latest_filename) or CheckpointState()
-        times = dict(zip(state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps))
-        known = state.records.pop(name, None)
-        if known is None:
-            when = times.get(name) or storage.modified(detect.resolve(checkpoint_prefix))
-            known = Record(when)
-        if pinned or known.preserved or name not in state.all_model_checkpoint_paths:
-            state.records[name] = replace(known, pinned=pinned)
-        state_file.write_state(directory, state, latest_filename)
-
-
-def prune_checkpoints(
-    checkpoint_dir: str,
-    rules: Sequence[retention.Rule],
-    *,
-    latest_filename: str | None = None,
-    dry_run: bool = False,
-) -> retention.Choice:
-    """Delete the checkpoints of a directory that no rule keeps, and return which went and which stay, each with the reason.
-
-    The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
-    what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
-    file is written first. `dry_run` changes nothing. Raises ValueError without rules, NotFoundError when there is no
-    state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
-    """
-    if not rules:
-        raise ValueError("prune_checkpoints needs at least one rule, such as LatestN(5)")
-    with _state_lock:
-        state = state_file.get_checkpoint_state(checkpoint_dir, latest_filename)
-        if state is None:
-            raise NotFoundError(
-                None,
-                None,
-                f"{checkpoint_dir}: there is no state file, so nobody knows which checkpoints a Saver wrote; "
-                "`ckpt latest --rebuild` writes one that lists all of them",
-            )
-        known = _known(checkpoint_dir, state)
-        choice = retention.choose(known, [*rules, retention.Newest(state.model_checkpoint_path)])
-        if choice.delete and not dry_run:
-            kept = [saved for saved in known if saved.name in choice.keep]
-            _write_pruned(checkpoint_dir, state, kept, latest_filename)
-    if not dry_run:
-        for name, reason in choice.delete.items():
-            remove_checkpoint(name)
-            log.info("deleted checkpoint %s: %s", name, reason)
-    return choice
-
-
-def _known(directory: str, state: CheckpointState) -> list[Saved]:
-    """What a state file knows and what lies in its directory, oldest first."""
-    found = []
-    for path, when in _times(state):
-        if storage.split(path)[0].rstrip("/") != str(directory).rstrip("/") or not _is_ours(path):
-            continue
-        record = state.records.get(path, Record(when))
-        described = validity.described(path)
-        flags = {"pinned": record.pinned, "preserved": record.preserved}
-        found.append(replace(described, time=when or described.time, **flags))
-    return sorted(found, key=lambda saved: saved.time)
-
-
-def _write_pruned(
-    directory: str, state: CheckpointState, kept: Sequence[Saved], latest_filename: str | None
-) -> None:
-    names: Mapping[str, Saved] = {saved.name: saved for saved in kept}
-    listed = [path for path in state.all_model_checkpoint_paths if path in names]
-    new = state_file.generate_checkpoint_state_proto(
-        directory,
-        state.model_checkpoint_path,
-        listed,
-        [names[path].time for path in listed],
-        state.last_preserved_timestamp,
-    )
-    new.records = {
-        storage.split(path)[1]: record for path, record in state.records.items() if path in names
-    }
-    state_file.write_state(directory, new, latest_filename)
-
-
-def remove_checkpoint(
-    checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
-) -> None:
-    """Delete the files of one checkpoint: the values first, then the MetaGraph. Files that are not there are no error.
-
-    Raises OpError when a file cannot be deleted.
-    """
-    storage.remove_file(f"{checkpoint_prefix}.h5")
-    storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

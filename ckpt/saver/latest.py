@@ -198,4 +198,3 @@ def _records(directory: str, latest_filename: str | None) -> dict[str, state_fil
     except OpError:
         return {}
     return state.records if state else {}
-

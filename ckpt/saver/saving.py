@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.core.errors import NotFoundError
 from ckpt.core.storage import make_directory
+from ckpt.formats import shards
+from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
@@ -46,12 +49,40 @@ def write(
     prefix: str,
     *,
     packed_graph: bytes | None,
-    step: int | None,
     durable: bool,
+    shard_size: int | str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one file."""
-    metadata = {} if step is None else {"step": str(step)}
-    sess.attach(prefix, {"metagraph": packed_graph, "metadata": metadata, "durable": durable})
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the metadata become one checkpoint."""
+    extras = {
+        "metagraph": packed_graph,
+        "metadata": metadata or {},
+        "durable": durable,
+        "shard_size": shard_size,
+    }
+    _run(sess, saver_def, prefix, extras)
+
+
+def snapshot(
+    sess: Any, saver_def: defs.SaverDef, prefix: str, **options: Any
+) -> Callable[[], None]:
+    """Take the values as they are now and return the function that writes them; `options` are those of `write`.
+
+    Nothing is copied: the arrays of variables never change, and who updates one in place while it is held here
+    works on a copy.
+    """
+    kept: list[Callable[[], None]] = []
+
+    def keep(path: str, entries: list[TensorEntry], **extras: Any) -> None:
+        kept.append(lambda: shards.write_checkpoint(path, entries, **extras))
+
+    extras = {"metagraph": options.pop("packed_graph"), "write": keep, **options}
+    _run(sess, saver_def, prefix, extras)
+    return kept.pop()
+
+
+def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
+    sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     finally:

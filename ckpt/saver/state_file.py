@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -49,6 +50,10 @@ _ESCAPES = {
 
 
 log = logging.getLogger("ckpt")
+
+lock = threading.RLock()
+"""Of this process: who changes a state file holds it from reading the old one to writing the new one."""
+os.register_at_fork(after_in_child=lambda: globals().update(lock=threading.RLock()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +202,15 @@ def update_checkpoint_state(
         last_preserved_timestamp,
     )
     write_state(save_dir, state, latest_filename, durable=durable)
+
+
+def times_of(state: CheckpointState) -> list[tuple[str, float]]:
+    """(joined path, time) of everything that a state file knows, without repetition."""
+    paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
+    if len(times) != len(paths):  # TensorFlow 1 writes none
+        times = [0.0] * len(paths)
+    known = {path: record.time for path, record in state.records.items()}
+    return list((known | dict(zip(paths, times, strict=True))).items())
 
 
 def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:

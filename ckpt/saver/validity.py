@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ckpt.core import storage
 from ckpt.core.errors import CkptError, NotFoundError, OpError
 from ckpt.formats import detect
+from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
 from ckpt.wire import metagraph_file
 
@@ -84,6 +86,14 @@ def described(prefix: str) -> Saved:
     )
 
 
+def is_ours(prefix: str) -> bool:
+    """True when the checkpoint is there, in a format that a Saver writes."""
+    try:
+        return detect.recognise(detect.resolve(prefix)) in (HDF5, SHARDED_HDF5)
+    except OpError:
+        return False
+
+
 def step_of(prefix: str) -> int | None:
     """The step of a checkpoint: what its file says, else what its name ends with."""
     try:
@@ -100,22 +110,34 @@ def prefixes_among(names: Iterable[str]) -> list[str]:
             name.removesuffix(suffix)
             for name in names
             for suffix in suffixes
-            if name.endswith(suffix) and len(name) > len(suffix) and not name.startswith(".")
+            if name.endswith(suffix) and name != suffix and not name.startswith(".")
+            if not SHARD_NAME.fullmatch(name)
         )
     )
 
 
-def metrics_text(metrics: dict[str, Any] | None) -> str:
-    """Metrics as they are kept in a checkpoint's metadata. Raises TypeError or ValueError for what is no number."""
-    plain = {}
+def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
+    """Metrics as numbers. Raises TypeError naming every one that is none."""
+    plain: dict[str, float] = {}
+    problems = []
     for name, value in (metrics or {}).items():
-        if not isinstance(name, str):
-            raise TypeError(f"the name of a metric is {name!r}; expected a text")
         try:
-            plain[name] = float(value)
-        except (TypeError, ValueError):
-            raise TypeError(f"metric {name!r} is {value!r}; expected a number") from None
-    return json.dumps(plain, sort_keys=True)
+            plain[str(name)] = float(value)
+        except (TypeError, ValueError, OverflowError):
+            problems.append(f"{name!r} is {value!r}")
+    if problems:
+        raise TypeError(f"metrics must be numbers: {', '.join(problems)}")
+    return plain
+
+
+def metadata(step: int | None, metrics: Mapping[str, float], meta_suffix: str) -> dict[str, str]:
+    """What a checkpoint's file says about it: step, metrics, and which MetaGraph file was written with it."""
+    found = {} if step is None else {"step": str(step)}
+    if metrics:
+        found[METRICS] = json.dumps(metrics, sort_keys=True)
+    if meta_suffix:
+        found[META_SUFFIX] = meta_suffix
+    return found
 
 
 def metrics_from(text: str) -> dict[str, float]:
