@@ -131,7 +131,7 @@ class History:
         self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
     ) -> CheckpointState:
         """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others."""
-        state = state_file.generate_checkpoint_state_proto(
+        state = state_file.state_in(
             directory,
             new.name,
             [saved.name for saved in decision.remaining],

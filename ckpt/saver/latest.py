@@ -179,7 +179,7 @@ def rebuild_checkpoint_state(
         return None
     if [one.name for one in found] != [s.name for s in sorted(found, key=lambda one: one.time)]:
         log.warning("%s: files were written in another order than their steps", directory)
-    state = state_file.generate_checkpoint_state_proto(
+    state = state_file.state_in(
         directory,
         found[-1].name,
         [saved.name for saved in found],

@@ -106,7 +106,7 @@ def _write_pruned(
 ) -> None:
     names: Mapping[str, Saved] = {saved.name: saved for saved in kept}
     listed = [path for path in state.all_model_checkpoint_paths if path in names]
-    new = state_file.generate_checkpoint_state_proto(
+    new = state_file.state_in(
         directory,
         state.model_checkpoint_path,
         listed,

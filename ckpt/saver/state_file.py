@@ -12,7 +12,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ckpt.core import storage
@@ -150,10 +150,48 @@ def generate_checkpoint_state_proto(
     all_model_checkpoint_timestamps: Sequence[float] | None = None,
     last_preserved_timestamp: float | None = None,
 ) -> CheckpointState:
-    """A CheckpointState whose paths are relative to `save_dir` where they lie in it.
+    """A CheckpointState with these paths; relative ones are made relative to a relative `save_dir`, as TensorFlow does.
 
     Raises ValueError when the timestamps do not match the paths, as TensorFlow does.
     """
+    directory = os.fspath(save_dir)
+    return _state(
+        lambda path: _stated(directory, path),
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        all_model_checkpoint_timestamps,
+        last_preserved_timestamp,
+    )
+
+
+def state_in(
+    directory: StrPath,
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None = None,
+    all_model_checkpoint_timestamps: Sequence[float] | None = None,
+    last_preserved_timestamp: float | None = None,
+) -> CheckpointState:
+    """A CheckpointState to be written in `directory`: what lies there by its base name, so that it may move.
+
+    Raises ValueError when the timestamps do not match the paths.
+    """
+    here = os.fspath(directory)
+    return _state(
+        lambda path: _relative(here, path),
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        all_model_checkpoint_timestamps,
+        last_preserved_timestamp,
+    )
+
+
+def _state(
+    stated: Callable[[str], str],
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None,
+    all_model_checkpoint_timestamps: Sequence[float] | None,
+    last_preserved_timestamp: float | None,
+) -> CheckpointState:
     paths = list(all_model_checkpoint_paths or [])
     times = list(all_model_checkpoint_timestamps or [])
     if times and len(times) != len(paths):
@@ -162,10 +200,9 @@ def generate_checkpoint_state_proto(
         paths.append(model_checkpoint_path)
         if times:
             times.append(time.time())
-    directory = os.fspath(save_dir)
     return CheckpointState(
-        _relative(directory, model_checkpoint_path),
-        [_relative(directory, path) for path in paths],
+        stated(model_checkpoint_path),
+        [stated(path) for path in paths],
         times,
         last_preserved_timestamp or 0.0,
     )
@@ -194,7 +231,7 @@ def update_checkpoint_state(
     durable: bool = True,
 ) -> None:
     """Make `model_checkpoint_path` the latest checkpoint of `save_dir`."""
-    state = generate_checkpoint_state_proto(
+    state = state_in(
         save_dir,
         model_checkpoint_path,
         all_model_checkpoint_paths,
@@ -250,6 +287,12 @@ def _is_reachable(path: str) -> bool:
         return checkpoint_exists(path)
     except PermissionDeniedError:
         return False
+
+
+def _stated(directory: str, path: str) -> str:
+    if storage.is_remote(path) or os.path.isabs(path) or os.path.isabs(directory):
+        return path
+    return os.path.relpath(path, directory) if os.path.dirname(path) else path
 
 
 def _relative(directory: str, path: str) -> str:
