@@ -7,6 +7,7 @@ nothing else. `retention` decides, this module reads, writes and deletes.
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -59,7 +60,7 @@ class History:
 
     def was_restored(self, prefix: str) -> None:
         """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
-        self._restored, self._saves_since_restore = prefix, 0
+        self._restored, self._saves_since_restore = _place(prefix.removesuffix(".h5")), 0
 
     def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
         """Remember that the user wants to keep this one, here and in the state file."""
@@ -99,9 +100,9 @@ class History:
         self._delete_old(meta_graph_suffix)
 
     def _decide(self, new: Saved) -> retention.Decision:
-        in_use = set()
+        in_use: set[str] = set()
         if self._restored and self._saves_since_restore + 1 < (self.policy.max_to_keep or 0):
-            in_use.add(self._restored)
+            in_use = {s.name for s in self.remembered if _place(s.name) == self._restored}
         return retention.after_save(self.remembered, new, self.policy, self._preserve_after, in_use)
 
     def _take_over(self, old: CheckpointState, save_path: str) -> None:
@@ -166,6 +167,11 @@ class History:
                 continue
             log.info("deleted checkpoint %s: %s", name, reason)
             del self._to_delete[name]
+
+
+def _place(prefix: str) -> str:
+    """The same text for the same prefix, however it is written."""
+    return prefix if storage.is_remote(prefix) else os.path.abspath(prefix)
 
 
 def _state_or_nothing(directory: str, latest_filename: str) -> CheckpointState:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, storage
-from ckpt.saver import building, metagraph, restoring, saving, validity
+from ckpt.saver import metagraph, restoring, saving, validity
+from ckpt.saver.building import SaverBuilder
 from ckpt.saver.growth import Growth
 from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.retention import Policy, Rule, Saved
-from ckpt.saver.var_list import saveable_objects, saveables
+from ckpt.saver.var_list import saveable_objects
 
 
 class Saver:
@@ -56,6 +57,7 @@ class Saver:
         self._max_to_keep = max_to_keep
         self._keep_hours = keep_checkpoint_every_n_hours
         self._name = name
+        self._builder = builder or SaverBuilder()
         self._restore_sequentially = restore_sequentially
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
@@ -100,15 +102,17 @@ class Saver:
                 raise ValueError("No variables to save")
             self._is_empty = True
             return
-        self.saver_def = building.build(
-            saveables(members),
-            name=self._name,
-            filename=self._filename,
-            reshape=self._reshape,
-            restore_sequentially=self._restore_sequentially,
-            sharded=self._sharded,
-            max_to_keep=self._max_to_keep or 0,
-            keep_checkpoint_every_n_hours=float(self._keep_hours),
+        self.saver_def = metagraph.plain_saver_def(
+            self._builder.build(
+                members,
+                reshape=self._reshape,
+                sharded=self._sharded,
+                max_to_keep=self._max_to_keep,
+                keep_checkpoint_every_n_hours=self._keep_hours,
+                name=self._name,
+                restore_sequentially=self._restore_sequentially,
+                filename=self._filename or "model",
+            )
         )
 
     def as_saver_def(self) -> Any:
@@ -272,8 +276,8 @@ class Saver:
                 saving.write(sess, self._def(), prefix, **options)
                 finish()
                 return prefix
-            write = saving.snapshot(sess, self._def(), prefix, **options)
-            return self._turns.begin(sess, prefix, [write, finish])
+            writing = saving.snapshot(sess, self._def(), prefix, **options)
+            return self._turns.begin(sess, prefix, [*writing, finish])
 
     def _packed(self, sess: Any, strip_default_attrs: bool) -> bytes:
         self._growth.watch(sess.graph)
@@ -309,7 +313,7 @@ class Saver:
         """
         if not self._is_empty:
             self._turns.settle()
-            restoring.restore(sess, self._def(), save_path, reshape=self._reshape)
+            restoring.restore(sess, self._def(), save_path)
             self._history.was_restored(os.fspath(save_path))
 
     def export_meta_graph(

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ckpt.core import defs
-from ckpt.core.errors import NotFoundError
+from ckpt.core import defs, gfile
+from ckpt.core.errors import NotFoundError, OpError
 from ckpt.core.storage import make_directory
-from ckpt.formats import shards
-from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
@@ -65,26 +64,27 @@ def write(
 
 def snapshot(
     sess: Any, saver_def: defs.SaverDef, prefix: str, **options: Any
-) -> Callable[[], None]:
-    """Take the values as they are now and return the function that writes them; `options` are those of `write`.
+) -> list[Callable[[], None]]:
+    """Take the values as they are now and return the steps that write them; `options` are those of `write`.
 
     Nothing is copied: the arrays of variables never change, and who updates one in place while it is held here
     works on a copy.
     """
-    kept: list[Callable[[], None]] = []
-
-    def keep(path: str, entries: list[TensorEntry], **extras: Any) -> None:
-        kept.append(lambda: shards.write_checkpoint(path, entries, **extras))
-
-    extras = {"metagraph": options.pop("packed_graph"), "write": keep, **options}
+    work: list[Callable[[], None]] = []
+    extras = {"metagraph": options.pop("packed_graph"), "later": work.append, **options}
     _run(sess, saver_def, prefix, extras)
-    return kept.pop()
+    return work
 
 
 def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
     sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
+    except BaseException:
+        if saver_def.sharded:  # shards that do not become a checkpoint
+            with suppress(OpError):
+                gfile.rmtree(f"{prefix}_temp")
+        raise
     finally:
         sess.detach(prefix)
 

@@ -150,7 +150,7 @@ def test_what_was_just_restored_is_not_deleted_by_the_saves_that_follow(tmp_path
     with Run(tmp_path, max_to_keep=3) as run:
         run.save(1, 2, 3)
     with Run(tmp_path, max_to_keep=3) as run:
-        run.saver.restore(run.session, tmp_path / "m-1")
+        run.saver.restore(run.session, tmp_path / "." / f"../{tmp_path.name}/m-1.h5")
         run.save(11)
         assert held(tmp_path) == ["m-1", "m-11", "m-2", "m-3"]
         run.save(12)

@@ -80,7 +80,7 @@ def test_the_values_are_those_of_the_moment_whatever_training_does_meanwhile(tmp
 
 
 def test_nothing_is_copied_for_the_snapshot(tmp_path, model, gate, monkeypatch):
-    session, v, _, saver = model
+    session, _, _, saver = model
     seen = []
     held_up = shards.write_checkpoint
 
@@ -286,3 +286,22 @@ def test_remote_saves_go_on_in_the_background_too(model):
     assert save.result(30) == "memory://pending/m-1"
     assert tf.train.latest_checkpoint("memory://pending", valid_only=True) == save.path
     np.testing.assert_equal(value(save.path), {0.0})
+
+
+def test_a_sharded_saver_writes_its_shards_in_the_background(tmp_path, gate):
+    with tf.device("/cpu:0"):
+        a = tf.get_variable("a", [10], initializer=tf.zeros_initializer())
+    with tf.device("/cpu:1"):
+        b = tf.get_variable("b", [10], initializer=tf.zeros_initializer())
+    saver = tf.train.Saver(sharded=True)
+    with tf.Session() as session:
+        session.run([a.initializer, b.initializer])
+        save = saver.save(session, tmp_path / "m", global_step=1, asynchronous=True)
+        session.run([a.assign_add(np.ones(10)), b.assign_add(np.ones(10))])
+        assert not list(tmp_path.glob("**/*.h5"))
+        gate.set()
+        save.result(30)
+    assert tf.train.latest_checkpoint(tmp_path, valid_only=True) == save.path
+    with detect.open_reader(save.path) as reader:
+        assert reader.metadata()["step"] == "1"
+        assert set(reader.read("a").tolist()) | set(reader.read("b").tolist()) == {0.0}
