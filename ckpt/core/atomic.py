@@ -270,7 +270,7 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
                 raise
             # an empty one may be what a writer left that was killed before it had synced the directory above
             with suppress(PermissionError):
-                if files.listdir(path):
+                if _again(files.listdir, path):
                     return
         if durable:
             with suppress(PermissionError):  # of a directory above that is not ours
@@ -292,7 +292,7 @@ def sync_directory(directory: StrPath) -> None:
 def sweep(directory: StrPath) -> None:
     """Remove temporaries in `directory` whose writer is dead. Never raises: it is only housekeeping."""
     with suppress(OSError):
-        for name in files.listdir(directory):
+        for name in _again(files.listdir, directory):
             match = _TEMPORARY.fullmatch(name)
             if match:
                 path = os.path.join(directory, name)
