@@ -66,14 +66,15 @@ def make_plan(
     targets: Sequence[Operation],
     feeds: Sequence[Tensor],
     state: SessionState,
+    ran: Collection[Operation] = (),
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
-    Raises UnimplementedError listing every needed operation that has no kernel.
+    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel.
     """
     fed = set(feeds)
     wanted = [tensor.op for tensor in fetches if tensor not in fed]
-    found, is_ordered = reached([*wanted, *targets], fed)
+    found, is_ordered = reached([*wanted, *targets], fed, ran)
     if any(node.type in dataflow.TYPES for node in found):
         return _dataflow_plan(found, fetches, feeds, state)
     nodes = ordered(found, is_ordered, fed)

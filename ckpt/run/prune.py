@@ -10,18 +10,22 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, shape_results
 
 
-def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[Operation]:
+def needed_nodes(
+    targets: Iterable[Operation], fed: Collection[Tensor], ran: Collection[Operation] = ()
+) -> list[Operation]:
     """The nodes that must run so that `targets` run, in order: inputs first, ties by creation.
 
-    Edges from fed tensors are cut. Raises InvalidArgumentError naming a cycle.
+    Edges from fed tensors and from nodes that `ran` before are cut. Raises InvalidArgumentError naming a cycle.
     """
-    return ordered(*reached(targets, fed), fed)
+    return ordered(*reached(targets, fed, ran), fed)
 
 
-def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[Operation], bool]:
+def reached(
+    targets: Iterable[Operation], fed: Collection[Tensor], ran: Collection[Operation] = ()
+) -> tuple[set[Operation], bool]:
     """The nodes that must run so that `targets` run, and whether all their inputs were made before them."""
     found: set[Operation] = set()
-    pending = list(targets)
+    pending = [node for node in targets if node not in ran]
     in_creation_order = True
     while pending:
         node = pending.pop()
@@ -31,7 +35,7 @@ def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[
         for source in sources_of(node, fed):
             if source.node_id >= node.node_id:
                 in_creation_order = False
-            if source not in found:
+            if source not in found and source not in ran:
                 pending.append(source)
     return found, in_creation_order
 
@@ -56,14 +60,15 @@ def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
         sources = [tensor.op for tensor in node._inputs if tensor not in fed]
     else:
         sources = [tensor.op for tensor in node._inputs]
-    return sources + node._control_inputs if node._control_inputs else sources
+    sources += node._control_inputs
+    return sources
 
 
 def _sorted_by_edges(nodes: list[Operation], fed: Collection[Tensor]) -> list[Operation]:
     waiting: dict[Operation, int] = {}
     users: dict[Operation, list[Operation]] = {node: [] for node in nodes}
     for node in nodes:
-        sources = set(sources_of(node, fed))
+        sources = users.keys() & sources_of(node, fed)
         waiting[node] = len(sources)
         for source in sources:
             users[source].append(node)

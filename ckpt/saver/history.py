@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 
-from ckpt.core.atomic import remove_file
-from ckpt.core.errors import from_os_error
-from ckpt.formats import detect
+from ckpt.core import storage
+from ckpt.formats import detect, shards
 from ckpt.saver import retention, state_file
 from ckpt.saver.retention import Policy, Saved
 
@@ -57,10 +55,7 @@ class History:
 
 
 def _modified(prefix: str) -> float:
-    try:
-        return os.path.getmtime(detect.resolve(prefix))
-    except OSError as error:
-        raise from_os_error(error, prefix, "reading its time") from error
+    return storage.modified(detect.resolve(prefix))
 
 
 def remove_checkpoint(
@@ -70,5 +65,5 @@ def remove_checkpoint(
 
     Raises OpError when a file cannot be deleted.
     """
-    remove_file(f"{checkpoint_prefix}.h5")
-    remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
+    shards.remove_checkpoint_files(checkpoint_prefix)
+    storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

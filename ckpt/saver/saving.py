@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import defs
-from ckpt.core.atomic import make_directory
 from ckpt.core.errors import NotFoundError
+from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
@@ -48,10 +48,17 @@ def write(
     packed_graph: bytes | None,
     step: int | None,
     durable: bool,
+    shard_size: int | str | None = None,
 ) -> None:
-    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one file."""
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one checkpoint."""
     metadata = {} if step is None else {"step": str(step)}
-    sess.attach(prefix, {"metagraph": packed_graph, "metadata": metadata, "durable": durable})
+    extras = {
+        "metagraph": packed_graph,
+        "metadata": metadata,
+        "durable": durable,
+        "shard_size": shard_size,
+    }
+    sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     finally:
