@@ -306,10 +306,11 @@ def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None
 
 
 @contextmanager
-def set_aside(path: StrPath, token: str) -> Iterator[None]:
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
     """Take away `path` while files whose names hold `token` are removed, then remove it.
 
-    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves.
+    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves. When
+    `durable`, no loss of power brings `path` back without those files.
     """
     name = _temporary_name(token)
     aside = os.path.join(os.path.dirname(path) or ".", name)
@@ -317,6 +318,8 @@ def set_aside(path: StrPath, token: str) -> Iterator[None]:
     try:
         with _typed(path, "renaming it before its removal"):
             _again(files.replace, path, aside)
+            if durable:
+                sync_directory(os.path.dirname(path) or ".")
         yield
         remove_file(aside)
     finally:

@@ -7,7 +7,7 @@ safe is, in the model
 * names:  names survive, bytes do not (a file synced never is empty);
 * zeros:  names and lengths survive, bytes read as zeros;
 * data:   bytes survive, names do not;
-* torn:   each 512-byte sector and each name is the old or the new one, at random.
+* torn:   each 512-byte sector is the old or the new one, each creation, rename and removal happened or not, at random.
 """
 
 import os
@@ -18,6 +18,7 @@ from tests.faults.seam import Seam
 
 MODELS = ("strict", "names", "zeros", "data", "torn")
 SECTOR = 512
+READING = {"close", "fstat", "fstatvfs", "listdir", "lstat", "nothing", "open", "pread", "preadv", "stat", "statvfs"}  # fmt: skip
 
 
 @dataclass
@@ -62,14 +63,15 @@ class Disk:
         self.root = root
         self.now = {}  # path -> Inode, or None for a directory
         self.safe = {}
+        self.changes = []  # of names not yet safe: (path that goes or None, path that comes or None, Inode)
         self.open = {}  # descriptor -> path of a directory, or Inode
 
     def apply(self, name, args, result):
-        if name == "open" and str(args[0]).startswith(self.root):
-            path, flags = os.path.normpath(args[0]), args[1]
-            if flags & os.O_CREAT:
-                self.now[path] = Inode()
-            self.open[result] = path if flags & os.O_DIRECTORY else self.now[path]
+        paths = [os.path.normpath(arg) for arg in args[:2] if isinstance(arg, (str, os.PathLike))]
+        if name == "open" and paths[0].startswith(self.root):
+            if args[1] & os.O_CREAT:
+                self._change(None, paths[0], Inode())
+            self.open[result] = paths[0] if args[1] & os.O_DIRECTORY else self.now[paths[0]]
         elif name == "pwrite":
             self.open[args[0]].write(args[1][:result], args[2])
         elif name == "ftruncate":
@@ -79,33 +81,33 @@ class Disk:
         elif name == "fsync":
             self._sync(self.open[args[0]])
         elif name == "replace":
-            self.now[os.fspath(args[1])] = self.now.pop(os.fspath(args[0]))
+            self._change(*paths, self.now[paths[0]])
         elif name == "unlink":
-            del self.now[os.fspath(args[0])]
+            self._change(paths[0], None, None)
         elif name == "mkdir":
-            self.now[os.fspath(args[0])] = None
+            self._change(None, paths[0], None)
+        elif name not in READING:
+            raise ValueError(f"the replay does not know {name}{args}")
+
+    def _change(self, *change):
+        self.changes.append(change)
+        _happen(self.now, change)
 
     def _sync(self, what):
         if isinstance(what, Inode):
             what.sync()
             return
-        for path in {*self.now, *self.safe}:
-            if os.path.dirname(path) == what:
-                if path in self.now:
-                    self.safe[path] = self.now[path]
-                else:
-                    del self.safe[path]
+        here = [c for c in self.changes if os.path.dirname(c[0] or c[1]) == what]
+        for change in here:
+            _happen(self.safe, change)
+        self.changes = [c for c in self.changes if c not in here]
 
     def left(self, model, chance):
         """{path: bytes, or None for a directory} after the loss of power."""
-        if model in ("strict", "data"):
-            names = self.safe
-        elif model == "torn":
-            both = {*self.now, *self.safe}
-            chosen = ((p, chance.choice([self.now, self.safe])) for p in sorted(both))
-            names = {path: which[path] for path, which in chosen if path in which}
-        else:
-            names = self.now
+        names = dict(self.now if model in ("names", "zeros") else self.safe)
+        for change in self.changes if model == "torn" else ():
+            if chance.random() < 0.5:
+                _happen(names, change)
         found = {}
         for path in sorted(names):  # parents first
             above = os.path.dirname(path)
@@ -124,6 +126,13 @@ class Disk:
             else:
                 with open(place, "wb") as file:
                     file.write(content)
+
+
+def _happen(names, change):
+    gone, come, inode = change
+    names.pop(gone, None)
+    if come is not None:
+        names[come] = inode
 
 
 def recording(log):

@@ -228,6 +228,34 @@ class Big(Saving):
     model_options = {"big": True}
 
 
+class Sharded(Saving):
+    steps = (1,)
+    options = {"shard_size": 60}
+    model_options = {"max_to_keep": 1}
+
+
+class OverwritingShards(Saving):
+    steps = (1,)
+    numbered = False
+    options = {"shard_size": 60}
+
+
+class ShardsToFile(Saving):
+    """One name, first as shards, then as one file, then as shards."""
+
+    steps = (1,)
+    numbered = False
+    sizes = (None, 60)
+
+    def _save(self, k):
+        self.options = {"shard_size": self.sizes[k % 2]}
+        return super()._save(k)
+
+
+class FileToShards(ShardsToFile):
+    sizes = (60, None)
+
+
 class WithoutState(Saving):
     """Nobody points at the checkpoint, so it is judged by its own name."""
 
@@ -381,7 +409,8 @@ class ImportingAGraph(GraphExport):
 
 WRITING = [
     FirstSave, FirstSaveInANewDirectory, SecondSaveDeletingTheFirst, ThirdSaveOfTwoKept, Overwriting, WithoutState,
-    WithoutGraph, NotDurable, Partitioned, Big, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
+    WithoutGraph, NotDurable, Partitioned, Big, Sharded, OverwritingShards,
+    ShardsToFile, FileToShards, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
 ]  # fmt: skip
 READING = [Restoring, ImportingAGraph]
 

@@ -155,14 +155,14 @@ DEAD = _dead_number()
 
 
 def bury(directory):
-    """Give the temporaries that a simulated death left the number of a process that is really dead; their number."""
+    """Give the temporaries that a simulated death left the number of a process that is really dead; their bytes."""
     pattern = re.compile(r"(\.ckpt-tmp-[0-9a-f]{8}-)\d+(-[0-9a-f]{16})")
     found = 0
     for root, _, names in os.walk(directory):
         for name in names:
             match = pattern.fullmatch(name)
             if match:
-                found += 1
+                found += os.path.getsize(os.path.join(root, name))
                 new = f"{match[1]}{DEAD}{match[2]}"
                 os.rename(os.path.join(root, name), os.path.join(root, new))
     return found

@@ -19,6 +19,10 @@ PROGRAMS = {
     "one name": {"numbered": False},
     "no graph": {"write_meta_graph": False, "max_to_keep": 2},
     "partitioned": {"partitioned": True},
+    "shards": {"shard_size": 60, "max_to_keep": 1},
+    "shards of one name": {"shard_size": 60, "numbered": False},
+    "shards, a file, shards": {"shard_size": (60, None, 60), "numbered": False},
+    "a file, shards, a file": {"shard_size": (None, 60, None), "numbered": False},
     "big": {"big": True, "max_to_keep": 1},
 }
 
@@ -26,8 +30,18 @@ PROGRAMS = {
 class Run:
     """Three saves recorded: the log, and after how many operations each was acknowledged."""
 
-    def __init__(self, root, *, numbered=True, durable=True, write_meta_graph=True, **options):
+    def __init__(
+        self,
+        root,
+        *,
+        numbered=True,
+        shard_size=None,
+        durable=True,
+        write_meta_graph=True,
+        **options,
+    ):
         self.root, self.numbered = str(root), numbered
+        self.sizes = shard_size if isinstance(shard_size, tuple) else (shard_size,) * 3
         self.options = {"durable": durable, "write_meta_graph": write_meta_graph}
         self.model = Model(**options)
         self.log, self.acknowledged = [], [0]
@@ -36,9 +50,10 @@ class Run:
                 self.save(self.root, k)
                 self.acknowledged.append(len(self.log))
 
-    def save(self, root, k, **more):
-        step = {"global_step": k} if self.numbered else {}
-        return self.model.save(f"{root}/run/m.ckpt", k, **step, **self.options, **more)
+    def save(self, root, k):
+        more = {"global_step": k} if self.numbered else {}
+        more["shard_size"] = self.sizes[k % 3 - 1]
+        return self.model.save(f"{root}/run/m.ckpt", k, **more, **self.options)
 
     def losses(self, target):
         """(disk left, last state acknowledged, model) for every operation and model."""
@@ -78,7 +93,7 @@ def test_what_was_acknowledged_survives_and_the_next_save_works(tmp_path, progra
             run.save(target, 4)
             assert run.latest(target) == 4
             assert not [n for n in os.listdir(f"{target}/run") if n.startswith(".ckpt-tmp")]
-    assert cases >= 500
+    assert cases >= 800
 
 
 @pytest.mark.parametrize("missing", ["the file", "its directory", "the directory above"])
