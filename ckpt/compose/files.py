@@ -12,6 +12,7 @@ from typing import Any
 from ckpt.compose.check import CheckReport, Compare, check
 from ckpt.compose.merged import MergePlan, merge_graphs, plan_merge
 from ckpt.compose.models import Model
+from ckpt.core.atomic import make_directory
 from ckpt.core.errors import AlreadyExistsError
 from ckpt.core.shapes import as_shape
 from ckpt.graph.graph import Graph
@@ -67,7 +68,7 @@ def merge_files(
             checked = check(parts, Model.of(session), connect=connect, compare=compare)
             checked.assert_equal()
         if not dry_run and merged.saver is not None:
-            Path(prefix).parent.mkdir(parents=True, exist_ok=True)
+            make_directory(Path(prefix).parent, parents=True)
             merged.saver.save(session, prefix, write_state=False)
             nbytes = sum(os.path.getsize(file) for file in files)
     return MergeReport(

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ckpt.core import storage
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect
 from ckpt.graph.graph import Graph
@@ -24,12 +25,12 @@ def checkpoint_prefix(path: Any) -> str:
     Raises NotFoundError when there is none.
     """
     text: str = os.fspath(path)
-    if os.path.isdir(text):
+    if storage.is_directory(text):
         latest = state_file.latest_checkpoint(text)
         if latest is None:
             raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
         return latest
-    for suffix in (".h5", ".meta"):
+    for suffix in (".h5", ".index", ".meta"):
         if text.endswith(suffix):
             return text.removesuffix(suffix)
     return text
@@ -37,7 +38,7 @@ def checkpoint_prefix(path: Any) -> str:
 
 def meta_graph_path(prefix: str) -> str:
     """Where the MetaGraph of a checkpoint is: beside it, else inside it. Raises NotFoundError when there is neither."""
-    if os.path.exists(prefix + ".meta"):
+    if storage.exists(prefix + ".meta"):
         return prefix + ".meta"
     return detect.resolve(prefix)
 

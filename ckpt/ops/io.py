@@ -8,7 +8,7 @@ import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
-from ckpt.formats import detect, hdf5_writer
+from ckpt.formats import detect, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
@@ -21,7 +21,7 @@ from ckpt.graph.static import constant_value
     dtypes=Attr("list(type)", minimum=1),
 )
 def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
-    """Write the tensors under their names to `<prefix>.h5`, whole or as the slices that `shape_and_slices` says.
+    """Write the tensors under their names to the checkpoint `prefix`, whole or as the slices that `shape_and_slices` says.
 
     What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file.
     """
@@ -31,7 +31,7 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
         for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
     ]
     extras = ctx.take_attachment(path) or {}
-    hdf5_writer.write(path + ".h5", entries, **extras)
+    shards.write_checkpoint(path, entries, **extras)
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])

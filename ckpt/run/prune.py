@@ -60,7 +60,8 @@ def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
         sources = [tensor.op for tensor in node._inputs if tensor not in fed]
     else:
         sources = [tensor.op for tensor in node._inputs]
-    return sources + node._control_inputs if node._control_inputs else sources
+    sources += node._control_inputs
+    return sources
 
 
 def _sorted_by_edges(nodes: list[Operation], fed: Collection[Tensor]) -> list[Operation]:

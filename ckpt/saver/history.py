@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from ckpt.core.errors import from_os_error
-from ckpt.formats import detect
+from ckpt.core import storage
+from ckpt.formats import detect, shards
 from ckpt.saver import retention, state_file
 from ckpt.saver.retention import Policy, Saved
 
@@ -20,6 +18,7 @@ class History:
         self.policy = policy
         self.remembered: tuple[Saved, ...] = ()
         self._preserve_after = policy.first_preserve_after(time.time())
+        self._to_delete: list[str] = []  # those that could not be deleted are tried again
 
     def recover(self, prefixes: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
@@ -27,7 +26,13 @@ class History:
         self.remembered = tuple(sorted(found, key=lambda saved: saved.time))
 
     def commit(
-        self, directory: str, prefix: str, *, latest_filename: str, meta_graph_suffix: str
+        self,
+        directory: str,
+        prefix: str,
+        *,
+        latest_filename: str,
+        meta_graph_suffix: str,
+        durable: bool = True,
     ) -> None:
         """Make `prefix` the latest checkpoint of the state file, then delete those that are no longer kept."""
         saved = Saved(prefix, time.time())
@@ -39,18 +44,18 @@ class History:
             all_model_checkpoint_paths=[kept.name for kept in remaining],
             latest_filename=latest_filename,
             all_model_checkpoint_timestamps=[kept.time for kept in remaining],
+            durable=durable,
         )
         self.remembered = decision.remaining
         self._preserve_after = decision.preserve_after
-        for old in decision.delete:
-            remove_checkpoint(old, meta_graph_suffix=meta_graph_suffix)
+        self._to_delete = [old for old in self._to_delete if old != prefix] + list(decision.delete)
+        while self._to_delete:
+            remove_checkpoint(self._to_delete[0], meta_graph_suffix=meta_graph_suffix)
+            del self._to_delete[0]
 
 
 def _modified(prefix: str) -> float:
-    try:
-        return os.path.getmtime(detect.resolve(prefix))
-    except OSError as error:
-        raise from_os_error(error, prefix, "reading its time") from error
+    return storage.modified(detect.resolve(prefix))
 
 
 def remove_checkpoint(
@@ -60,8 +65,5 @@ def remove_checkpoint(
 
     Raises OpError when a file cannot be deleted.
     """
-    for path in (f"{checkpoint_prefix}.h5", f"{checkpoint_prefix}.{meta_graph_suffix}"):
-        try:
-            Path(path).unlink(missing_ok=True)
-        except OSError as error:
-            raise from_os_error(error, path, "deleting an old checkpoint") from error
+    shards.remove_checkpoint_files(checkpoint_prefix)
+    storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from ckpt.core import defs
+from ckpt.core import defs, storage
 from ckpt.saver import building, metagraph, restoring, saving
 from ckpt.saver.history import History
 from ckpt.saver.retention import Policy, Saved
@@ -173,11 +173,13 @@ class Saver:
         save_debug_info: bool = False,
         *,
         durable: bool = True,
+        shard_size: int | str | None = None,
     ) -> str | None:
         """Write a checkpoint `<save_path>[-<global_step>].h5` and return its prefix; None when the Saver is empty.
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
-        and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. Raises TypeError for what
+        and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
+        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. Raises TypeError for what
         is no session, ValueError for bad names or a missing directory, OpError when a file cannot be written; the
         checkpoints that were there before are then as they were.
         """
@@ -191,15 +193,23 @@ class Saver:
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
         if self._is_empty:
             return None
-        directory = os.path.dirname(prefix) or "."
-        saving.ensure_directory(directory, path)
+        directory, _ = storage.split(prefix)
+        saving.ensure_directory(directory, path, durable=durable)
         saver_def = self._def()
         packed = (
             self._packed_graph.of(sess.graph, saver_def, strip_default_attrs=strip_default_attrs)
             if write_meta_graph
             else None
         )
-        saving.write(sess, saver_def, prefix, packed_graph=packed, step=step, durable=durable)
+        saving.write(
+            sess,
+            saver_def,
+            prefix,
+            packed_graph=packed,
+            step=step,
+            durable=durable,
+            shard_size=shard_size,
+        )
         if packed is not None:
             metagraph.write_packed(f"{prefix}.{meta_graph_suffix}", packed, durable=durable)
         if write_state:
@@ -208,6 +218,7 @@ class Saver:
                 prefix,
                 latest_filename=latest_filename,
                 meta_graph_suffix=meta_graph_suffix,
+                durable=durable,
             )
         return prefix
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ckpt.core import defs
-from ckpt.core.errors import from_os_error
+from ckpt.core.errors import NotFoundError
+from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
@@ -48,10 +48,17 @@ def write(
     packed_graph: bytes | None,
     step: int | None,
     durable: bool,
+    shard_size: int | str | None = None,
 ) -> None:
-    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one file."""
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one checkpoint."""
     metadata = {} if step is None else {"step": str(step)}
-    sess.attach(prefix, {"metagraph": packed_graph, "metadata": metadata, "durable": durable})
+    extras = {
+        "metagraph": packed_graph,
+        "metadata": metadata,
+        "durable": durable,
+        "shard_size": shard_size,
+    }
+    sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     finally:
@@ -85,14 +92,12 @@ def step_value(sess: Any, global_step: Any) -> int | None:
     return int(sess.run(tensor))
 
 
-def ensure_directory(directory: str, path: str) -> None:
+def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None:
     """Make the last level of the directory, as TensorFlow does. Raises ValueError when its parent is missing."""
     try:
-        Path(directory).mkdir(exist_ok=True)
-    except FileNotFoundError:
+        make_directory(directory, durable=durable)
+    except NotFoundError:
         raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
-    except OSError as error:
-        raise from_os_error(error, directory, "making the directory of the checkpoint") from error
 
 
 def checked_latest(latest_filename: str | None, path: str) -> str:
