@@ -79,7 +79,16 @@ def test_failures_have_their_exit_codes(models, tmp_path):
 def test_the_plan_names_everything_and_writes_nothing(models, tmp_path):
     a, b = models
     out = tmp_path / "both.ckpt"
-    arguments = ("merge", f"a={a}", f"b={b}", "-o", out, "--connect", "b/x:0=a/features:0", "--plan")
+    arguments = (
+        "merge",
+        f"a={a}",
+        f"b={b}",
+        "-o",
+        out,
+        "--connect",
+        "b/x:0=a/features:0",
+        "--plan",
+    )
     text = ckpt(*arguments).stdout
     for line in (
         "wire b/x:0 (?, 3) <- a/features:0 (?, 3), float32",
