@@ -120,16 +120,29 @@ def write_shards(
     _remove_superseded(path, save)
 
 
-def merge_files(parts: Sequence[StrPath], prefix: StrPath, *, durable: bool = True) -> None:
+def merge_files(
+    parts: Sequence[StrPath],
+    prefix: StrPath,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    metagraph: bytes | None = None,
+    durable: bool = True,
+) -> None:
     """Make complete checkpoint files the shards of the checkpoint `prefix`, in this order; they move to their new names.
 
-    Raises members of the OpError family; files moved so far have then moved, and the prefix is as it was.
+    Where `metadata` or `metagraph` are given, a shard of its own before them holds these. Raises members of the OpError
+    family; files moved so far have then moved, and the prefix is as it was.
     """
+    from ckpt.formats.hdf5_writer import write
 
     def mover(part: StrPath) -> Callable[[str], None]:
         return lambda target: storage.move_file(part, target, durable=durable)
 
-    write_shards(prefix, [mover(part) for part in parts], durable=durable)
+    def head(target: str) -> None:
+        write(target, [], metadata=metadata, metagraph=metagraph, durable=durable)
+
+    first = [head] if metadata or metagraph is not None else []
+    write_shards(prefix, [*first, *map(mover, parts)], durable=durable)
 
 
 def remove_checkpoint_files(prefix: StrPath, *, durable: bool = True) -> None:

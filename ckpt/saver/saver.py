@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckpt.core import defs, storage
-from ckpt.saver import building, metagraph, restoring, saving
+from ckpt.saver import metagraph, restoring, saving
+from ckpt.saver.building import SaverBuilder
 from ckpt.saver.history import History
 from ckpt.saver.retention import Policy, Saved
-from ckpt.saver.var_list import saveable_objects, saveables
+from ckpt.saver.var_list import saveable_objects
 
 
 class Saver:
@@ -50,6 +51,7 @@ class Saver:
         self._max_to_keep = max_to_keep
         self._keep_hours = keep_checkpoint_every_n_hours
         self._name = name
+        self._builder = builder or SaverBuilder()
         self._restore_sequentially = restore_sequentially
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
@@ -92,15 +94,17 @@ class Saver:
                 raise ValueError("No variables to save")
             self._is_empty = True
             return
-        self.saver_def = building.build(
-            saveables(members),
-            name=self._name,
-            filename=self._filename,
-            reshape=self._reshape,
-            restore_sequentially=self._restore_sequentially,
-            sharded=self._sharded,
-            max_to_keep=self._max_to_keep or 0,
-            keep_checkpoint_every_n_hours=float(self._keep_hours),
+        self.saver_def = metagraph.plain_saver_def(
+            self._builder.build(
+                members,
+                reshape=self._reshape,
+                sharded=self._sharded,
+                max_to_keep=self._max_to_keep,
+                keep_checkpoint_every_n_hours=self._keep_hours,
+                name=self._name,
+                restore_sequentially=self._restore_sequentially,
+                filename=self._filename or "model",
+            )
         )
 
     def as_saver_def(self) -> Any:
@@ -229,7 +233,7 @@ class Saver:
         InvalidArgumentError listing every tensor of another shape or dtype. Nothing is assigned unless everything fits.
         """
         if not self._is_empty:
-            restoring.restore(sess, self._def(), save_path, reshape=self._reshape)
+            restoring.restore(sess, self._def(), save_path)
 
     def export_meta_graph(
         self,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ckpt.core import defs
-from ckpt.core.errors import NotFoundError
+from ckpt.core import defs, gfile
+from ckpt.core.errors import NotFoundError, OpError
 from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
@@ -61,6 +62,11 @@ def write(
     sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
+    except BaseException:
+        if saver_def.sharded:  # shards that do not become a checkpoint
+            with suppress(OpError):
+                gfile.rmtree(f"{prefix}_temp")
+        raise
     finally:
         sess.detach(prefix)
 

@@ -248,7 +248,8 @@ def test_a_wrong_dtype_is_named(tmp_path):
     with tf.Graph().as_default(), tf.Session() as sess:
         tf.get_variable("b", [3], dtype=tf.float32)
         with pytest.raises(
-            tf.errors.InvalidArgumentError, match="graph has float32, the checkpoint has int32"
+            tf.errors.InvalidArgumentError,
+            match="expected dtype float32 does not equal original dtype int32",
         ):
             tf.train.Saver().restore(sess, prefix)
 
