@@ -30,13 +30,18 @@ from ckpt import (
 )
 from ckpt.compose import (
     Chain,
+    CheckedOutput,
+    CheckReport,
     Merged,
+    MergePlan,
     MergeReport,
     Model,
     chain,
+    check,
     load_models,
     merge_files,
     merge_graphs,
+    plan_merge,
 )
 from ckpt.core import errors
 from ckpt.core.dtypes import (
@@ -542,6 +547,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "Chain",
+    "CheckReport",
+    "CheckedOutput",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -558,6 +565,7 @@ __all__ = [
     "IndexedSlices",
     "IndexedSlicesSpec",
     "InteractiveSession",
+    "MergePlan",
     "MergeReport",
     "Merged",
     "MetaGraphDef",
@@ -655,6 +663,7 @@ __all__ = [
     "cast",
     "ceil",
     "chain",
+    "check",
     "check_numerics",
     "cholesky",
     "cholesky_solve",
@@ -860,6 +869,7 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "plan_merge",
     "polygamma",
     "pow",
     "py_func",
