@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
@@ -18,8 +18,18 @@ def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[
     return ordered(*reached(targets, fed), fed)
 
 
-def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[Operation], bool]:
-    """The nodes that must run so that `targets` run, and whether all their inputs were made before them."""
+NO_STAND_INS: Mapping[Tensor, Tensor] = {}
+
+
+def reached(
+    targets: Iterable[Operation],
+    fed: Collection[Tensor],
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
+) -> tuple[set[Operation], bool]:
+    """The nodes that must run so that `targets` run, and whether all their inputs were made before them.
+
+    A node whose output another tensor stands for needs that one only.
+    """
     found: set[Operation] = set()
     pending = list(targets)
     in_creation_order = True
@@ -28,7 +38,7 @@ def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[
         if node in found:
             continue
         found.add(node)
-        for source in sources_of(node, fed):
+        for source in sources_of(node, fed, stand_ins):
             if source.node_id >= node.node_id:
                 in_creation_order = False
             if source not in found:
@@ -37,19 +47,28 @@ def reached(targets: Iterable[Operation], fed: Collection[Tensor]) -> tuple[set[
 
 
 def ordered(
-    found: Iterable[Operation], in_creation_order: bool, fed: Collection[Tensor]
+    found: Iterable[Operation],
+    in_creation_order: bool,
+    fed: Collection[Tensor],
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
 ) -> list[Operation]:
     """The nodes, inputs first, ties by creation. Raises InvalidArgumentError naming a cycle."""
     nodes = sorted(found, key=_creation)
-    return nodes if in_creation_order else _sorted_by_edges(nodes, fed)
+    return nodes if in_creation_order else _sorted_by_edges(nodes, fed, stand_ins)
 
 
 def _creation(node: Operation) -> int:
     return node.node_id
 
 
-def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
+def sources_of(
+    node: Operation,
+    fed: Collection[Tensor],
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
+) -> list[Operation]:
     """The nodes that must run before `node`: those of its inputs, unless it asks only for shapes that are known."""
+    if stand_ins and node._outputs and node._outputs[0] in stand_ins:
+        return [stand_ins[node._outputs[0]].op]
     if node.type in SHAPE_TYPES and shape_results(node) is not None:
         return list(node._control_inputs)
     if fed:
@@ -59,24 +78,26 @@ def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
     return sources + node._control_inputs if node._control_inputs else sources
 
 
-def _sorted_by_edges(nodes: list[Operation], fed: Collection[Tensor]) -> list[Operation]:
+def _sorted_by_edges(
+    nodes: list[Operation], fed: Collection[Tensor], stand_ins: Mapping[Tensor, Tensor]
+) -> list[Operation]:
     waiting: dict[Operation, int] = {}
     users: dict[Operation, list[Operation]] = {node: [] for node in nodes}
     for node in nodes:
-        sources = set(sources_of(node, fed))
+        sources = set(sources_of(node, fed, stand_ins))
         waiting[node] = len(sources)
         for source in sources:
             users[source].append(node)
-    ready = [(node.node_id, node) for node in nodes if not waiting[node]]
-    heapq.heapify(ready)
+    position = {node: i for i, node in enumerate(nodes)}
+    ready = [i for i, node in enumerate(nodes) if not waiting[node]]
     ordered: list[Operation] = []
     while ready:
-        _, node = heapq.heappop(ready)
+        node = nodes[heapq.heappop(ready)]
         ordered.append(node)
         for user in users[node]:
             waiting[user] -= 1
             if not waiting[user]:
-                heapq.heappush(ready, (user.node_id, user))
+                heapq.heappush(ready, position[user])
     if len(ordered) != len(nodes):
         stuck = sorted(node.name for node in nodes if waiting[node])
         raise InvalidArgumentError(
