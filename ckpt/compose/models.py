@@ -6,10 +6,11 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from ckpt.core import storage
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect
 from ckpt.graph.graph import Graph
-from ckpt.graph.operation import Tensor
+from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.session import Session
 from ckpt.saver import metagraph, state_file
 from ckpt.saver.saver import Saver
@@ -24,12 +25,12 @@ def checkpoint_prefix(path: Any) -> str:
     Raises NotFoundError when there is none.
     """
     text: str = os.fspath(path)
-    if os.path.isdir(text):
+    if storage.is_directory(text):
         latest = state_file.latest_checkpoint(text)
         if latest is None:
             raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
         return latest
-    for suffix in (".h5", ".meta"):
+    for suffix in (".h5", ".index", ".meta"):
         if text.endswith(suffix):
             return text.removesuffix(suffix)
     return text
@@ -37,7 +38,7 @@ def checkpoint_prefix(path: Any) -> str:
 
 def meta_graph_path(prefix: str) -> str:
     """Where the MetaGraph of a checkpoint is: beside it, else inside it. Raises NotFoundError when there is neither."""
-    if os.path.exists(prefix + ".meta"):
+    if storage.exists(prefix + ".meta"):
         return prefix + ".meta"
     return detect.resolve(prefix)
 
@@ -45,7 +46,8 @@ def meta_graph_path(prefix: str) -> str:
 class Model:
     """A saved model in a graph of its own: `graph`, `session`, `saver`, and its parts by their original names."""
 
-    def __init__(self, path: Any) -> None:
+    def __init__(self, path: Any, name: str = "") -> None:
+        self.name = name
         self.prefix = checkpoint_prefix(path)
         self.graph = Graph()
         with self.graph.as_default():
@@ -54,6 +56,14 @@ class Model:
         if self.saver is not None:
             self.saver.restore(self.session, self.prefix)
 
+    @classmethod
+    def of(cls, session: Session, name: str = "", saver: Saver | None = None) -> Model:
+        """The model that a session runs now: one that was built here, not loaded."""
+        found = cls.__new__(cls)
+        found.name, found.prefix = name, ""
+        found.graph, found.session, found.saver = session.graph, session, saver
+        return found
+
     def __getitem__(self, name: str) -> Any:
         """The value of a variable. Raises KeyError for an unknown name."""
         return self.session.run(self.tensor(name))
@@ -61,6 +71,13 @@ class Model:
     def tensor(self, name: str) -> Tensor:
         """The tensor of this name (`x:0`, or `x` for output 0). Raises KeyError, with near names."""
         return self.graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+
+    def element(self, name: str) -> Tensor | Operation:
+        """What this name means: `x:0` a tensor, `x` output 0 of that operation, or the operation where it has none."""
+        if ":" not in name:
+            node: Operation = self.graph.get_operation_by_name(name)
+            return node.outputs[0] if node.outputs else node
+        return self.tensor(name)
 
     def run(self, fetches: Any, feed_dict: Mapping[Any, Any] | None = None) -> Any:
         """Run the model; fetches and feeds may be names."""
@@ -79,4 +96,4 @@ class Model:
 
 def load_models(paths: Mapping[str, Any]) -> dict[str, Model]:
     """Each saved model in a graph and a session of its own, restored."""
-    return {name: Model(path) for name, path in paths.items()}
+    return {name: Model(path, name) for name, path in paths.items()}

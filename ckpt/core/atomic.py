@@ -19,7 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ckpt.core.errors import DataLossError, FailedPreconditionError, from_os_error
+from ckpt.core.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    ResourceExhaustedError,
+    from_os_error,
+)
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,9 +35,11 @@ T = TypeVar("T")
 
 files: Any = os  # the seam: tests put an object here that fails at operation N
 
-_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{16}")
+_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})")
 _ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
+_NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_own: set[str] = set()  # the temporaries that this process is writing
 
 
 class NewFile:
@@ -43,33 +50,36 @@ class NewFile:
     Every failure of the operating system is raised as a member of the OpError family that names `target`.
     """
 
-    def __init__(self, target: StrPath, *, durable: bool = True) -> None:
+    def __init__(self, target: StrPath, *, durable: bool = True, token: str | None = None) -> None:
         self.path = os.fspath(target)
         self._directory = os.path.dirname(self.path) or "."
         self._durable = durable
+        self._token = token or new_token()
         self._temporary = ""
         self._fd = -1
 
     def __enter__(self) -> Self:
         sweep(self._directory)
-        name = f".ckpt-tmp-{_here()}-{os.getpid()}-{secrets.token_hex(8)}"
+        name = _temporary_name(self._token)
         temporary = os.path.join(self._directory, name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _typed(self.path, f"creating a temporary file in {self._directory}"):
-            self._fd = _again(files.open, temporary, flags, 0o666)
+        _own.add(name)
+        try:
+            with _typed(self.path, f"creating a temporary file in {self._directory}"):
+                self._fd = _again(files.open, temporary, flags, 0o666)
+        except BaseException:
+            _own.discard(name)
+            raise
         self._temporary = temporary
         return self
 
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`, however many system calls that takes."""
-        view = memoryview(data)
-        with _typed(self.path, "writing"):
-            while view.nbytes:
-                written = _again(files.pwrite, self._fd, view, offset)
-                if written <= 0:
-                    raise OSError(errno.ENOSPC, "the device takes no more bytes")
-                view = view[written:]
-                offset += written
+        write_at(self.path, self._fd, data, offset)
+
+    def reserve(self, length: int) -> None:
+        """Raise ResourceExhaustedError when the disk has no room for a file of `length` bytes beside the old one."""
+        check_room(self.path, self._directory, length)
 
     def truncate(self, length: int) -> None:
         """Make the file exactly `length` bytes long."""
@@ -100,6 +110,7 @@ class NewFile:
             _close(fd)
         with _typed(self.path, "renaming the temporary file to it"):
             _again(files.replace, self._temporary, self.path)
+        _own.discard(os.path.basename(self._temporary))
         self._temporary = ""
         if self._durable:
             with _typed(self.path, "fsync of its directory"):
@@ -115,6 +126,7 @@ class NewFile:
         if temporary:
             with suppress(OSError):
                 _again(files.unlink, temporary)
+            _own.discard(os.path.basename(temporary))
 
 
 class InputFile:
@@ -216,6 +228,134 @@ def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
         return file.read(0, file.size)
 
 
+def write_at(path: StrPath, fd: int, data: Buffer, offset: int) -> None:
+    """Write all of `data` at `offset` of an open file; errors name `path`."""
+    view = memoryview(data)
+    with _typed(path, "writing"):
+        while view.nbytes:
+            written = _again(files.pwrite, fd, view, offset)
+            if written <= 0:
+                raise OSError(errno.ENOSPC, "the device takes no more bytes")
+            view = view[written:]
+            offset += written
+
+
+def check_room(path: StrPath, directory: StrPath, length: int) -> None:
+    """Raise ResourceExhaustedError when fewer than `length` bytes are free in `directory`.
+
+    A file system that cannot tell is left to say so when it is written to.
+    """
+    with suppress(OSError):
+        found = _again(files.statvfs, directory)
+        free = found.f_bavail * found.f_frsize
+        if found.f_blocks and free < length:
+            raise ResourceExhaustedError(
+                None,
+                None,
+                f"{os.fspath(path)}: needs {length} bytes beside what is there, {free} are free in "
+                f"{os.fspath(directory)}; nothing was written: free some space, or save to another disk",
+            )
+
+
+def names_in(directory: StrPath) -> list[str]:
+    """The names in a directory, sorted. Raises NotFoundError when it is missing."""
+    with _typed(directory, "listing"):
+        return sorted(_again(files.listdir, directory))
+
+
+def modified(path: StrPath) -> float:
+    """When the file was last written, in seconds since the epoch. Raises NotFoundError."""
+    with _typed(path, "reading its time"):
+        return float(_again(files.stat, path).st_mtime)
+
+
+def exists(path: StrPath) -> bool:
+    """True when something has this name, be it a link to nothing. Raises OpError where nobody can tell."""
+    return _mode(files.lstat, path) is not None
+
+
+def is_file(path: StrPath) -> bool:
+    """True when this is a regular file or a link to one. Raises OpError where nobody can tell."""
+    mode = _mode(files.stat, path)
+    return mode is not None and stat.S_ISREG(mode)
+
+
+def _mode(look: Callable[[StrPath], os.stat_result], path: StrPath) -> int | None:
+    """None when there is no such file. An error of the disk does not mean that: then an older one would be taken."""
+    with _typed(path, "looking for it"):
+        try:
+            return _again(look, path).st_mode
+        except OSError as error:
+            if error.errno in _NO_SUCH_FILE:
+                return None
+            raise
+
+
+def remove_file(path: StrPath) -> None:
+    """Remove a file; one that is not there is no error."""
+    with _typed(path, "deleting"), suppress(FileNotFoundError):
+        _again(files.unlink, path)
+
+
+def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:
+    """Rename a file, also into another directory of the same file system. Raises members of the OpError family."""
+    with _typed(target, f"renaming {os.fspath(source)} to it"):
+        _again(files.replace, source, target)
+        if durable:
+            sync_directory(os.path.dirname(target) or ".")
+
+
+@contextmanager
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
+    """Take away `path` while files whose names hold `token` are removed, then remove it.
+
+    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves. When
+    `durable`, no loss of power brings `path` back without those files.
+    """
+    name = _temporary_name(token)
+    aside = os.path.join(os.path.dirname(path) or ".", name)
+    _own.add(name)
+    try:
+        with _typed(path, "renaming it before its removal"):
+            _again(files.replace, path, aside)
+            if durable:
+                sync_directory(os.path.dirname(path) or ".")
+        yield
+        remove_file(aside)
+    finally:
+        _own.discard(name)
+
+
+def temporaries(directory: StrPath) -> set[str]:
+    """The tokens of the temporaries that lie in a directory: the saves that are under way, or were cut short."""
+    found = (_TEMPORARY.fullmatch(name) for name in names_in(directory))
+    return {match[3] for match in found if match}
+
+
+def make_directory(directory: StrPath, *, parents: bool = False, durable: bool = True) -> None:
+    """Make a directory, and with `parents` those above it; one that is there is no error.
+
+    Raises NotFoundError when the directory above is missing, AlreadyExistsError when a file has the name.
+    """
+    path = os.fspath(directory)
+    above = os.path.dirname(path)
+    if parents and above not in ("", path) and not os.path.isdir(above):
+        make_directory(above, parents=True, durable=durable)
+    with _typed(path, "making the directory"):
+        try:
+            _again(files.mkdir, path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+            # an empty one may be what a writer left that was killed before it had synced the directory above
+            with suppress(PermissionError):
+                if _again(files.listdir, path):
+                    return
+        if durable:
+            with suppress(PermissionError):  # of a directory above that is not ours
+                sync_directory(os.path.join(path, os.pardir))
+
+
 def sync_directory(directory: StrPath) -> None:
     """Make renames and removals in `directory` durable, where its file system can do that."""
     fd = _again(files.open, directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -229,20 +369,38 @@ def sync_directory(directory: StrPath) -> None:
 
 
 def sweep(directory: StrPath) -> None:
-    """Remove temporaries in `directory` whose writer is dead. Never raises: it is only housekeeping."""
+    """Remove temporaries in `directory` whose writer is dead, after the files whose names hold their tokens.
+
+    Never raises: it is only housekeeping.
+    """
     with suppress(OSError):
-        for name in files.listdir(directory):
+        names = _again(files.listdir, directory)
+        for name in names:
             match = _TEMPORARY.fullmatch(name)
             if match:
                 path = os.path.join(directory, name)
                 with suppress(OSError):
-                    if _is_abandoned(path, match[1], int(match[2])):
+                    if name not in _own and _is_abandoned(path, match[1], int(match[2])):
+                        for other in names:
+                            if f".{match[3]}-" in other:
+                                files.unlink(os.path.join(directory, other))
                         files.unlink(path)
+
+
+def new_token() -> str:
+    """Sixteen hexadecimal digits that name one save."""
+    return secrets.token_hex(8)
+
+
+def _temporary_name(token: str) -> str:
+    return f".ckpt-tmp-{_here()}-{os.getpid()}-{token}"
 
 
 def _is_abandoned(path: str, where: str, pid: int) -> bool:
     if where != _here():
         return bool(time.time() - files.lstat(path).st_mtime > _ABANDONED_AFTER)
+    if pid == os.getpid():
+        return True  # not one of ours: removing it had failed, or its writer had our number
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -48,6 +48,7 @@ _TABLE: list[tuple[str, int, Any, str]] = [
     ("uint4", 30, ml_dtypes.uint4, "u"),
     ("int2", 31, ml_dtypes.int2, "i"),
     ("uint2", 32, ml_dtypes.uint2, "u"),
+    ("float4_e2m1fn", 33, ml_dtypes.float4_e2m1fn, "f"),
 ]
 _REAL_COMPONENT = {"complex64": "float32", "complex128": "float64"}
 
@@ -56,17 +57,20 @@ class DType:
     """The type of a tensor's elements, as TensorFlow names and numbers it.
 
     Two DTypes are equal when they are the same type; a DType also equals whatever `as_dtype` turns into it
-    (`tf.float32 == np.float32`). Reference dtypes (`float32_ref`) belong to the outputs of variables.
+    (`tf.float32 == np.float32`). Reference dtypes (`float32_ref`) belong to the outputs of variables; `base_dtype` is
+    the type without that mark.
     """
 
-    __slots__ = ("_kind", "_number", "_numpy", "_other", "name")
+    __slots__ = ("_as_ref", "_is_ref_dtype", "_kind", "_number", "_numpy", "base_dtype", "name")
 
     def __init__(self, name: str, number: int, numpy_type: Any, kind: str) -> None:
         self.name = name
         self._number = number
         self._numpy = numpy_type
         self._kind = kind
-        self._other: DType = self  # the reference twin of a base dtype, and the reverse
+        self._is_ref_dtype = number > REF_OFFSET
+        self._as_ref: DType = self
+        self.base_dtype: DType = self
 
     @property
     def as_numpy_dtype(self) -> Any:
@@ -77,19 +81,6 @@ class DType:
     def as_datatype_enum(self) -> int:
         """TensorFlow's number of this type."""
         return self._number
-
-    @property
-    def base_dtype(self) -> DType:
-        """This type without the reference mark."""
-        return self._other if self._number > REF_OFFSET else self
-
-    @property
-    def _is_ref_dtype(self) -> bool:
-        return self._number > REF_OFFSET
-
-    @property
-    def _as_ref(self) -> DType:
-        return self if self._number > REF_OFFSET else self._other
 
     @property
     def real_dtype(self) -> DType:
@@ -207,7 +198,7 @@ _BY_NUMPY: dict[Any, DType] = {}
 for _name, _number, _numpy_type, _kind in _TABLE:
     _base = DType(_name, _number, _numpy_type, _kind)
     _ref = DType(_name + "_ref", _number + REF_OFFSET, _numpy_type, _kind)
-    _base._other, _ref._other = _ref, _base
+    _base._as_ref, _ref.base_dtype = _ref, _base
     for _dtype in (_base, _ref):
         BY_NAME[_dtype.name] = BY_NUMBER[_dtype._number] = _dtype
     if _kind != "h":
@@ -257,6 +248,8 @@ INTEGER = SIGNED | UNSIGNED
 INDEX = frozenset({int32, int64})
 REAL = FLOATING | INTEGER
 NUMERIC = REAL | COMPLEX
+QUANTIZED = frozenset({qint8, quint8, qint16, quint16, qint32})
+QUANTIZED_DTYPES = QUANTIZED | {dtype._as_ref for dtype in QUANTIZED}
 
 
 def as_dtype(value: Any) -> DType:

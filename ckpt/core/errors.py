@@ -4,6 +4,7 @@
     ├── GraphError      (ValueError) a graph that cannot be built, imported or merged
     │   └── ShapeError  (ValueError) static shapes that contradict each other
     ├── DtypeError      (TypeError)  dtypes that contradict each other
+    ├── SelectionError  (ValueError) selectors and rename rules that cannot be understood or match nothing
     └── OpError                      TensorFlow's run-time family: `.message`, `.op`, `.node_def`, `.error_code`
         ├── CancelledError           ├── ResourceExhaustedError
         ├── UnknownError             ├── FailedPreconditionError
@@ -40,6 +41,10 @@ class ShapeError(GraphError):
 
 class DtypeError(CkptError, TypeError):
     """Dtypes contradict each other."""
+
+
+class SelectionError(CkptError, ValueError):
+    """A selector or a rename rule cannot be understood, matches nothing, or makes names collide."""
 
 
 class OpError(CkptError):
@@ -166,6 +171,24 @@ class UnauthenticatedError(OpError):
     error_code = 16
 
 
+OK = 0
+CANCELLED = CancelledError.error_code
+UNKNOWN = UnknownError.error_code
+INVALID_ARGUMENT = InvalidArgumentError.error_code
+DEADLINE_EXCEEDED = DeadlineExceededError.error_code
+NOT_FOUND = NotFoundError.error_code
+ALREADY_EXISTS = AlreadyExistsError.error_code
+PERMISSION_DENIED = PermissionDeniedError.error_code
+RESOURCE_EXHAUSTED = ResourceExhaustedError.error_code
+FAILED_PRECONDITION = FailedPreconditionError.error_code
+ABORTED = AbortedError.error_code
+OUT_OF_RANGE = OutOfRangeError.error_code
+UNIMPLEMENTED = UnimplementedError.error_code
+INTERNAL = InternalError.error_code
+UNAVAILABLE = UnavailableError.error_code
+DATA_LOSS = DataLossError.error_code
+UNAUTHENTICATED = UnauthenticatedError.error_code
+
 _BY_CODE: dict[int, type[OpError]] = {cls.error_code: cls for cls in OpError.__subclasses__()}
 
 _BY_ERRNO: dict[int, type[OpError]] = {
@@ -185,6 +208,14 @@ _BY_ERRNO: dict[int, type[OpError]] = {
     errno.EIO: UnknownError,
 }
 
+_ERRNO_OF: dict[type[OSError], int] = {  # libraries raise these without a number
+    FileNotFoundError: errno.ENOENT,
+    NotADirectoryError: errno.ENOTDIR,
+    FileExistsError: errno.EEXIST,
+    PermissionError: errno.EACCES,
+    IsADirectoryError: errno.EISDIR,
+}
+
 
 def exception_type_from_error_code(error_code: int) -> type[OpError]:
     """The class for a canonical status code, 1 to 16. Raises KeyError for another code."""
@@ -198,5 +229,6 @@ def error_code_from_exception_type(cls: type[OpError]) -> int:
 
 def from_os_error(error: OSError, path: str | os.PathLike[str], doing: str) -> OpError:
     """The typed error for a failed file operation: names the path and what was being done."""
-    cls = _BY_ERRNO.get(error.errno or 0, UnknownError)
+    number = error.errno or _ERRNO_OF.get(type(error), 0)
+    cls = _BY_ERRNO.get(number, UnknownError)
     return cls(None, None, f"{os.fspath(path)}: {doing} failed: {error.strerror or error}")

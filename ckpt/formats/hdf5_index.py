@@ -15,9 +15,9 @@ from itertools import accumulate, pairwise
 from math import prod
 from typing import Any
 
-from ckpt.core.atomic import InputFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, UnimplementedError
+from ckpt.core.storage import Input
 
 MAGIC = b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
 VERSION = 1
@@ -61,6 +61,7 @@ class Part:
     length: int
     crcs: tuple[int, ...]
     layout: int = RAW
+    file: int = 0  # which of a reader's files; not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Blob:
     offset: int
     length: int
     crc: int
+    file: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,7 @@ def pack_header(index_offset: int, index: bytes, file_length: int) -> bytes:
     return fields + struct.pack("<I", crc32c(fields))
 
 
-def read_index(file: InputFile) -> tuple[Index, tuple[int, int]]:
+def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
     """The index of an open file, and where it lies: two reads. Raises DataLossError or UnimplementedError."""
     header = file.read(0, min(HEADER, file.size))
     if len(header) < HEADER or header[:16] != MAGIC:

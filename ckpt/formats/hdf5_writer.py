@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.atomic import NewFile
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.storage import Output, create
 from ckpt.formats import partition, string_payload
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_index import (
@@ -97,6 +97,7 @@ def write(
     metagraph: bytes | None = None,
     layout: Layout = "auto",
     durable: bool = True,
+    threads: int | None = None,
 ) -> None:
     """Write a checkpoint to `path`, atomically: old or new, whole, whatever happens.
 
@@ -109,8 +110,9 @@ def write(
     plan = _Plan(planned, metadata or {}, aliases or {}, metagraph, layout)
     _check_texts(path, plan.index())
     plan.place()
-    with NewFile(path, durable=durable) as file:
-        plan.write_to(file)
+    with create(path, durable=durable) as file:
+        file.reserve(plan.size)
+        plan.write_to(file, threads or _THREADS)
 
 
 class _Plan:
@@ -140,6 +142,11 @@ class _Plan:
         self._paths = paths
         self._index_offset = 0
         self._file: SparseFile = SparseFile()
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file; known once everything is placed."""
+        return self._file.size
 
     def index(self) -> Index:
         """The index as far as known; its packed length never changes."""
@@ -189,10 +196,10 @@ class _Plan:
     def _place_index(self, offset: int) -> None:
         self._index_offset = offset
 
-    def write_to(self, file: NewFile) -> None:
+    def write_to(self, file: Output, threads: int) -> None:
         """Values and structure in ascending order, then the index, then the header."""
         large = [piece for p in self.planned for piece in p.pieces if _is_large(piece)]
-        _write_large(file, large)
+        _write_large(file, large, threads)
         stream = _Stream(file)
         end, crc = HEADER, 0
         for offset, length, put in sorted(self._sources(stream), key=lambda source: source[:2]):
@@ -224,7 +231,7 @@ class _Plan:
 class _Stream:
     """Writes pieces in ascending order, gathering small neighbours into one system call."""
 
-    def __init__(self, file: NewFile) -> None:
+    def __init__(self, file: Output) -> None:
         self._file = file
         self._gathered = bytearray()
         self._start = 0
@@ -253,7 +260,7 @@ def _is_large(piece: _Piece) -> bool:
     return piece.length >= _LARGE and len(piece.arrays) == 1 and _is_ready(_plain(piece.arrays[0]))
 
 
-def _write_large(file: NewFile, pieces: list[_Piece]) -> None:
+def _write_large(file: Output, pieces: list[_Piece], threads: int) -> None:
     """Write pieces whose bytes lie ready in memory, several blocks at a time."""
     if not pieces:
         return
@@ -272,7 +279,7 @@ def _write_large(file: NewFile, pieces: list[_Piece]) -> None:
             piece.crcs[number] = crc32c(block)
             file.write(block, piece.offset + number * BLOCK)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(write_blocks, tasks):  # the first error cancels what has not begun
             pass
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core.dtypes import DType
@@ -16,12 +14,11 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.origins import origin
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
 
-PACKAGE = str(Path(__file__).resolve().parent.parent)
-TRACEBACK_DEPTH = 12
 _VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
 _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
 
@@ -85,7 +82,7 @@ class Graph:
         with self._lock:
             self.check_not_finalized()
             node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
-            node._creation = _creation()
+            node._origin = origin()
             node._outputs = self._outputs(node, opdef, dtypes)
             if self._scopes.is_used:
                 self._apply_scopes(node)
@@ -98,23 +95,17 @@ class Graph:
     ) -> list[Tensor]:
         if opdef is None:
             return [Tensor(node, i, d, TensorShape.of(None)) for i, d in enumerate(dtypes or ())]
-        found = opdef.output_dtypes(node.attrs) if dtypes is None else list(dtypes)
-        if not found:
-            if opdef.shape_rule is not None:
-                self._shapes(node, opdef, 0)
-            return []
-        shapes = self._shapes(node, opdef, len(found))
-        return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
-
-    @staticmethod
-    def _shapes(node: Operation, opdef: OpDef, count: int) -> list[TensorShape]:
+        found = opdef.output_dtypes(node.attrs) if dtypes is None else dtypes
         try:
-            return opdef.output_shapes(node._inputs, node.attrs, count)
+            shapes = opdef.output_shapes(node._inputs, node.attrs, len(found))
         except ValueError as error:
-            shapes = ", ".join(str(t.shape) for t in node._inputs)
+            taken = ", ".join(str(t.shape) for t in node._inputs)
             raise ShapeError(
-                f"{error} for '{node.name}' (op: '{node.type}') with input shapes: {shapes}."
+                f"{error} for '{node.name}' (op: '{node.type}') with input shapes: {taken}."
             ) from None
+        if len(found) == 1 == len(shapes):
+            return [Tensor(node, 0, found[0], shapes[0])]
+        return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
 
     def _apply_scopes(self, node: Operation) -> None:
         scopes = self._scopes
@@ -147,7 +138,7 @@ class Graph:
                 found.update(
                     dict.fromkeys(c for c in controller.control_inputs if c not in input_ops)
                 )
-        node._control_inputs.extend(op for op in found if op not in node._control_inputs)
+        node._control_inputs += tuple(op for op in found if op not in node._control_inputs)
         for controller in self._scopes.controllers:
             controller.seen.add(node)
 
@@ -317,7 +308,8 @@ class Graph:
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""
-        full = f"{self._scopes.name}/{name}" if self._scopes.name else name
+        scope = self._scopes.name
+        full = f"{scope}/{name}" if scope else name
         with self._lock:
             return self._claimed(full, mark_as_used)
 
@@ -351,9 +343,8 @@ class Graph:
                 raise ValueError(f"Duplicate node name in graph: '{full}'")
             self._names_in_use.setdefault(full.lower(), 1)
             return full
-        if not _VALID_OP_NAME.match(name) and not self._scopes.name:
-            raise ValueError(f"'{name}' is not a valid node name")
-        if not _VALID_SCOPE_NAME.match(name):
+        pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
+        if not pattern.match(name):
             raise ValueError(f"'{name}' is not a valid node name")
         return self.unique_name(name)
 
@@ -449,7 +440,7 @@ class Graph:
             else:
                 shown = self.device_text(place)
                 place = merge_device(shown)
-            place.said = (shown, _creation())
+            place.said = (shown, origin())
             scopes.devices = [*before, place]
         scopes.note_use()
         try:
@@ -679,18 +670,6 @@ def _device_function(function: Callable[[Any], Any]) -> Any:
         return canonical_name(Graph.device_text(function(node)))
 
     return place
-
-
-def _creation() -> list[tuple[Any, int]]:
-    """The innermost frames outside this package: (code, line)."""
-    found: list[tuple[Any, int]] = []
-    frame: Any = sys._getframe(3)
-    while frame is not None and len(found) < TRACEBACK_DEPTH:
-        code = frame.f_code
-        if not code.co_filename.startswith(PACKAGE):
-            found.append((code, frame.f_lineno))
-        frame = frame.f_back
-    return found
 
 
 def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:

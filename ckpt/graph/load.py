@@ -237,7 +237,9 @@ class _Loader:
         full = self._full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
-        operation._control_inputs.extend(c for c in controls if c not in operation._control_inputs)
+        operation._control_inputs += tuple(
+            c for c in controls if c not in operation._control_inputs
+        )
         if node.device:
             operation.device = self.graph.device_text(node.device)
         if isinstance(attrs.get("_stands_for"), list):

@@ -24,6 +24,7 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
+from ckpt.graph.sparse import SparseTensor
 
 OPS: dict[str, OpDef] = {}
 """Every operation type that ckpt can run, by TensorFlow's type name."""
@@ -42,7 +43,7 @@ class KernelContext(Protocol):
     def remove_resource(self, kind: str, container: str, name: str) -> None:
         """Forget that resource."""
 
-    def take_attachment(self, key: str) -> Any:
+    def attachment(self, key: str) -> Any:
         """What the caller of this run attached under `key`, or None; handed out once."""
 
 
@@ -65,6 +66,7 @@ class OpDef:
         self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
+        self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
@@ -122,9 +124,10 @@ class OpDef:
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Add a node of this type to the default graph (or to that of the inputs) and return its outputs."""
-        values = list(args)
-        if len(values) != len(self.inputs):
-            self._take_keyword_inputs(values, kwargs)
+        if self.maps_sparse and args and isinstance(args[0], SparseTensor):
+            sparse = args[0]
+            return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
+        values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
         graph = _graph_of(values)
         graph.check_not_finalized()
         full_name = graph.unique_op_name(name or self.type)
@@ -132,13 +135,16 @@ class OpDef:
         for key, value in kwargs.items():
             attrs[key] = self._checked_attr(key, value)
         inputs = self._convert_inputs(values, attrs, graph, full_name)
-        self._fill_defaults(attrs)
+        if len(attrs) < len(self.attrs):
+            self._fill_defaults(attrs)
         if self.has_ref_inputs:
             with graph.colocate_with_references(inputs):
                 return self._result(graph.add(self.type, self, inputs, attrs, full_name))
         return self._result(graph.add(self.type, self, inputs, attrs, full_name))
 
-    def _take_keyword_inputs(self, values: list[Any], kwargs: dict[str, Any]) -> None:
+    def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
+        """The inputs, those given by keyword taken out of `kwargs`."""
+        values = list(args)
         if len(values) > len(self.inputs):
             raise TypeError(
                 f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}), "
@@ -148,6 +154,7 @@ class OpDef:
             if arg.name not in kwargs:
                 raise TypeError(f"{self.type} misses its input '{arg.name}'")
             values.append(kwargs.pop(arg.name))
+        return values
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)
@@ -176,7 +183,7 @@ class OpDef:
                 attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
 
     def _convert_inputs(
-        self, values: list[Any], attrs: dict[str, Any], graph: Any, name: str
+        self, values: Sequence[Any], attrs: dict[str, Any], graph: Any, name: str
     ) -> list[Tensor]:
         inputs: list[Tensor] = []
         for arg, value in zip(self.inputs, values, strict=True):
@@ -191,13 +198,13 @@ class OpDef:
     ) -> Tensor:
         type_attr = arg.type_attr
         want: DType | None = arg.dtype or attrs.get(type_attr)
-        if not isinstance(value, Tensor) or value._dtype.name == "resource":
+        if not isinstance(value, Tensor) or value._dtype is dtypes.resource:
             preferred = None
             if want is None and type_attr:
                 default = self.attrs[type_attr].default
                 preferred = None if default is REQUIRED else default
             value = self._converted(arg, value, want, preferred, graph, name)
-        elif value.graph is not graph:
+        elif value.op.graph is not graph:
             value = graph.capture(value)
         dtype = value._dtype.base_dtype
         if want is None:
@@ -328,7 +335,7 @@ class OpDef:
     def _result(self, node: Operation) -> Any:
         outputs = self.outputs
         if len(outputs) == 1 and not self.many:
-            return node.outputs[0]
+            return node._outputs[0]
         if not outputs:
             return node
         if len(outputs) == 1:
@@ -360,8 +367,12 @@ class OpDef:
                 found.extend(attrs[arg.type_list_attr])
                 continue
             dtype = arg.dtype or attrs[arg.type_attr]
-            dtype = dtype._as_ref if arg.is_ref else dtype
-            found.extend([dtype] * self.output_count(arg, attrs) if arg.number_attr else [dtype])
+            if arg.is_ref:
+                dtype = dtype._as_ref
+            if arg.number_attr:
+                found.extend([dtype] * self.output_count(arg, attrs))
+            else:
+                found.append(dtype)
         return found
 
     def output_shapes(
@@ -370,8 +381,11 @@ class OpDef:
         """The static shapes of a node's outputs. Raises ShapeError when the inputs contradict each other."""
         if self.shape_rule is None:
             return [TensorShape.of(None)] * count
-        chosen = {key: attrs[key] for key in self._shape_attrs}
-        return [as_shape(shape) for shape in self.shape_rule(*inputs, **chosen)]
+        if self._shape_attrs:
+            found = self.shape_rule(*inputs, **{key: attrs[key] for key in self._shape_attrs})
+        else:
+            found = self.shape_rule(*inputs)
+        return [shape if type(shape) is TensorShape else as_shape(shape) for shape in found]
 
     def __repr__(self) -> str:
         return f"<OpDef {self.type}>"
@@ -390,20 +404,24 @@ def op(type_name: str, signature: str, **attrs: Any) -> Callable[[Callable[..., 
     return define
 
 
-def _graph_of(values: list[Any]) -> Any:
+def _graph_of(values: Sequence[Any]) -> Any:
+    """The graph of the tensors in `values` (inputs and lists of inputs), or the default graph."""
     default = stack.get_default_graph()
     if default.is_building_function:
         return default
-    found = None
+    found: Any = None
     for value in values:
-        members = value if type(value) is list or type(value) is tuple else (value,)
-        for member in members:
-            if isinstance(member, Tensor):
-                graph = member.graph
-                if found is None:
-                    found = graph
-                elif graph is not found:
-                    raise ValueError(f"{member!r} must be from the same graph as the other inputs.")
+        if isinstance(value, Tensor):
+            graph: Any = value.op.graph
+        elif type(value) is list or type(value) is tuple:
+            members = [member for member in value if isinstance(member, Tensor)]
+            graph = _graph_of(members) if members else None
+        else:
+            continue
+        if found is None:
+            found = graph
+        elif graph is not None and graph is not found:
+            raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
     return default if found is None else found
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import OutOfRangeError
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph import stack
+from ckpt.graph import origins, stack
 
 if TYPE_CHECKING:
     from ckpt.graph.graph import Graph
@@ -208,12 +208,6 @@ class Tensor(Operators):
             shape = ", shape=<unknown>"
         return f'Tensor("{self.name}"{shape}, dtype={self._dtype.name})'
 
-    def __hash__(self) -> int:
-        return id(self)
-
-    def __eq__(self, other: object) -> bool:
-        return self is other
-
     def __copy__(self) -> Tensor:
         return self
 
@@ -299,9 +293,9 @@ class Operation:
         "__dict__",
         "__weakref__",
         "_control_inputs",
-        "_creation",
         "_inputs",
         "_made_for",
+        "_origin",
         "_outputs",
         "attrs",
         "device",
@@ -329,10 +323,10 @@ class Operation:
         self.opdef = opdef
         self._inputs = tuple(inputs)
         self._outputs: list[Tensor] = []
-        self._control_inputs: list[Operation] = []
+        self._control_inputs: tuple[Operation, ...] = ()
         self.attrs = attrs
         self.device = ""
-        self._creation: Any = ()
+        self._origin: origins.Origin = ()
         self._made_for: Operation | None = None  # the operation whose gradient this is a part of
 
     @property
@@ -371,8 +365,8 @@ class Operation:
     def _device_assignments(self) -> list[DeviceAssignment]:
         said = [place.said for place in self.__dict__.get("device_scopes", ())]
         return [
-            DeviceAssignment(text, *((lines[0][0].co_filename, lines[0][1]) if lines else ("", 0)))
-            for text, lines in said
+            DeviceAssignment(text, *(lines[0][:2] if lines else ("", 0)))
+            for text, lines in ((text, origins.lines(noted)) for text, noted in said)
         ]
 
     @property
@@ -387,14 +381,14 @@ class Operation:
     @property
     def traceback(self) -> list[tuple[str, int, str]]:
         """Where the node was created: (file, line, function), outermost call first."""
-        return [(code.co_filename, line, code.co_name) for code, line in reversed(self._creation)]
+        found = reversed(origins.lines(self._origin))
+        return [(line.filename, line.number, line.function) for line in found]
 
     def created_at(self) -> str:
         """`file:line, in function` of the innermost line outside ckpt that made the node, or ''."""
-        if not self._creation:
-            return ""
-        code, line = self._creation[0]
-        return f"{code.co_filename}:{line}, in {code.co_name}"
+        for line in origins.lines(self._origin[:2]):
+            return f"{line.filename}:{line.number}, in {line.function}"
+        return ""
 
     def values(self) -> tuple[Tensor, ...]:
         """The output tensors."""
@@ -433,11 +427,11 @@ class Operation:
             if not isinstance(op, Operation):
                 raise TypeError(f"op must be an Operation: {op}")
             if op not in self._control_inputs:
-                self._control_inputs.append(op)
+                self._control_inputs += (op,)
         self.graph.touch()
 
     def _remove_all_control_inputs(self) -> None:
-        self._control_inputs.clear()
+        self._control_inputs = ()
         self.graph.touch()
 
     def _update_input(self, index: int, tensor: Tensor) -> None:

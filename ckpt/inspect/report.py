@@ -9,12 +9,12 @@ from functools import cached_property
 from math import prod
 from re import DOTALL, Pattern, compile, escape, findall
 
-from ckpt.core.atomic import InputFile, read_file
 from ckpt.core.errors import CkptError, InvalidArgumentError
+from ckpt.core.storage import exists, read_file
 from ckpt.formats import detect
 from ckpt.formats.base import StrPath
-from ckpt.formats.hdf5 import HDF5
-from ckpt.formats.hdf5_index import read_index
+from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.hdf5_volumes import open_checkpoint
 from ckpt.wire import metagraph_file
 from ckpt.wire.metagraph_file import MetaGraphSummary
 
@@ -65,36 +65,41 @@ def inspect(path: StrPath) -> CheckpointReport:
     Raises members of the OpError family that name the file: not found, damaged, or of an unknown format.
     """
     name = os.fspath(path)
-    if name.endswith(".meta") and os.path.lexists(name):
+    if name.endswith(".meta") and exists(name):
         return _of_meta(name)
     file = detect.resolve(name)
     found = detect.recognise(file)
-    if found is HDF5:
-        return _of_hdf5(file)
+    if found in (HDF5, SHARDED_HDF5):
+        return _of_hdf5(file, found.name)
     with found.open(file) as reader:
         specs = [reader.spec(name) for name in reader.names()]
         variables = [VariableReport(s.name, s.dtype, s.shape, s.nbytes) for s in specs]
         return _report(file, found.name, variables, reader.metadata(), None)
 
 
-def _of_hdf5(file: str) -> CheckpointReport:
-    """Our own files by their index: two small reads, and one for the graph."""
-    with InputFile(file) as opened:
-        index, _ = read_index(opened)
+def _of_hdf5(file: str, kind: str) -> CheckpointReport:
+    """Our own files by their index: two small reads of each, and one for the graph."""
+    checkpoint = open_checkpoint(file)
+    try:
+        index = checkpoint.index
         variables = [
             VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
             for t in index.tensors.values()
         ]
         blob = index.metagraph
-        data = opened.read(blob.offset, blob.length) if blob is not None and blob.length else b""
+        data = b""
+        if blob is not None and blob.length:
+            data = checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
+    finally:
+        checkpoint.close()
     graph = metagraph_file.summary(data, file) if data else _beside(file)
-    return _report(file, HDF5.name, variables, index.metadata, graph)
+    return _report(file, kind, variables, index.metadata, graph)
 
 
 def _beside(file: str) -> MetaGraphSummary | None:
     """The graph in the `.meta` file that belongs to a checkpoint file without one."""
     meta = os.path.splitext(file)[0] + ".meta"
-    return _of_meta(meta).graph if os.path.lexists(meta) else None
+    return _of_meta(meta).graph if exists(meta) else None
 
 
 def _of_meta(path: str) -> CheckpointReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,7 +21,8 @@ _NOWHERE: AbstractContextManager[None] = nullcontext()
 _REGISTERED: dict[str, Callable[..., Any] | None] = {}
 
 DIFFERENTIABLE = dtypes.FLOATING | dtypes.COMPLEX
-_PASSING = DIFFERENTIABLE | {dtypes.resource, dtypes.variant}
+_HANDLES = frozenset({dtypes.resource, dtypes.variant})
+_PASSING = DIFFERENTIABLE | _HANDLES
 
 
 class RegisterGradient:
@@ -52,6 +54,16 @@ def NotDifferentiable(op_type: str) -> None:  # TensorFlow's name
 
 
 NoGradient = NotDifferentiable
+
+
+no_gradient = NotDifferentiable
+
+
+class UnconnectedGradients(enum.Enum):
+    """What `gradients` gives for an x on which no y depends: None, or zeros."""
+
+    NONE = "none"
+    ZERO = "zero"
 
 
 class AggregationMethod:
@@ -179,7 +191,6 @@ class _Sweep:
         self.sources = set(sources)
         self.source_ops = {source.op for source in sources}
         self.grads: dict[Tensor, list[Any]] = {}
-        self.done: dict[Tensor, Any] = {}
         self.stop_ops = {stop.op for stop in stops}
         self.stand_ins: Mapping[Tensor, Tensor] = {}
         self.between = self._between(targets)
@@ -288,61 +299,51 @@ class _Sweep:
                     ready.append(source)
 
     def _visit(self, op: Operation) -> None:
-        with self._colocated(op) if self.colocate else _NOWHERE:
-            out_grads = [self._summed(t) for t in op.outputs]
-        for tensor, grad in zip(op.outputs, out_grads, strict=True):
-            self.done[tensor] = grad
+        with self._colocated(op):
+            out_grads = [self._summed(t) for t in op._outputs]
         if op in self.stop_ops or all(g is None for g in out_grads):
             return
         inputs = self._inputs_of(op)
         if inputs is not op._inputs:  # an argument: the gradient is that of what it stands for
             self.grads.setdefault(inputs[0], []).append(out_grads[0])
             return
-        wanted = [t.op in self.between for t in op.inputs]
-        if not any(wanted):
+        if not any(t.op in self.between for t in inputs):
             return
         rule = gradient_rule(op)
         if rule is None:
             return
         imported_flow.entered(op, self.stand_ins)
         with name_scope(op.name + "_grad"), self._colocated(op):
-            filled = (
-                out_grads
-                if hasattr(rule, "takes_none")
-                else [
-                    constants.zeros_like(t)
-                    if g is None and t.dtype.base_dtype in DIFFERENTIABLE
-                    else g
-                    for t, g in zip(op.outputs, out_grads, strict=True)
-                ]
-            )
-            graph = stack.get_default_graph()
-            first = graph.version
-            in_grads = list(_as_list(rule(op, *filled)))
-            for made in graph.get_operations(first):
-                made._made_for = op
-            self._check(op, in_grads)
-            if self.gate and sum(g is not None for g in in_grads) > 1:
-                # Gradients that nobody asked for are not waited for, so they are not computed.
-                pairs = zip(op.inputs, in_grads, strict=True)
-                asked = [g for t, g in pairs if g is not None and t.op in self.between]
-                in_grads = control.tuple_(in_grads, waits_for=asked or None)
-        for tensor, grad in zip(op.inputs, in_grads, strict=True):
+            in_grads = self._applied(rule, op, out_grads)
+        for tensor, grad in zip(op._inputs, in_grads, strict=True):  # the rule may have added some
             if grad is not None and tensor.op in self.between:
-                if not isinstance(grad, IndexedSlices) and tensor.dtype.name not in (
-                    "resource",
-                    "variant",
-                ):
-                    _merge_shape(op, tensor, grad)
+                _merge_shape(op, tensor, grad)
                 self.grads.setdefault(tensor, []).append(grad)
 
-    @staticmethod
-    def _check(op: Operation, in_grads: list[Any]) -> None:
-        if len(in_grads) != len(op.inputs):
+    def _applied(
+        self, rule: Callable[..., Any], op: Operation, out_grads: list[Any]
+    ) -> Sequence[Any]:
+        """What the rule gives for these gradients of the outputs: one gradient, or None, per input."""
+        if not hasattr(rule, "takes_none"):
+            outputs = zip(op._outputs, out_grads, strict=True)
+            out_grads = [_zeros_of(t) if g is None else g for t, g in outputs]
+        graph = stack.get_default_graph()
+        first = graph.version
+        in_grads = _as_list(rule(op, *out_grads))
+        for made in graph.get_operations(first):
+            made._made_for = op
+        if len(in_grads) != len(op._inputs):
             raise ValueError(
                 f"Num gradients {len(in_grads)} generated for op {op.name} (type {op.type}) do not match num inputs "
-                f"{len(op.inputs)}"
+                f"{len(op._inputs)}"
             )
+        if self.gate and sum(g is not None for g in in_grads) > 1:
+            # Gradients that nobody asked for are not waited for, so they are not computed.
+            wanted = [t.op in self.between for t in op._inputs]
+            found = zip(wanted, in_grads, strict=True)
+            asked = [g for is_wanted, g in found if is_wanted and g is not None]
+            return control.tuple_(in_grads, waits_for=asked or None)
+        return in_grads
 
     def _summed(self, tensor: Tensor) -> Any:
         grads = self.grads.get(tensor)
@@ -357,7 +358,7 @@ class _Sweep:
         return self._summed(source)
 
     def _colocated(self, op: Operation) -> AbstractContextManager[None]:
-        return colocate_with(op, ignore_existing=True) if self.colocate else nullcontext()
+        return colocate_with(op, ignore_existing=True) if self.colocate else _NOWHERE
 
 
 def _passes(tensor: Tensor) -> bool:
@@ -375,7 +376,17 @@ def _check_grad_y(y: Tensor, grad: Tensor) -> None:
         )
 
 
+def _zeros_of(tensor: Tensor) -> Tensor | None:
+    """Zeros like `tensor` where it can have a gradient."""
+    return constants.zeros_like(tensor) if tensor._dtype.base_dtype in DIFFERENTIABLE else None
+
+
 def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:
+    """Give the gradient what is known of the shape of its tensor."""
+    if isinstance(grad, IndexedSlices) or tensor._dtype.base_dtype in _HANDLES:
+        return
+    if tensor._shape.sizes == grad.shape.sizes:
+        return
     try:
         grad.set_shape(tensor.shape)
     except ValueError:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core.dtypes import NUMERIC, REAL, bool_, string
+from ckpt.core.errors import ShapeError
 from ckpt.core.shapes import TensorShape, broadcast
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -38,9 +39,14 @@ def _equality(type_name, function):
 
     @opdef.shape
     def rule(x, y, *, incompatible_shape_error):
-        if incompatible_shape_error:
-            return [broadcast(x.shape, y.shape)]
-        return [TensorShape(None)]
+        try:
+            found = broadcast(x.shape, y.shape)
+        except ShapeError:
+            if incompatible_shape_error:
+                raise
+            return [()]
+        is_known = x.shape.is_fully_defined() and y.shape.is_fully_defined()
+        return [found if incompatible_shape_error or is_known else TensorShape(None)]
 
     return opdef.no_gradient("a truth value has no derivative")
 

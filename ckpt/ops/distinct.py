@@ -92,8 +92,10 @@ def _unique(type_name: str, has_axis: bool, has_counts: bool) -> OpDef:
             value = constant_value(axis[0])
             whole = np.size(value) == 0 if value is not None else None
             sizes = x.shape.sizes
-            if whole is None or sizes is None:
-                found: Any = [TensorShape(None), (None,)]
+            if whole is None and sizes is not None and len(sizes) == 1:
+                found: Any = [(None,), x.shape]
+            elif whole is None or sizes is None:
+                found = [TensorShape(None), (None,)]
             elif whole:
                 found = [(None,), x.shape.with_rank(1)]
             else:

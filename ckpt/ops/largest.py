@@ -184,7 +184,9 @@ def nth_element_op(x, n, *, reverse):
 
 @nth_element_op.shape
 def nth_element_shape(x, n):
-    sizes = x.shape.with_rank_at_least(1).sizes
+    sizes, place = x.shape.with_rank_at_least(1).sizes, constant_value(n)
+    if sizes is not None and None not in (place, sizes[-1]) and sizes[-1] <= place:
+        raise ShapeError(f"Input must have last dimension > n = {int(place)} but is {sizes[-1]}")
     return [None if sizes is None else sizes[:-1]]
 
 

@@ -73,6 +73,8 @@ def _mean(x, axis, *, keep_dims):
     """The mean over `reduction_indices`; integers round towards zero."""
     axes = _axes(x, axis)
     if x.dtype.kind not in "iu":
+        if not x.size:  # numpy warns of the mean of nothing; it is no number
+            return (np.sum(x, axis=axes, keepdims=keep_dims) * np.nan).astype(x.dtype)
         return np.mean(x, axis=axes, keepdims=keep_dims).astype(x.dtype)
     total = np.sum(x, axis=axes, keepdims=keep_dims, dtype=x.dtype)
     count = int(np.prod([x.shape[a] for a in axes])) or 1

@@ -19,7 +19,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
-from ckpt.ops import reduction
+from ckpt.ops import constants, indexing, reduction, shaping
 from ckpt.ops.families import same_shape
 
 NONE = "strings have no derivative"
@@ -157,7 +157,7 @@ def substr(input: Any, pos: Any, len: Any, name: str | None = None, unit: str = 
     separator="",
 )
 def reduce_join_op(x, axis, *, keep_dims, separator):
-    """The strings along the axes named, in their order, joined."""
+    """The strings along the axes named, joined: the first axis named runs fastest."""
     x = np.asarray(x)
     axes = [int(a) for a in np.asarray(axis).reshape(-1)]
     for a in axes:
@@ -169,7 +169,7 @@ def reduce_join_op(x, axis, *, keep_dims, separator):
     if len(set(axes)) != len(axes):
         raise InvalidArgumentError(None, None, f"Duplicate reduction dimension {axes}")
     kept = [i for i in range(x.ndim) if i not in axes]
-    moved = x.transpose([*kept, *axes]).reshape([*(x.shape[i] for i in kept), -1])
+    moved = x.transpose([*kept, *reversed(axes)]).reshape([*(x.shape[i] for i in kept), -1])
     glue = separator.encode("utf-8", "surrogateescape")
     found = np.empty(moved.shape[:-1], object)
     for index in np.ndindex(found.shape):
@@ -189,9 +189,11 @@ def reduce_join(
     x = convert.convert_to_tensor(inputs)
     at = reduction_indices if axis is None else axis
     keep = bool(keepdims if keepdims is not None else keep_dims)
-    return reduce_join_op(
-        x, reduction._axis_tensor(x, at), keep_dims=keep, separator=separator, name=name
-    )
+    if at is None and x.shape.rank is not None:
+        at = constants.constant(np.arange(x.shape.rank, dtype=np.int32)[::-1], name="Const")
+    elif at is None:
+        at = indexing.range_(shaping.rank(x) - 1, -1, -1)
+    return reduce_join_op(x, at, keep_dims=keep, separator=separator, name=name)
 
 
 @op(
@@ -377,6 +379,16 @@ def regex_full_match(x, pattern):
 
 regex_full_match.shape(same_shape)
 regex_full_match.no_gradient(NONE)
+
+
+@op("StaticRegexFullMatch", "input: string -> output: bool", pattern=Attr("string"))
+def static_regex_full_match(x, *, pattern):
+    """True for each string that matches `pattern` as a whole."""
+    return regex_full_match.kernel(x, pattern.encode("utf-8", "surrogateescape"))
+
+
+static_regex_full_match.shape(same_shape)
+static_regex_full_match.no_gradient(NONE)
 
 
 @op("StringLength", "input: string -> output: int32", unit=UNIT)

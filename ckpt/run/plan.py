@@ -66,20 +66,21 @@ def make_plan(
     targets: Sequence[Operation],
     feeds: Sequence[Tensor],
     state: SessionState,
+    ran: Collection[Operation] = (),
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
-    Raises UnimplementedError listing every needed operation that has no kernel.
+    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel.
     """
     fed = set(feeds)
     wanted = [*(tensor.op for tensor in fetches if tensor not in fed), *targets]
-    found, is_ordered = reached(wanted, fed)
+    found, is_ordered = reached(wanted, fed, ran)
     if not any(node.type in dataflow.TYPES for node in found):
         nodes = ordered(found, is_ordered, fed)
         _check_runnable(nodes)
         return Planner(feeds, state).plan(nodes, fetches)
-    stand_ins = _stand_ins(wanted, fetches, targets, fed)
-    found, _ = reached(wanted, fed, stand_ins)
+    stand_ins = _stand_ins(wanted, fetches, targets, fed, ran)
+    found, _ = reached(wanted, fed, ran, stand_ins)
     if _has_dataflow(found, stand_ins):
         return _dataflow_plan(found, fetches, feeds, state, stand_ins)
     nodes = ordered(found, False, fed, stand_ins)
@@ -92,11 +93,12 @@ def _stand_ins(
     fetches: Sequence[Tensor],
     targets: Sequence[Operation],
     fed: Collection[Tensor],
+    ran: Collection[Operation] = (),
 ) -> dict[Tensor, Tensor]:
     """What computes the results of imported branches and loops in a run: raised before, or raised for it."""
     graph = wanted[0].graph
     before = {t: made for t, made in graph.stand_ins.items() if t not in fed}
-    found, _ = reached(wanted, fed, before)
+    found, _ = reached(wanted, fed, ran, before)
     if not _has_dataflow(found, before):
         return before
     return {**raising.raised(graph, found, fetches, targets, {*fed, *before}), **before}
@@ -329,7 +331,7 @@ class Planner:
         stand_ins = NO_STAND_INS
         if any(node.type in dataflow.TYPES for node in found):
             stand_ins = _stand_ins(wanted, results, (), arguments)
-            found, is_ordered = reached(wanted, arguments, stand_ins)[0], False
+            found, is_ordered = reached(wanted, arguments, stand_ins=stand_ins)[0], False
             if _has_dataflow(found, stand_ins):
                 return self._sub_dataflow(graph, results, found, known, stand_ins)
         members = ordered(found, is_ordered, arguments, stand_ins)

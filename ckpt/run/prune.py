@@ -10,12 +10,14 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, shape_results
 
 
-def needed_nodes(targets: Iterable[Operation], fed: Collection[Tensor]) -> list[Operation]:
+def needed_nodes(
+    targets: Iterable[Operation], fed: Collection[Tensor], ran: Collection[Operation] = ()
+) -> list[Operation]:
     """The nodes that must run so that `targets` run, in order: inputs first, ties by creation.
 
-    Edges from fed tensors are cut. Raises InvalidArgumentError naming a cycle.
+    Edges from fed tensors and from nodes that `ran` before are cut. Raises InvalidArgumentError naming a cycle.
     """
-    return ordered(*reached(targets, fed), fed)
+    return ordered(*reached(targets, fed, ran), fed)
 
 
 NO_STAND_INS: Mapping[Tensor, Tensor] = {}
@@ -24,6 +26,7 @@ NO_STAND_INS: Mapping[Tensor, Tensor] = {}
 def reached(
     targets: Iterable[Operation],
     fed: Collection[Tensor],
+    ran: Collection[Operation] = (),
     stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
 ) -> tuple[set[Operation], bool]:
     """The nodes that must run so that `targets` run, and whether all their inputs were made before them.
@@ -31,7 +34,7 @@ def reached(
     A node whose output another tensor stands for needs that one only.
     """
     found: set[Operation] = set()
-    pending = list(targets)
+    pending = [node for node in targets if node not in ran]
     in_creation_order = True
     while pending:
         node = pending.pop()
@@ -41,7 +44,7 @@ def reached(
         for source in sources_of(node, fed, stand_ins):
             if source.node_id >= node.node_id:
                 in_creation_order = False
-            if source not in found:
+            if source not in found and source not in ran:
                 pending.append(source)
     return found, in_creation_order
 
@@ -75,7 +78,8 @@ def sources_of(
         sources = [tensor.op for tensor in node._inputs if tensor not in fed]
     else:
         sources = [tensor.op for tensor in node._inputs]
-    return sources + node._control_inputs if node._control_inputs else sources
+    sources += node._control_inputs
+    return sources
 
 
 def _sorted_by_edges(
@@ -84,7 +88,7 @@ def _sorted_by_edges(
     waiting: dict[Operation, int] = {}
     users: dict[Operation, list[Operation]] = {node: [] for node in nodes}
     for node in nodes:
-        sources = set(sources_of(node, fed, stand_ins))
+        sources = users.keys() & sources_of(node, fed, stand_ins)
         waiting[node] = len(sources)
         for source in sources:
             users[source].append(node)

@@ -154,8 +154,8 @@ class _Builder:
         made = self.target.add(
             op.type, op.opdef, inputs, attrs, name, [t._dtype for t in op._outputs]
         )
-        made.device, made._creation = op.device, op._creation
-        made._control_inputs.extend(self._controls(op))
+        made.device, made._origin = op.device, op._origin
+        made._control_inputs += tuple(self._controls(op))
         self.operations[op] = made
         self.tensors.update(zip(op._outputs, made._outputs, strict=True))
 
@@ -193,9 +193,9 @@ class _Builder:
             if control in unit.members:
                 continue
             if self.outside is None:
-                node._control_inputs.append(control)
+                node._control_inputs += (control,)
             elif control in self.operations:
-                node._control_inputs.append(self.operations[control])
+                node._control_inputs += (self.operations[control],)
             elif self.region.item_of(control) is None:
                 self.controls[control] = None
 
@@ -344,7 +344,7 @@ class _Builder:
             return tensor
         attrs = {"T": tensor.dtype.base_dtype}
         made = body.add("Identity", OPS["Identity"], [tensor], attrs, body._claimed("Identity"))
-        made._control_inputs.extend(waits)
+        made._control_inputs += tuple(waits)
         return made.outputs[0]
 
     def _body(self, name: str) -> _Body:
@@ -366,7 +366,7 @@ class _Builder:
         scope = unit.ends[0].name.rpartition("/")[0]
         name = f"{scope}/{kind}" if scope else kind
         made = self.target.add(kind, OPS[kind], inputs, attrs, self.target._claimed(name))
-        made._creation = unit.ends[0]._creation
+        made._origin = unit.ends[0]._origin
         return made
 
 

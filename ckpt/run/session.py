@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ from ckpt.run.generate import generate
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.partial import PartialRun
 from ckpt.run.plan import Plan, make_plan
+from ckpt.run.stages import Stage, Stages
 from ckpt.run.state import SessionState
 from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
 
@@ -197,6 +199,11 @@ class Session:
         handle.feed({tensor: fed_array(tensor, value) for tensor, value in fed.items()})
         values = handle.fetch(wanted, self._state)
         return wanted.rebuild([returned(value) for value in values])
+
+    def stages(self, stages: Sequence[Stage]) -> Stages:
+        """A run in stages that are known beforehand: planned here once, begun any number of times."""
+        self._check_open()
+        return Stages(stages, self._state, lambda plan: partial(self._execute, _Prepared(plan)))
 
     def plan(self, fetches: Any, feeds: Sequence[Any] = ()) -> Plan:
         """The program that `run(fetches, {feeds...})` executes; `print(plan.source)` shows it."""

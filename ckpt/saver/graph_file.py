@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ckpt.core.atomic import write_file
+from ckpt.core.atomic import make_directory, write_file
 from ckpt.graph.graph import Graph
 
 
@@ -23,6 +23,6 @@ def write_graph(graph_or_graph_def: Any, logdir: Any, name: str, as_text: bool =
     else:
         data = message.SerializeToString(deterministic=True)
     path = Path(logdir) / name
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent, parents=True)
     write_file(path, data)
     return str(path)

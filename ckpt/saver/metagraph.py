@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ckpt.core import atomic, defs
+from ckpt.core import defs, storage
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
@@ -67,7 +67,7 @@ def packed(meta_graph: defs.MetaGraphDef) -> bytes:
 
 def write_packed(filename: str, data: bytes, *, durable: bool = True) -> None:
     """Write the bytes of a `.meta` file atomically."""
-    atomic.write_file(filename, data, durable=durable)
+    storage.write_file(filename, data, durable=durable)
 
 
 def export(
@@ -213,7 +213,7 @@ def write_meta_graph(
     data = (
         metagraph_json.to_json(meta_graph).encode() if as_text else metagraph_file.pack(meta_graph)
     )
-    atomic.write_file(os.fspath(filename), data)
+    storage.write_file(os.fspath(filename), data)
 
 
 def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
@@ -222,7 +222,7 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
     Raises NotFoundError, DataLossError naming the file.
     """
     path = os.fspath(filename)
-    if path.endswith((".h5", ".hdf5")):
+    if path.endswith((".h5", ".hdf5", ".index")):
         from ckpt.formats import hdf5  # only this case opens a checkpoint
 
         with hdf5.open_reader(path) as reader:
@@ -232,7 +232,7 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
                 None, None, f"{path}: holds no MetaGraph (it was saved with write_meta_graph=False)"
             )
     else:
-        data = atomic.read_file(path, limit=MAX_META_BYTES)
+        data = storage.read_file(path, limit=MAX_META_BYTES)
     return metagraph_file.load(data, path)
 
 

@@ -12,9 +12,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from ckpt.core.atomic import StrPath, read_file, write_file
+from ckpt.core import storage
+from ckpt.core.atomic import StrPath
 from ckpt.core.checksum import crc32c
-from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ckpt.formats import detect
 
 DEFAULT_NAME = "checkpoint"
@@ -81,7 +87,7 @@ def read_state(directory: StrPath, latest_filename: str | None = None) -> Checkp
     """The state file as it stands, paths not joined; None when it is absent. Raises DataLossError."""
     path = _state_path(directory, latest_filename)
     try:
-        data = read_file(path, limit=_LIMIT)
+        data = storage.read_file(path, limit=_LIMIT)
     except NotFoundError:
         return None
     _check_seal(data, path)
@@ -106,7 +112,7 @@ def write_state(
     """Write the state file atomically, as `state` stands."""
     body = _print(state)
     seal = f"# crc32c: {crc32c(body):08x}\n".encode()
-    write_file(_state_path(directory, latest_filename), body + seal, durable=durable)
+    storage.write_file(_state_path(directory, latest_filename), body + seal, durable=durable)
 
 
 def generate_checkpoint_state_proto(
@@ -171,32 +177,46 @@ def update_checkpoint_state(
 
 
 def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
-    """True when there is a checkpoint file for the prefix, in any format known."""
+    """True when there is a checkpoint file for the prefix, in any format known. Raises OpError where nobody can tell."""
     name = os.fspath(checkpoint_prefix)
+    if "\0" in name:
+        return False
     try:
-        return os.path.isfile(detect.resolve(name))
-    except (NotFoundError, InvalidArgumentError, ValueError):
+        return storage.is_file(detect.resolve(name))
+    except (NotFoundError, InvalidArgumentError):
         return False
 
 
 def _state_path(directory: StrPath, latest_filename: str | None) -> str:
-    return os.path.join(os.fspath(directory), latest_filename or DEFAULT_NAME)
+    return storage.joined(directory, latest_filename or DEFAULT_NAME)
 
 
 def _joined(directory: str, path: str, file: str) -> str:
-    base = os.path.basename(path)
-    if base in ("", ".", "..") or "\0" in path or (base != path and not os.path.isabs(path)):
+    base = storage.split(path)[1]
+    is_absolute = os.path.isabs(path) or storage.is_remote(path)
+    if base in ("", ".", "..") or "\0" in path or (base != path and not is_absolute):
         raise _damaged(
             file, f"names the checkpoint {path!r}, which is not a base name in its directory"
         )
-    here = os.path.join(directory, base)
+    here = storage.joined(directory, base)
     # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
-    if base == path or (not checkpoint_exists(path) and checkpoint_exists(here)):
+    if base == path or (not _is_reachable(path) and checkpoint_exists(here)):
         return here
     return path
 
 
+def _is_reachable(path: str) -> bool:
+    try:
+        return checkpoint_exists(path)
+    except PermissionDeniedError:
+        return False
+
+
 def _relative(directory: str, path: str) -> str:
+    """The base name of a checkpoint in this directory; of one elsewhere, the absolute path."""
+    if storage.is_remote(path):
+        above, name = storage.split(path)
+        return name if above.rstrip("/") == directory.rstrip("/") else path
     same = os.path.abspath(os.path.dirname(path)) == os.path.abspath(directory)
     return os.path.basename(path) if same or not os.path.dirname(path) else os.path.abspath(path)
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -267,3 +268,35 @@ def test_signals_do_not_disturb_a_write(target):
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     assert target.read_bytes() == NEW * 100
+
+
+def free_bytes(monkeypatch, free, blocks=1000):
+    class Disk:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def statvfs(self, path):
+            return types.SimpleNamespace(f_bavail=free, f_frsize=1, f_blocks=blocks)
+
+    monkeypatch.setattr(atomic, "files", Disk())
+
+
+def test_no_byte_is_written_when_the_disk_has_no_room(tmp_path, monkeypatch):
+    atomic.write_file(tmp_path / "a", b"old")
+    free_bytes(monkeypatch, 999)
+    with (
+        pytest.raises(ResourceExhaustedError, match=r"a: needs 1000 bytes .* 999 are free"),
+        atomic.NewFile(tmp_path / "a") as file,
+    ):
+        file.reserve(1000)
+    assert (tmp_path / "a").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize(("free", "blocks"), [(1000, 1000), (0, 0)])
+def test_a_disk_with_room_or_that_cannot_tell_is_written_to(tmp_path, monkeypatch, free, blocks):
+    free_bytes(monkeypatch, free, blocks)
+    with atomic.NewFile(tmp_path / "a") as file:
+        file.reserve(1000)
+        file.write(b"new", 0)
+    assert (tmp_path / "a").read_bytes() == b"new"

@@ -1,6 +1,7 @@
 """Graphs and what hangs on their nodes: devices, sparse tensors, static values, descriptions."""
 
 import pickle
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -101,3 +102,35 @@ def test_an_import_says_what_is_missing():
         tf.GraphDef(node=[node("B", "A:0")]), {"A": three}, return_elements=["B"]
     )
     assert found[0].inputs[0] is three
+
+
+def _made_by_a_long_function():
+    padding = [None] * 300  # fmt: skip
+    for _ in padding:
+        pass
+    return tf.constant(1, name="made"), sys._getframe().f_lineno
+
+
+def test_a_node_knows_the_line_that_made_it():
+    made, line = _made_by_a_long_function()
+    filename, number, function = made.op.traceback[-1]
+    assert (filename, number, function) == (__file__, line, "_made_by_a_long_function")
+    assert made.op.created_at() == f"{__file__}:{line}, in _made_by_a_long_function"
+    assert [entry[2] for entry in made.op.traceback[-2:]] == [
+        "test_a_node_knows_the_line_that_made_it",
+        "_made_by_a_long_function",
+    ]
+
+
+def test_an_imported_node_is_made_where_it_was_imported():
+    made = tf.constant(1, name="made")
+    with tf.Graph().as_default() as other:
+        tf.import_graph_def(made.graph.as_graph_def(), name="")
+    assert __file__ in other.get_operation_by_name("made").created_at()
+
+
+def test_tensors_are_keys_by_identity():
+    one = tf.constant(1)
+    assert {one: 1}[one.op.outputs[0]] == 1
+    assert one != tf.constant(1)
+    assert one.ref() == one.ref()

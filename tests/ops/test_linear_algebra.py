@@ -34,7 +34,7 @@ TestSystems = conformance([
     case(linear_algebra.matrix_inverse, INVERTIBLE, adjoint=True,
          like=lambda x: np.swapaxes(np.linalg.inv(x), 1, 2), rtol=1e-4, atol=1e-5),
     case(linear_algebra.matrix_inverse, np.zeros((2, 2), np.float32), raises=InvalidArgumentError,
-         match="not invertible"),
+         match="not invertible", unasked="TensorFlow 2.21 returns garbage, TensorFlow 1 raises this"),
     case(linear_algebra.matrix_determinant, INVERTIBLE, like=np.linalg.det, rtol=1e-4, grad=2),
     case(linear_algebra.slogdet, INVERTIBLE, like=np.linalg.slogdet, rtol=1e-4),
     case(symmetrised(linear_algebra.logdet), positive(2, 3, 3), like=lambda x: np.log(np.linalg.det(x)), rtol=1e-4,
@@ -54,7 +54,8 @@ TestSystems = conformance([
 TestDecompositions = conformance([
     case(symmetrised(linear_algebra.cholesky), positive(2, 3, 3), like=np.linalg.cholesky, rtol=1e-4, atol=1e-5,
          title="cholesky"),
-    case(linear_algebra.cholesky, -np.eye(2, dtype=np.float32), raises=InvalidArgumentError, match="not successful"),
+    case(linear_algebra.cholesky, -np.eye(2, dtype=np.float32), raises=InvalidArgumentError, match="not successful",
+         unasked="TensorFlow 2.21 returns garbage, TensorFlow 1 raises this"),
     case(as_product(linear_algebra.qr), normal(2, 4, 3), title="qr"),
     case(as_product(linear_algebra.qr), normal(2, 3, 4), title="qr"),
     case(symmetrised(linear_algebra.self_adjoint_eigvals), positive(2, 3, 3), like=np.linalg.eigvalsh, rtol=1e-4,

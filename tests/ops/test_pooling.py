@@ -7,7 +7,7 @@ from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph.opdef import OPS
 from ckpt.ops import pooling
 from tests.conformance.goldens import assert_close, goldens
-from tests.conformance.ops import case, conformance, distinct, normal, ones, zeros
+from tests.conformance.ops import ONLY_ON_GPUS, case, conformance, distinct, normal, ones, zeros
 
 TWO = {"ksize": [1, 2, 2, 1], "strides": [1, 2, 2, 1]}
 
@@ -20,7 +20,7 @@ TestPooling = conformance([
     case(pooling.max_pool, distinct(2, 4, 6, 3), **TWO, padding="SAME", like=lambda x: quarters(x).max((2, 4)), grad=2),
     case(pooling.max_pool, distinct(1, 5, 5, 2), ksize=3, strides=2, padding="SAME", grad=2),
     case(pooling.max_pool, distinct(1, 5, 5, 1), ksize=3, strides=1, padding="VALID", grad=2),
-    case(pooling.max_pool, distinct(1, 2, 4, 4), ksize=2, strides=2, padding="VALID", data_format="NCHW", grad=2),
+    case(pooling.max_pool, distinct(1, 2, 4, 4), ksize=2, strides=2, padding="VALID", data_format="NCHW", unasked=ONLY_ON_GPUS, grad=2),
     case(pooling.max_pool, distinct(1, 4, 4, 1), ksize=2, strides=2, padding=[[0, 0], [1, 1], [0, 0], [0, 0]]),
     case(pooling.max_pool, distinct(1, 3, 3, 6), ksize=[1, 1, 1, 3], strides=[1, 1, 1, 3], padding="SAME",
          like=lambda x: x.reshape(1, 3, 3, 2, 3).max(4)),
@@ -33,9 +33,9 @@ TestPooling = conformance([
     case(pooling.avg_pool, normal(2, 4, 6, 3), **TWO, padding="SAME", like=lambda x: quarters(x).mean((2, 4)), grad=2,
          rtol=1e-5),
     case(pooling.avg_pool, normal(1, 5, 4, 2), ksize=3, strides=2, padding="SAME", grad=2),
-    case(pooling.avg_pool, normal(1, 2, 5, 5), ksize=2, strides=1, padding="VALID", data_format="NCHW", grad=2),
+    case(pooling.avg_pool, normal(1, 2, 5, 5), ksize=2, strides=1, padding="VALID", data_format="NCHW", unasked=ONLY_ON_GPUS, grad=2),
     case(pooling.avg_pool, ones(1, 3, 3, 1), ksize=3, strides=1, padding="SAME", expect=ones(1, 3, 3, 1)),
-    case(pooling.avg_pool, normal(1, 4, 4, 1).astype(np.float16), ksize=2, strides=2, padding="SAME", grad=0),
+    case(pooling.avg_pool, normal(1, 4, 4, 1).astype(np.float16), ksize=2, strides=2, padding="SAME", grad=0, rtol=2e-3),
 ])  # fmt: skip
 
 

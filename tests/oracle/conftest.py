@@ -21,11 +21,17 @@ def oracle(tmp_path_factory):
 
 def outcomes_of(programs, folder):
     """A function from the name of one of `programs` (paths) to its outcomes; they are kept in `folder`."""
-    interpreter = os.environ.get(VARIABLE)
-    if not interpreter:
-        pytest.skip(f"needs real TensorFlow: set {VARIABLE} to a Python that has tensorflow-cpu")
+    interpreter = oracle_python()
     command = [interpreter, str(Path(harness.__file__)), str(folder), *map(str, programs)]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
     if ended.returncode:
         pytest.fail(f"{VARIABLE}={interpreter} could not run the programs:\n{ended.stderr[-4000:]}")
     return lambda program: harness.read_outcomes(folder, program)
+
+
+def oracle_python():
+    """The interpreter that has TensorFlow; the test is skipped where none is named."""
+    interpreter = os.environ.get(VARIABLE)
+    if not interpreter:
+        pytest.skip(f"needs real TensorFlow: set {VARIABLE} to a Python that has tensorflow-cpu")
+    return interpreter

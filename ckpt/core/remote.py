@@ -1,0 +1,316 @@
+"""Files in remote stores, through fsspec: put whole, read by ranges. Must not know any format.
+
+A store need not rename. Stores whose PUT is all or nothing (object stores: S3, GCS, Azure, `memory://`) get every file by
+one PUT, or by a multipart upload that its last request commits; any other store gets it under a unique name beside
+the target first and then moves it. Writers of several files put the one that names the others last.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tempfile
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ckpt.core import atomic
+from ckpt.core.atomic import Buffer
+from ckpt.core.errors import (
+    DataLossError,
+    FailedPreconditionError,
+    NotFoundError,
+    OpError,
+    PermissionDeniedError,
+    UnavailableError,
+    UnimplementedError,
+    from_os_error,
+)
+
+if TYPE_CHECKING:
+    from typing import Self
+
+# stores that show an object only when all of it has arrived, by fsspec's names
+_WHOLE_OBJECTS = {"memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss", "oci"}
+_ONE_REQUEST = 8 * 1024 * 1024  # bytes up to which a file is put by one request
+_AHEAD = 8 * 1024 * 1024  # bytes fetched at once when reads follow each other
+_HEAD = 8 * 1024  # bytes fetched on opening, which hold the header of any format
+_CHUNKS = 8  # fetched pieces that are kept
+
+
+class Upload:
+    """A context manager: the file is gathered in a local temporary file and put whole at the end."""
+
+    def __init__(self, url: str) -> None:
+        self.path = url
+        self._store, self._name = _store(url)
+        self._temporary = ""
+        self._fd = -1
+        self._length = 0
+
+    def __enter__(self) -> Self:
+        with atomic._typed(self.path, "creating a temporary file for the upload"):
+            self._fd, self._temporary = tempfile.mkstemp(prefix="ckpt-upload-")
+        return self
+
+    def reserve(self, length: int) -> None:
+        """Raise ResourceExhaustedError when the local temporary file has no room for `length` bytes."""
+        atomic.check_room(self.path, os.path.dirname(self._temporary), length)
+
+    def write(self, data: Buffer, offset: int) -> None:
+        """Write all of `data` at `offset` of the temporary file."""
+        atomic.write_at(self.path, self._fd, data, offset)
+        self._length = max(self._length, offset + memoryview(data).nbytes)
+
+    def truncate(self, length: int) -> None:
+        """Make the file exactly `length` bytes long."""
+        with atomic._typed(self.path, "setting the length"):
+            atomic._again(atomic.files.ftruncate, self._fd, length)
+        self._length = length
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if error is None:
+                self._put()
+        finally:
+            with suppress(OSError):
+                os.close(self._fd)
+            with suppress(OSError):
+                os.unlink(self._temporary)
+
+    def _put(self) -> None:
+        if _WHOLE_OBJECTS.isdisjoint(_protocols(self._store)):
+            head, _, name = self._name.rpartition("/")
+            beside = f"{head}/.ckpt-tmp-{secrets.token_hex(8)}-{name}"
+            try:
+                self._put_as(beside)
+                with _typed(self.path, "moving the uploaded file to it"):
+                    self._store.mv(beside, self._name)
+            except OpError:
+                with suppress(Exception):
+                    self._store.rm_file(beside)
+                raise
+        else:
+            self._put_as(self._name)
+        with _typed(self.path, "checking what was uploaded"):
+            length = self._store.info(self._name)["size"]
+        if length != self._length:
+            raise DataLossError(
+                None, None, f"{self.path}: put {self._length} bytes, the store holds {length}"
+            )
+
+    def _put_as(self, name: str) -> None:
+        with _typed(self.path, "uploading"):
+            if self._length <= _ONE_REQUEST:
+                self._store.pipe_file(name, os.pread(self._fd, self._length, 0))
+            else:
+                self._store.put_file(self._temporary, name)
+
+
+class Download:
+    """A remote file read by ranges; reads that follow each other fetch ahead. Threads may share it."""
+
+    def __init__(self, url: str) -> None:
+        self.path = url
+        self._store, self._name = _store(url)
+        with _typed(url, "opening"):
+            found = self._store.info(self._name)
+        if found["type"] != "file":
+            raise FailedPreconditionError(
+                None, None, f"{url}: expected a file, found a {found['type']}"
+            )
+        self.size: int = found["size"]
+        self._lock = Lock()
+        self._chunks: OrderedDict[int, bytes] = OrderedDict()
+        self._ends: OrderedDict[int, None] = OrderedDict()  # where recent reads ended
+        self._head = self._fetch(0, min(_HEAD, self.size)) if self.size else b""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes from `offset`. Raises DataLossError when the file does not hold them."""
+        if offset < 0 or length < 0 or offset + length > self.size:
+            raise DataLossError(
+                None,
+                None,
+                f"{self.path}: expected bytes {offset} to {offset + length}, the file has {self.size}; "
+                "it is damaged or was cut short",
+            )
+        if offset + length <= len(self._head):
+            return self._head[offset : offset + length]
+        with self._lock:
+            found = self._remembered(offset, length)
+            follows = offset in self._ends
+            self._ends[offset + length] = None
+            if len(self._ends) > 64:
+                self._ends.popitem(last=False)
+        if found is not None:
+            return found
+        ahead = min(max(length, _AHEAD), self.size - offset) if follows else length
+        data = self._fetch(offset, ahead)
+        if ahead > length:
+            with self._lock:
+                self._chunks[offset] = data
+                if len(self._chunks) > _CHUNKS:
+                    self._chunks.popitem(last=False)
+        return data[:length]
+
+    def read_into(self, view: memoryview, offset: int) -> None:
+        """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
+        view[:] = self.read(offset, len(view))
+
+    def _remembered(self, offset: int, length: int) -> bytes | None:
+        for start, data in self._chunks.items():
+            if start <= offset and offset + length <= start + len(data):
+                return data[offset - start : offset - start + length]
+        return None
+
+    def _fetch(self, offset: int, length: int) -> bytes:
+        with _typed(self.path, "reading"):
+            data: bytes = self._store.cat_file(self._name, start=offset, end=offset + length)
+        if len(data) != length:
+            raise DataLossError(
+                None,
+                None,
+                f"{self.path}: asked for {length} bytes from {offset}, got {len(data)}; "
+                "it was replaced or cut short while it was read",
+            )
+        return data
+
+    def close(self) -> None:
+        """Forget what was fetched; closing twice is allowed."""
+        with self._lock:
+            self._chunks.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_file(url: str, *, limit: int) -> bytes:
+    """The whole content of a file. Raises DataLossError when it is longer than `limit` bytes."""
+    with Download(url) as file:
+        if file.size > limit:
+            raise DataLossError(
+                None, None, f"{url}: has {file.size} bytes, expected at most {limit}"
+            )
+        return file.read(0, file.size)
+
+
+def exists(url: str) -> bool:
+    """True when there is a file or anything below this name."""
+    store, name = _store(url)
+    with _typed(url, "looking for it"):
+        return bool(store.exists(name))
+
+
+def is_file(url: str) -> bool:
+    """True when there is a file of this name."""
+    return _type(url) == "file"
+
+
+def is_directory(url: str) -> bool:
+    """True when anything lies below this name."""
+    return _type(url) == "directory"
+
+
+def _type(url: str) -> str:
+    store, name = _store(url)
+    try:
+        with _typed(url, "looking for it"):
+            return str(store.info(name)["type"])
+    except NotFoundError:
+        return ""
+
+
+def names_in(url: str) -> list[str]:
+    """The names directly below this one, sorted. Raises NotFoundError when there are none."""
+    store, name = _store(url)
+    with _typed(url, "listing"):
+        found = store.ls(name, detail=False)
+    return sorted({entry.rstrip("/").rpartition("/")[2] for entry in found})
+
+
+def modified(url: str) -> float:
+    """When the file was last written, in seconds since the epoch. Raises NotFoundError."""
+    store, name = _store(url)
+    with _typed(url, "reading its time"):
+        found: datetime = store.modified(name)
+    return found.timestamp()
+
+
+def remove_file(url: str) -> None:
+    """Remove a file; one that is not there is no error."""
+    store, name = _store(url)
+    with suppress(NotFoundError), _typed(url, "deleting"):
+        store.rm_file(name)
+
+
+def move_file(source: str, target: str) -> None:
+    """Rename a file within one store."""
+    store, name = _store(target)
+    with _typed(target, f"moving {source} to it"):
+        store.mv(_store(source)[1], name)
+
+
+def make_directory(url: str) -> None:
+    """Make a directory and those above it, in stores that have directories."""
+    store, name = _store(url)
+    if _WHOLE_OBJECTS.isdisjoint(_protocols(store)):
+        with _typed(url, "making the directory"):
+            store.makedirs(name, exist_ok=True)
+
+
+def _store(url: str) -> tuple[Any, str]:
+    """fsspec's file system for `url` and the name in it; listings are never answered from a cache."""
+    scheme = url.partition("://")[0]
+    try:
+        from fsspec.core import url_to_fs
+    except ImportError as error:
+        raise UnimplementedError(
+            None,
+            None,
+            f"{url}: remote files need the package fsspec: pip install 'ckpt[remote]'",
+        ) from error
+    with _typed(url, "reaching the store"):
+        try:
+            store, name = url_to_fs(url, use_listings_cache=False)
+        except (
+            ImportError,
+            ValueError,
+        ) as error:  # a package is missing, or nobody knows the scheme
+            raise UnimplementedError(
+                None, None, f"{url}: fsspec cannot open {scheme}:// here: {error}"
+            ) from error
+    return store, name
+
+
+def _protocols(store: Any) -> set[str]:
+    return {store.protocol} if isinstance(store.protocol, str) else set(store.protocol)
+
+
+@contextmanager
+def _typed(url: str, doing: str) -> Iterator[None]:
+    """Failures of a store as members of the OpError family that name the URL."""
+    try:
+        yield
+    except OpError:
+        raise
+    except FileNotFoundError as error:
+        raise NotFoundError(None, None, f"{url}: {doing} failed: there is none") from error
+    except PermissionError as error:
+        raise PermissionDeniedError(None, None, f"{url}: {doing} failed: {error}") from error
+    except OSError as error:
+        raise from_os_error(error, url, doing) from error
+    except Exception as error:
+        text = f"{url}: {doing} failed: {type(error).__name__}: {error}"
+        raise UnavailableError(None, None, text) from error

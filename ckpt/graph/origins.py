@@ -1,0 +1,48 @@
+"""Where nodes were made: the program's frames, noted cheaply with each node and turned into lines only when asked."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+PACKAGE = str(Path(__file__).resolve().parent.parent)
+DEPTH = 12
+"""At most so many frames are noted."""
+
+Origin = tuple[Any, ...]
+"""Code objects and instruction offsets in turn, innermost first: a flat tuple, which the garbage collector skips."""
+
+
+class Line(NamedTuple):
+    """One frame of an origin."""
+
+    filename: str
+    number: int
+    function: str
+
+
+def origin() -> Origin:
+    """The innermost frames outside this package."""
+    found: list[Any] = []
+    frame: Any = sys._getframe(2)
+    package = PACKAGE
+    while frame is not None and len(found) < 2 * DEPTH:
+        code = frame.f_code
+        if not code.co_filename.startswith(package):
+            found += code, frame.f_lasti
+        frame = frame.f_back
+    return tuple(found)
+
+
+def lines(noted: Origin) -> list[Line]:
+    """The lines of an origin, innermost first."""
+    pairs = zip(noted[::2], noted[1::2], strict=True)
+    return [Line(code.co_filename, _line_at(code, at), code.co_name) for code, at in pairs]
+
+
+def _line_at(code: Any, offset: int) -> int:
+    for start, end, line in code.co_lines():
+        if start <= offset < end and line is not None:
+            return int(line)
+    return int(code.co_firstlineno)

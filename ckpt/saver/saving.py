@@ -1,0 +1,119 @@
+"""Writing one checkpoint: its prefix, its directory, the MetaGraph that goes with it, and the run that writes it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import defs, gfile
+from ckpt.core.errors import NotFoundError, OpError
+from ckpt.core.storage import make_directory
+from ckpt.graph.graph import Graph
+from ckpt.saver import metagraph
+
+
+class PackedGraph:
+    """The sealed MetaGraph of a graph: made once per state of the graph and its collections."""
+
+    def __init__(self) -> None:
+        self._key: tuple[Any, ...] | None = None
+        self._graph: Graph | None = None  # kept alive, so that no other graph gets its id
+        self._packed = b""
+
+    def of(self, graph: Graph, saver_def: defs.SaverDef, *, strip_default_attrs: bool) -> bytes:
+        """The bytes of the `.meta` file of this graph."""
+        key = (
+            id(graph),
+            graph.version,
+            graph.mutations,
+            metagraph.collection_sizes(graph),
+            strip_default_attrs,
+        )
+        if self._key != key:
+            found = metagraph.export(
+                graph, saver_def=saver_def, strip_default_attrs=strip_default_attrs
+            )
+            self._packed = metagraph.packed(found)
+            self._key, self._graph = key, graph
+        return self._packed
+
+
+def write(
+    sess: Any,
+    saver_def: defs.SaverDef,
+    prefix: str,
+    *,
+    packed_graph: bytes | None,
+    step: int | None,
+    durable: bool,
+    shard_size: int | str | None = None,
+) -> None:
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one checkpoint."""
+    metadata = {} if step is None else {"step": str(step)}
+    extras = {
+        "metagraph": packed_graph,
+        "metadata": metadata,
+        "durable": durable,
+        "shard_size": shard_size,
+    }
+    sess.attach(prefix, extras)
+    try:
+        sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
+    except BaseException:
+        if saver_def.sharded:  # shards that do not become a checkpoint
+            with suppress(OpError):
+                gfile.rmtree(f"{prefix}_temp")
+        raise
+    finally:
+        sess.detach(prefix)
+
+
+def prefix_of(path: str, step: int | None, *, padded: bool = False) -> str:
+    """`<path>[-<step>]`, the step with eight digits when `padded`. Raises ValueError when `path` names no file."""
+    if step is None:
+        if os.path.basename(path) == "":
+            raise ValueError(
+                f"'{path}' names a directory; add a file name, such as {path}model.ckpt"
+            )
+        return path
+    return f"{path}-{step:08d}" if padded else f"{path}-{step}"
+
+
+def step_value(sess: Any, global_step: Any) -> int | None:
+    """The step as a number: itself, or the value of a tensor, variable or name. Raises TypeError."""
+    if global_step is None:
+        return None
+    if isinstance(global_step, (int, np.integer)):
+        return int(global_step)
+    tensor = (
+        global_step
+        if not isinstance(global_step, str)
+        else sess.graph.as_graph_element(global_step)
+    )
+    if not tensor.dtype.base_dtype.is_integer:
+        raise TypeError(f"global_step must be an integer, not {tensor.dtype.name}")
+    return int(sess.run(tensor))
+
+
+def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None:
+    """Make the last level of the directory, as TensorFlow does. Raises ValueError when its parent is missing."""
+    try:
+        make_directory(directory, durable=durable)
+    except NotFoundError:
+        raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
+
+
+def checked_latest(latest_filename: str | None, path: str) -> str:
+    """The name of the state file. Raises ValueError when it has a folder or collides with the checkpoint's."""
+    if latest_filename is None:
+        latest_filename = "checkpoint"
+    if os.path.split(latest_filename)[0]:
+        raise ValueError("'latest_filename' must not contain path components")
+    if os.path.basename(path) == latest_filename:
+        raise ValueError(
+            f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'"
+        )
+    return latest_filename
