@@ -1,5 +1,8 @@
 """Facade: the names of `tf.train`. Re-exports only."""
 
+from typing import Any
+
+from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
     create_global_step,
@@ -20,6 +23,7 @@ from ckpt.optimize.schedules import (
     natural_exp_decay,
     polynomial_decay,
 )
+from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
 from ckpt.saver.history import remove_checkpoint
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
@@ -33,13 +37,29 @@ from ckpt.saver.state_file import (
     update_checkpoint_state,
 )
 
+_MESSAGES = ("SaverDef",)
+
+
+def __getattr__(name: str) -> Any:
+    """The message classes, which load protobuf only when they are used."""
+    if name in _MESSAGES:
+        from ckpt.wire import messages
+
+        return getattr(messages, name)
+    raise AttributeError(f"module 'ckpt.train' has no attribute {name!r}")
+
+
 __all__ = [
     "AdamOptimizer",
     "CheckpointState",
     "GradientDescentOptimizer",
     "MomentumOptimizer",
     "Optimizer",
+    "SaveSpec",
+    "SaveableObject",
     "Saver",
+    "SaverBuilder",
+    "SaverDef",
     "assert_global_step",
     "checkpoint_exists",
     "cosine_decay",

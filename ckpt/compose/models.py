@@ -30,7 +30,7 @@ def checkpoint_prefix(path: Any) -> str:
         if latest is None:
             raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
         return latest
-    for suffix in (".h5", ".meta"):
+    for suffix in (".h5", ".index", ".meta"):
         if text.endswith(suffix):
             return text.removesuffix(suffix)
     return text

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 files: Any = os  # the seam: tests put an object here that fails at operation N
 
-_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-[0-9a-f]{16}")
+_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})")
 _ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -50,16 +50,17 @@ class NewFile:
     Every failure of the operating system is raised as a member of the OpError family that names `target`.
     """
 
-    def __init__(self, target: StrPath, *, durable: bool = True) -> None:
+    def __init__(self, target: StrPath, *, durable: bool = True, token: str | None = None) -> None:
         self.path = os.fspath(target)
         self._directory = os.path.dirname(self.path) or "."
         self._durable = durable
+        self._token = token or new_token()
         self._temporary = ""
         self._fd = -1
 
     def __enter__(self) -> Self:
         sweep(self._directory)
-        name = f".ckpt-tmp-{_here()}-{os.getpid()}-{secrets.token_hex(8)}"
+        name = _temporary_name(self._token)
         temporary = os.path.join(self._directory, name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         _own.add(name)
@@ -296,6 +297,41 @@ def remove_file(path: StrPath) -> None:
         _again(files.unlink, path)
 
 
+def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:
+    """Rename a file, also into another directory of the same file system. Raises members of the OpError family."""
+    with _typed(target, f"renaming {os.fspath(source)} to it"):
+        _again(files.replace, source, target)
+        if durable:
+            sync_directory(os.path.dirname(target) or ".")
+
+
+@contextmanager
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
+    """Take away `path` while files whose names hold `token` are removed, then remove it.
+
+    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves. When
+    `durable`, no loss of power brings `path` back without those files.
+    """
+    name = _temporary_name(token)
+    aside = os.path.join(os.path.dirname(path) or ".", name)
+    _own.add(name)
+    try:
+        with _typed(path, "renaming it before its removal"):
+            _again(files.replace, path, aside)
+            if durable:
+                sync_directory(os.path.dirname(path) or ".")
+        yield
+        remove_file(aside)
+    finally:
+        _own.discard(name)
+
+
+def temporaries(directory: StrPath) -> set[str]:
+    """The tokens of the temporaries that lie in a directory: the saves that are under way, or were cut short."""
+    found = (_TEMPORARY.fullmatch(name) for name in names_in(directory))
+    return {match[3] for match in found if match}
+
+
 def make_directory(directory: StrPath, *, parents: bool = False, durable: bool = True) -> None:
     """Make a directory, and with `parents` those above it; one that is there is no error.
 
@@ -313,7 +349,7 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
                 raise
             # an empty one may be what a writer left that was killed before it had synced the directory above
             with suppress(PermissionError):
-                if files.listdir(path):
+                if _again(files.listdir, path):
                     return
         if durable:
             with suppress(PermissionError):  # of a directory above that is not ours
@@ -333,15 +369,31 @@ def sync_directory(directory: StrPath) -> None:
 
 
 def sweep(directory: StrPath) -> None:
-    """Remove temporaries in `directory` whose writer is dead. Never raises: it is only housekeeping."""
+    """Remove temporaries in `directory` whose writer is dead, after the files whose names hold their tokens.
+
+    Never raises: it is only housekeeping.
+    """
     with suppress(OSError):
-        for name in files.listdir(directory):
+        names = _again(files.listdir, directory)
+        for name in names:
             match = _TEMPORARY.fullmatch(name)
             if match:
                 path = os.path.join(directory, name)
                 with suppress(OSError):
                     if name not in _own and _is_abandoned(path, match[1], int(match[2])):
+                        for other in names:
+                            if f".{match[3]}-" in other:
+                                files.unlink(os.path.join(directory, other))
                         files.unlink(path)
+
+
+def new_token() -> str:
+    """Sixteen hexadecimal digits that name one save."""
+    return secrets.token_hex(8)
+
+
+def _temporary_name(token: str) -> str:
+    return f".ckpt-tmp-{_here()}-{os.getpid()}-{token}"
 
 
 def _is_abandoned(path: str, where: str, pid: int) -> bool:

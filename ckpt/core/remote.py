@@ -255,6 +255,13 @@ def remove_file(url: str) -> None:
         store.rm_file(name)
 
 
+def move_file(source: str, target: str) -> None:
+    """Rename a file within one store."""
+    store, name = _store(target)
+    with _typed(target, f"moving {source} to it"):
+        store.mv(_store(source)[1], name)
+
+
 def make_directory(url: str) -> None:
     """Make a directory and those above it, in stores that have directories."""
     store, name = _store(url)

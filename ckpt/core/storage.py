@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
 from ckpt.core import atomic
@@ -90,13 +92,16 @@ def is_remote(path: StrPath) -> bool:
     return _URL.match(os.fspath(path)) is not None
 
 
-def create(target: StrPath, *, durable: bool = True) -> Output:
-    """A context manager that writes `target` whole or not at all; `durable=False` skips fsync on local disks."""
+def create(target: StrPath, *, durable: bool = True, token: str | None = None) -> Output:
+    """A context manager that writes `target` whole or not at all; `durable=False` skips fsync on local disks.
+
+    `token` is part of the temporary name that a local file bears meanwhile.
+    """
     if is_remote(target):
         from ckpt.core import remote
 
         return remote.Upload(os.fspath(target))
-    return NewFile(target, durable=durable)
+    return NewFile(target, durable=durable, token=token)
 
 
 def open_input(path: StrPath, *, follow: bool = True) -> Input:
@@ -176,6 +181,37 @@ def remove_file(path: StrPath) -> None:
         remote.remove_file(os.fspath(path))
     else:
         atomic.remove_file(path)
+
+
+def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:
+    """Rename a file within one file system or store."""
+    if is_remote(target):
+        from ckpt.core import remote
+
+        remote.move_file(os.fspath(source), os.fspath(target))
+    else:
+        atomic.move_file(source, target, durable=durable)
+
+
+@contextmanager
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
+    """Take away `path` while files whose names hold `token` are removed, so that a crash leaves nothing for good."""
+    if is_remote(path):
+        remove_file(path)
+        yield
+        return
+    with atomic.set_aside(path, token, durable=durable):
+        yield
+
+
+def temporaries(directory: StrPath) -> set[str]:
+    """The tokens of the files that are being written in a directory; remote stores show none."""
+    return set() if is_remote(directory) else atomic.temporaries(directory)
+
+
+def resolved(path: StrPath) -> str:
+    """The path without symbolic links; a URL as it is."""
+    return os.fspath(path) if is_remote(path) else os.path.realpath(path)
 
 
 def make_directory(directory: StrPath, *, parents: bool = False, durable: bool = True) -> None:

@@ -7,10 +7,10 @@ import os
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.core.storage import exists, is_directory, open_input
 from ckpt.formats.base import Format, StrPath, TensorReader
-from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5
+from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_index import MAGIC
 
-FORMATS: list[Format] = [HDF5, FOREIGN_HDF5]
+FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 
 _HEAD = 4096
 
@@ -32,22 +32,24 @@ def resolve(path: StrPath) -> str:
         name = name.removesuffix(".meta")
     elif exists(name) and not is_directory(name):
         return name
-    candidates = [name + suffix for known in FORMATS for suffix in known.suffixes]
-    for candidate in candidates:
-        if exists(candidate):
-            return candidate
+    candidates = [(name + suffix, known) for known in FORMATS for suffix in known.suffixes]
+    existing = [(file, known) for file, known in candidates if exists(file)]
+    for file, known in existing:
+        if known.recognises(_head_of(file)):
+            return file
+    if existing:
+        return existing[0][0]
     if is_directory(name):
         raise InvalidArgumentError(
             None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
         )
-    tried = ", ".join([name, *candidates])
+    tried = ", ".join([name, *(file for file, _ in candidates)])
     raise NotFoundError(None, None, f"{name}: no such checkpoint; looked for {tried}")
 
 
 def recognise(path: StrPath) -> Format:
     """The format of a file. Raises InvalidArgumentError or DataLossError that says what it is instead."""
-    with open_input(path) as file:
-        head = file.read(0, min(file.size, _HEAD))
+    head = _head_of(path)
     for known in FORMATS:
         if known.recognises(head):
             return known
@@ -57,6 +59,11 @@ def recognise(path: StrPath) -> Format:
     raise kind(
         None, None, f"{os.fspath(path)}: {found}; expected a checkpoint, formats known: {names}"
     )
+
+
+def _head_of(path: StrPath) -> bytes:
+    with open_input(path) as file:
+        return file.read(0, min(file.size, _HEAD))
 
 
 def _describe(head: bytes) -> tuple[str, bool]:

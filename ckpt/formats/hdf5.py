@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from ckpt.core.errors import UnimplementedError
 from ckpt.formats.base import Format, StrPath, TensorEntry
 from ckpt.formats.hdf5_index import MAGIC
+from ckpt.formats.shard_index import SHARD_MAGIC
 
 if TYPE_CHECKING:
     from ckpt.formats.hdf5_reader import Hdf5Reader
@@ -22,7 +23,7 @@ _USER_BLOCKS = (
 
 
 def open_reader(path: StrPath) -> Hdf5Reader:
-    """Open one of our `.h5` files by its own path; `detect.open_reader` takes prefixes and other formats."""
+    """Open one of our `.h5` or `.index` files by its own path; `detect.open_reader` takes prefixes and other formats."""
     from ckpt.formats.hdf5_reader import Hdf5Reader
 
     return Hdf5Reader(path)
@@ -56,6 +57,14 @@ HDF5 = Format(
     recognises=lambda head: head.startswith(MAGIC),
     open=open_reader,
     write=write,
+    layout="docs/formats/ckpt-hdf5.md",
+)
+SHARDED_HDF5 = Format(
+    name="sharded hdf5",
+    suffixes=(".index",),
+    recognises=lambda head: head.startswith(SHARD_MAGIC),
+    open=open_reader,
+    write=None,
     layout="docs/formats/ckpt-hdf5.md",
 )
 FOREIGN_HDF5 = Format(

@@ -61,6 +61,7 @@ class Part:
     length: int
     crcs: tuple[int, ...]
     layout: int = RAW
+    file: int = 0  # which of a reader's files; not stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,7 @@ class Blob:
     offset: int
     length: int
     crc: int
+    file: int = 0
 
 
 @dataclass(frozen=True, slots=True)

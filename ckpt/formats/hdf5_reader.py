@@ -17,10 +17,10 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
-from ckpt.core.storage import open_input
 from ckpt.formats import hdf5_index, string_payload
 from ckpt.formats.base import Slices, StrPath, TensorSpec
 from ckpt.formats.hdf5_index import Part, Tensor
+from ckpt.formats.hdf5_volumes import Volume, open_checkpoint
 
 if TYPE_CHECKING:
     from typing import Self
@@ -32,20 +32,17 @@ _STRIPE = 4 * 1024 * 1024  # bytes of whole rows read to take columns out of the
 
 
 class Hdf5Reader:
-    """The tensors of one of our files. All methods may be called by several threads at once."""
+    """The tensors of one of our files, or of the shards that a `.index` names. All methods may be called by several threads at once."""
 
     def __init__(self, path: StrPath) -> None:
-        self._file = open_input(path)
-        try:
-            self._index, self._own = hdf5_index.read_index(self._file)
-        except BaseException:
-            self._file.close()
-            raise
+        self._checkpoint = open_checkpoint(path)
+        self._index = self._checkpoint.index
+        self._files = [volume.file for volume in self._checkpoint.volumes]
 
     @property
     def path(self) -> str:
         """The path that was opened."""
-        return self._file.path
+        return self._checkpoint.path
 
     @property
     def aliases(self) -> Mapping[str, str]:
@@ -76,7 +73,7 @@ class Hdf5Reader:
         blob = self._index.metagraph
         if blob is None:
             return None
-        data = self._file.read(blob.offset, blob.length)
+        data = self._files[blob.file].read(blob.offset, blob.length)
         if crc32c(data) != blob.crc:
             raise self._damage("the MetaGraph does not match its checksum")
         return data
@@ -138,8 +135,10 @@ class Hdf5Reader:
             self.metagraph()
         except DataLossError:
             damaged.append("the MetaGraph")
-        if self._structure_checksum() != self._index.structure_crc:
-            damaged.append("the HDF5 structure (values are not affected)")
+        for volume in self._checkpoint.volumes:
+            if _structure_checksum(volume) != volume.index.structure_crc:
+                where = "" if len(self._files) == 1 else f" of {volume.file.path}"
+                damaged.append(f"the HDF5 structure{where} (values are not affected)")
         if damaged:
             raise self._damage(
                 f"{len(damaged)} pieces do not match their checksums: {', '.join(damaged)}"
@@ -147,7 +146,7 @@ class Hdf5Reader:
 
     def close(self) -> None:
         """Close the file; closing twice is allowed."""
-        self._file.close()
+        self._checkpoint.close()
 
     def __enter__(self) -> Self:
         return self
@@ -272,11 +271,13 @@ class Hdf5Reader:
 
     def _read_block(self, tensor: Tensor, part: Part, number: int, view: memoryview) -> None:
         offset = part.offset + number * self._index.block
-        self._file.read_into(view, offset)
+        file = self._files[part.file]
+        file.read_into(view, offset)
         found = crc32c(view)
         if found != part.crcs[number]:
+            where = "" if len(self._files) == 1 else f" of {file.path}"
             raise self._damage(
-                f"tensor {tensor.name!r}: bytes {offset} to {offset + len(view)} have CRC32C {found:08x}, "
+                f"tensor {tensor.name!r}: bytes {offset} to {offset + len(view)}{where} have CRC32C {found:08x}, "
                 f"expected {part.crcs[number]:08x}"
             )
 
@@ -286,18 +287,6 @@ class Hdf5Reader:
             self._read_block(
                 tensor, part, number, scratch[: min(block, part.length - number * block)]
             )
-
-    def _structure_checksum(self) -> int:
-        """CRC32C of all bytes, in file order, that are neither header nor index nor under another checksum."""
-        covered = sorted([*((at, n) for at, n, _ in hdf5_index.ranges(self._index)), self._own])
-        position, crc = hdf5_index.HEADER, 0
-        for offset, length in [*covered, (self._file.size, 0)]:
-            while position < offset:
-                piece = self._file.read(position, min(offset - position, self._index.block))
-                crc = crc32c(piece, crc)
-                position += len(piece)
-            position = offset + length
-        return crc
 
     def _settle(self, tensor: Tensor, out: Array) -> None:
         """Bytes to values: refuse what is no bool, swap where the machine is big-endian."""
@@ -310,6 +299,20 @@ class Hdf5Reader:
 
     def _damage(self, found: str) -> DataLossError:
         return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
+
+
+def _structure_checksum(volume: Volume) -> int:
+    """CRC32C of all bytes, in file order, that are neither header nor index nor under another checksum."""
+    file, block = volume.file, volume.index.block
+    covered = sorted([*((at, n) for at, n, _ in hdf5_index.ranges(volume.index)), volume.own])
+    position, crc = hdf5_index.HEADER, 0
+    for offset, length in [*covered, (file.size, 0)]:
+        while position < offset:
+            piece = file.read(position, min(offset - position, block))
+            crc = crc32c(piece, crc)
+            position += len(piece)
+        position = offset + length
+    return crc
 
 
 def verify(path: StrPath) -> None:

@@ -97,6 +97,7 @@ def write(
     metagraph: bytes | None = None,
     layout: Layout = "auto",
     durable: bool = True,
+    threads: int | None = None,
 ) -> None:
     """Write a checkpoint to `path`, atomically: old or new, whole, whatever happens.
 
@@ -111,7 +112,7 @@ def write(
     plan.place()
     with create(path, durable=durable) as file:
         file.reserve(plan.size)
-        plan.write_to(file)
+        plan.write_to(file, threads or _THREADS)
 
 
 class _Plan:
@@ -195,10 +196,10 @@ class _Plan:
     def _place_index(self, offset: int) -> None:
         self._index_offset = offset
 
-    def write_to(self, file: Output) -> None:
+    def write_to(self, file: Output, threads: int) -> None:
         """Values and structure in ascending order, then the index, then the header."""
         large = [piece for p in self.planned for piece in p.pieces if _is_large(piece)]
-        _write_large(file, large)
+        _write_large(file, large, threads)
         stream = _Stream(file)
         end, crc = HEADER, 0
         for offset, length, put in sorted(self._sources(stream), key=lambda source: source[:2]):
@@ -259,7 +260,7 @@ def _is_large(piece: _Piece) -> bool:
     return piece.length >= _LARGE and len(piece.arrays) == 1 and _is_ready(_plain(piece.arrays[0]))
 
 
-def _write_large(file: Output, pieces: list[_Piece]) -> None:
+def _write_large(file: Output, pieces: list[_Piece], threads: int) -> None:
     """Write pieces whose bytes lie ready in memory, several blocks at a time."""
     if not pieces:
         return
@@ -278,7 +279,7 @@ def _write_large(file: Output, pieces: list[_Piece]) -> None:
             piece.crcs[number] = crc32c(block)
             file.write(block, piece.offset + number * BLOCK)
 
-    with ThreadPoolExecutor(_THREADS) as pool:
+    with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(write_blocks, tasks):  # the first error cancels what has not begun
             pass
 

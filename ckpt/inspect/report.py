@@ -10,11 +10,11 @@ from math import prod
 from re import DOTALL, Pattern, compile, escape, findall
 
 from ckpt.core.errors import CkptError, InvalidArgumentError
-from ckpt.core.storage import exists, open_input, read_file
+from ckpt.core.storage import exists, read_file
 from ckpt.formats import detect
 from ckpt.formats.base import StrPath
-from ckpt.formats.hdf5 import HDF5
-from ckpt.formats.hdf5_index import read_index
+from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.hdf5_volumes import open_checkpoint
 from ckpt.wire import metagraph_file
 from ckpt.wire.metagraph_file import MetaGraphSummary
 
@@ -69,26 +69,31 @@ def inspect(path: StrPath) -> CheckpointReport:
         return _of_meta(name)
     file = detect.resolve(name)
     found = detect.recognise(file)
-    if found is HDF5:
-        return _of_hdf5(file)
+    if found in (HDF5, SHARDED_HDF5):
+        return _of_hdf5(file, found.name)
     with found.open(file) as reader:
         specs = [reader.spec(name) for name in reader.names()]
         variables = [VariableReport(s.name, s.dtype, s.shape, s.nbytes) for s in specs]
         return _report(file, found.name, variables, reader.metadata(), None)
 
 
-def _of_hdf5(file: str) -> CheckpointReport:
-    """Our own files by their index: two small reads, and one for the graph."""
-    with open_input(file) as opened:
-        index, _ = read_index(opened)
+def _of_hdf5(file: str, kind: str) -> CheckpointReport:
+    """Our own files by their index: two small reads of each, and one for the graph."""
+    checkpoint = open_checkpoint(file)
+    try:
+        index = checkpoint.index
         variables = [
             VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
             for t in index.tensors.values()
         ]
         blob = index.metagraph
-        data = opened.read(blob.offset, blob.length) if blob is not None and blob.length else b""
+        data = b""
+        if blob is not None and blob.length:
+            data = checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
+    finally:
+        checkpoint.close()
     graph = metagraph_file.summary(data, file) if data else _beside(file)
-    return _report(file, HDF5.name, variables, index.metadata, graph)
+    return _report(file, kind, variables, index.metadata, graph)
 
 
 def _beside(file: str) -> MetaGraphSummary | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -51,6 +52,16 @@ def NotDifferentiable(op_type: str) -> None:  # TensorFlow's name
 
 
 NoGradient = NotDifferentiable
+
+
+no_gradient = NotDifferentiable
+
+
+class UnconnectedGradients(enum.Enum):
+    """What `gradients` gives for an x on which no y depends: None, or zeros."""
+
+    NONE = "none"
+    ZERO = "zero"
 
 
 class AggregationMethod:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
+from ckpt.core import gfile, storage
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
-from ckpt.formats import detect, hdf5_writer
+from ckpt.formats import detect, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
+
+_SHARD = re.compile(r"(.*)_temp/part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+"""Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
 
 
 @op(
@@ -21,17 +26,23 @@ from ckpt.graph.static import constant_value
     dtypes=Attr("list(type)", minimum=1),
 )
 def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
-    """Write the tensors under their names to `<prefix>.h5`, whole or as the slices that `shape_and_slices` says.
+    """Write the tensors under their names to the checkpoint `prefix`, whole or as the slices that `shape_and_slices` says.
 
-    What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file.
+    What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file; that of a
+    sharded checkpoint follows when MergeV2Checkpoints makes the shards one.
     """
     path = _text(prefix)
     entries = [
         TensorEntry(_text(name), np.asarray(tensor), _slice_spec(_text(spec)))
         for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
     ]
-    extras = ctx.take_attachment(path) or {}
-    hdf5_writer.write(path + ".h5", entries, **extras)
+    extras = ctx.attachment(path) or {}
+    part = _SHARD.fullmatch(path)
+    if part is not None:
+        whole = ctx.attachment(part[1]) or {}
+        extras = {"durable": whole.get("durable", True)}
+        storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+    shards.write_checkpoint(path, entries, **extras)
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])
@@ -52,12 +63,52 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
     with detect.open_reader(detect.resolve(path)) as reader:
         held = set(reader.names())
         names = [_text(name) for name in tensor_names]
-        _check_held(path, names, held)
-        _check_dtypes(path, names, dtypes, reader)
+        check_held(path, names, held)
+        check_dtypes(path, names, dtypes, reader)
         return [
             reader.read(name, part=_part(_text(spec)))
             for name, spec in zip(names, shape_and_slices, strict=True)
         ]
+
+
+@op("ShardedFilename", "basename: string, shard: int32, num_shards: int32 -> filename: string")
+def sharded_filename(basename, shard, num_shards):
+    """`<basename>-00001-of-00005`."""
+    return f"{_text(basename)}-{int(shard):05d}-of-{int(num_shards):05d}".encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+sharded_filename.shape(lambda basename, shard, num_shards: [()])
+sharded_filename.no_gradient("names are not differentiable")
+
+
+@op("MergeV2Checkpoints", "checkpoint_prefixes: string, destination_prefix: string ->", delete_old_dirs=True,
+    allow_missing_files=False)  # fmt: skip
+def merge_v2_checkpoints(
+    ctx, checkpoint_prefixes, destination_prefix, *, delete_old_dirs, allow_missing_files
+):
+    """Make the checkpoints that SaveV2 wrote under these prefixes the shards of one, and remove their directories.
+
+    What the caller of the run attached for the destination (metadata, the MetaGraph) goes into a shard of its own.
+    Raises NotFoundError for one that is missing, unless missing ones are allowed.
+    """
+    parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
+    if allow_missing_files:
+        parts = [part for part in parts if storage.exists(part)]
+    extras = dict(ctx.attachment(_text(destination_prefix)) or {})
+    extras.pop("shard_size", None)
+    shards.merge_files(parts, _text(destination_prefix), **extras)
+    if delete_old_dirs:
+        for directory in {storage.split(part)[0] for part in parts}:
+            if storage.is_directory(directory) and not storage.names_in(directory):
+                gfile.rmtree(directory)
+    return ()
+
+
+merge_v2_checkpoints.shape(lambda prefixes, destination: [])
+merge_v2_checkpoints.stateful()
+merge_v2_checkpoints.no_gradient("files are not differentiable")
 
 
 restore_v2.stateful()
@@ -73,7 +124,8 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
     return [TensorShape(None) if part is None else TensorShape(part[1]) for part in parts]
 
 
-def _check_held(path: str, names: list[str], held: set[str]) -> None:
+def check_held(path: str, names: list[str], held: set[str]) -> None:
+    """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
     import difflib  # only an error needs it
 
     missing = [name for name in names if name not in held]
@@ -95,9 +147,10 @@ def _check_held(path: str, names: list[str], held: set[str]) -> None:
     )
 
 
-def _check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) -> None:
+def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) -> None:
+    """Raise InvalidArgumentError listing every tensor that the checkpoint has in another dtype than wanted."""
     wrong = [
-        f"  {name}: the graph has {dtype.base_dtype.name}, the checkpoint has {reader.spec(name).dtype}"
+        f"  {name}: expected dtype {dtype.base_dtype.name} does not equal original dtype {reader.spec(name).dtype}"
         for name, dtype in zip(names, wanted, strict=True)
         if reader.spec(name).dtype != dtype.base_dtype.name
     ]

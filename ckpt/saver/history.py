@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from ckpt.core import storage
-from ckpt.formats import detect
+from ckpt.formats import detect, shards
 from ckpt.saver import retention, state_file
 from ckpt.saver.retention import Policy, Saved
 
@@ -65,5 +65,5 @@ def remove_checkpoint(
 
     Raises OpError when a file cannot be deleted.
     """
-    storage.remove_file(f"{checkpoint_prefix}.h5")
+    shards.remove_checkpoint_files(checkpoint_prefix)
     storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

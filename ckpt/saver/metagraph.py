@@ -222,7 +222,7 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
     Raises NotFoundError, DataLossError naming the file.
     """
     path = os.fspath(filename)
-    if path.endswith((".h5", ".hdf5")):
+    if path.endswith((".h5", ".hdf5", ".index")):
         from ckpt.formats import hdf5  # only this case opens a checkpoint
 
         with hdf5.open_reader(path) as reader:

@@ -6,16 +6,18 @@ import os
 from typing import Any
 
 from ckpt.core import defs
-from ckpt.core.errors import InvalidArgumentError, NotFoundError
+from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
 from ckpt.formats import detect
 from ckpt.graph.graph import Graph
+from ckpt.ops import io
+from ckpt.saver.restored import restored
 
 
-def restore(sess: Any, saver_def: defs.SaverDef, save_path: Any, *, reshape: bool = False) -> None:
+def restore(sess: Any, saver_def: defs.SaverDef, save_path: Any) -> None:
     """Run the restore operation of `saver_def` on the checkpoint of this prefix (or file).
 
     Raises ValueError for None or a checkpoint that is not there, NotFoundError listing every missing tensor,
-    InvalidArgumentError listing every tensor of another shape (unless `reshape`) or dtype.
+    InvalidArgumentError listing every tensor of another shape (unless it is reshaped) or dtype.
     """
     if save_path is None:
         raise ValueError("Can't load save_path when it is None.")
@@ -26,22 +28,25 @@ def restore(sess: Any, saver_def: defs.SaverDef, save_path: Any, *, reshape: boo
         raise ValueError(
             f"The passed save_path is not a valid checkpoint: {path}: {error}"
         ) from error
-    if not reshape:
-        _check_shapes(sess.graph, saver_def, path, resolved)
+    _check(sess.graph, saver_def, path, resolved)
     sess.run(saver_def.restore_op_name, {saver_def.filename_tensor_name: path})
 
 
-def _check_shapes(graph: Graph, saver_def: defs.SaverDef, path: str, resolved: str) -> None:
-    """Raise InvalidArgumentError listing every variable whose shape is another one in the file."""
-    wanted = _restored_shapes(graph, saver_def)
-    if not wanted:
-        return
+def _check(graph: Graph, saver_def: defs.SaverDef, path: str, resolved: str) -> None:
+    """Raise NotFoundError or InvalidArgumentError listing everything that the checkpoint lacks or has otherwise."""
+    wanted = restored(graph, saver_def.restore_op_name)
     with detect.open_reader(resolved) as reader:
-        held = set(reader.names())
+        names = [one.name for one in wanted]
+        try:
+            io.check_held(path, names, set(reader.names()))
+            io.check_dtypes(path, names, [one.dtype for one in wanted], reader)
+        except OpError as error:
+            error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
+            raise
         wrong = [
-            f"  {name}: the graph has {shape}, the checkpoint has {list(reader.spec(name).shape)}"
-            for name, shape in wanted
-            if name in held and not _fits(shape, reader.spec(name).shape)
+            f"  {one.name}: the graph has {one.shape}, the checkpoint has {list(reader.spec(one.name).shape)}"
+            for one in wanted
+            if not one.slice_spec and not one.shape.is_compatible_with(reader.spec(one.name).shape)
         ]
     if wrong:
         raise InvalidArgumentError(
@@ -51,24 +56,3 @@ def _check_shapes(graph: Graph, saver_def: defs.SaverDef, path: str, resolved: s
             + "\n".join(wrong)
             + "\nBuild the graph that wrote this checkpoint, or leave these variables out of var_list.",
         )
-
-
-def _restored_shapes(graph: Graph, found: defs.SaverDef) -> list[tuple[str, Any]]:
-    """(name in the checkpoint, static shape of the variable) of every whole variable that a restore assigns."""
-    wanted = []
-    restore = graph.get_operation_by_name(found.restore_op_name)
-    for assign in restore.control_inputs:
-        if assign.type != "Assign" or assign.inputs[1].op.type != "RestoreV2":
-            continue
-        source = assign.inputs[1]
-        names, specs = (source.op.inputs[i].op.attrs.get("value") for i in (1, 2))
-        if names is None or specs is None or specs[source.value_index]:
-            continue
-        wanted.append(
-            (names[source.value_index].decode("utf-8", "surrogateescape"), assign.inputs[0].shape)
-        )
-    return wanted
-
-
-def _fits(shape: Any, sizes: tuple[int, ...]) -> bool:
-    return bool(shape.is_compatible_with(sizes))

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from ckpt.core import defs, storage
-from ckpt.saver import building, metagraph, restoring, saving
+from ckpt.saver import metagraph, restoring, saving
+from ckpt.saver.building import SaverBuilder
 from ckpt.saver.history import History
 from ckpt.saver.retention import Policy, Saved
-from ckpt.saver.var_list import saveable_objects, saveables
+from ckpt.saver.var_list import saveable_objects
 
 
 class Saver:
@@ -50,6 +51,7 @@ class Saver:
         self._max_to_keep = max_to_keep
         self._keep_hours = keep_checkpoint_every_n_hours
         self._name = name
+        self._builder = builder or SaverBuilder()
         self._restore_sequentially = restore_sequentially
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
@@ -92,15 +94,17 @@ class Saver:
                 raise ValueError("No variables to save")
             self._is_empty = True
             return
-        self.saver_def = building.build(
-            saveables(members),
-            name=self._name,
-            filename=self._filename,
-            reshape=self._reshape,
-            restore_sequentially=self._restore_sequentially,
-            sharded=self._sharded,
-            max_to_keep=self._max_to_keep or 0,
-            keep_checkpoint_every_n_hours=float(self._keep_hours),
+        self.saver_def = metagraph.plain_saver_def(
+            self._builder.build(
+                members,
+                reshape=self._reshape,
+                sharded=self._sharded,
+                max_to_keep=self._max_to_keep,
+                keep_checkpoint_every_n_hours=self._keep_hours,
+                name=self._name,
+                restore_sequentially=self._restore_sequentially,
+                filename=self._filename or "model",
+            )
         )
 
     def as_saver_def(self) -> Any:
@@ -173,11 +177,13 @@ class Saver:
         save_debug_info: bool = False,
         *,
         durable: bool = True,
+        shard_size: int | str | None = None,
     ) -> str | None:
         """Write a checkpoint `<save_path>[-<global_step>].h5` and return its prefix; None when the Saver is empty.
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
-        and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. Raises TypeError for what
+        and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
+        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. Raises TypeError for what
         is no session, ValueError for bad names or a missing directory, OpError when a file cannot be written; the
         checkpoints that were there before are then as they were.
         """
@@ -199,7 +205,15 @@ class Saver:
             if write_meta_graph
             else None
         )
-        saving.write(sess, saver_def, prefix, packed_graph=packed, step=step, durable=durable)
+        saving.write(
+            sess,
+            saver_def,
+            prefix,
+            packed_graph=packed,
+            step=step,
+            durable=durable,
+            shard_size=shard_size,
+        )
         if packed is not None:
             metagraph.write_packed(f"{prefix}.{meta_graph_suffix}", packed, durable=durable)
         if write_state:
@@ -219,7 +233,7 @@ class Saver:
         InvalidArgumentError listing every tensor of another shape or dtype. Nothing is assigned unless everything fits.
         """
         if not self._is_empty:
-            restoring.restore(sess, self._def(), save_path, reshape=self._reshape)
+            restoring.restore(sess, self._def(), save_path)
 
     def export_meta_graph(
         self,

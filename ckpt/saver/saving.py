@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ckpt.core import defs
-from ckpt.core.errors import NotFoundError
+from ckpt.core import defs, gfile
+from ckpt.core.errors import NotFoundError, OpError
 from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
@@ -48,12 +49,24 @@ def write(
     packed_graph: bytes | None,
     step: int | None,
     durable: bool,
+    shard_size: int | str | None = None,
 ) -> None:
-    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one file."""
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one checkpoint."""
     metadata = {} if step is None else {"step": str(step)}
-    sess.attach(prefix, {"metagraph": packed_graph, "metadata": metadata, "durable": durable})
+    extras = {
+        "metagraph": packed_graph,
+        "metadata": metadata,
+        "durable": durable,
+        "shard_size": shard_size,
+    }
+    sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
+    except BaseException:
+        if saver_def.sharded:  # shards that do not become a checkpoint
+            with suppress(OpError):
+                gfile.rmtree(f"{prefix}_temp")
+        raise
     finally:
         sess.detach(prefix)
 

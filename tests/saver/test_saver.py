@@ -47,6 +47,27 @@ def test_what_was_saved_is_restored_without_initialisation(tmp_path):
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_shards_are_restored_imported_and_deleted_as_one_checkpoint(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        variables = two_variables()
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver(max_to_keep=1)
+        for step in (1, 2):
+            prefix = saver.save(sess, tmp_path / "m", step, shard_size=1)
+        values = sess.run(list(variables))
+    files = sorted(os.listdir(tmp_path))
+    assert files[0] == "checkpoint"
+    assert [name.rpartition("-")[2] for name in files[1:]] == ["00002.h5"] * 2 + [
+        "2.index",
+        "2.meta",
+    ]
+    assert tf.train.latest_checkpoint(str(tmp_path)) == prefix
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.train.import_meta_graph(prefix + ".index").restore(sess, prefix)
+        for name, value in zip(("layer/a:0", "b:0"), values, strict=True):
+            np.testing.assert_array_equal(sess.run(name), value)
+
+
 def test_a_list_saves_only_its_members(tmp_path):
     a, b = two_variables()
     with tf.Session() as sess:
@@ -227,7 +248,8 @@ def test_a_wrong_dtype_is_named(tmp_path):
     with tf.Graph().as_default(), tf.Session() as sess:
         tf.get_variable("b", [3], dtype=tf.float32)
         with pytest.raises(
-            tf.errors.InvalidArgumentError, match="graph has float32, the checkpoint has int32"
+            tf.errors.InvalidArgumentError,
+            match="expected dtype float32 does not equal original dtype int32",
         ):
             tf.train.Saver().restore(sess, prefix)
 
