@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedError, UnknownError
+from ckpt.core.memory import keep_freed_memory
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
@@ -78,6 +79,7 @@ class Session:
             "grpc://localhost"
         ):
             raise InvalidArgumentError(None, None, f"ckpt has no session target {target!r}; use ''")
+        keep_freed_memory()
         self._target = target
         self._graph = graph if graph is not None else stack.get_default_graph()
         self._config = config
