@@ -578,6 +578,12 @@ def create_partitioned_variables(
         )
     if len(shape) < 1:
         raise ValueError(f"A partitioned Variable must have rank at least 1: shape: {shape}")
+    empty = [i for i, (size, parts) in enumerate(zip(shape, slicing)) if size and parts > size]
+    if empty:
+        raise ValueError(
+            f"A partitioned Variable cannot have more parts than elements along an axis: shape: {shape}, "
+            f"slicing: {slicing}, axes: {empty}"
+        )
     with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
         found = _get_partitioned(
             scope.name,

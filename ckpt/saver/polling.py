@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ckpt.core.atomic import StrPath
-from ckpt.saver.state_file import latest_checkpoint
+from ckpt.saver.latest import latest_checkpoint
 
 
 def wait_for_new_checkpoint(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import storage
@@ -11,6 +12,7 @@ from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect
 from ckpt.saver import state_file
+from ckpt.saver.latest import latest_checkpoint
 
 
 class CheckpointReader:
@@ -85,12 +87,21 @@ def list_variables(ckpt_dir_or_file: StrPath) -> list[tuple[str, list[int]]]:
     return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
 
 
+def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
+    """The time of each of these checkpoints, in seconds since 1970; those that are not there are left out."""
+    return [
+        storage.modified(detect.resolve(prefix))
+        for prefix in checkpoint_prefixes
+        if state_file.checkpoint_exists(prefix)
+    ]
+
+
 def checkpoint_file(ckpt_dir_or_file: StrPath) -> str:
     """The prefix of the newest checkpoint of a directory; anything else as it is. Raises ValueError where it has none."""
     path = os.fspath(ckpt_dir_or_file)
     if not storage.is_directory(path):
         return path
-    found = state_file.latest_checkpoint(path)
+    found = latest_checkpoint(path)
     if found is None:
         raise ValueError(
             f"Couldn't find 'checkpoint' file or checkpoints in given directory {path}"
