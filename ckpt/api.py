@@ -32,13 +32,18 @@ from ckpt import (
 )
 from ckpt.compose import (
     Chain,
+    CheckedOutput,
+    CheckReport,
     Merged,
+    MergePlan,
     MergeReport,
     Model,
     chain,
+    check,
     load_models,
     merge_files,
     merge_graphs,
+    plan_merge,
 )
 from ckpt.core import errors
 from ckpt.core.dtypes import (
@@ -572,6 +577,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "Chain",
+    "CheckReport",
+    "CheckedOutput",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -588,6 +595,7 @@ __all__ = [
     "IndexedSlices",
     "IndexedSlicesSpec",
     "InteractiveSession",
+    "MergePlan",
     "MergeReport",
     "Merged",
     "MetaGraphDef",
@@ -685,6 +693,7 @@ __all__ = [
     "cast",
     "ceil",
     "chain",
+    "check",
     "check_numerics",
     "cholesky",
     "cholesky_solve",
@@ -891,6 +900,7 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "plan_merge",
     "polygamma",
     "pow",
     "py_func",
