@@ -170,7 +170,7 @@ def _is_sparse(value: Any) -> bool:
 def _operation(a: Any, b: Any, operation: str, is_checked: bool) -> SparseTensor:
     a = as_sparse(a) if _is_sparse(a) else convert.convert_to_tensor(a, name="a")
     b = as_sparse(b) if _is_sparse(b) else convert.convert_to_tensor(b, name="b")
-    attrs = {"set_operation": operation, "validate_indices": is_checked}
+    attrs: dict[str, Any] = {"set_operation": operation, "validate_indices": is_checked}
     if _is_sparse(a) and not _is_sparse(b):
         turned = {"a-b": "b-a", "b-a": "a-b"}.get(operation, operation)
         attrs["set_operation"] = turned
