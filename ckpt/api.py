@@ -25,6 +25,7 @@ from ckpt import (
     random,
     sets,
     sparse,
+    spectral,
     strings,
     timeline,
     train,
@@ -378,6 +379,13 @@ from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
+from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
+from ckpt.ops.hashing import (
+    fingerprint,
+    string_to_hash_bucket,
+    string_to_hash_bucket_fast,
+    string_to_hash_bucket_strong,
+)
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.indexing import slice_ as slice
@@ -762,7 +770,11 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fft",
+    "fft2d",
+    "fft3d",
     "fill",
+    "fingerprint",
     "fixed_size_partitioner",
     "float16",
     "float32",
@@ -803,6 +815,9 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "ifft",
+    "ifft2d",
+    "ifft3d",
     "igamma",
     "igammac",
     "imag",
@@ -1015,6 +1030,7 @@ __all__ = [
     "sparse_to_dense",
     "sparse_to_indicator",
     "sparse_transpose",
+    "spectral",
     "split",
     "sqrt",
     "square",
@@ -1027,6 +1043,9 @@ __all__ = [
     "string_join",
     "string_split",
     "string_strip",
+    "string_to_hash_bucket",
+    "string_to_hash_bucket_fast",
+    "string_to_hash_bucket_strong",
     "string_to_number",
     "strings",
     "substr",
