@@ -161,6 +161,7 @@ from ckpt.model.scopes import (
     variable_op_scope,
     variable_scope,
 )
+from ckpt.model.selection import select_variables
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
@@ -881,6 +882,7 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "select_variables",
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",

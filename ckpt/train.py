@@ -27,6 +27,7 @@ from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
 from ckpt.saver.history import remove_checkpoint
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
     CheckpointState,
@@ -55,6 +56,7 @@ __all__ = [
     "GradientDescentOptimizer",
     "MomentumOptimizer",
     "Optimizer",
+    "RestoreReport",
     "SaveSpec",
     "SaveableObject",
     "Saver",
