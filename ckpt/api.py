@@ -7,14 +7,18 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    debugging,
+    dtypes,
     gfile,
     image,
     initializers,
     io,
     layers,
     linalg,
+    logging,
     lookup,
     losses,
+    manip,
     math,
     nest,
     nn,
@@ -22,19 +26,26 @@ from ckpt import (
     strings,
     timeline,
     train,
+    version,
 )
 from ckpt.compose import (
     Chain,
+    CheckedOutput,
+    CheckReport,
     Merged,
+    MergePlan,
     MergeReport,
     Model,
     chain,
+    check,
     load_models,
     merge_files,
     merge_graphs,
+    plan_merge,
 )
 from ckpt.core import errors
 from ckpt.core.dtypes import (
+    QUANTIZED_DTYPES,
     DType,
     as_dtype,
     bfloat16,
@@ -63,7 +74,10 @@ from ckpt.core.dtypes import (
     variant,
 )
 from ckpt.core.dtypes import bool_ as bool
-from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.errors import OpError
+from ckpt.core.log import get_logger
+from ckpt.core.shapes import Dimension, TensorShape, dimension_value
+from ckpt.core.shapes import size_at as dimension_at_index
 from ckpt.core.versions import (
     COMPILER_VERSION,
     GIT_VERSION,
@@ -89,6 +103,7 @@ from ckpt.graph.scopes import (
     device,
     get_collection,
     get_collection_ref,
+    init_scope,
     name_scope,
     op_scope,
     set_random_seed,
@@ -101,18 +116,27 @@ from ckpt.graph.sparse import (
     convert_to_tensor_or_indexed_slices,
     convert_to_tensor_or_sparse_tensor,
 )
-from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
+from ckpt.graph.specs import (
+    IndexedSlicesSpec,
+    SparseTensorSpec,
+    TensorSpec,
+    TypeSpec,
+    is_tensor,
+    type_spec_from_value,
+)
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
 from ckpt.model.branches import case, cond, switch_case
-from ckpt.model.custom_gradient import custom_gradient
+from ckpt.model.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from ckpt.model.functional import foldl, foldr, map_fn, scan
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
     NotDifferentiable,
     RegisterGradient,
+    UnconnectedGradients,
     gradients,
+    no_gradient,
 )
 from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
@@ -132,13 +156,16 @@ from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_i
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
 from ckpt.model.lookup import tables_initializer
+from ckpt.model.lookup import tables_initializer as initialize_all_tables
 from ckpt.model.loops import while_loop
 from ckpt.model.modes import (
+    control_flow_v2_enabled,
     disable_eager_execution,
     disable_tensor_equality,
     disable_v2_behavior,
     disable_v2_tensorshape,
     executing_eagerly,
+    executing_eagerly_outside_functions,
 )
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
@@ -228,6 +255,7 @@ from ckpt.ops.checking import (
     assert_rank,
     assert_rank_at_least,
     assert_rank_in,
+    assert_same_float_dtype,
     assert_scalar,
     assert_type,
     check_numerics,
@@ -498,6 +526,8 @@ _MESSAGES = (
     "OptimizerOptions",
     "RunMetadata",
     "RunOptions",
+    "TensorProto",
+    "TensorShapeProto",
 )
 
 
@@ -518,6 +548,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "Chain",
+    "CheckReport",
+    "CheckedOutput",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -534,6 +566,7 @@ __all__ = [
     "IndexedSlices",
     "IndexedSlicesSpec",
     "InteractiveSession",
+    "MergePlan",
     "MergeReport",
     "Merged",
     "MetaGraphDef",
@@ -543,9 +576,11 @@ __all__ = [
     "NodeDef",
     "NotDifferentiable",
     "OPS",
+    "OpError",
     "Operation",
     "OptimizerOptions",
     "Print",
+    "QUANTIZED_DTYPES",
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
@@ -555,9 +590,12 @@ __all__ = [
     "SparseTensorValue",
     "Tensor",
     "TensorArray",
+    "TensorProto",
     "TensorShape",
+    "TensorShapeProto",
     "TensorSpec",
     "TypeSpec",
+    "UnconnectedGradients",
     "VERSION",
     "Variable",
     "VariableAggregation",
@@ -598,6 +636,7 @@ __all__ = [
     "assert_rank",
     "assert_rank_at_least",
     "assert_rank_in",
+    "assert_same_float_dtype",
     "assert_scalar",
     "assert_type",
     "assert_variables_initialized",
@@ -625,6 +664,7 @@ __all__ = [
     "cast",
     "ceil",
     "chain",
+    "check",
     "check_numerics",
     "cholesky",
     "cholesky_solve",
@@ -644,6 +684,7 @@ __all__ = [
     "constant_initializer",
     "container",
     "control_dependencies",
+    "control_flow_v2_enabled",
     "convert_to_tensor",
     "convert_to_tensor_or_indexed_slices",
     "convert_to_tensor_or_sparse_tensor",
@@ -656,12 +697,15 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "debugging",
     "decode_base64",
     "depth_to_space",
     "device",
     "diag",
     "diag_part",
     "digamma",
+    "dimension_at_index",
+    "dimension_value",
     "disable_eager_execution",
     "disable_resource_variables",
     "disable_tensor_equality",
@@ -671,6 +715,7 @@ __all__ = [
     "div_no_nan",
     "divide",
     "double",
+    "dtypes",
     "dynamic_partition",
     "dynamic_stitch",
     "einsum",
@@ -682,6 +727,7 @@ __all__ = [
     "erfc",
     "errors",
     "executing_eagerly",
+    "executing_eagerly_outside_functions",
     "exp",
     "expand_dims",
     "expm1",
@@ -704,6 +750,7 @@ __all__ = [
     "get_default_graph",
     "get_default_session",
     "get_local_variable",
+    "get_logger",
     "get_seed",
     "get_static_value",
     "get_variable",
@@ -714,6 +761,7 @@ __all__ = [
     "global_variables_initializer",
     "glorot_normal_initializer",
     "glorot_uniform_initializer",
+    "grad_pass_through",
     "gradients",
     "greater",
     "greater_equal",
@@ -730,6 +778,8 @@ __all__ = [
     "imag",
     "image",
     "import_graph_def",
+    "init_scope",
+    "initialize_all_tables",
     "initialize_all_variables",
     "initialize_local_variables",
     "initialize_variables",
@@ -746,6 +796,7 @@ __all__ = [
     "is_non_decreasing",
     "is_numeric_tensor",
     "is_strictly_increasing",
+    "is_tensor",
     "is_variable_initialized",
     "layers",
     "lbeta",
@@ -761,6 +812,7 @@ __all__ = [
     "log",
     "log1p",
     "log_sigmoid",
+    "logging",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -770,6 +822,7 @@ __all__ = [
     "make_ndarray",
     "make_template",
     "make_tensor_proto",
+    "manip",
     "map_fn",
     "math",
     "matmul",
@@ -799,6 +852,7 @@ __all__ = [
     "nest",
     "newaxis",
     "nn",
+    "no_gradient",
     "no_op",
     "no_regularizer",
     "norm",
@@ -816,6 +870,7 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "plan_merge",
     "polygamma",
     "pow",
     "py_func",
@@ -839,6 +894,7 @@ __all__ = [
     "real",
     "realdiv",
     "reciprocal",
+    "recompute_grad",
     "reduce_all",
     "reduce_any",
     "reduce_join",
@@ -956,6 +1012,7 @@ __all__ = [
     "truncatediv",
     "truncatemod",
     "tuple",
+    "type_spec_from_value",
     "uint16",
     "uint32",
     "uint64",
@@ -978,6 +1035,7 @@ __all__ = [
     "variance_scaling_initializer",
     "variant",
     "verify_tensor_all_finite",
+    "version",
     "where",
     "while_loop",
     "zeros",

@@ -12,7 +12,7 @@ from ckpt.core import dtypes
 from ckpt.graph import convert, stack
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model import variables
-from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, state
+from ckpt.ops import compare, constants, control, indexing, joining, scatter, shaping, state
 from ckpt.ops.reduction import reduce_prod
 
 
@@ -66,7 +66,8 @@ def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
         return None
     ranks = []
     for variable in var_list:
-        with colocate_with(variable.op):
+        read = control.identity(variable)  # a rank that is known would ask nothing of the variable
+        with colocate_with(variable.op), stack.get_default_graph().control_dependencies([read]):
             ranks.append(shaping.rank_op(variable))
     return ranks[0] if len(ranks) == 1 else joining.stack(ranks)
 

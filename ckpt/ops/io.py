@@ -16,7 +16,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 
-_SHARD = re.compile(r"(.*)_temp/part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+_SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
 
 _SHOWN = 10  # missing names for which an error looks for near ones
@@ -31,20 +31,30 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     """Write the tensors under their names to the checkpoint `prefix`, whole or as the slices that `shape_and_slices` says.
 
     What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file; that of a
-    sharded checkpoint follows when MergeV2Checkpoints makes the shards one.
+    sharded checkpoint follows when MergeV2Checkpoints makes the shards one. A function attached as `later` is given the
+    writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
     entries = [
         TensorEntry(_text(name), np.asarray(tensor), _slice_spec(_text(spec)))
         for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
     ]
-    extras = ctx.attachment(path) or {}
     part = _SHARD.fullmatch(path)
+    extras = dict(ctx.attachment(part[1] if part else path) or {})
+    later = extras.pop("later", _at_once)
     if part is not None:
-        whole = ctx.attachment(part[1]) or {}
-        extras = {"durable": whole.get("durable", True)}
-        storage.make_directory(storage.split(path)[0], durable=extras["durable"])
-    shards.write_checkpoint(path, entries, **extras)
+        extras = {"durable": extras.get("durable", True)}
+
+    def write():
+        if part is not None:
+            storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+        shards.write_checkpoint(path, entries, **extras)
+
+    later(write)
+
+
+def _at_once(work):
+    work()
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])
@@ -95,16 +105,22 @@ def merge_v2_checkpoints(
     What the caller of the run attached for the destination (metadata, the MetaGraph) goes into a shard of its own.
     Raises NotFoundError for one that is missing, unless missing ones are allowed.
     """
-    parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
-    if allow_missing_files:
-        parts = [part for part in parts if storage.exists(part)]
-    extras = dict(ctx.attachment(_text(destination_prefix)) or {})
+    whole = _text(destination_prefix)
+    extras = dict(ctx.attachment(whole) or {})
+    later = extras.pop("later", _at_once)
     extras.pop("shard_size", None)
-    shards.merge_files(parts, _text(destination_prefix), **extras)
-    if delete_old_dirs:
-        for directory in {storage.split(part)[0] for part in parts}:
-            if storage.is_directory(directory) and not storage.names_in(directory):
-                gfile.rmtree(directory)
+
+    def merge():
+        parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
+        if allow_missing_files:
+            parts = [part for part in parts if storage.exists(part)]
+        shards.merge_files(parts, whole, **extras)
+        if delete_old_dirs:
+            for directory in {storage.split(part)[0] for part in parts}:
+                if storage.is_directory(directory) and not storage.names_in(directory):
+                    gfile.rmtree(directory)
+
+    later(merge)
     return ()
 
 
