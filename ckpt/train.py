@@ -52,6 +52,7 @@ from ckpt.saver.readers import (
     load_variable,
 )
 from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
 from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
@@ -92,6 +93,7 @@ __all__ = [
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "RestoreReport",
     "SaveSpec",
     "SaveableObject",
     "Saver",

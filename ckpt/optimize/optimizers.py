@@ -17,6 +17,7 @@ from ckpt.model import initializers
 from ckpt.model.gradients import gradients
 from ckpt.model.resource_variable import ResourceVariable
 from ckpt.model.scopes import get_variable_scope, variable_scope
+from ckpt.model.selection import expanded
 from ckpt.model.variables import Variable, trainable_variables
 from ckpt.ops import (
     constants,
@@ -99,7 +100,11 @@ class Optimizer:
                 f"Not {gate_gradients}"
             )
         self._check_dtypes([loss] if grad_loss is None else [loss, grad_loss])
-        variables = trainable_variables() if var_list is None else _flat(var_list)
+        variables = (
+            trainable_variables()
+            if var_list is None
+            else expanded(_flat(var_list), trainable_variables())
+        )
         if var_list is None:
             variables = variables + stack.get_default_graph().get_collection(
                 GraphKeys.TRAINABLE_RESOURCE_VARIABLES
