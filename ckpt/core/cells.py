@@ -94,7 +94,7 @@ class Cell:
         """Raise InvalidArgumentError unless `value` has the shape of this variable."""
         held = self.shape if self.value is None else self.value.shape
         found = np.shape(value)
-        if held is None:
+        if held is None or held == found:
             return
         if len(held) != len(found) or any(
             h is not None and h != f for h, f in zip(held, found, strict=True)

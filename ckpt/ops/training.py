@@ -6,36 +6,62 @@ They work in place, block by block, so that each block is read and written while
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 
+from ckpt.core.cells import Cell
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import op
 
-BLOCK = 1 << 14
-"""Elements per block: five arrays of this many float32 fit a 512 KiB cache."""
+BLOCK = 1 << 15
+"""Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
 
 
-def _opened(exits: ExitStack, *cells):
-    """The arrays of the cells, each to be changed in place until `exits` closes."""
-    arrays = []
-    for cell in cells:
-        array = cell.open()
-        exits.callback(cell.close, array)
-        arrays.append(array)
-    return arrays
+class _Opened:
+    """`with _Opened(*cells) as arrays`: the values of the cells, to be changed in place within the block."""
+
+    __slots__ = ("_arrays", "_cells")
+
+    def __init__(self, *cells: Cell) -> None:
+        self._cells = cells
+        self._arrays: list[Any] = []
+
+    def __enter__(self) -> list[Any]:
+        try:
+            for cell in self._cells:
+                self._arrays.append(cell.open())
+        except BaseException:
+            self._close()
+            raise
+        return self._arrays
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for cell, array in zip(self._cells, self._arrays, strict=False):  # fewer were opened
+            cell.close(array)
 
 
-def _blocks(*arrays) -> Iterator[tuple]:
-    """The same short stretches of all arrays, in row-major order."""
-    if arrays[0].size <= BLOCK:
-        yield arrays
-        return
+def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
+    """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on."""
     flat = [np.reshape(array, -1) for array in arrays]
+    flat += [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
+    if flat[0].size <= BLOCK:
+        yield tuple(flat)
+        return
     for start in range(0, flat[0].size, BLOCK):
-        yield tuple(array[start : start + BLOCK] for array in flat)
+        count = min(BLOCK, flat[0].size - start)
+        stretches = [array[start : start + count] for array in flat[: len(arrays)]]
+        yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
 
 
 def _first_shape(var, *rest):
@@ -51,10 +77,9 @@ def _first_shape(var, *rest):
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    with ExitStack() as exits:
-        (value,) = _opened(exits, var)
-        for v, d in _blocks(value, delta):
-            v -= alpha * d
+    with _Opened(var) as (value,):
+        for v, d, step in _blocks(value, delta, scratch=1):
+            v -= np.multiply(d, alpha, out=step)
     return var
 
 
@@ -69,12 +94,16 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
     accum.check_shape(grad)
-    with ExitStack() as exits:
-        value, velocity = _opened(exits, var, accum)
-        for x, a, g in _blocks(value, velocity, grad):
+    with _Opened(var, accum) as (value, velocity):
+        for x, a, g, step in _blocks(value, velocity, grad, scratch=1):
             a *= momentum
             a += g
-            x -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
+            if use_nesterov:
+                np.multiply(a, lr * momentum, out=step)
+                step += lr * g
+            else:
+                np.multiply(a, lr, out=step)
+            x -= step
     return var
 
 
@@ -88,8 +117,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
 )
 def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nesterov):
     """As ApplyMomentum, for the rows `indices` alone; a row that is named twice moves twice."""
-    with ExitStack() as exits:
-        value, velocity = _opened(exits, var, accum)
+    with _Opened(var, accum) as (value, velocity):
         _check_rows(value, grad, indices)
         once = np.unique(indices).size == indices.size
         for rows in [slice(None)] if once else range(indices.size):
@@ -135,20 +163,24 @@ def apply_adam(
         cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    with ExitStack() as exits:
-        opened = _opened(exits, var, m, v)
-        for x, mean, square, g in _blocks(*opened, grad):
-            step = g - mean
+    with _Opened(var, m, v) as opened:
+        for x, mean, square, g, step, size in _blocks(*opened, grad, scratch=2):
+            np.subtract(g, mean, out=step)
             step *= one - beta1
             mean += step
             np.multiply(g, g, out=step)
             step -= square
             step *= one - beta2
             square += step
-            np.sqrt(square, out=step)
-            step += epsilon
-            direction = mean * beta1 + g * (one - beta1) if use_nesterov else mean
-            np.divide(direction * alpha, step, out=step)
+            np.sqrt(square, out=size)
+            size += epsilon
+            if use_nesterov:
+                np.multiply(mean, beta1, out=step)
+                step += g * (one - beta1)
+                step *= alpha
+            else:
+                np.multiply(mean, alpha, out=step)
+            step /= size
             x -= step
     return var
 
