@@ -23,6 +23,8 @@ from ckpt import (
     nest,
     nn,
     random,
+    sets,
+    sparse,
     strings,
     timeline,
     train,
@@ -188,6 +190,7 @@ from ckpt.model.scopes import (
     variable_op_scope,
     variable_scope,
 )
+from ckpt.model.selection import select_variables
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
@@ -470,6 +473,7 @@ from ckpt.ops.segments import (
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from ckpt.ops.sets import edit_distance
 from ckpt.ops.shaping import (
     broadcast_to,
     expand_dims,
@@ -482,7 +486,34 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sorting import argsort, sort
+from ckpt.ops.sparse_math import (
+    sparse_add,
+    sparse_matmul,
+    sparse_maximum,
+    sparse_minimum,
+    sparse_reduce_max,
+    sparse_reduce_max_sparse,
+    sparse_reduce_sum,
+    sparse_reduce_sum_sparse,
+    sparse_softmax,
+    sparse_tensor_dense_matmul,
+)
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.sparse_tensors import (
+    sparse_concat,
+    sparse_fill_empty_rows,
+    sparse_mask,
+    sparse_merge,
+    sparse_reorder,
+    sparse_reset_shape,
+    sparse_reshape,
+    sparse_retain,
+    sparse_slice,
+    sparse_split,
+    sparse_tensor_to_dense,
+    sparse_to_indicator,
+    sparse_transpose,
+)
 from ckpt.ops.special import (
     betainc,
     digamma,
@@ -717,6 +748,7 @@ __all__ = [
     "dtypes",
     "dynamic_partition",
     "dynamic_stitch",
+    "edit_distance",
     "einsum",
     "enable_resource_variables",
     "encode_base64",
@@ -937,11 +969,13 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "select_variables",
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
     "set_random_seed",
     "setdiff1d",
+    "sets",
     "shape",
     "shape_n",
     "sigmoid",
@@ -954,11 +988,35 @@ __all__ = [
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
+    "sparse",
+    "sparse_add",
+    "sparse_concat",
+    "sparse_fill_empty_rows",
+    "sparse_mask",
+    "sparse_matmul",
+    "sparse_maximum",
+    "sparse_merge",
+    "sparse_minimum",
     "sparse_placeholder",
+    "sparse_reduce_max",
+    "sparse_reduce_max_sparse",
+    "sparse_reduce_sum",
+    "sparse_reduce_sum_sparse",
+    "sparse_reorder",
+    "sparse_reset_shape",
+    "sparse_reshape",
+    "sparse_retain",
     "sparse_segment_mean",
     "sparse_segment_sqrt_n",
     "sparse_segment_sum",
+    "sparse_slice",
+    "sparse_softmax",
+    "sparse_split",
+    "sparse_tensor_dense_matmul",
+    "sparse_tensor_to_dense",
     "sparse_to_dense",
+    "sparse_to_indicator",
+    "sparse_transpose",
     "split",
     "sqrt",
     "square",

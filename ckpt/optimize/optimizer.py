@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 from ckpt.core import dtypes
@@ -15,6 +16,7 @@ from ckpt.graph.slices import IndexedSlices
 from ckpt.model import initializers
 from ckpt.model.gradients import gradients
 from ckpt.model.scopes import get_variable_scope, variable_scope
+from ckpt.model.selection import expanded
 from ckpt.model.variables import Variable, trainable_variables
 from ckpt.ops import constants, control, distinct, segments, shaping, state
 
@@ -87,7 +89,11 @@ class Optimizer:
                 f"Not {gate_gradients}"
             )
         self._check_dtypes([loss] if grad_loss is None else [loss, grad_loss])
-        variables = trainable_variables() if var_list is None else _flat(var_list)
+        variables = (
+            trainable_variables()
+            if var_list is None
+            else expanded(_flat(var_list), trainable_variables())
+        )
         if var_list is None:
             variables = variables + stack.get_default_graph().get_collection(
                 GraphKeys.TRAINABLE_RESOURCE_VARIABLES
@@ -280,9 +286,13 @@ class Optimizer:
 _colocated = colocate_with
 
 
-def make_slot(primary: Any, name: str, value: Any = None) -> Any:
-    """A variable of the shape of `primary`, named `<primary>/<name>`, not trainable; zeros unless `value` is given."""
-    with variable_scope(None, primary.op.name + "/" + name), colocate_with(primary.op):
+def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = True) -> Any:
+    """A variable of the shape of `primary`, named `<primary>/<name>`, not trainable; zeros unless `value` is given.
+
+    It stands on the device of `primary` unless `is_beside` is False, and is a resource variable where `primary` is one.
+    """
+    beside = colocate_with(primary.op) if is_beside else nullcontext()
+    with variable_scope(None, primary.op.name + "/" + name), beside:
         dtype = primary.dtype.base_dtype
         initial = (lambda: initializers.Zeros()(primary.shape, dtype)) if value is None else value
         scope = get_variable_scope()
