@@ -10,6 +10,7 @@ from ckpt import (
     debugging,
     dtypes,
     gfile,
+    graph_util,
     image,
     initializers,
     io,
@@ -22,11 +23,13 @@ from ckpt import (
     math,
     nest,
     nn,
+    quantization,
     random,
     sets,
     sparse,
     spectral,
     strings,
+    surgery,
     timeline,
     train,
     version,
@@ -191,6 +194,7 @@ from ckpt.model.scopes import (
     variable_op_scope,
     variable_scope,
 )
+from ckpt.model.selection import select_variables
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
@@ -379,6 +383,14 @@ from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
+from ckpt.ops.fake_quant import (
+    fake_quant_with_min_max_args,
+    fake_quant_with_min_max_args_gradient,
+    fake_quant_with_min_max_vars,
+    fake_quant_with_min_max_vars_gradient,
+    fake_quant_with_min_max_vars_per_channel,
+    fake_quant_with_min_max_vars_per_channel_gradient,
+)
 from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
 from ckpt.ops.hashing import (
     fingerprint,
@@ -405,6 +417,7 @@ from ckpt.ops.linear_algebra import (
     svd,
 )
 from ckpt.ops.matmul import matmul
+from ckpt.ops.matrix_functions import matrix_square_root
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
     broadcast_static_shape,
@@ -770,6 +783,12 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fake_quant_with_min_max_args",
+    "fake_quant_with_min_max_args_gradient",
+    "fake_quant_with_min_max_vars",
+    "fake_quant_with_min_max_vars_gradient",
+    "fake_quant_with_min_max_vars_per_channel",
+    "fake_quant_with_min_max_vars_per_channel_gradient",
     "fft",
     "fft2d",
     "fft3d",
@@ -805,6 +824,7 @@ __all__ = [
     "glorot_uniform_initializer",
     "grad_pass_through",
     "gradients",
+    "graph_util",
     "greater",
     "greater_equal",
     "group",
@@ -879,6 +899,7 @@ __all__ = [
     "matrix_set_diag",
     "matrix_solve",
     "matrix_solve_ls",
+    "matrix_square_root",
     "matrix_transpose",
     "matrix_triangular_solve",
     "maximum",
@@ -923,6 +944,7 @@ __all__ = [
     "qint32",
     "qint8",
     "qr",
+    "quantization",
     "quint16",
     "quint8",
     "random",
@@ -983,6 +1005,7 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "select_variables",
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
@@ -1050,6 +1073,7 @@ __all__ = [
     "strings",
     "substr",
     "subtract",
+    "surgery",
     "svd",
     "switch_case",
     "tables_initializer",

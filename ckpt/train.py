@@ -10,6 +10,7 @@ from ckpt.model.steps import (
     get_or_create_global_step,
     global_step,
 )
+from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
     AdamOptimizer,
     GradientDescentOptimizer,
@@ -22,6 +23,13 @@ from ckpt.optimize.schedules import (
     inverse_time_decay,
     natural_exp_decay,
     polynomial_decay,
+)
+from ckpt.run.hooks import (
+    SecondOrStepTimer,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
 )
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
@@ -44,8 +52,10 @@ from ckpt.saver.readers import (
     load_variable,
 )
 from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
+from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
@@ -53,6 +63,7 @@ from ckpt.saver.state_file import (
     get_checkpoint_state,
     update_checkpoint_state,
 )
+from ckpt.saver.warm_start import VocabInfo, warm_start
 
 _MESSAGES = ("SaverDef",)
 
@@ -70,9 +81,12 @@ __all__ = [
     "AdamOptimizer",
     "BestN",
     "CheckpointReader",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
     "CheckpointState",
     "EveryNHours",
     "EveryNSteps",
+    "ExponentialMovingAverage",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
@@ -80,11 +94,18 @@ __all__ = [
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "RestoreReport",
     "SaveSpec",
     "SaveableObject",
     "Saver",
     "SaverBuilder",
     "SaverDef",
+    "SecondOrStepTimer",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
+    "VocabInfo",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
@@ -114,5 +135,6 @@ __all__ = [
     "remove_checkpoint",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
+    "warm_start",
     "write_graph",
 ]

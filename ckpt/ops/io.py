@@ -19,6 +19,8 @@ from ckpt.graph.static import constant_value
 _SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
 
+_SHOWN = 10  # missing names for which an error looks for near ones
+
 
 @op(
     "SaveV2",
@@ -76,7 +78,7 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
         check_held(path, names, held)
         check_dtypes(path, names, dtypes, reader)
         return [
-            reader.read(name, part=_part(_text(spec)))
+            reader.read(name, part=part_of(_text(spec)))
             for name, spec in zip(names, shape_and_slices, strict=True)
         ]
 
@@ -136,7 +138,7 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
     specs = constant_value(shape_and_slices)
     if specs is None:
         return [TensorShape(None)] * len(dtypes)
-    parts = [_parsed(spec) for spec in np.asarray(specs).reshape(-1)]
+    parts = [parsed_slice(spec) for spec in np.asarray(specs).reshape(-1)]
     return [TensorShape(None) if part is None else TensorShape(part[1]) for part in parts]
 
 
@@ -144,11 +146,12 @@ def check_held(path: str, names: list[str], held: set[str]) -> None:
     """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
     import difflib  # only an error needs it
 
+    names = list(dict.fromkeys(names))
     missing = [name for name in names if name not in held]
     if not missing:
         return
     lines = []
-    for name in missing:
+    for name in missing[:_SHOWN]:
         near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
         lines.append(
             f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
@@ -158,6 +161,7 @@ def check_held(path: str, names: list[str], held: set[str]) -> None:
         None,
         f"{path}: {len(missing)} of {len(names)} tensors are missing (Key {missing[0]} not found in checkpoint):\n"
         + "\n".join(lines)
+        + ("" if len(missing) <= _SHOWN else f"\n  … and {len(missing) - _SHOWN} more")
         + f"\nThe checkpoint holds {len(held)} tensors; `ckpt inspect {path}` lists them. "
         "A Saver with var_list={name in the checkpoint: variable} renames.",
     )
@@ -183,7 +187,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
     """(full shape, lengths, starts) of a slice written "8 4 0,3:-": TensorFlow's shape_and_slice notation."""
     words = _text(text).split()
     if not words:
@@ -198,12 +202,13 @@ def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
 
 
 def _slice_spec(text: str) -> SliceSpec | None:
-    parsed = _parsed(text)
+    parsed = parsed_slice(text)
     return None if parsed is None else SliceSpec(parsed[0], parsed[2])
 
 
-def _part(text: str) -> tuple[slice, ...] | None:
-    parsed = _parsed(text)
+def part_of(text: str) -> tuple[slice, ...] | None:
+    """The slices of a `shape_and_slice`; None for the whole."""
+    parsed = parsed_slice(text)
     if parsed is None:
         return None
     return tuple(slice(s, s + n) for s, n in zip(parsed[2], parsed[1], strict=True))

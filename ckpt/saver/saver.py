@@ -13,18 +13,25 @@ from ckpt.saver.building import SaverBuilder
 from ckpt.saver.growth import Growth
 from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
+from ckpt.saver.policies import Policies
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import Policy, Rule, Saved
-from ckpt.saver.var_list import saveable_objects
+from ckpt.saver.var_list import saveable_objects, selected
 
 
 class Saver:
     """Saves variables to checkpoints and restores them.
 
     `var_list` is None (all saveable objects), a list of variables, or a dict from names in the checkpoint to
-    variables. The newest `max_to_keep` checkpoints are kept (all, when 0 or None), one for good every
-    `keep_checkpoint_every_n_hours`, and what the rules in `keep` say (`LatestN`, `EveryNSteps`, `EveryNHours`, `BestN`).
-    The first save takes over what an earlier process saved to the same path. Raises ValueError when there is nothing to save (unless `allow_empty`) or names
-    collide, TypeError for what is no variable.
+    variables. A pattern, or a list with patterns in it, selects among the saveable objects: `"@trainable"`,
+    `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when 0 or None),
+    one for good every `keep_checkpoint_every_n_hours`, and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
+    `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
+    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
+
+    `rename`, `on_missing`, `on_unexpected`, `on_shape`, `on_dtype` and `slots` say what `restore` does where checkpoint
+    and graph differ; it may be told otherwise each time. Checkpoints are saved under the names of this Saver, and need
+    no `rename` when they are restored.
     """
 
     def __init__(
@@ -46,6 +53,12 @@ class Saver:
         filename: str | None = None,
         *,
         keep: Sequence[Rule] = (),
+        rename: Any = None,
+        on_missing: str | None = None,
+        on_unexpected: str | None = None,
+        on_shape: str | None = None,
+        on_dtype: str | None = None,
+        slots: str | None = None,
     ) -> None:
         if defer_build and var_list:
             raise ValueError(
@@ -62,6 +75,18 @@ class Saver:
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
         self._filename = filename
+        self._policies = Policies(
+            rename=rename,
+            is_rename_standing=True,
+            allow_empty=allow_empty,
+            on_shape="reshape" if reshape else "error",
+        ).but(
+            on_missing=on_missing,
+            on_unexpected=on_unexpected,
+            on_shape=on_shape,
+            on_dtype=on_dtype,
+            slots=slots,
+        )
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
@@ -96,7 +121,7 @@ class Saver:
         if self._is_built:
             return
         self._is_built = True
-        members = saveable_objects() if self._var_list is None else self._var_list
+        members = saveable_objects() if self._var_list is None else selected(self._var_list)
         if not members:
             if not self._allow_empty:
                 raise ValueError("No variables to save")
@@ -305,16 +330,42 @@ class Saver:
         self._turns.settle()
         self._history.pin(prefix, pinned=pinned, latest_filename=latest_filename)
 
-    def restore(self, sess: Any, save_path: Any) -> None:
+    def restore(
+        self,
+        sess: Any,
+        save_path: Any,
+        *,
+        rename: Any = None,
+        on_missing: str | None = None,
+        on_unexpected: str | None = None,
+        on_shape: str | None = None,
+        on_dtype: str | None = None,
+        slots: str | None = None,
+        apply_suggestions: bool = False,
+    ) -> RestoreReport:
         """Set the variables from the checkpoint of this prefix (or file); they need no initialisation.
 
-        Raises ValueError for None or a checkpoint that is not there, NotFoundError listing every missing tensor,
-        InvalidArgumentError listing every tensor of another shape or dtype. Nothing is assigned unless everything fits.
+        Everything that the checkpoint lacks, or has of another shape or dtype, is an error unless a policy says what to
+        do about it; `rename` are rules from its names to this Saver's (docs/restoring.md). The report says what was done.
+        Raises ValueError for None or a checkpoint that is not there, one NotFoundError listing every missing tensor with
+        the names it may have there, or one InvalidArgumentError listing every tensor of another shape or dtype. Nothing
+        is assigned unless everything fits, no node is added, and to restore nothing at all is always an error.
         """
-        if not self._is_empty:
-            self._turns.settle()
-            restoring.restore(sess, self._def(), save_path)
-            self._history.was_restored(os.fspath(save_path))
+        policies = self._policies.but(
+            rename=rename,
+            on_missing=on_missing,
+            on_unexpected=on_unexpected,
+            on_shape=on_shape,
+            on_dtype=on_dtype,
+            slots=slots,
+            apply_suggestions=apply_suggestions,
+        )
+        if self._is_empty:
+            return RestoreReport("" if save_path is None else os.fspath(save_path))
+        self._turns.settle()
+        report = restoring.restore(sess, self._def(), save_path, policies)
+        self._history.was_restored(os.fspath(save_path))
+        return report
 
     def export_meta_graph(
         self,
