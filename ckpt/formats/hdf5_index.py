@@ -9,13 +9,15 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import accumulate, pairwise, repeat
 from math import prod
-from typing import Any
+from operator import add, gt, mul
+from typing import Any, NamedTuple
 
 from ckpt.core.checksum import crc32c
+from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.core.storage import Input
 
@@ -23,10 +25,9 @@ MAGIC = b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
 VERSION = 1
 USER_BLOCK = 4096  # bytes before the HDF5 superblock; HDF5 wants no less for an alignment of 4096
 HEADER = 512  # bytes of it that are ours
-BLOCK = 512 * 1024  # bytes under one checksum, and of one read or write: fits a core's cache
+BLOCK = 128 * 1024  # bytes under one checksum: what a slice reads at least
 
-RAW = 0  # layout: the bytes lie at offset
-FILTERED = 1  # layout: to be read through HDF5; reserved
+Pipeline = tuple[tuple[int, tuple[int, ...]], ...]
 
 # bytes of one element; a test holds this equal to core.dtypes, which would load numpy
 ITEM_SIZE = {
@@ -45,27 +46,40 @@ _HEADER = struct.Struct(
 _MAX_INDEX = 1 << 30
 _MAX_RANK = 64  # numpy's limit
 _MAX_LIST = 4096  # msgpack allocates lists from their announced length
+_MAX_FILTERS = 8
+_MAX_CHUNK = 1 << 24  # bytes of one chunk when it is not filtered
+_ZEROS = [(0,) * rank for rank in range(256)]
 _WIDTHS = {"B": 1, "I": 4, "Q": 8}
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
-    """A box of a tensor whose bytes lie in one piece, row-major, in `length` bytes from `offset`.
+class Chunks(NamedTuple):
+    """How a part is cut and filtered: chunks of `shape`, in row-major order of the grid, the last ones padded.
 
-    `starts` and `shape` place the box in the tensor; `crcs` holds one CRC32C per BLOCK bytes.
+    `pipeline` names HDF5's filters as (number, parameters), in the order that a writer applies them.
+    """
+
+    shape: tuple[int, ...]
+    pipeline: Pipeline
+    offsets: Sequence[int]
+    lengths: Sequence[int]
+
+
+class Part(NamedTuple):
+    """A box of a tensor: `length` bytes from `offset`, row-major, or chunks of so many bytes in all.
+
+    `starts` and `shape` place the box in the tensor; `crcs` holds one CRC32C per block of bytes, or per chunk.
     """
 
     starts: tuple[int, ...]
     shape: tuple[int, ...]
     offset: int
     length: int
-    crcs: tuple[int, ...]
-    layout: int = RAW
+    crcs: Sequence[int]
+    chunks: Chunks | None = None
     file: int = 0  # which of a reader's files; not stored
 
 
-@dataclass(frozen=True, slots=True)
-class Tensor:
+class Tensor(NamedTuple):
     """One named tensor; a whole tensor has one part, a tensor with missing parts may have any number."""
 
     name: str
@@ -78,9 +92,13 @@ class Tensor:
         """True when one part is the whole tensor."""
         return len(self.parts) == 1 and self.parts[0].shape == self.shape
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that it takes in the file."""
+        return sum([part.length for part in self.parts])
 
-@dataclass(frozen=True, slots=True)
-class Blob:
+
+class Blob(NamedTuple):
     """A piece of the file under one checksum that is no tensor."""
 
     offset: int
@@ -103,7 +121,7 @@ class Index:
 
 
 def blocks_of(length: int, block: int = BLOCK) -> int:
-    """How many checksums cover `length` bytes."""
+    """How many blocks, and so checksums, cover `length` bytes."""
     return -(-length // block)
 
 
@@ -151,53 +169,32 @@ def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
     return index, (offset, length)
 
 
-def ranges(index: Index) -> Iterator[tuple[int, int, str]]:
-    """Offset, length and owner of every checksummed piece that is not empty, in the order of the index."""
+def ranges(index: Index) -> Iterator[tuple[int, int]]:
+    """Offset and length of every checksummed piece that is not empty, in the order of the index."""
     for tensor in index.tensors.values():
         for part in tensor.parts:
-            if part.length:
-                yield part.offset, part.length, f"tensor {tensor.name!r}"
+            if part.chunks is not None:
+                yield from zip(part.chunks.offsets, part.chunks.lengths, strict=True)
+            elif part.length:
+                yield part.offset, part.length
     if index.metagraph is not None and index.metagraph.length:
-        yield index.metagraph.offset, index.metagraph.length, "the MetaGraph"
+        yield index.metagraph.offset, index.metagraph.length
 
 
-def pack_index(index: Index) -> bytes:
-    """The bytes of an index. Their number depends on names, dtypes and shapes only, not on where things lie."""
+def pack_index(fields: Mapping[str, Any]) -> bytes:
+    """The bytes of an index: columns as `column` makes them, and plain maps."""
     import msgpack
 
-    tensors = list(index.tensors.values())
-    parts = [part for tensor in tensors for part in tensor.parts]
-    names = [tensor.name.encode() for tensor in tensors]
-    dtypes = sorted({tensor.dtype for tensor in tensors})
-    codes = {dtype: code for code, dtype in enumerate(dtypes)}
-    split = [tensor for tensor in tensors if not tensor.is_whole]
-    boxes = [n for t in split for part in t.parts for n in (*part.starts, *part.shape)]
-    blob = index.metagraph
-    packed: bytes = msgpack.packb(
-        {
-            "block": index.block,
-            "names": b"".join(names),
-            "name_ends": _column("Q", accumulate(map(len, names))),
-            "dtype_names": dtypes,
-            "dtypes": _column("B", (codes[t.dtype] for t in tensors)),
-            "ranks": _column("B", (len(t.shape) for t in tensors)),
-            "dims": _column("Q", (n for t in tensors for n in t.shape)),
-            "splits": _column("I", (0 if t.is_whole else len(t.parts) for t in tensors)),
-            "boxes": _column("Q", boxes),
-            "offsets": _column("Q", (part.offset for part in parts)),
-            "lengths": _column("Q", (part.length for part in parts)),
-            "layouts": _column("B", (part.layout for part in parts)),
-            "crcs": _column("I", (crc for part in parts for crc in part.crcs)),
-            "metagraph": None
-            if blob is None
-            else struct.pack("<QQI", blob.offset, blob.length, blob.crc),
-            "structure_crc": struct.pack("<I", index.structure_crc),
-            "metadata": dict(index.metadata),
-            "aliases": dict(index.aliases),
-            "paths": dict(index.paths),
-        }
-    )
+    packed: bytes = msgpack.packb(fields)
     return packed
+
+
+def column(code: str, values: Iterable[int]) -> bytes:
+    """Integers as little-endian bytes: `B`, `I` or `Q`, of 1, 4 or 8 bytes each."""
+    numbers = array(code, values)
+    if sys.byteorder == "big":
+        numbers.byteswap()
+    return numbers.tobytes()
 
 
 def parse_index(data: bytes, path: str) -> Index:
@@ -208,8 +205,9 @@ def parse_index(data: bytes, path: str) -> Index:
         fields = msgpack.unpackb(
             data, max_array_len=_MAX_LIST, max_ext_len=0, max_map_len=len(data), strict_map_key=True
         )
-        return _Columns(fields).index()
-    except (ValueError, KeyError, TypeError, OverflowError, StopIteration) as error:
+        with paused():
+            return _Columns(fields).index()
+    except (ValueError, KeyError, TypeError, OverflowError, struct.error) as error:
         # msgpack's own errors are ValueErrors too
         reason = (
             f"has no field {error}" if isinstance(error, KeyError) else str(error) or repr(error)
@@ -218,7 +216,10 @@ def parse_index(data: bytes, path: str) -> Index:
 
 
 class _Columns:
-    """The unpacked msgpack map; any method may raise ValueError, KeyError or TypeError."""
+    """The unpacked msgpack map; any method may raise ValueError, KeyError or TypeError.
+
+    Twenty thousand tensors are read in some 20 ms, so what is done per tensor is done by C functions over columns.
+    """
 
     def __init__(self, fields: Any) -> None:
         if not isinstance(fields, dict):
@@ -228,7 +229,7 @@ class _Columns:
 
     def index(self) -> Index:
         names = self._names()
-        tensors = {tensor.name: tensor for tensor in self._tensors(names)}
+        tensors = dict(zip(names, self._tensors(names), strict=True))
         if len(tensors) != len(names):
             raise ValueError("holds a tensor name twice")
         aliases = self._strings("aliases")
@@ -247,59 +248,115 @@ class _Columns:
             block=self.block,
         )
 
-    def _tensors(self, names: list[str]) -> Iterator[Tensor]:
+    def _tensors(self, names: list[str]) -> list[Tensor]:
         count = len(names)
-        dtype_names = self._dtype_names()
+        known = self._dtype_names()
         codes = self._column("dtypes", "B", count)
+        if count and max(codes) >= len(known):
+            raise ValueError("a tensor has no dtype")
+        dtypes = [known[code] for code in codes]
         ranks = self._column("ranks", "B", count)
-        dims = iter(self._column("dims", "Q", sum(ranks)))
+        shapes = _cut(self._column("dims", "Q", sum(ranks)).tolist(), ranks)
+        _check_shapes(names, shapes)
         splits = self._column("splits", "I", count)
-        total = sum(n or 1 for n in splits)
-        boxes = iter(
-            self._column(
-                "boxes", "Q", sum(2 * rank * n for rank, n in zip(ranks, splits, strict=True))
+        starts = list(map(_ZEROS.__getitem__, ranks))
+        groups: list[tuple[Part, ...]]
+        if not any(splits):
+            parts = self._parts(starts, shapes, dtypes)
+            _check_parts(names, dtypes, parts)
+            groups = list(zip(parts))  # each part in a tuple of its own
+        else:
+            groups = self._split_parts(names, dtypes, ranks, shapes, splits)
+        return list(map(Tensor._make, zip(names, dtypes, shapes, groups, strict=True)))
+
+    def _split_parts(
+        self,
+        names: list[str],
+        dtypes: list[str],
+        ranks: Sequence[int],
+        shapes: list[tuple[int, ...]],
+        splits: Sequence[int],
+    ) -> list[tuple[Part, ...]]:
+        """The parts of each tensor where some tensors have several, or one that is not all of it."""
+        self._column("offsets", "Q", sum(split or 1 for split in splits))  # no list before this
+        owners = [n for n, split in enumerate(splits) for _ in range(split or 1)]
+        cut = [2 * rank for rank, split in zip(ranks, splits, strict=True) for _ in range(split)]
+        boxes = iter(_cut(self._column("boxes", "Q", sum(cut)).tolist(), cut))
+        starts, sizes = [], []
+        for n in owners:
+            box = next(boxes) if splits[n] else _ZEROS[ranks[n]] + shapes[n]
+            starts.append(box[: ranks[n]])
+            sizes.append(box[ranks[n] :])
+        parts = self._parts(starts, sizes, [dtypes[n] for n in owners])
+        _check_parts([names[n] for n in owners], [dtypes[n] for n in owners], parts)
+        groups: list[list[Part]] = [[] for _ in names]
+        for n, part in zip(owners, parts, strict=True):
+            if any(map(gt, map(add, part.starts, part.shape), shapes[n])):
+                raise ValueError(f"tensor {names[n]!r} of shape {shapes[n]} has a part outside it")
+            groups[n].append(part)
+        return list(map(tuple, groups))
+
+    def _parts(
+        self, starts: list[tuple[int, ...]], shapes: list[tuple[int, ...]], dtypes: list[str]
+    ) -> list[Part]:
+        count = len(shapes)
+        offsets = self._column("offsets", "Q", count)
+        lengths = self._column("lengths", "Q", count)
+        layouts = self._column("layouts", "B", count)
+        chunks = self._chunks(layouts, shapes, lengths) if any(layouts) else [None] * count
+        below = self.block - 1
+        counts = [
+            (length + below) // self.block if one is None else len(one.lengths)
+            for length, one in zip(lengths, chunks, strict=True)
+        ]
+        ends = list(accumulate(counts, initial=0))
+        crcs = self._column("crcs", "I", ends[-1])
+        own = list(map(crcs.__getitem__, map(slice, ends, ends[1:])))
+        return list(
+            map(
+                Part._make,
+                zip(starts, shapes, offsets, lengths, own, chunks, repeat(0, count), strict=True),
             )
         )
-        parts = self._parts(total)
-        for name, code, rank, split in zip(names, codes, ranks, splits, strict=True):
-            shape = _taken(dims, rank)
-            dtype = dtype_names[code] if code < len(dtype_names) else ""
-            _check_shape(name, dtype, shape)
-            if not split:
-                own = [_placed(next(parts), (0,) * rank, shape)]
-            else:
-                own = [
-                    _placed(next(parts), _taken(boxes, rank), _taken(boxes, rank))
-                    for _ in range(split)
-                ]
-            for part in own:
-                _check_part(name, dtype, shape, part)
-            yield Tensor(name, dtype, shape, tuple(own))
 
-    def _parts(self, total: int) -> Iterator[Part]:
-        offsets = self._column("offsets", "Q", total)
-        lengths = self._column("lengths", "Q", total)
-        layouts = self._column("layouts", "B", total)
-        ends = list(accumulate((blocks_of(length, self.block) for length in lengths), initial=0))
-        crcs = self._column("crcs", "I", ends[-1])
-        for offset, length, layout, (first, last) in zip(
-            offsets, lengths, layouts, pairwise(ends), strict=True
-        ):
-            yield Part((), (), offset, length, tuple(crcs[first:last]), layout)
+    def _chunks(
+        self, layouts: Sequence[int], shapes: list[tuple[int, ...]], lengths: Sequence[int]
+    ) -> list[Chunks | None]:
+        """The chunks of the parts whose layout is not 0, which is the number of a pipeline."""
+        pipelines = [_pipeline(pipeline) for pipeline in self._list("filters")]
+        filtered = [n for n, layout in enumerate(layouts) if layout]
+        if max(layouts) > len(pipelines):
+            raise ValueError("a part has filters that are not described")
+        ranks = [len(shapes[n]) for n in filtered]
+        sizes = _cut(self._column("chunk_shapes", "Q", sum(ranks)).tolist(), ranks)
+        counts = [_chunks_of(shapes[n], size) for n, size in zip(filtered, sizes, strict=True)]
+        offsets = self._column("chunk_offsets", "Q", sum(counts))
+        stored = self._column("chunk_lengths", "Q", sum(counts))
+        found: list[Chunks | None] = [None] * len(layouts)
+        first = 0
+        for n, size, count in zip(filtered, sizes, counts, strict=True):
+            own = slice(first, first + count)
+            found[n] = Chunks(size, pipelines[layouts[n] - 1], offsets[own], stored[own])
+            if sum(stored[own]) != lengths[n] or not all(stored[own]):
+                raise ValueError("the chunks of a part do not have its length")
+            first += count
+        return found
 
     def _names(self) -> list[str]:
         blob = self._fields["names"]
         if not isinstance(blob, bytes):
             raise ValueError("names is not binary")
-        ends = self._column("name_ends", "Q", None)
+        ends = self._column("name_ends", "Q", None).tolist()
         starts = [0, *ends]
-        if any(a > b for a, b in pairwise(starts)) or starts[-1] != len(blob):
+        if any(map(gt, starts, ends)) or starts[-1] != len(blob):
             raise ValueError("name_ends does not fit names")
+        if blob.isascii():
+            return list(map(blob.decode().__getitem__, map(slice, starts, ends)))
         return [blob[a:b].decode() for a, b in pairwise(starts)]
 
     def _dtype_names(self) -> list[str]:
-        names = self._fields["dtype_names"]
-        if not isinstance(names, list) or not all(type(n) is str and n in ITEM_SIZE for n in names):
+        names = self._list("dtype_names")
+        if not all(type(n) is str and n in ITEM_SIZE for n in names):
             raise ValueError(f"unknown dtypes in {str(names)[:200]}")
         return names
 
@@ -311,6 +368,12 @@ class _Columns:
         value = self._fields[key]
         if type(value) is not int or not 4096 <= value <= 1 << 24:
             raise ValueError(f"{key} is {str(value)[:40]}, expected 4096 to {1 << 24}")
+        return value
+
+    def _list(self, key: str) -> list[Any]:
+        value = self._fields[key]
+        if not isinstance(value, list):
+            raise ValueError(f"{key} is not a list")
         return value
 
     def _strings(self, key: str) -> dict[str, str]:
@@ -325,63 +388,95 @@ class _Columns:
         data = self._fields[key]
         if not isinstance(data, bytes) or count not in (None, len(data) / _WIDTHS[code]):
             raise ValueError(f"{key} is not {count} integers of {_WIDTHS[code]} bytes")
-        column = array(code)
-        column.frombytes(data)
+        numbers = array(code)
+        numbers.frombytes(data)
         if sys.byteorder == "big":
-            column.byteswap()
-        return column
+            numbers.byteswap()
+        return numbers
 
 
-def _column(code: str, values: Any) -> bytes:
-    column = array(code, values)
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column.tobytes()
+def _cut(numbers: list[int], counts: Sequence[int]) -> list[tuple[int, ...]]:
+    """The numbers in tuples of so many each."""
+    ends = list(accumulate(counts))
+    return list(map(tuple, map(numbers.__getitem__, map(slice, [0, *ends], ends))))
 
 
-def _taken(numbers: Iterator[int], count: int) -> tuple[int, ...]:
-    return tuple(next(numbers) for _ in range(count))
+def _pipeline(value: Any) -> Pipeline:
+    steps = []
+    for number, parameters in value:
+        numbers = (number, *parameters)
+        if not all(type(n) is int and 0 <= n < 1 << 32 for n in numbers):
+            raise ValueError("a filter is no list of numbers")
+        steps.append((number, tuple(parameters)))
+    if not 0 < len(steps) <= _MAX_FILTERS:
+        raise ValueError(f"{len(steps)} filters, expected 1 to {_MAX_FILTERS}")
+    return tuple(steps)
 
 
-def _placed(part: Part, starts: tuple[int, ...], shape: tuple[int, ...]) -> Part:
-    return Part(starts, shape, part.offset, part.length, part.crcs, part.layout)
+def _chunks_of(shape: tuple[int, ...], size: tuple[int, ...]) -> int:
+    """How many chunks of `size` cover `shape`."""
+    if not shape or not all(size):
+        raise ValueError("the chunks of a part are empty, or it has no axes")
+    return prod(map(blocks_of, shape, size))
 
 
-def _check_shape(name: str, dtype: str, shape: tuple[int, ...]) -> None:
-    if not dtype:
-        raise ValueError(f"tensor {name!r} has no dtype")
-    # numpy multiplies the sizes of empty arrays too, leaving out the zeros
-    if len(shape) > _MAX_RANK or prod(n or 1 for n in shape) * 16 >= 1 << 63:
-        raise ValueError(f"tensor {name!r} has the impossible shape {shape}")
+def _check_shapes(names: list[str], shapes: list[tuple[int, ...]]) -> None:
+    if not shapes:
+        return
+    if max(map(len, shapes)) <= _MAX_RANK and min(sizes := list(map(prod, shapes))) > 0:
+        if max(sizes) * 16 < 1 << 63:
+            return
+    for name, shape in zip(names, shapes, strict=True):
+        # numpy multiplies the sizes of empty arrays too, leaving out the zeros
+        if len(shape) > _MAX_RANK or prod(n or 1 for n in shape) * 16 >= 1 << 63:
+            raise ValueError(f"tensor {name!r} has the impossible shape {shape}")
 
 
-def _check_part(name: str, dtype: str, shape: tuple[int, ...], part: Part) -> None:
-    if any(a + n > full for a, n, full in zip(part.starts, part.shape, shape, strict=True)):
-        raise ValueError(f"tensor {name!r} of shape {shape} has a part outside it")
-    if part.layout != RAW:
-        raise ValueError(f"tensor {name!r} has the unknown layout {part.layout}")
-    count = prod(part.shape)
-    fits = (
-        part.length >= count * STRING_END
-        if dtype == "string"
-        else part.length == count * ITEM_SIZE[dtype]
+def _check_parts(names: list[str], dtypes: list[str], parts: list[Part]) -> None:
+    """Raise ValueError unless each part is as long as its shape, and chunks are no longer than memory allows."""
+    sizes = list(
+        map(mul, map(prod, [part.shape for part in parts]), map(ITEM_SIZE.__getitem__, dtypes))
     )
-    if not fits:
-        raise ValueError(
-            f"tensor {name!r} takes {part.length} bytes, which does not fit {part.shape} of {dtype}"
-        )
+    if sizes == [part.length for part in parts] and not any([part.chunks for part in parts]):
+        return
+    for name, dtype, size, part in zip(names, dtypes, sizes, parts, strict=True):
+        if part.chunks is not None:
+            fits = 0 < prod(part.chunks.shape) * ITEM_SIZE[dtype] <= _MAX_CHUNK
+        elif dtype == "string":
+            fits = part.length >= prod(part.shape) * STRING_END
+        else:
+            fits = part.length == size
+        if not fits:
+            raise ValueError(
+                f"tensor {name!r} takes {part.length} bytes, which does not fit {part.shape} of {dtype}"
+            )
 
 
 def _check_ranges(index: Index, own: tuple[int, int], file_length: int, path: str) -> None:
     """Raise DataLossError unless all pieces lie behind the user block, in the file, and apart."""
-    pieces = sorted([*ranges(index), (*own, "the index")])
-    end, owner = USER_BLOCK, "the user block"
-    for offset, length, name in pieces:
-        if offset < end:
-            raise _damaged(path, f"{name} overlaps {owner}", "the index is wrong")
-        end, owner = offset + length, name
-    if end > file_length:
-        raise _damaged(path, f"{owner} ends at byte {end} of {file_length}", "the index is wrong")
+    pieces = sorted([*ranges(index), own])
+    ends = [offset + length for offset, length in pieces]
+    if any(map(gt, [USER_BLOCK, *ends], [offset for offset, _ in pieces])):
+        raise _damaged(
+            path, f"{_overlapping(index, own)} overlap, or lie in the header", "the index is wrong"
+        )
+    if ends[-1] > file_length:
+        raise _damaged(
+            path, f"a piece ends at byte {ends[-1]} of {file_length}", "the index is wrong"
+        )
+
+
+def _overlapping(index: Index, own: tuple[int, int]) -> str:
+    """Which pieces do: only an error asks."""
+    pieces = [(*own, "the index"), (0, USER_BLOCK, "the user block")]
+    for tensor in index.tensors.values():
+        found = ranges(Index({tensor.name: tensor}))
+        pieces += [(offset, length, f"tensor {tensor.name!r}") for offset, length in found]
+    pieces += [
+        (offset, length, "the MetaGraph") for offset, length in ranges(replace(index, tensors={}))
+    ]
+    pieces.sort()
+    return next(f"{a[2]} and {b[2]}" for a, b in pairwise(pieces) if a[0] + a[1] > b[0])
 
 
 def _damaged(path: str, found: str, meaning: str) -> DataLossError:

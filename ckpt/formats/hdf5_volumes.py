@@ -6,7 +6,7 @@ Must not know arrays: it opens, checks that the files belong together, and says 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, NotFoundError
@@ -113,12 +113,12 @@ def _merged(path: str, volumes: tuple[Volume, ...]) -> Index:
     metagraph = None
     for number, volume in enumerate(volumes):
         for name, tensor in volume.index.tensors.items():
-            parts = tuple(replace(part, file=number) for part in tensor.parts)
-            tensors[name] = _joined(path, replace(tensor, parts=parts), tensors.get(name))
+            parts = tuple([part._replace(file=number) for part in tensor.parts])
+            tensors[name] = _joined(path, tensor._replace(parts=parts), tensors.get(name))
         metadata.update(volume.index.metadata)
         aliases.update(volume.index.aliases)
         if metagraph is None and volume.index.metagraph is not None:
-            metagraph = replace(volume.index.metagraph, file=number)
+            metagraph = volume.index.metagraph._replace(file=number)
     return Index(tensors=tensors, metadata=metadata, aliases=aliases, metagraph=metagraph)
 
 
@@ -135,7 +135,7 @@ def _joined(path: str, tensor: Tensor, before: Tensor | None) -> Tensor:
             f"{path}: two shards hold tensor {tensor.name!r}, as {before.dtype}{list(before.shape)} and "
             f"{tensor.dtype}{list(tensor.shape)}, and not as different parts of it; they do not belong together",
         )
-    return replace(tensor, parts=parts)
+    return tensor._replace(parts=parts)
 
 
 def _close(volumes: Iterable[Volume]) -> None:

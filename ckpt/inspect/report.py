@@ -83,8 +83,7 @@ def _of_hdf5(file: str, kind: str) -> CheckpointReport:
     try:
         index = checkpoint.index
         variables = [
-            VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
-            for t in index.tensors.values()
+            VariableReport(t.name, t.dtype, t.shape, t.nbytes) for t in index.tensors.values()
         ]
         blob = index.metagraph
         data = b""
