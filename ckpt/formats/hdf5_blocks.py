@@ -50,11 +50,9 @@ class Blocks:
         stored = self._files[part.file].read(
             part.chunks.offsets[number], part.chunks.lengths[number]
         )
-        found = crc32c(stored)
-        if found != part.crcs[number]:
-            raise self._mismatch(
-                tensor, part, part.chunks.offsets[number], len(stored), found, number
-            )
+        if crc32c(stored) != part.crcs[number]:
+            where = part.chunks.offsets[number], len(stored)
+            raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
         try:
             return hdf5_filters.decode(
                 stored, part.chunks.pipeline, prod(part.chunks.shape) * item, item
@@ -71,11 +69,10 @@ class Blocks:
         block = self._sizes[part.file]
         for at in range(0, len(view), block):
             piece = view[at : at + block]
-            found, number = crc32c(piece), (low + at) // block
-            if found != part.crcs[number]:
-                raise self._mismatch(
-                    tensor, part, part.offset + low + at, len(piece), found, number
-                )
+            number = (low + at) // block
+            if crc32c(piece) != part.crcs[number]:
+                where = part.offset + low + at, len(piece)
+                raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
 
     def mapped(self, tensor: Tensor, part: Part) -> memoryview | None:
         """The bytes of a raw part as a view of the file, unverified; None where files cannot be mapped."""
@@ -97,19 +94,19 @@ class Blocks:
         for number, (offset, length) in enumerate(
             zip(part.chunks.offsets, part.chunks.lengths, strict=True)
         ):
-            found = crc32c(self._files[part.file].read(offset, length))
-            if found != part.crcs[number]:
-                raise self._mismatch(tensor, part, offset, length, found, number)
+            if crc32c(self._files[part.file].read(offset, length)) != part.crcs[number]:
+                raise self.mismatch(tensor.name, part.file, offset, length, part.crcs[number])
 
     def damage(self, found: str) -> DataLossError:
         """The error that says what is damaged, and where."""
         return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
 
-    def _mismatch(
-        self, tensor: Tensor, part: Part, offset: int, length: int, found: int, number: int
+    def mismatch(
+        self, name: str, file: int, offset: int, length: int, expected: int
     ) -> DataLossError:
-        where = "" if len(self._files) == 1 else f" of {self._files[part.file].path}"
+        """The error for bytes that do not have the checksum `expected`."""
+        where = "" if len(self._files) == 1 else f" of {self._files[file].path}"
         return self.damage(
-            f"tensor {tensor.name!r}: bytes {offset} to {offset + length}{where} have CRC32C {found:08x}, "
-            f"expected {part.crcs[number]:08x}"
+            f"tensor {name!r}: bytes {offset} to {offset + length}{where} do not have the CRC32C "
+            f"{expected:08x}"
         )

@@ -19,7 +19,8 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.formats import partition, string_payload
 from ckpt.formats.array_bytes import plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
-from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, blocks_of, column, pack_index
+from ckpt.formats.hdf5_columns import column, pack_index
+from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, blocks_of
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
 from ckpt.formats.hdf5_structure import ALIGNED_FROM, Dataset, SparseFile, build
 

@@ -7,16 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from functools import cache
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt.core import dtypes
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.formats import hdf5_index, string_payload
@@ -24,6 +22,7 @@ from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import Slices, StrPath, Target, TensorSpec
 from ckpt.formats.hdf5_blocks import Blocks
 from ckpt.formats.hdf5_index import BLOCK, Part, Tensor, blocks_of
+from ckpt.formats.hdf5_small import numpy_dtype, read_small, small_tensors
 from ckpt.formats.hdf5_volumes import Volume, open_checkpoint
 
 if TYPE_CHECKING:
@@ -32,9 +31,6 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _TASK = 1024 * 1024  # bytes that one thread reads before it takes the next task
-_SMALL = 64 * 1024  # tensors up to this size are read together with their neighbours
-_RUN = 1024 * 1024  # bytes of neighbours read at once
-_GAP = 4096  # bytes between neighbours that are read and thrown away
 _STRIPE = 4 * 1024 * 1024  # bytes of short rows read at once to take columns out of them
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -47,7 +43,6 @@ class Hdf5Reader:
 
     def __init__(self, path: StrPath) -> None:
         self._checkpoint = open_checkpoint(path)
-        self._index = self._checkpoint.index
         self._blocks = Blocks(self._checkpoint)
         self._verified: set[str] = set()  # tensors whose mapped bytes were checked
 
@@ -59,11 +54,11 @@ class Hdf5Reader:
     @property
     def aliases(self) -> Mapping[str, str]:
         """Further names of tensors; `spec` and `read` take them too."""
-        return self._index.aliases
+        return self._checkpoint.aliases
 
     def names(self) -> list[str]:
         """All tensor names, in the order they were written; aliases are not among them."""
-        return list(self._index.tensors)
+        return self._checkpoint.names()
 
     def spec(self, name: str) -> TensorSpec:
         """Dtype, full shape and size. Raises NotFoundError."""
@@ -76,11 +71,11 @@ class Hdf5Reader:
 
     def metadata(self) -> Mapping[str, str]:
         """The strings that the writer left."""
-        return self._index.metadata
+        return self._checkpoint.metadata
 
     def metagraph(self) -> bytes | None:
         """The MetaGraph, verified; None when the file has none. Raises DataLossError."""
-        blob = self._index.metagraph
+        blob = self._checkpoint.metagraph
         if blob is None:
             return None
         data = self._checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
@@ -117,21 +112,21 @@ class Hdf5Reader:
 
         Raises what `read` raises, NotFoundError before anything is read.
         """
-        tensors = [self._tensor(name) for name in names]
-        small: list[int] = []
-        large: list[int] = []
-        for number, tensor in enumerate(tensors):
-            part = tensor.parts[0]
-            is_small = part.length <= _SMALL and part.chunks is None and tensor.dtype != "string"
-            (small if is_small and tensor.is_whole else large).append(number)
+        aliases = self._checkpoint.aliases
+        names = [aliases.get(name, name) for name in names] if aliases else names
+        left = set(range(len(names)))
+        groups = []
+        for index in self._checkpoint.indexes:
+            found = small_tensors(index, list(map(index.rows.get, names)))
+            left.difference_update(found.numbers.tolist())
+            groups.append(found)
+        tensors = {number: self._tensor(names[number]) for number in sorted(left)}
         with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
-            for number in large:
-                self._read_large(number, tensors[number], target, pool if threads > 1 else None)
-        small.sort(
-            key=lambda number: (tensors[number].parts[0].file, tensors[number].parts[0].offset)
-        )
-        for run in _runs(small, tensors):
-            self._read_run(run, tensors, target)
+            for number, tensor in tensors.items():
+                self._read_large(number, tensor, target, pool if threads > 1 else None)
+        for group in groups:
+            if len(group.numbers):
+                read_small(self._blocks, group, target)
 
     def view(self, name: str, *, verify: bool = True) -> Array | None:
         """The values of a whole tensor as a read-only view of the file in memory; None where that cannot be.
@@ -139,7 +134,7 @@ class Hdf5Reader:
         With `verify`, all bytes of the tensor are checked the first time. Raises NotFoundError, DataLossError.
         """
         tensor = self._tensor(name)
-        part, kind = tensor.parts[0], _kind(tensor.dtype)
+        part, kind = tensor.parts[0], numpy_dtype(tensor.dtype)
         can_be = tensor.is_whole and part.chunks is None and sys.byteorder == "little"
         if not can_be or tensor.dtype in ("string", "bool") or part.offset % kind.alignment:
             return None
@@ -156,7 +151,8 @@ class Hdf5Reader:
     def verify(self) -> None:
         """Read every byte of the file. Raises DataLossError naming all that is damaged."""
         damaged = []
-        for tensor in self._index.tensors.values():
+        for name in self._checkpoint.names():
+            tensor = self._checkpoint.tensor(name)
             try:
                 for part in tensor.parts:
                     self._blocks.verify(tensor, part)
@@ -187,31 +183,16 @@ class Hdf5Reader:
         self.close()
 
     def _tensor(self, name: str) -> Tensor:
-        tensors = self._index.tensors
-        tensor = tensors.get(self._index.aliases.get(name, name))
-        if tensor is None:
-            raise NotFoundError(
-                None,
-                None,
-                f"{self.path}: tensor {name!r} is not among the {len(tensors)} in the file",
-            )
-        return tensor
+        try:
+            return self._checkpoint.tensor(self._checkpoint.aliases.get(name, name))
+        except KeyError:
+            raise self._missing(name) from None
 
-    def _read_run(self, run: _Run, tensors: list[Tensor], target: Target) -> None:
-        """Neighbours in one read: each is verified before its values are handed on."""
-        memory = bytearray(run.length)
-        whole = memoryview(memory)
-        if run.length:
-            self._blocks.read_raw(run.file, run.offset, whole)
-        for number in run.numbers:
-            tensor = tensors[number]
-            part = tensor.parts[0]
-            at = part.offset - run.offset if part.length else 0
-            if part.length and crc32c(whole[at : at + part.length]) != part.crcs[0]:
-                self._blocks.check(tensor, part, 0, whole[at : at + part.length])
-            values = np.ndarray(tensor.shape, _kind(tensor.dtype), memory, at)
-            self._settle(tensor, values)
-            target.put(number, values)
+    def _missing(self, name: str) -> NotFoundError:
+        count = len(self._checkpoint.names())
+        return NotFoundError(
+            None, None, f"{self.path}: tensor {name!r} is not among the {count} in the file"
+        )
 
     def _read_large(
         self, number: int, tensor: Tensor, target: Target, pool: ThreadPoolExecutor | None
@@ -219,7 +200,7 @@ class Hdf5Reader:
         if not tensor.is_whole or tensor.parts[0].chunks or tensor.dtype == "string":
             target.put(number, self.read(tensor.name))
             return
-        out = target.begin(number, tensor.shape, _kind(tensor.dtype))
+        out = target.begin(number, tensor.shape, numpy_dtype(tensor.dtype))
         try:
             if out.flags.c_contiguous:
                 self._fill_whole(tensor, bytes_of(out), pool)
@@ -255,7 +236,7 @@ class Hdf5Reader:
 
     def _target(self, tensor: Tensor, box: _Box | None, out: Array | None) -> Array:
         shape = tensor.shape if box is None else tuple([n for _, n in box])
-        kind = _kind(tensor.dtype)
+        kind = numpy_dtype(tensor.dtype)
         if out is not None:
             if out.shape != shape or out.dtype != kind or not out.flags.writeable:
                 raise InvalidArgumentError(
@@ -398,43 +379,10 @@ class _Given:
         pass
 
 
-class _Run(NamedTuple):
-    """Small tensors that lie close to each other: their numbers, and the range that holds them all."""
-
-    file: int
-    offset: int
-    length: int
-    numbers: list[int]
-
-
-def _runs(order: list[int], tensors: list[Tensor]) -> Iterator[_Run]:
-    """The tensors of these numbers, which are in the order of their offsets, in runs."""
-    file, offset, end = 0, 0, 0
-    numbers: list[int] = []
-    for number in order:
-        part = tensors[number].parts[0]
-        fits = part.offset <= end + _GAP and part.offset + part.length <= offset + _RUN
-        if part.length and not (numbers and end and fits and part.file == file):
-            if numbers:
-                yield _Run(file, offset, end - offset, numbers)
-            file, offset, numbers = part.file, part.offset, []
-        numbers.append(number)
-        end = max(end, part.offset + part.length)
-    if numbers:
-        yield _Run(file, offset, end - offset, numbers)
-
-
-@cache
-def _kind(dtype: str) -> np.dtype[Any]:
-    """How numpy calls a dtype of ours."""
-    kind: np.dtype[Any] = np.dtype(dtypes.as_dtype(dtype).as_numpy_dtype)
-    return kind
-
-
 def _structure_checksum(volume: Volume) -> int:
     """CRC32C of all bytes, in file order, that are neither header nor index nor under another checksum."""
     file, block = volume.file, volume.index.block
-    covered = sorted([*hdf5_index.ranges(volume.index), volume.own])
+    covered = sorted([*volume.index.ranges(), volume.own])
     position, crc = hdf5_index.HEADER, 0
     for offset, length in [*covered, (file.size, 0)]:
         while position < offset:

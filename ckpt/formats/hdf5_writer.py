@@ -15,7 +15,8 @@ from ckpt.core.collector import paused
 from ckpt.core.storage import Output, create
 from ckpt.formats.array_bytes import bytes_of, is_ready, pieces
 from ckpt.formats.base import StrPath, TensorEntry
-from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of, pack_header
+from ckpt.formats.hdf5_header import pack_header
+from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import GRAIN, Box, Layout, Plan, boxes_of, check_texts
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
