@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import accumulate
+from itertools import accumulate, chain
 from struct import pack
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ from ckpt.core import dtypes
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.formats import partition, string_payload
-from ckpt.formats.array_bytes import plain
+from ckpt.formats.array_bytes import is_ready, plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_columns import column, pack_index
 from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, blocks_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # was chosen, not tuned.
 NAMED_UP_TO = 1000
 GRAIN = 64  # packed variables start at multiples of this: a cache line, and any dtype's alignment
+_ORIGINS = [(0,) * rank for rank in range(65)]  # numpy has at most 64 axes
 _PACKED_NAME = 255  # longest name in bytes that the table of packed variables holds
 
 Layout = Literal["auto", "named"]
@@ -49,6 +50,7 @@ class Box:
     shape: tuple[int, ...]
     arrays: tuple[Array, ...]  # plain; their bytes, one after the other, are those of the box
     length: int
+    is_ready: bool  # the memory of one array is the bytes
     offset: int = 0
     crcs: list[int] = field(default_factory=list)
 
@@ -68,13 +70,15 @@ class Plan:
         self.metagraph = metagraph
         self.metagraph_offset = 0
         self.index_offset = 0
-        whole = [boxes[0] for boxes in tensors.values() if _is_whole(boxes)]
+        is_whole = list(map(_is_whole, tensors.values()))
+        whole = [boxes[0] for boxes, one in zip(tensors.values(), is_whole, strict=True) if one]
         self.packed = [] if layout == "named" else _to_pack(whole)
         packed = set(map(id, self.packed))
         self._named = [box for box in whole if id(box) not in packed]
-        self._parts = [b for boxes in tensors.values() if not _is_whole(boxes) for b in boxes]
+        cut = [boxes for boxes, one in zip(tensors.values(), is_whole, strict=True) if not one]
+        self._parts = [box for boxes in cut for box in boxes]
         self._paths = dataset_paths(box.name for box in self._named)
-        self._fields = _fixed_fields(tensors, self.boxes)
+        self._fields = _fixed_fields(tensors, is_whole, self.boxes)
         self._fields["metadata"] = dict(metadata)
         self._fields["aliases"] = dict(aliases)
         self._fields["paths"] = {name: path for name, path in self._paths.items() if name != path}
@@ -162,19 +166,36 @@ def boxes_of(path: StrPath, tensors: Iterable[TensorEntry]) -> dict[str, list[Bo
     problems: list[str] = []
     found: dict[str, list[Box]] = {}
     parts: dict[str, list[tuple[Array, str, SliceSpec | None]]] = {}
-    names: dict[Any, str] = {}  # of dtypes: few, and asked for each tensor
+    kinds: dict[Any, tuple[str, bool]] = {}  # few, and asked for each tensor
     for name, array, spec in tensors:
         try:
             if not name.isascii():
                 name.encode()
             array = np.asarray(array)
-            dtype = names.get(array.dtype)
-            if dtype is None:
-                dtype = names[array.dtype] = _dtype_name(array)
+            kind = array.dtype
+            if kind not in kinds:
+                kinds[kind] = (
+                    _dtype_name(array),
+                    kind.isbuiltin == 1 and kind == kind.newbyteorder("<"),
+                )
+            dtype, is_plain = kinds[kind]
             if spec is None and name not in found:
-                found[name] = [
-                    _box(name, dtype, array.shape, (0,) * array.ndim, array.shape, (array,))
-                ]
+                shape = array.shape
+                if is_plain and dtype != "string":
+                    ready = array.flags.c_contiguous
+                    box = Box(
+                        name,
+                        dtype,
+                        shape,
+                        _ORIGINS[len(shape)],
+                        shape,
+                        (array,),
+                        array.nbytes,
+                        ready,
+                    )
+                else:
+                    box = _box(name, dtype, shape, _ORIGINS[len(shape)], shape, (array,))
+                found[name] = [box]
             else:
                 found.setdefault(name, [])
                 parts.setdefault(name, []).append((array, dtype, spec))
@@ -246,7 +267,8 @@ def _box(
     elif arrays[0].dtype.isbuiltin != 1:
         arrays = tuple([plain(array) for array in arrays])
     length = arrays[0].nbytes if len(arrays) == 1 else sum([array.nbytes for array in arrays])
-    return Box(name, dtype, full_shape, starts, shape, arrays, length)
+    ready = len(arrays) == 1 and is_ready(arrays[0])
+    return Box(name, dtype, full_shape, starts, shape, arrays, length, ready)
 
 
 def _is_whole(boxes: list[Box]) -> bool:
@@ -261,14 +283,16 @@ def _to_pack(whole: list[Box]) -> list[Box]:
     return [box for box in small if len(box.name.encode()) <= _PACKED_NAME and "\0" not in box.name]
 
 
-def _fixed_fields(tensors: dict[str, list[Box]], boxes: list[Box]) -> dict[str, Any]:
+def _fixed_fields(
+    tensors: dict[str, list[Box]], is_whole: list[bool], boxes: list[Box]
+) -> dict[str, Any]:
     """The columns of the index that do not depend on where things lie."""
     names = [name.encode() for name in tensors]
     first = [group[0] for group in tensors.values()]
     kinds = sorted({box.dtype for box in first})
     codes = {kind: code for code, kind in enumerate(kinds)}
-    splits = [0 if _is_whole(group) else len(group) for group in tensors.values()]
-    split = [group for group, parts in zip(tensors.values(), splits, strict=True) if parts]
+    groups = list(zip(tensors.values(), is_whole, strict=True))
+    split = [group for group, one in groups if not one]
     return {
         "block": BLOCK,
         "names": b"".join(names),
@@ -276,8 +300,8 @@ def _fixed_fields(tensors: dict[str, list[Box]], boxes: list[Box]) -> dict[str, 
         "dtype_names": kinds,
         "dtypes": bytes([codes[box.dtype] for box in first]),
         "ranks": bytes([len(box.full_shape) for box in first]),
-        "dims": column("Q", [n for box in first for n in box.full_shape]),
-        "splits": column("I", splits),
+        "dims": column("Q", chain.from_iterable([box.full_shape for box in first])),
+        "splits": column("I", [0 if one else len(group) for group, one in groups]),
         "boxes": column("Q", [n for group in split for b in group for n in (*b.starts, *b.shape)]),
         "lengths": column("Q", [box.length for box in boxes]),
         "layouts": bytes(len(boxes)),
@@ -289,7 +313,8 @@ def _table(packed: list[Box], starts: list[int]) -> NDArray[np.void]:
     import h5py
 
     names = [box.name.encode() for box in packed]
-    shapes = [",".join(map(str, box.shape)).encode() for box in packed]
+    text = {shape: ",".join(map(str, shape)).encode() for shape in {box.shape for box in packed}}
+    shapes = [text[box.shape] for box in packed]
     kind = np.dtype(
         [
             ("name", h5py.string_dtype("utf-8", max(map(len, names), default=0) or 1)),
@@ -301,7 +326,7 @@ def _table(packed: list[Box], starts: list[int]) -> NDArray[np.void]:
     )
     table = np.zeros(len(packed), kind)
     table["name"] = names
-    table["dtype"] = [box.dtype.encode() for box in packed]
+    table["dtype"] = [box.dtype for box in packed]
     table["shape"] = shapes
     table["offset"] = starts
     table["length"] = [box.length for box in packed]

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import mmap
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.storage import Output, create
-from ckpt.formats.array_bytes import bytes_of, is_ready, pieces
+from ckpt.formats.array_bytes import bytes_of, pieces
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_header import pack_header
 from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of
@@ -26,6 +28,7 @@ _DIRECT_FROM = (
     1024 * 1024
 )  # boxes from this size on are written past the page cache, when they must be durable
 _SEGMENT = 4 * 1024 * 1024  # bytes of one such write, from memory that is aligned for it
+_AHEAD = 4  # writes under way while the next is gathered
 _THREADS = 2  # one fills its segment while the other's is on its way to the disk
 
 
@@ -112,28 +115,40 @@ def _put_box(stream: _Stream, box: Box, crc: int) -> int:
 
 
 def _put_arena(stream: _Stream, plan: Plan, crc: int) -> int:
-    """The packed boxes, which are small, gathered into large writes."""
+    """The packed boxes, which are small, gathered into large writes; another thread writes meanwhile."""
+    padding = 0
+    with ThreadPoolExecutor(1) as pool:
+        under_way: deque[Future[None]] = deque()
+        for offset, buffers, zeros in _gathered(plan):
+            padding += zeros
+            if len(under_way) == _AHEAD:
+                under_way.popleft().result()
+            under_way.append(pool.submit(stream.write, b"".join(buffers), offset))
+        for future in under_way:
+            future.result()
+    return crc32c(bytes(padding), crc)
+
+
+def _gathered(plan: Plan) -> Iterator[tuple[int, list[Any], int]]:
+    """Offset, buffers and number of padding bytes of each write of about _STEP."""
     offset, end = plan.arena
-    gathered: list[object] = []
+    buffers: list[Any] = []
     size = padding = 0
     for box in plan.packed:
         if not box.length:
             continue
-        array = box.arrays[0]
-        data = array if len(box.arrays) == 1 and is_ready(array) else b"".join(_steps(box))
+        data = box.arrays[0] if box.is_ready else b"".join(_steps(box))
         box.crcs = [crc32c(data)]
         pad = -box.length % GRAIN
-        gathered += (data, _ZEROS[:pad])
+        buffers += (data, _ZEROS[:pad])
         padding += pad
         size += box.length + pad
         if size >= _STEP:
-            stream.put(b"".join(gathered), offset)  # type: ignore[arg-type]  # arrays are buffers
+            yield offset, buffers, padding
             offset += size
-            gathered, size = [], 0
-    padding += end - offset - size
-    gathered.append(bytes(end - offset - size))
-    stream.put(b"".join(gathered), offset)  # type: ignore[arg-type]
-    return crc32c(bytes(padding), crc)
+            buffers, size, padding = [], 0, 0
+    left = end - offset - size
+    yield offset, [*buffers, bytes(left)], padding + left
 
 
 _ZEROS = bytes(GRAIN)
@@ -141,7 +156,7 @@ _ZEROS = bytes(GRAIN)
 
 def _steps(box: Box) -> Iterator[memoryview]:
     """The bytes of a box, in pieces of _STEP; each is overwritten by the next."""
-    if len(box.arrays) == 1 and is_ready(box.arrays[0]):
+    if box.is_ready:
         view = bytes_of(box.arrays[0])
         for start in range(0, box.length, _STEP):
             yield view[start : start + _STEP]
@@ -181,6 +196,10 @@ class _Stream:
         self._file.write(data, offset)
         self._start = offset + len(data)
 
+    def write(self, data: bytes | memoryview, offset: int) -> None:
+        """Write `data` now; may be called by another thread."""
+        self._file.write(data, offset)
+
     def flush(self) -> None:
         """Write what was gathered."""
         if self._gathered:
@@ -190,7 +209,7 @@ class _Stream:
 
 
 def _is_direct(box: Box) -> bool:
-    return box.length >= _DIRECT_FROM and len(box.arrays) == 1 and is_ready(box.arrays[0])
+    return box.length >= _DIRECT_FROM and box.is_ready
 
 
 def _write_direct(file: Output, boxes: list[Box], threads: int) -> None:
