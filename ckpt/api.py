@@ -7,34 +7,47 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    debugging,
+    dtypes,
     gfile,
     image,
     initializers,
     io,
     layers,
     linalg,
+    logging,
     lookup,
     losses,
+    manip,
     math,
     nest,
     nn,
     random,
+    sets,
+    sparse,
     strings,
     timeline,
     train,
+    version,
 )
 from ckpt.compose import (
     Chain,
+    CheckedOutput,
+    CheckReport,
     Merged,
+    MergePlan,
     MergeReport,
     Model,
     chain,
+    check,
     load_models,
     merge_files,
     merge_graphs,
+    plan_merge,
 )
 from ckpt.core import errors
 from ckpt.core.dtypes import (
+    QUANTIZED_DTYPES,
     DType,
     as_dtype,
     bfloat16,
@@ -63,7 +76,10 @@ from ckpt.core.dtypes import (
     variant,
 )
 from ckpt.core.dtypes import bool_ as bool
-from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.errors import OpError
+from ckpt.core.log import get_logger
+from ckpt.core.shapes import Dimension, TensorShape, dimension_value
+from ckpt.core.shapes import size_at as dimension_at_index
 from ckpt.core.versions import (
     COMPILER_VERSION,
     GIT_VERSION,
@@ -89,6 +105,7 @@ from ckpt.graph.scopes import (
     device,
     get_collection,
     get_collection_ref,
+    init_scope,
     name_scope,
     op_scope,
     set_random_seed,
@@ -101,18 +118,27 @@ from ckpt.graph.sparse import (
     convert_to_tensor_or_indexed_slices,
     convert_to_tensor_or_sparse_tensor,
 )
-from ckpt.graph.specs import IndexedSlicesSpec, SparseTensorSpec, TensorSpec, TypeSpec
+from ckpt.graph.specs import (
+    IndexedSlicesSpec,
+    SparseTensorSpec,
+    TensorSpec,
+    TypeSpec,
+    is_tensor,
+    type_spec_from_value,
+)
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
 from ckpt.model.branches import case, cond, switch_case
-from ckpt.model.custom_gradient import custom_gradient
+from ckpt.model.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from ckpt.model.functional import foldl, foldr, map_fn, scan
 from ckpt.model.gradients import (
     AggregationMethod,
     NoGradient,
     NotDifferentiable,
     RegisterGradient,
+    UnconnectedGradients,
     gradients,
+    no_gradient,
 )
 from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
@@ -132,13 +158,16 @@ from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling_i
 from ckpt.model.initializers import VarianceScaling as variance_scaling_initializer
 from ckpt.model.initializers import Zeros as zeros_initializer
 from ckpt.model.lookup import tables_initializer
+from ckpt.model.lookup import tables_initializer as initialize_all_tables
 from ckpt.model.loops import while_loop
 from ckpt.model.modes import (
+    control_flow_v2_enabled,
     disable_eager_execution,
     disable_tensor_equality,
     disable_v2_behavior,
     disable_v2_tensorshape,
     executing_eagerly,
+    executing_eagerly_outside_functions,
 )
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
@@ -161,6 +190,7 @@ from ckpt.model.scopes import (
     variable_op_scope,
     variable_scope,
 )
+from ckpt.model.selection import select_variables
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
@@ -227,6 +257,7 @@ from ckpt.ops.checking import (
     assert_rank,
     assert_rank_at_least,
     assert_rank_in,
+    assert_same_float_dtype,
     assert_scalar,
     assert_type,
     check_numerics,
@@ -442,6 +473,7 @@ from ckpt.ops.segments import (
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from ckpt.ops.sets import edit_distance
 from ckpt.ops.shaping import (
     broadcast_to,
     expand_dims,
@@ -454,7 +486,34 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sorting import argsort, sort
+from ckpt.ops.sparse_math import (
+    sparse_add,
+    sparse_matmul,
+    sparse_maximum,
+    sparse_minimum,
+    sparse_reduce_max,
+    sparse_reduce_max_sparse,
+    sparse_reduce_sum,
+    sparse_reduce_sum_sparse,
+    sparse_softmax,
+    sparse_tensor_dense_matmul,
+)
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
+from ckpt.ops.sparse_tensors import (
+    sparse_concat,
+    sparse_fill_empty_rows,
+    sparse_mask,
+    sparse_merge,
+    sparse_reorder,
+    sparse_reset_shape,
+    sparse_reshape,
+    sparse_retain,
+    sparse_slice,
+    sparse_split,
+    sparse_tensor_to_dense,
+    sparse_to_indicator,
+    sparse_transpose,
+)
 from ckpt.ops.special import (
     betainc,
     digamma,
@@ -497,6 +556,8 @@ _MESSAGES = (
     "OptimizerOptions",
     "RunMetadata",
     "RunOptions",
+    "TensorProto",
+    "TensorShapeProto",
 )
 
 
@@ -517,6 +578,8 @@ __all__ = [
     "AttrValue",
     "COMPILER_VERSION",
     "Chain",
+    "CheckReport",
+    "CheckedOutput",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -533,6 +596,7 @@ __all__ = [
     "IndexedSlices",
     "IndexedSlicesSpec",
     "InteractiveSession",
+    "MergePlan",
     "MergeReport",
     "Merged",
     "MetaGraphDef",
@@ -542,9 +606,11 @@ __all__ = [
     "NodeDef",
     "NotDifferentiable",
     "OPS",
+    "OpError",
     "Operation",
     "OptimizerOptions",
     "Print",
+    "QUANTIZED_DTYPES",
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
@@ -554,9 +620,12 @@ __all__ = [
     "SparseTensorValue",
     "Tensor",
     "TensorArray",
+    "TensorProto",
     "TensorShape",
+    "TensorShapeProto",
     "TensorSpec",
     "TypeSpec",
+    "UnconnectedGradients",
     "VERSION",
     "Variable",
     "VariableAggregation",
@@ -597,6 +666,7 @@ __all__ = [
     "assert_rank",
     "assert_rank_at_least",
     "assert_rank_in",
+    "assert_same_float_dtype",
     "assert_scalar",
     "assert_type",
     "assert_variables_initialized",
@@ -624,6 +694,7 @@ __all__ = [
     "cast",
     "ceil",
     "chain",
+    "check",
     "check_numerics",
     "cholesky",
     "cholesky_solve",
@@ -643,6 +714,7 @@ __all__ = [
     "constant_initializer",
     "container",
     "control_dependencies",
+    "control_flow_v2_enabled",
     "convert_to_tensor",
     "convert_to_tensor_or_indexed_slices",
     "convert_to_tensor_or_sparse_tensor",
@@ -655,12 +727,15 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "debugging",
     "decode_base64",
     "depth_to_space",
     "device",
     "diag",
     "diag_part",
     "digamma",
+    "dimension_at_index",
+    "dimension_value",
     "disable_eager_execution",
     "disable_resource_variables",
     "disable_tensor_equality",
@@ -670,8 +745,10 @@ __all__ = [
     "div_no_nan",
     "divide",
     "double",
+    "dtypes",
     "dynamic_partition",
     "dynamic_stitch",
+    "edit_distance",
     "einsum",
     "enable_resource_variables",
     "encode_base64",
@@ -681,6 +758,7 @@ __all__ = [
     "erfc",
     "errors",
     "executing_eagerly",
+    "executing_eagerly_outside_functions",
     "exp",
     "expand_dims",
     "expm1",
@@ -703,6 +781,7 @@ __all__ = [
     "get_default_graph",
     "get_default_session",
     "get_local_variable",
+    "get_logger",
     "get_seed",
     "get_static_value",
     "get_variable",
@@ -713,6 +792,7 @@ __all__ = [
     "global_variables_initializer",
     "glorot_normal_initializer",
     "glorot_uniform_initializer",
+    "grad_pass_through",
     "gradients",
     "greater",
     "greater_equal",
@@ -729,6 +809,8 @@ __all__ = [
     "imag",
     "image",
     "import_graph_def",
+    "init_scope",
+    "initialize_all_tables",
     "initialize_all_variables",
     "initialize_local_variables",
     "initialize_variables",
@@ -745,6 +827,7 @@ __all__ = [
     "is_non_decreasing",
     "is_numeric_tensor",
     "is_strictly_increasing",
+    "is_tensor",
     "is_variable_initialized",
     "layers",
     "lbeta",
@@ -760,6 +843,7 @@ __all__ = [
     "log",
     "log1p",
     "log_sigmoid",
+    "logging",
     "logical_and",
     "logical_not",
     "logical_or",
@@ -769,6 +853,7 @@ __all__ = [
     "make_ndarray",
     "make_template",
     "make_tensor_proto",
+    "manip",
     "map_fn",
     "math",
     "matmul",
@@ -798,6 +883,7 @@ __all__ = [
     "nest",
     "newaxis",
     "nn",
+    "no_gradient",
     "no_op",
     "no_regularizer",
     "norm",
@@ -815,6 +901,7 @@ __all__ = [
     "parallel_stack",
     "placeholder",
     "placeholder_with_default",
+    "plan_merge",
     "polygamma",
     "pow",
     "py_func",
@@ -838,6 +925,7 @@ __all__ = [
     "real",
     "realdiv",
     "reciprocal",
+    "recompute_grad",
     "reduce_all",
     "reduce_any",
     "reduce_join",
@@ -881,11 +969,13 @@ __all__ = [
     "segment_min",
     "segment_prod",
     "segment_sum",
+    "select_variables",
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
     "set_random_seed",
     "setdiff1d",
+    "sets",
     "shape",
     "shape_n",
     "sigmoid",
@@ -898,11 +988,35 @@ __all__ = [
     "space_to_batch",
     "space_to_batch_nd",
     "space_to_depth",
+    "sparse",
+    "sparse_add",
+    "sparse_concat",
+    "sparse_fill_empty_rows",
+    "sparse_mask",
+    "sparse_matmul",
+    "sparse_maximum",
+    "sparse_merge",
+    "sparse_minimum",
     "sparse_placeholder",
+    "sparse_reduce_max",
+    "sparse_reduce_max_sparse",
+    "sparse_reduce_sum",
+    "sparse_reduce_sum_sparse",
+    "sparse_reorder",
+    "sparse_reset_shape",
+    "sparse_reshape",
+    "sparse_retain",
     "sparse_segment_mean",
     "sparse_segment_sqrt_n",
     "sparse_segment_sum",
+    "sparse_slice",
+    "sparse_softmax",
+    "sparse_split",
+    "sparse_tensor_dense_matmul",
+    "sparse_tensor_to_dense",
     "sparse_to_dense",
+    "sparse_to_indicator",
+    "sparse_transpose",
     "split",
     "sqrt",
     "square",
@@ -954,6 +1068,7 @@ __all__ = [
     "truncatediv",
     "truncatemod",
     "tuple",
+    "type_spec_from_value",
     "uint16",
     "uint32",
     "uint64",
@@ -976,6 +1091,7 @@ __all__ = [
     "variance_scaling_initializer",
     "variant",
     "verify_tensor_all_finite",
+    "version",
     "where",
     "while_loop",
     "zeros",

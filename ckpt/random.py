@@ -1,23 +1,22 @@
-"""Facade: the names of `tf.random`. Re-exports only."""
+"""`ckpt.random`: random values, by TensorFlow's names. Defines nothing itself."""
+# fmt: off
+# isort: skip_file
 
 from ckpt.graph.scopes import set_random_seed
-from ckpt.ops.distributions import multinomial, random_crop
-from ckpt.ops.distributions import random_gamma as gamma  # TensorFlow's name
-from ckpt.ops.distributions import random_poisson as poisson  # TensorFlow's name
-from ckpt.ops.random import get_seed, truncated_normal
-from ckpt.ops.random import random_normal as normal  # TensorFlow's name
-from ckpt.ops.random import random_shuffle as shuffle  # TensorFlow's name
-from ckpt.ops.random import random_uniform as uniform  # TensorFlow's name
+from ckpt.ops.candidates import (
+    learned_unigram_candidate_sampler, log_uniform_candidate_sampler, uniform_candidate_sampler,
+)
+from ckpt.ops.distributions import (
+    random_gamma as gamma, multinomial, random_poisson as poisson, random_crop,
+)
+from ckpt.ops.joining import split
+from ckpt.ops.random import (
+    get_seed, random_normal as normal, random_shuffle as shuffle, truncated_normal,
+    random_uniform as uniform,
+)
 
 __all__ = [
-    "gamma",
-    "get_seed",
-    "multinomial",
-    "normal",
-    "poisson",
-    "random_crop",
-    "set_random_seed",
-    "shuffle",
-    "truncated_normal",
-    "uniform",
+    "gamma", "get_seed", "learned_unigram_candidate_sampler", "log_uniform_candidate_sampler",
+    "multinomial", "normal", "poisson", "random_crop", "set_random_seed", "shuffle", "split",
+    "truncated_normal", "uniform", "uniform_candidate_sampler",
 ]

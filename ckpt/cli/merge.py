@@ -21,6 +21,40 @@ SCHEMA, VERSION = "ckpt.merge", 1
     metavar="INPUT=OUTPUT",
     help="Feed an input of one part from an output of another: b/x:0=a/features:0. May be repeated.",
 )
+@click.option(
+    "--share",
+    multiple=True,
+    metavar="KEPT=REPLACED",
+    help="Two variables become one: a/emb=b/emb makes b use a's. May be repeated.",
+)
+@click.option("--shared-from", metavar="NAME", help="The part whose values shared variables take.")
+@click.option("--keep", multiple=True, metavar="TENSOR", help="Keep only what these need.")
+@click.option(
+    "--drop",
+    multiple=True,
+    metavar="SELECTOR",
+    help="Leave out nodes: @slots, @training, @summaries, or names and globs such as 'b/metrics/**'.",
+)
+@click.option(
+    "--stop-gradient",
+    multiple=True,
+    metavar="INPUT",
+    help="No gradient passes this connected input.",
+)
+@click.option(
+    "--freeze", multiple=True, metavar="SCOPE", help="Train no variable under this scope."
+)
+@click.option(
+    "--check",
+    "compare",
+    is_flag=False,
+    flag_value="equal",
+    type=click.Choice(["equal", "allclose"]),
+    help="Run parts and result on the same inputs first; write only if they agree.",
+)
+@click.option(
+    "--plan", "only_plan", is_flag=True, help="Show what would be done, in full; read no values."
+)
 @click.option("--force", is_flag=True, help="Replace OUT when it exists.")
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON document.")
@@ -28,9 +62,13 @@ def merge_command(
     parts: tuple[str, ...],
     output: str,
     connect: tuple[str, ...],
+    share: tuple[str, ...],
+    compare: str | None,
+    only_plan: bool,
     force: bool,
     dry_run: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Merge saved models into one graph and one checkpoint, each under a scope of its own.
 
@@ -38,13 +76,31 @@ def merge_command(
     """
     named = _pairs(parts, "NAME=PATH", "parts")
     wires = _pairs(connect, "INPUT=OUTPUT", "--connect")
+    options["share"] = [(k, r) for k, r in (text.split("=", 1) for text in _shares(share))]
     for name in named:
         if "/" in name:
             raise click.BadParameter(f"{name!r} names a scope and must have no slash")
+    if only_plan:
+        from ckpt.cli.merge_plan import plan_text
+        from ckpt.compose import plan_report
+
+        plan = plan_report(named, wires, **options)
+        sys.stdout.write(_document({"plan": plan}) if as_json else plan_text(plan))
+        return
     from ckpt.compose import merge_files
 
-    report = merge_files(named, output, wires, force=force, dry_run=dry_run)
+    report = merge_files(
+        named, output, wires, force=force, dry_run=dry_run, compare=compare, **options
+    )
     sys.stdout.write(_json(report, dry_run) if as_json else _text(report, dry_run))
+
+
+def _shares(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The texts, each KEPT=REPLACED. Reports every bad one at once."""
+    wrong = [repr(text) for text in texts if not all(text.partition("="))]
+    if wrong:
+        raise click.BadParameter(f"{', '.join(wrong)}: not KEPT=REPLACED", param_hint="--share")
+    return texts
 
 
 def _pairs(texts: tuple[str, ...], form: str, what: str) -> dict[str, str]:
@@ -69,7 +125,7 @@ def _text(report: Any, dry_run: bool) -> str:
     from ckpt.inspect.render import printable, size_text
 
     outputs = [str(path) for path in _listed(report.output)]
-    wires = report.wires if isinstance(report.wires, int) else len(report.wires)
+    wires = len(report.wires)
     if not sys.stdout.isatty():
         rows: list[tuple[Any, ...]] = [
             ("part", name, path) for name, path in dict(report.parts).items()
@@ -85,6 +141,8 @@ def _text(report: Any, dry_run: bool) -> str:
         f"merged {len(report.parts)} models: {report.variables} variables, {report.nodes} nodes, "
         f"{wires} wires, {size_text(report.nbytes)}"
     )
+    if report.check is not None:
+        lines += [printable(line) for line in str(report.check).splitlines()]
     return "\n".join([*lines, *(f"{verb} {printable(path)}" for path in outputs)]) + "\n"
 
 
@@ -93,21 +151,27 @@ def _listed(paths: Any) -> list[Any]:
 
 
 def _json(report: Any, dry_run: bool) -> str:
+    checked = report.check
+    return _document(
+        {
+            "dry_run": dry_run,
+            "parts": {name: str(path) for name, path in dict(report.parts).items()},
+            "variables": report.variables,
+            "nodes": report.nodes,
+            "wires": dict(report.wires),
+            "output": [str(path) for path in _listed(report.output)],
+            "nbytes": report.nbytes,
+            "check": None
+            if checked is None
+            else {
+                "outputs": {o.name: o.max_difference for o in checked.outputs},
+                "skipped": dict(checked.skipped),
+            },
+        }
+    )
+
+
+def _document(content: dict[str, Any]) -> str:
     import json
 
-    document = {
-        "schema": SCHEMA,
-        "version": VERSION,
-        "dry_run": dry_run,
-        "parts": {name: str(path) for name, path in dict(report.parts).items()},
-        "variables": report.variables,
-        "nodes": report.nodes,
-        "wires": report.wires if isinstance(report.wires, int) else _plain(report.wires),
-        "output": [str(path) for path in _listed(report.output)],
-        "nbytes": report.nbytes,
-    }
-    return json.dumps(document, indent=2) + "\n"
-
-
-def _plain(wires: Any) -> Any:
-    return dict(wires) if hasattr(wires, "items") else [list(wire) for wire in wires]
+    return json.dumps({"schema": SCHEMA, "version": VERSION, **content}, indent=2) + "\n"

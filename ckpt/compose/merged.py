@@ -1,95 +1,271 @@
-"""Saved models merged into one graph: each under its scope, outputs wired to inputs, one Saver over everything."""
+"""Saved models merged into one graph: each under its scope, outputs wired to inputs, one Saver over everything.
+
+All the work is done on plain data first (wiring, sharing, dropping); the graph is touched once, whole or not at all.
+"""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
-from ckpt.compose.models import checkpoint_prefix, meta_graph_path
+import numpy as np
+
+from ckpt.compose.dropping import dropped_nodes, kept_nodes
+from ckpt.compose.parts import Part, Parts
+from ckpt.compose.renaming import renamed, under, with_functions
+from ckpt.compose.savings import Saving, saver_only, savings
+from ckpt.compose.selection import without
+from ckpt.compose.sharing import checked_shares, shared
+from ckpt.compose.wiring import Wire, checked_wires, circle, rewired
 from ckpt.core import defs
-from ckpt.core.atomic import make_directory
-from ckpt.core.errors import AlreadyExistsError, GraphError
-from ckpt.core.shapes import TensorShape
+from ckpt.core.errors import FailedPreconditionError, GraphError
+from ckpt.formats import detect
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
-from ckpt.run.session import Session
+from ckpt.graph.transaction import transaction
 from ckpt.saver import metagraph
 from ckpt.saver.saver import Saver
 
 
 @dataclass(frozen=True, slots=True)
-class Merged:
-    """Several models in one graph: one Saver over everything, and one per part that restores its own checkpoints."""
+class MergePlan:
+    """What a merge does, decided before any graph is touched: `meta` is the merged MetaGraph, without Savers.
 
-    graph: Graph
-    saver: Saver | None
-    savers: Mapping[str, Saver]
-    sources: Mapping[str, str]
-    name_map: Mapping[str, str]
+    `renamed` maps "part/node" of the sources to names in the merged graph; `dropped` are nodes of the sources that
+    are not in it. `savings` says for each part what its own checkpoint holds of the merged variables.
+    """
 
-    def restore(self, sess: Any) -> None:
-        """Fill every part from the checkpoint that it came from."""
-        for name, saver in self.savers.items():
-            saver.restore(sess, self.sources[name])
+    parts: Mapping[str, Part]
+    wires: Sequence[Wire]
+    shares: Mapping[str, str]
+    renamed: Mapping[str, str]
+    dropped: Sequence[str]
+    frozen: Sequence[str]
+    savings: Mapping[str, Sequence[Saving]]
+    meta: defs.MetaGraphDef
 
-    def tensor(self, name: str) -> Tensor:
-        """The tensor of this name in the merged graph (`a/x:0`)."""
-        return self.graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
+    @property
+    def variables(self) -> list[defs.VariableDef]:
+        """The variables of the merged graph, each once."""
+        found = {
+            v.variable_name: v
+            for collection in self.meta.collection_def.values()
+            if collection.kind == "variables"
+            for v in collection.value
+        }
+        return list(found.values())
 
 
-@dataclass(frozen=True, slots=True)
-class MergeReport:
-    """What `merge_files` made, or would make: counts, files and their bytes (0 for a dry run)."""
+def plan_merge(
+    parts: Mapping[str, Any],
+    connect: Mapping[str, str] | None = None,
+    *,
+    share: Sequence[tuple[str, str]] = (),
+    keep: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    stop_gradient: Iterable[str] = (),
+    freeze: Iterable[str] = (),
+) -> MergePlan:
+    """What `merge_graphs` with these arguments would do. Raises GraphError listing everything that does not fit."""
+    found = Parts(parts)
+    problems: list[str] = []
+    wires = checked_wires(found, connect or {}, stop_gradient, problems)
+    shares = checked_shares(found, share, problems)
+    if problems:
+        raise GraphError("the graphs cannot be merged:\n" + "\n".join(f"  {p}" for p in problems))
+    saved = {name: _under(name, part, shares) for name, part in found.parts.items()}
+    stripped = {name: saver_only(part.meta) for name, part in found.parts.items()}
+    whole = _joined([_scoped(part, stripped[name]) for name, part in found.parts.items()])
+    whole = shared(replace(whole, graph_def=rewired(whole.graph_def, wires)), shares)
+    stuck = circle(whole.graph_def)
+    if stuck:
+        raise GraphError(
+            f"the graphs cannot be merged:\n  the connections go in a circle through {', '.join(stuck[:10])}"
+        )
+    kept = without(whole, dropped_nodes(whole, drop) | _beyond(whole, keep))
+    left = {node.name for node in kept.graph_def.node}
+    names = {
+        f"{name}/{node}": shares.get(f"{name}/{node}", f"{name}/{node}")
+        for name, part in found.parts.items()
+        for node in part.nodes
+        if node not in stripped[name]
+    }
+    return MergePlan(
+        parts=found.parts,
+        wires=wires,
+        shares=shares,
+        renamed={old: new for old, new in names.items() if new in left},
+        dropped=[old for old, new in names.items() if new not in left],
+        frozen=list(freeze),
+        savings={name: _within(entries, left) for name, entries in saved.items()},
+        meta=_frozen(kept, freeze),
+    )
 
-    parts: Mapping[str, str]
-    variables: int
-    nodes: int
-    wires: Mapping[str, str]
-    output: Sequence[str]
-    nbytes: int
+
+def _scoped(part: Part, gone: set[str]) -> defs.MetaGraphDef:
+    """The MetaGraph of a part without these nodes, all its names under the part's own."""
+    meta = renamed(without(part.meta, gone), under(part.name))
+    signatures = {f"{part.name}/{key}": s for key, s in meta.signature_def.items()}
+    return replace(meta, signature_def=signatures)
+
+
+def _under(scope: str, part: Part, shares: Mapping[str, str]) -> list[Saving]:
+    """What a part's checkpoint holds, its variables by their names in the merged graph."""
+    full = under(scope)
+    return [
+        Saving(s.key, tuple(shares.get(full(v), full(v)) for v in s.variables))
+        for s in savings(part.meta, part.variables())
+    ]
+
+
+def _within(entries: Iterable[Saving], left: set[str]) -> list[Saving]:
+    return [entry for entry in entries if left.issuperset(entry.variables)]
+
+
+def _beyond(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:
+    """The nodes that `keep` does not ask for; none when it asks for nothing in particular."""
+    wanted = list(keep)
+    return set() if not wanted else {n.name for n in meta.graph_def.node} - kept_nodes(meta, wanted)
+
+
+def _joined(metas: Sequence[defs.MetaGraphDef]) -> defs.MetaGraphDef:
+    """MetaGraphs whose nodes do not clash as one; functions get names of their own.
+
+    Raises GraphError for collections of one name and different kinds.
+    """
+    graphs = _apart([meta.graph_def for meta in metas])
+    problems = []
+    collections: dict[str, defs.CollectionDef] = {}
+    for meta in metas:
+        for key, collection in meta.collection_def.items():
+            before = collections.get(key)
+            if before is None:
+                collections[key] = collection
+            elif before.kind == collection.kind:
+                collections[key] = replace(before, value=before.value + collection.value)
+            else:
+                problems.append(
+                    f"  the collection '{key}' is a {before.kind} in one part and a {collection.kind} in another"
+                )
+    if problems:
+        raise GraphError("the graphs cannot be merged:\n" + "\n".join(problems))
+    graph = defs.GraphDef(
+        node=tuple(node for graph in graphs for node in graph.node),
+        library=tuple(function for graph in graphs for function in graph.library),
+        gradient={k: v for graph in graphs for k, v in graph.gradient.items()},
+        producer=min((graph.producer for graph in graphs), default=defs.GraphDef().producer),
+        min_consumer=max((graph.min_consumer for graph in graphs), default=0),
+    )
+    signatures = {key: s for meta in metas for key, s in meta.signature_def.items()}
+    return defs.MetaGraphDef(graph_def=graph, collection_def=collections, signature_def=signatures)
+
+
+def _apart(graphs: Sequence[defs.GraphDef]) -> list[defs.GraphDef]:
+    """The graphs with different names for all their functions: each body belongs to the nodes of one part."""
+    taken: set[str] = set()
+    found = []
+    for graph in graphs:
+        names = {}
+        for function in graph.library:
+            name, number = function.name, 0
+            while name in taken:
+                number += 1
+                name = f"{function.name}_{number}"
+            taken.add(name)
+            if name != function.name:
+                names[function.name] = name
+        found.append(with_functions(graph, names))
+    return found
+
+
+def _frozen(meta: defs.MetaGraphDef, freeze: Iterable[str]) -> defs.MetaGraphDef:
+    """The MetaGraph with the variables of these parts or scopes no longer trainable.
+
+    Raises GraphError for a scope without variables.
+    """
+    scopes = [text.rstrip("/") + "/" for text in freeze]
+    if not scopes:
+        return meta
+    trainable = meta.collection_def.get(
+        GraphKeys.TRAINABLE_VARIABLES, defs.CollectionDef("variables")
+    )
+    idle = [s for s in scopes if not any(v.variable_name.startswith(s) for v in trainable.value)]
+    if idle:
+        raise GraphError(f"there is no trainable variable under {', '.join(idle)} to freeze")
+    kept = tuple(v for v in trainable.value if not v.variable_name.startswith(tuple(scopes)))
+    collections = {
+        key: replace(
+            collection,
+            value=tuple(
+                replace(v, trainable=False) if v.variable_name.startswith(tuple(scopes)) else v
+                for v in collection.value
+            ),
+        )
+        if collection.kind == "variables"
+        else collection
+        for key, collection in meta.collection_def.items()
+    }
+    collections[GraphKeys.TRAINABLE_VARIABLES] = replace(trainable, value=kept)
+    return replace(meta, collection_def=collections)
 
 
 def merge_graphs(
-    parts: Mapping[str, Any], connect: Mapping[str, str] | None = None, graph: Graph | None = None
+    parts: Mapping[str, Any],
+    connect: Mapping[str, str] | None = None,
+    graph: Graph | None = None,
+    *,
+    share: Sequence[tuple[str, str]] = (),
+    keep: Iterable[str] = (),
+    drop: Iterable[str] = (),
+    stop_gradient: Iterable[str] = (),
+    freeze: Iterable[str] = (),
+    shared_from: str | None = None,
 ) -> Merged:
     """Merge saved models into `graph` (the default graph), each under the scope of its name.
 
-    `connect` maps inputs to outputs: {"b/x:0": "a/features:0"} feeds a's features to b's x, whose placeholder is
-    dropped. All wires are checked first: GraphError lists every endpoint that does not exist, every dtype and
-    shape that does not fit and every cycle; the graph is then unchanged.
+    * `parts`: from names to saved models (prefix, file, directory, or a `Model`). The same model any number of times.
+    * `connect`: inputs to outputs. {"b/x:0": "a/features:0"} makes b's placeholder x pass on a's features; it can
+      still be fed, which cuts the wire.
+    * `share`: pairs of variables that become one: [("a/emb", "b/emb")] makes b use a's. `restore` checks that their
+      checkpoints agree, or takes the value of the part `shared_from`.
+    * `keep`: tensors or operations; what they do not need is left out, but for what initialises the variables that stay.
+    * `drop`: selectors of nodes that are left out with all that depends on them: "@slots", "@summaries", "@training",
+      names and globs ("b/metrics/**").
+    * `stop_gradient`: connected inputs through which no gradient passes.
+    * `freeze`: parts or scopes whose variables are not trained any more.
+
+    Everything is checked first: GraphError lists every endpoint that does not exist, every dtype and shape that does
+    not fit, every circle and every name that is taken; the graph is then unchanged.
     """
+    if shared_from is not None and shared_from not in parts:
+        raise GraphError(
+            f"shared_from='{shared_from}' names no part; the parts are {', '.join(parts)}"
+        )
+    plan = plan_merge(
+        parts,
+        connect,
+        share=share,
+        keep=keep,
+        drop=drop,
+        stop_gradient=stop_gradient,
+        freeze=freeze,
+    )
     target = graph if graph is not None else stack.get_default_graph()
-    prefixes = {name: checkpoint_prefix(path) for name, path in parts.items()}
-    metas = {
-        name: metagraph.read_meta_graph_file(meta_graph_path(prefix))
-        for name, prefix in prefixes.items()
-    }
-    plan = _Wiring(metas, dict(connect or {}))
     taken = [name for name in parts if _is_taken(target, name)]
     if taken:
         raise GraphError(
             f"the graph already has names under {', '.join(f'{t}/' for t in taken)}; choose others"
         )
-    savers: dict[str, Saver] = {}
-    name_map: dict[str, str] = {}
-    with target.as_default(), target.name_scope(None):
-        for name in plan.order:
-            kept = plan.without_replaced_inputs(name)
-            imported = metagraph.import_into(
-                target, kept, import_scope=name, input_map=plan.inputs(name, target)
-            )
-            name_map.update((f"{name}/{old}", op.name) for old, op in imported.operations.items())
-            saver_def = kept.saver_def
-            if saver_def is not None and saver_def.save_tensor_name:
-                savers[name] = Saver.from_proto(saver_def, import_scope=imported.scope)
-        saver = Saver() if savers else None
-    ordered = {name: savers[name] for name in parts if name in savers}
-    return Merged(target, saver, ordered, prefixes, name_map)
+    with transaction(target), target.as_default(), target.name_scope(None):
+        for name in parts:
+            target.unique_name(name)  # later scopes of that name get another one
+        imported = metagraph.import_into(target, plan.meta)
+        saver = Saver() if imported.variables else None
+    return Merged(target, saver, plan, imported.variables, shared_from)
 
 
 def _is_taken(graph: Graph, scope: str) -> bool:
@@ -97,168 +273,119 @@ def _is_taken(graph: Graph, scope: str) -> bool:
     return any(name == scope.lower() or name.startswith(prefix) for name in graph._names_in_use)
 
 
-class _Wiring:
-    """The connections of a merge, checked, and the order in which the parts can be imported."""
+class Merged:
+    """Several models in one graph: one Saver over everything, and one per part that restores its own checkpoints."""
 
-    def __init__(self, metas: Mapping[str, defs.MetaGraphDef], connect: dict[str, str]) -> None:
-        self.metas = metas
-        self._nodes = {
-            name: {n.name: n for n in meta.graph_def.node} for name, meta in metas.items()
-        }
-        self._tensors = {name: _static_tensors(meta) for name, meta in metas.items()}
-        self.problems: list[str] = []
-        self.wires: list[tuple[tuple[str, str], tuple[str, str]]] = []
-        for destination, source in connect.items():
-            self._connect(destination, source)
-        self.order = self._order()
-        if self.problems:
-            raise GraphError(
-                "the graphs cannot be merged:\n" + "\n".join(f"  {p}" for p in self.problems)
-            )
-
-    def _connect(self, destination: str, source: str) -> None:
-        ends = (self._end(destination), self._end(source))
-        if ends[0] is None or ends[1] is None:
-            return
-        self.wires.append((ends[0], ends[1]))
-        self._check(destination, source, self._static(ends[0]), self._static(ends[1]))
-
-    def _end(self, name: str) -> tuple[str, str] | None:
-        """(part, tensor name) of an endpoint, or None with the problem noted."""
-        part, _, rest = name.partition("/")
-        if part not in self.metas:
-            self.problems.append(
-                f"'{name}': there is no part '{part}'; the parts are {', '.join(self.metas)}"
-            )
-            return None
-        node, index = split_input(rest)
-        if node not in self._nodes[part]:
-            import difflib  # only an error needs it
-
-            near = difflib.get_close_matches(node, self._nodes[part], n=3)
-            hint = f"; similar: {', '.join(near)}" if near else ""
-            self.problems.append(f"'{name}': '{part}' has no node '{node}'{hint}")
-            return None
-        tensor = f"{node}:{index}"
-        if tensor not in self._tensors[part]:
-            self.problems.append(f"'{name}': the node '{node}' has no output {index}")
-            return None
-        return part, tensor
-
-    def _static(self, end: tuple[str, str]) -> tuple[Any, TensorShape]:
-        tensor = self._tensors[end[0]][end[1]]
-        return tensor.dtype.base_dtype, tensor.shape
-
-    def _check(
+    def __init__(
         self,
-        destination: str,
-        source: str,
-        wanted: tuple[Any, TensorShape],
-        given: tuple[Any, TensorShape],
+        graph: Graph,
+        saver: Saver | None,
+        plan: MergePlan,
+        variables: Mapping[str, Any],
+        shared_from: str | None,
     ) -> None:
-        if wanted[0] != given[0]:
-            self.problems.append(
-                f"{destination} takes {wanted[0].name}, {source} is {given[0].name}: cast one of them first"
-            )
-        if not wanted[1].is_compatible_with(given[1]):
-            self.problems.append(
-                f"{destination} takes shape {wanted[1]}, {source} has shape {given[1]}"
-            )
+        self.graph = graph
+        self.saver = saver
+        self.plan = plan
+        self._variables = variables
+        self._shared_from = shared_from
 
-    def _order(self) -> list[str]:
-        """The parts such that sources come before their destinations, otherwise as given."""
-        waits: dict[str, set[str]] = {name: set() for name in self.metas}
-        for (to, _), (origin, _) in self.wires:
-            waits[to].add(origin)
-        found: list[str] = []
-        while len(found) < len(waits):
-            ready = [name for name in waits if name not in found and waits[name] <= set(found)]
-            if not ready:
-                left = [name for name in waits if name not in found]
-                self.problems.append(f"the connections go in a circle through {', '.join(left)}")
-                return list(waits)
-            found.append(ready[0])
+    @property
+    def name_map(self) -> Mapping[str, str]:
+        """From "part/node" of the sources to names in the merged graph."""
+        return self.plan.renamed
+
+    @property
+    def sources(self) -> Mapping[str, str]:
+        """The checkpoint of each part."""
+        return {name: part.prefix for name, part in self.plan.parts.items()}
+
+    @cached_property
+    def savers(self) -> Mapping[str, Saver]:
+        """For each part that has variables a Saver with the names of that part's own checkpoints."""
+        found = {}
+        with self.graph.as_default(), self.graph.name_scope(None):
+            for name, entries in self.plan.savings.items():
+                if entries:
+                    var_list = {entry.key: self._saved(entry) for entry in entries}
+                    found[name] = Saver(var_list, name=f"{name}/save/")
         return found
 
-    def inputs(self, part: str, graph: Graph) -> dict[str, Tensor]:
-        """The input map of one part: its replaced tensors -> tensors already in the merged graph."""
-        return {
-            x: graph.get_tensor_by_name(f"{origin}/{y}")
-            for (to, x), (origin, y) in self.wires
-            if to == part and self._is_used(part, x)
-        }
+    def _saved(self, entry: Saving) -> Any:
+        variables = [
+            self._variables[v] if v in self._variables else self.tensor(v) for v in entry.variables
+        ]
+        return variables if len(variables) > 1 else variables[0]
 
-    def _is_used(self, part: str, tensor: str) -> bool:
-        names = {tensor, tensor.removesuffix(":0")}
-        return any(text in names for node in self.metas[part].graph_def.node for text in node.input)
+    def restore(self, sess: Any) -> None:
+        """Fill every part from where it came from: its checkpoint, or the session of the `Model` that was given.
 
-    def without_replaced_inputs(self, part: str) -> defs.MetaGraphDef:
-        """The MetaGraph of a part without the placeholders that wires replace."""
-        from dataclasses import replace
+        Raises FailedPreconditionError listing every shared variable that has several values in the checkpoints
+        (unless `shared_from` says which one counts), and what `Saver.restore` raises.
+        """
+        shared_values = self._shared_values()
+        for name, part in self.plan.parts.items():
+            if part.live is not None:
+                self._copy(sess, part)
+            elif name in self.savers:
+                self.savers[name].restore(sess, part.prefix)
+        for variable, value in shared_values.items():
+            self._variables[variable].load(value, sess)
 
-        meta = self.metas[part]
-        gone = {
-            split_input(x)[0]
-            for (to, x), _ in self.wires
-            if to == part and self._nodes[part][split_input(x)[0]].op.startswith("Placeholder")
-        }
-        nodes = tuple(node for node in meta.graph_def.node if node.name not in gone)
-        collections = {
-            key: replace(c, value=tuple(v for v in c.value if split_input(str(v))[0] not in gone))
-            if c.kind == "node_list"
-            else c
-            for key, c in meta.collection_def.items()
-        }
-        return replace(
-            meta, graph_def=replace(meta.graph_def, node=nodes), collection_def=collections
-        )
+    def _copy(self, sess: Any, part: Part) -> None:
+        """Give the variables of a part the values that they have now in the part's own session."""
+        own = {entry.key: entry.variables for entry in savings(part.meta, part.variables())}
+        for entry in self.plan.savings[part.name]:
+            values = part.live.run([f"{name}:0" for name in own[entry.key]])
+            for variable, value in zip(entry.variables, values, strict=True):
+                self._variables[variable].load(value, sess)
+
+    def _shared_values(self) -> dict[str, Any]:
+        """The value of each shared variable. Raises FailedPreconditionError where checkpoints disagree."""
+        targets = set(self.plan.shares.values())
+        held: dict[str, dict[str, Any]] = {}
+        for name, entries in self.plan.savings.items():
+            wanted = [e for e in entries if targets.intersection(e.variables)]
+            if wanted:
+                values = self._values_of(self.plan.parts[name], [entry.key for entry in wanted])
+                for entry, value in zip(wanted, values, strict=True):
+                    held.setdefault(entry.variables[0], {})[f"{name}/{entry.key}"] = value
+        chosen = {}
+        problems = []
+        for variable, found in held.items():
+            sources = list(found)
+            if self._shared_from is not None:
+                sources = [s for s in sources if s.startswith(self._shared_from + "/")] or sources
+            first = found[sources[0]]
+            if any(
+                not np.array_equal(first, found[s], equal_nan=_is_float(first)) for s in sources
+            ):
+                problems.append(f"  {variable}: {', '.join(sources)} differ")
+            chosen[variable] = first
+        if problems:
+            raise FailedPreconditionError(
+                None,
+                None,
+                "shared variables have several values in the checkpoints of the parts:\n"
+                + "\n".join(problems)
+                + "\nName the part whose values count: merge_graphs(..., shared_from='a')",
+            )
+        return chosen
+
+    @staticmethod
+    def _values_of(part: Part, keys: Sequence[str]) -> list[Any]:
+        """The values that a part's source has under these names of its checkpoint."""
+        if part.live is None:
+            with detect.open_reader(detect.resolve(part.prefix)) as reader:
+                return [reader.read(key) for key in keys]
+        own = {entry.key: entry.variables[0] for entry in savings(part.meta, part.variables())}
+        found: list[Any] = part.live.run([f"{own[key]}:0" for key in keys])
+        return found
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of this name in the merged graph (`a/x:0`)."""
+        return self.graph.get_tensor_by_name(name if ":" in name else f"{name}:0")
 
 
-def _static_tensors(meta: defs.MetaGraphDef) -> dict[str, Tensor]:
-    """Every tensor of a MetaGraph by name, with the dtype and shape that its graph infers."""
-    scratch = Graph()
-    with scratch.as_default():
-        operations = load_graph(scratch, meta.graph_def)
-    return {
-        f"{name}:{i}": tensor
-        for name, op in operations.items()
-        for i, tensor in enumerate(op.outputs)
-    }
-
-
-def merge_files(
-    parts: Mapping[str, Any],
-    output: Any,
-    connect: Mapping[str, str] | None = None,
-    *,
-    force: bool = False,
-    dry_run: bool = False,
-) -> MergeReport:
-    """Merge saved models into one checkpoint `<output>.h5` with its MetaGraph.
-
-    Raises AlreadyExistsError when the output is there (unless `force`), GraphError when the parts do not fit,
-    OpError when a file cannot be read or written. Nothing is written unless everything fits.
-    """
-    prefix = os.fspath(output).removesuffix(".h5")
-    files = [f"{prefix}.h5", f"{prefix}.meta"]
-    existing = [file for file in files if os.path.exists(file)]
-    if existing and not force:
-        raise AlreadyExistsError(
-            None, None, f"{', '.join(existing)}: exists; choose another output or force it"
-        )
-    merged = merge_graphs(parts, connect, graph=Graph())
-    nbytes = 0
-    with Session(graph=merged.graph) as session:
-        merged.restore(session)
-        if not dry_run and merged.saver is not None:
-            make_directory(Path(prefix).parent, parents=True)
-            merged.saver.save(session, prefix, write_state=False)
-            nbytes = sum(os.path.getsize(file) for file in files)
-    return MergeReport(
-        parts=dict(merged.sources),
-        variables=len(merged.graph.get_collection("variables")),
-        nodes=merged.graph.version,
-        wires=dict(connect or {}),
-        output=files,
-        nbytes=nbytes,
-    )
+def _is_float(value: Any) -> bool:
+    return bool(np.issubdtype(value.dtype, np.inexact))

@@ -352,10 +352,11 @@ def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None
 
 
 @contextmanager
-def set_aside(path: StrPath, token: str) -> Iterator[None]:
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
     """Take away `path` while files whose names hold `token` are removed, then remove it.
 
-    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves.
+    Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves. When
+    `durable`, no loss of power brings `path` back without those files.
     """
     name = _temporary_name(token)
     aside = os.path.join(os.path.dirname(path) or ".", name)
@@ -363,6 +364,8 @@ def set_aside(path: StrPath, token: str) -> Iterator[None]:
     try:
         with _typed(path, "renaming it before its removal"):
             _again(files.replace, path, aside)
+            if durable:
+                sync_directory(os.path.dirname(path) or ".")
         yield
         remove_file(aside)
     finally:
@@ -392,7 +395,7 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
                 raise
             # an empty one may be what a writer left that was killed before it had synced the directory above
             with suppress(PermissionError):
-                if files.listdir(path):
+                if _again(files.listdir, path):
                     return
         if durable:
             with suppress(PermissionError):  # of a directory above that is not ours
@@ -417,7 +420,7 @@ def sweep(directory: StrPath) -> None:
     Never raises: it is only housekeeping.
     """
     with suppress(OSError):
-        names = files.listdir(directory)
+        names = _again(files.listdir, directory)
         for name in names:
             match = _TEMPORARY.fullmatch(name)
             if match:

@@ -48,6 +48,7 @@ _TABLE: list[tuple[str, int, Any, str]] = [
     ("uint4", 30, ml_dtypes.uint4, "u"),
     ("int2", 31, ml_dtypes.int2, "i"),
     ("uint2", 32, ml_dtypes.uint2, "u"),
+    ("float4_e2m1fn", 33, ml_dtypes.float4_e2m1fn, "f"),
 ]
 _REAL_COMPONENT = {"complex64": "float32", "complex128": "float64"}
 
@@ -247,6 +248,8 @@ INTEGER = SIGNED | UNSIGNED
 INDEX = frozenset({int32, int64})
 REAL = FLOATING | INTEGER
 NUMERIC = REAL | COMPLEX
+QUANTIZED = frozenset({qint8, quint8, qint16, quint16, qint32})
+QUANTIZED_DTYPES = QUANTIZED | {dtype._as_ref for dtype in QUANTIZED}
 
 
 def as_dtype(value: Any) -> DType:

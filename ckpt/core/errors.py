@@ -4,6 +4,7 @@
     ├── GraphError      (ValueError) a graph that cannot be built, imported or merged
     │   └── ShapeError  (ValueError) static shapes that contradict each other
     ├── DtypeError      (TypeError)  dtypes that contradict each other
+    ├── SelectionError  (ValueError) selectors and rename rules that cannot be understood or match nothing
     └── OpError                      TensorFlow's run-time family: `.message`, `.op`, `.node_def`, `.error_code`
         ├── CancelledError           ├── ResourceExhaustedError
         ├── UnknownError             ├── FailedPreconditionError
@@ -40,6 +41,10 @@ class ShapeError(GraphError):
 
 class DtypeError(CkptError, TypeError):
     """Dtypes contradict each other."""
+
+
+class SelectionError(CkptError, ValueError):
+    """A selector or a rename rule cannot be understood, matches nothing, or makes names collide."""
 
 
 class OpError(CkptError):
@@ -165,6 +170,24 @@ class UnauthenticatedError(OpError):
 
     error_code = 16
 
+
+OK = 0
+CANCELLED = CancelledError.error_code
+UNKNOWN = UnknownError.error_code
+INVALID_ARGUMENT = InvalidArgumentError.error_code
+DEADLINE_EXCEEDED = DeadlineExceededError.error_code
+NOT_FOUND = NotFoundError.error_code
+ALREADY_EXISTS = AlreadyExistsError.error_code
+PERMISSION_DENIED = PermissionDeniedError.error_code
+RESOURCE_EXHAUSTED = ResourceExhaustedError.error_code
+FAILED_PRECONDITION = FailedPreconditionError.error_code
+ABORTED = AbortedError.error_code
+OUT_OF_RANGE = OutOfRangeError.error_code
+UNIMPLEMENTED = UnimplementedError.error_code
+INTERNAL = InternalError.error_code
+UNAVAILABLE = UnavailableError.error_code
+DATA_LOSS = DataLossError.error_code
+UNAUTHENTICATED = UnauthenticatedError.error_code
 
 _BY_CODE: dict[int, type[OpError]] = {cls.error_code: cls for cls in OpError.__subclasses__()}
 

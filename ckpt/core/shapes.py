@@ -5,10 +5,13 @@ Source of the meaning: TensorFlow 1's `tf.TensorShape` and `tf.Dimension`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Union
 
 from ckpt.core.errors import ShapeError
+
+MESSAGES: dict[str, Callable[[Any], Any]] = {}
+"""How shapes become messages; the graph room, which knows protocol buffers, enters the functions."""
 
 
 class Dimension:
@@ -365,6 +368,10 @@ class TensorShape:
         self.assert_is_fully_defined()
         return self.sizes  # type: ignore[return-value]  # every size is known
 
+    def as_proto(self) -> Any:
+        """This shape as a TensorShapeProto message."""
+        return MESSAGES["TensorShapeProto"](self)
+
     def as_list(self) -> list[int | None]:
         """The sizes as a list. Raises ValueError when the rank is unknown."""
         if self.sizes is None:
@@ -400,6 +407,11 @@ SCALAR = TensorShape.of(())
 def as_shape(value: Any) -> TensorShape:
     """`value` (a TensorShape, None, an int or a sequence of sizes) as a TensorShape."""
     return value if isinstance(value, TensorShape) else TensorShape(value)
+
+
+def size_at(shape: TensorShape, index: int) -> Dimension:
+    """The size of axis `index`; unknown where the rank is."""
+    return Dimension(None) if shape.rank is None else Dimension(shape[index])
 
 
 def unknown_shape(rank: int | None = None) -> TensorShape:

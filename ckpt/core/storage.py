@@ -207,13 +207,13 @@ def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None
 
 
 @contextmanager
-def set_aside(path: StrPath, token: str) -> Iterator[None]:
+def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
     """Take away `path` while files whose names hold `token` are removed, so that a crash leaves nothing for good."""
     if is_remote(path):
         remove_file(path)
         yield
         return
-    with atomic.set_aside(path, token):
+    with atomic.set_aside(path, token, durable=durable):
         yield
 
 

@@ -78,7 +78,7 @@ def write_checkpoint(
     if len(groups) == 1:
         options: dict[str, Any] = {"aliases": aliases, "layout": layout, "durable": durable}
         write(path + FILE_SUFFIX, entries, **first, **options)
-        _remove_shards(path)
+        _remove_shards(path, durable=durable)
         return
     held = _aliases_by_group(aliases or {}, groups)
 
@@ -120,23 +120,36 @@ def write_shards(
     _remove_superseded(path, save)
 
 
-def merge_files(parts: Sequence[StrPath], prefix: StrPath, *, durable: bool = True) -> None:
+def merge_files(
+    parts: Sequence[StrPath],
+    prefix: StrPath,
+    *,
+    metadata: Mapping[str, str] | None = None,
+    metagraph: bytes | None = None,
+    durable: bool = True,
+) -> None:
     """Make complete checkpoint files the shards of the checkpoint `prefix`, in this order; they move to their new names.
 
-    Raises members of the OpError family; files moved so far have then moved, and the prefix is as it was.
+    Where `metadata` or `metagraph` are given, a shard of its own before them holds these. Raises members of the OpError
+    family; files moved so far have then moved, and the prefix is as it was.
     """
+    from ckpt.formats.hdf5_writer import write
 
     def mover(part: StrPath) -> Callable[[str], None]:
         return lambda target: storage.move_file(part, target, durable=durable)
 
-    write_shards(prefix, [mover(part) for part in parts], durable=durable)
+    def head(target: str) -> None:
+        write(target, [], metadata=metadata, metagraph=metagraph, durable=durable)
+
+    first = [head] if metadata or metagraph is not None else []
+    write_shards(prefix, [*first, *map(mover, parts)], durable=durable)
 
 
-def remove_checkpoint_files(prefix: StrPath) -> None:
+def remove_checkpoint_files(prefix: StrPath, *, durable: bool = True) -> None:
     """Delete the values of the checkpoint `prefix`: what makes it a checkpoint first. Missing files are no error."""
     path = os.fspath(prefix)
     storage.remove_file(path + FILE_SUFFIX)
-    _remove_shards(path)
+    _remove_shards(path, durable=durable)
 
 
 def _written(write: Callable[[str], None], path: str) -> Shard:
@@ -147,7 +160,7 @@ def _written(write: Callable[[str], None], path: str) -> Shard:
         )
 
 
-def _remove_shards(path: str) -> None:
+def _remove_shards(path: str, *, durable: bool) -> None:
     """Remove the index of this prefix, if it has one, then the shards that it names."""
     index = path + INDEX_SUFFIX
     if not _is_own(index):
@@ -157,7 +170,7 @@ def _remove_shards(path: str) -> None:
             names = [shard.name for shard in read_shard_index(file)]
         match = SHARD_NAME.fullmatch(names[0])
         if match:
-            with storage.set_aside(index, match["save"]):
+            with storage.set_aside(index, match["save"], durable=durable):
                 for name in names:
                     storage.remove_file(storage.joined(storage.split(path)[0], name))
             return

@@ -24,6 +24,7 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
+from ckpt.graph.sparse import SparseTensor
 
 OPS: dict[str, OpDef] = {}
 """Every operation type that ckpt can run, by TensorFlow's type name."""
@@ -42,7 +43,7 @@ class KernelContext(Protocol):
     def remove_resource(self, kind: str, container: str, name: str) -> None:
         """Forget that resource."""
 
-    def take_attachment(self, key: str) -> Any:
+    def attachment(self, key: str) -> Any:
         """What the caller of this run attached under `key`, or None; handed out once."""
 
 
@@ -65,6 +66,7 @@ class OpDef:
         self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
+        self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
@@ -122,6 +124,9 @@ class OpDef:
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Add a node of this type to the default graph (or to that of the inputs) and return its outputs."""
+        if self.maps_sparse and args and isinstance(args[0], SparseTensor):
+            sparse = args[0]
+            return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
         values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
         graph = _graph_of(values)
         graph.check_not_finalized()

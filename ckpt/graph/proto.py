@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import arrays, dtypes
-from ckpt.core.shapes import TensorShape
+from ckpt.core.shapes import MESSAGES, TensorShape
 
 
 def make_tensor_proto(
@@ -60,3 +60,15 @@ def make_ndarray(tensor: Any) -> Any:
     if not isinstance(tensor, messages.TensorProto):
         tensor = messages.TensorProto.FromString(tensor.SerializeToString())
     return tensor_proto.ndarray_from_tensor_proto(tensor)
+
+
+def make_shape_proto(shape: TensorShape) -> Any:
+    """`shape` as a TensorShapeProto message."""
+    from ckpt.wire import attr_value, messages  # protobuf is loaded only when messages are used
+
+    message = messages.TensorShapeProto()
+    attr_value.fill_shape(message, shape)
+    return message
+
+
+MESSAGES["TensorShapeProto"] = make_shape_proto

@@ -102,6 +102,21 @@ def get_collection_ref(key: Any) -> list[Any]:
     return stack.get_default_graph().get_collection_ref(key)
 
 
+@contextmanager
+def init_scope() -> Iterator[None]:
+    """Nodes made in the block stand outside of control dependencies and of the bodies of functions, branches and loops.
+
+    The name scope stays. What it is for: the initial value of a variable that a loop's body creates.
+    """
+    graph: Any = stack.get_default_graph()
+    scope = graph.get_name_scope()
+    while graph.is_building_function:
+        graph = graph.outer
+    outer = f"{scope}/" if scope else None
+    with graph.as_default(), graph.name_scope(outer), graph.control_dependencies(None):
+        yield
+
+
 def set_random_seed(seed: int | None) -> None:
     """Set the graph-level seed of the default graph."""
     stack.get_default_graph().seed = seed

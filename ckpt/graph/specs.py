@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core import dtypes
+from ckpt.core import arrays, dtypes
 from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph.operation import Tensor
 from ckpt.graph.slices import IndexedSlices, IndexedSlicesValue
 from ckpt.graph.sparse import SparseTensor, SparseTensorValue
 
@@ -37,6 +38,31 @@ class TypeSpec:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}{self._serialize()!r}"
+
+
+def type_spec_from_value(value: Any) -> TypeSpec:
+    """What describes `value`: a tensor, SparseTensor, IndexedSlices or what numpy makes an array of.
+
+    Raises TypeError for anything else.
+    """
+    if isinstance(value, SparseTensor):
+        return SparseTensorSpec(value.shape, value.dtype)
+    if isinstance(value, IndexedSlices):
+        return IndexedSlicesSpec(value.shape, value.dtype, value.indices.dtype)
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return TensorSpec(value.shape, dtypes.as_dtype(value.dtype).base_dtype)
+    try:
+        array = arrays.array_of(value)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"Could not build a TypeSpec for {value!r} with type {type(value)}"
+        ) from error
+    return TensorSpec(array.shape, array.dtype)
+
+
+def is_tensor(x: Any) -> bool:
+    """True for what stands for a tensor in a graph: a Tensor, a variable, a SparseTensor, IndexedSlices."""
+    return isinstance(x, (Tensor, SparseTensor, IndexedSlices)) or hasattr(x, "_as_graph_element")
 
 
 class TensorSpec(TypeSpec):

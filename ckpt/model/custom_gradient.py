@@ -110,3 +110,18 @@ def _check_signature(grad_function: Callable[..., Any], variables: list[Any]) ->
             "@tf.custom_gradient grad_fn must accept keyword argument 'variables', since function uses variables: "
             f"{variables}"
         )
+
+
+def grad_pass_through(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` with the gradient of the identity: its value goes forwards, the gradient goes through as it comes."""
+
+    @custom_gradient
+    def passed(*args: Any) -> Any:
+        return f(*args), lambda *grads: grads[0] if len(args) == 1 else [*grads]
+
+    return passed
+
+
+def recompute_grad(f: Callable[..., Any]) -> Callable[..., Any]:
+    """`f` itself: where TensorFlow trades time for memory in the backward pass, the results here are the same."""
+    return f

@@ -12,7 +12,7 @@ from ckpt.core import dtypes
 from ckpt.graph import convert, stack
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model import variables
-from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, state
+from ckpt.ops import compare, constants, control, indexing, joining, scatter, shaping, state
 from ckpt.ops.reduction import reduce_prod
 
 
@@ -20,11 +20,13 @@ def initialized_value(variable: Any) -> Any:
     """The variable's value, or its initial value where it has none yet."""
     control_flow: Any = importlib.import_module("ckpt.model.branches")  # it knows variables
     with control_dependencies(None):
-        return control_flow.cond(
+        found = control_flow.cond(
             state.is_variable_initialized(variable),
             variable.read_value,
             lambda: variable.initial_value,
         )
+    found.set_shape(variable.shape)
+    return found
 
 
 def report_uninitialized_variables(
@@ -66,7 +68,8 @@ def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
         return None
     ranks = []
     for variable in var_list:
-        with colocate_with(variable.op):
+        read = control.identity(variable)  # a rank that is known would ask nothing of the variable
+        with colocate_with(variable.op), stack.get_default_graph().control_dependencies([read]):
             ranks.append(shaping.rank_op(variable))
     return ranks[0] if len(ranks) == 1 else joining.stack(ranks)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.scopes import add_to_collection, name_scope
+from ckpt.graph.scopes import add_to_collection, colocate_with, name_scope
+from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.ops import compare, constants, control, elementwise, indexing, shaping, tables
 
 
@@ -158,17 +160,24 @@ HashTable = StaticHashTable
 
 
 class MutableHashTable(_Table):
-    """A table that a program changes while it runs."""
+    """A table that a program changes while it runs. Savers save it, unless `checkpoint` is False."""
 
     def __init__(
         self, key_dtype: Any, value_dtype: Any, default_value: Any, shared_name: str | None = None,
         name: str = "MutableHashTable", checkpoint: bool = True,
     ) -> None:  # fmt: skip
         key, value = dtypes.as_dtype(key_dtype), dtypes.as_dtype(value_dtype)
+        default = convert.convert_to_tensor(default_value, dtype=value)
         handle = tables.mutable_hash_table_op(
-            shared_name=shared_name or "", key_dtype=key, value_dtype=value, name=name
+            shared_name=shared_name or "",
+            use_node_name_sharing=checkpoint and shared_name is None,
+            key_dtype=key,
+            value_dtype=value,
+            name=name,
         )
-        super().__init__(handle, key, value, default_value, name)
+        super().__init__(handle, key, value, default, handle.op.name.rpartition("/")[2])
+        if checkpoint:
+            add_to_collection(GraphKeys.SAVEABLE_OBJECTS, _TableSaveable(self, name))
 
     def insert(self, keys: Any, values: Any, name: str | None = None) -> Operation:
         """The operation that sets the values of keys."""
@@ -179,10 +188,32 @@ class MutableHashTable(_Table):
 
     def export(self, name: str | None = None) -> tuple[Tensor, Tensor]:
         """All keys and their values."""
-        keys, values = tables.export_op(
-            self.resource_handle, Tkeys=self.key_dtype, Tvalues=self.value_dtype, name=name
-        )
+        with (
+            name_scope(name, f"{self.name}_lookup_table_export_values", [self.resource_handle]),
+            colocate_with(self.resource_handle),
+        ):
+            keys, values = tables.export_op(
+                self.resource_handle, Tkeys=self.key_dtype, Tvalues=self.value_dtype
+            )
         return keys, values
+
+
+class _TableSaveable(SaveableObject):
+    """What a Saver writes for a table: its keys and its values, in the same order."""
+
+    def __init__(self, table: MutableHashTable, name: str) -> None:
+        keys, values = table.export()
+        specs = [SaveSpec(keys, "", f"{name}-keys"), SaveSpec(values, "", f"{name}-values")]
+        super().__init__(table, specs, name)
+
+    def restore(
+        self, restored_tensors: Sequence[Tensor], restored_shapes: Sequence[Any] | None
+    ) -> Operation:
+        """The operation that replaces all that the table holds."""
+        handle = self.op.resource_handle
+        with name_scope(f"{self.op.name}_table_restore"), colocate_with(handle):
+            made: Operation = tables.import_op(handle, *restored_tensors)
+        return made
 
 
 class IdTableWithHashBuckets:

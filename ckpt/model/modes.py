@@ -22,3 +22,13 @@ def disable_tensor_equality() -> None:
 def executing_eagerly() -> bool:
     """False."""
     return False
+
+
+def executing_eagerly_outside_functions() -> bool:
+    """False."""
+    return False
+
+
+def control_flow_v2_enabled() -> bool:
+    """True: branches and loops built here are `If` and `While` nodes."""
+    return True

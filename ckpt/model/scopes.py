@@ -53,6 +53,11 @@ def _store() -> VariableStore:
     return found[0]  # type: ignore[no-any-return]  # the only thing kept there
 
 
+def created_by_get_variable() -> list[Any]:
+    """The variables that `get_variable` made in the default graph; of those that are cut, the parts."""
+    return list(_store().variables.values())
+
+
 class VariableScope:
     """What `get_variable` takes from the scope around it: name, reuse, defaults for its arguments."""
 
@@ -573,6 +578,12 @@ def create_partitioned_variables(
         )
     if len(shape) < 1:
         raise ValueError(f"A partitioned Variable must have rank at least 1: shape: {shape}")
+    empty = [i for i, (size, parts) in enumerate(zip(shape, slicing)) if size and parts > size]
+    if empty:
+        raise ValueError(
+            f"A partitioned Variable cannot have more parts than elements along an axis: shape: {shape}, "
+            f"slicing: {slicing}, axes: {empty}"
+        )
     with variable_scope(name, "PartitionedVariable", reuse=reuse) as scope, name_scope(None):
         found = _get_partitioned(
             scope.name,

@@ -71,7 +71,7 @@ next_after = binary(
     "NextAfter",
     "nextafter",
     Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float64})),
-    "TensorFlow defines none",
+    lambda x1, x2, z, dz: (dz, constants.zeros_like(x2)),
     "x1: T, x2: T -> output: T",
 )
 

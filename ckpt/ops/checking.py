@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import FLOATING
+from ckpt.core.dtypes import FLOATING, DType
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -466,6 +466,28 @@ def is_numeric_tensor(tensor: Any) -> bool:
     return isinstance(tensor, Tensor) and (
         tensor.dtype.base_dtype in dtypes.NUMERIC or tensor.dtype.is_quantized
     )
+
+
+def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> DType:
+    """The floating dtype of all `tensors`, float32 where nothing says one.
+
+    Raises ValueError where they (or `dtype`) differ, or are not floating.
+    """
+    wanted = None if dtype is None else dtypes.as_dtype(dtype).base_dtype
+    first = None
+    for tensor in tensors or ():
+        found = tensor.dtype.base_dtype
+        if wanted is None:
+            wanted, first = found, tensor
+        elif found != wanted:
+            as_first = f" as {first.name}" if first is not None else ""
+            raise ValueError(
+                f"{tensor.name}, type={found}, must be of the same type ({wanted}){as_first}."
+            )
+    wanted = dtypes.float32 if wanted is None else wanted
+    if not wanted.is_floating:
+        raise ValueError(f"Expected floating point type, got {wanted}.")
+    return wanted
 
 
 def _consecutive(x: Tensor) -> Tensor:

@@ -257,7 +257,7 @@ def _filled_with(
             else:
                 if count is not None and count < SMALL_CONSTANT:
                     return constant(value, dtype=dtype, shape=static, name=scope)
-                shape = convert.convert_to_tensor(static, dtype=dtypes.int32)
+                shape = convert.convert_to_tensor(static)
         if shape.shape.rank == 0:
             shape = shaping.reshape(shape, [-1])
         return fill(shape, constant(value, dtype=dtype), name=scope)

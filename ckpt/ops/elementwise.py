@@ -113,6 +113,10 @@ sigmoid = unary(
 )
 
 
+for _mapped in (neg, sign, square, sin, tan, asin, atan, asinh, atanh, sqrt, tanh):
+    _mapped.maps_sparse = True  # those of TensorFlow's that take a SparseTensor: f(0) = 0
+
+
 def _sigmoid(xp, x):
     one = x.dtype.type(1)
     return one / (one + xp.exp(-x))
@@ -569,6 +573,9 @@ def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 def abs_(x: Any, name: str | None = None) -> Tensor:
     """The absolute value; of complex numbers their length."""
+    if isinstance(x, SparseTensor):
+        mapped: Any = x.with_values(abs_(x.values, name))
+        return mapped
     with name_scope(name, "Abs", [x]) as scope:
         x = convert.convert_to_tensor(x, name="x")
         if x.dtype.base_dtype in COMPLEX:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
 
+from ckpt.core import gfile, storage
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
 from ckpt.formats import detect, shards
@@ -13,6 +15,11 @@ from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
+
+_SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+"""Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
+
+_SHOWN = 10  # missing names for which an error looks for near ones
 
 
 @op(
@@ -23,15 +30,31 @@ from ckpt.graph.static import constant_value
 def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     """Write the tensors under their names to the checkpoint `prefix`, whole or as the slices that `shape_and_slices` says.
 
-    What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file.
+    What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file; that of a
+    sharded checkpoint follows when MergeV2Checkpoints makes the shards one. A function attached as `later` is given the
+    writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
     entries = [
         TensorEntry(_text(name), np.asarray(tensor), _slice_spec(_text(spec)))
         for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
     ]
-    extras = ctx.take_attachment(path) or {}
-    shards.write_checkpoint(path, entries, **extras)
+    part = _SHARD.fullmatch(path)
+    extras = dict(ctx.attachment(part[1] if part else path) or {})
+    later = extras.pop("later", _at_once)
+    if part is not None:
+        extras = {"durable": extras.get("durable", True)}
+
+    def write():
+        if part is not None:
+            storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+        shards.write_checkpoint(path, entries, **extras)
+
+    later(write)
+
+
+def _at_once(work):
+    work()
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])
@@ -52,12 +75,58 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
     with detect.open_reader(detect.resolve(path)) as reader:
         held = set(reader.names())
         names = [_text(name) for name in tensor_names]
-        _check_held(path, names, held)
-        _check_dtypes(path, names, dtypes, reader)
+        check_held(path, names, held)
+        check_dtypes(path, names, dtypes, reader)
         return [
-            reader.read(name, part=_part(_text(spec)))
+            reader.read(name, part=part_of(_text(spec)))
             for name, spec in zip(names, shape_and_slices, strict=True)
         ]
+
+
+@op("ShardedFilename", "basename: string, shard: int32, num_shards: int32 -> filename: string")
+def sharded_filename(basename, shard, num_shards):
+    """`<basename>-00001-of-00005`."""
+    return f"{_text(basename)}-{int(shard):05d}-of-{int(num_shards):05d}".encode(
+        "utf-8", "surrogateescape"
+    )
+
+
+sharded_filename.shape(lambda basename, shard, num_shards: [()])
+sharded_filename.no_gradient("names are not differentiable")
+
+
+@op("MergeV2Checkpoints", "checkpoint_prefixes: string, destination_prefix: string ->", delete_old_dirs=True,
+    allow_missing_files=False)  # fmt: skip
+def merge_v2_checkpoints(
+    ctx, checkpoint_prefixes, destination_prefix, *, delete_old_dirs, allow_missing_files
+):
+    """Make the checkpoints that SaveV2 wrote under these prefixes the shards of one, and remove their directories.
+
+    What the caller of the run attached for the destination (metadata, the MetaGraph) goes into a shard of its own.
+    Raises NotFoundError for one that is missing, unless missing ones are allowed.
+    """
+    whole = _text(destination_prefix)
+    extras = dict(ctx.attachment(whole) or {})
+    later = extras.pop("later", _at_once)
+    extras.pop("shard_size", None)
+
+    def merge():
+        parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
+        if allow_missing_files:
+            parts = [part for part in parts if storage.exists(part)]
+        shards.merge_files(parts, whole, **extras)
+        if delete_old_dirs:
+            for directory in {storage.split(part)[0] for part in parts}:
+                if storage.is_directory(directory) and not storage.names_in(directory):
+                    gfile.rmtree(directory)
+
+    later(merge)
+    return ()
+
+
+merge_v2_checkpoints.shape(lambda prefixes, destination: [])
+merge_v2_checkpoints.stateful()
+merge_v2_checkpoints.no_gradient("files are not differentiable")
 
 
 restore_v2.stateful()
@@ -69,18 +138,20 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
     specs = constant_value(shape_and_slices)
     if specs is None:
         return [TensorShape(None)] * len(dtypes)
-    parts = [_parsed(spec) for spec in np.asarray(specs).reshape(-1)]
+    parts = [parsed_slice(spec) for spec in np.asarray(specs).reshape(-1)]
     return [TensorShape(None) if part is None else TensorShape(part[1]) for part in parts]
 
 
-def _check_held(path: str, names: list[str], held: set[str]) -> None:
+def check_held(path: str, names: list[str], held: set[str]) -> None:
+    """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
     import difflib  # only an error needs it
 
+    names = list(dict.fromkeys(names))
     missing = [name for name in names if name not in held]
     if not missing:
         return
     lines = []
-    for name in missing:
+    for name in missing[:_SHOWN]:
         near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
         lines.append(
             f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
@@ -90,14 +161,16 @@ def _check_held(path: str, names: list[str], held: set[str]) -> None:
         None,
         f"{path}: {len(missing)} of {len(names)} tensors are missing (Key {missing[0]} not found in checkpoint):\n"
         + "\n".join(lines)
+        + ("" if len(missing) <= _SHOWN else f"\n  … and {len(missing) - _SHOWN} more")
         + f"\nThe checkpoint holds {len(held)} tensors; `ckpt inspect {path}` lists them. "
         "A Saver with var_list={name in the checkpoint: variable} renames.",
     )
 
 
-def _check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) -> None:
+def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) -> None:
+    """Raise InvalidArgumentError listing every tensor that the checkpoint has in another dtype than wanted."""
     wrong = [
-        f"  {name}: the graph has {dtype.base_dtype.name}, the checkpoint has {reader.spec(name).dtype}"
+        f"  {name}: expected dtype {dtype.base_dtype.name} does not equal original dtype {reader.spec(name).dtype}"
         for name, dtype in zip(names, wanted, strict=True)
         if reader.spec(name).dtype != dtype.base_dtype.name
     ]
@@ -114,7 +187,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
     """(full shape, lengths, starts) of a slice written "8 4 0,3:-": TensorFlow's shape_and_slice notation."""
     words = _text(text).split()
     if not words:
@@ -129,12 +202,13 @@ def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
 
 
 def _slice_spec(text: str) -> SliceSpec | None:
-    parsed = _parsed(text)
+    parsed = parsed_slice(text)
     return None if parsed is None else SliceSpec(parsed[0], parsed[2])
 
 
-def _part(text: str) -> tuple[slice, ...] | None:
-    parsed = _parsed(text)
+def part_of(text: str) -> tuple[slice, ...] | None:
+    """The slices of a `shape_and_slice`; None for the whole."""
+    parsed = parsed_slice(text)
     if parsed is None:
         return None
     return tuple(slice(s, s + n) for s, n in zip(parsed[2], parsed[1], strict=True))

@@ -324,6 +324,8 @@ def seeds_of(seed: int | None) -> dict[str, int]:
 def _shape_tensor(shape: Any) -> Tensor:
     if isinstance(shape, (list, tuple)) and not shape:
         return constants.constant([], dtype=dtypes.int32, name="shape")
+    if isinstance(shape, (list, tuple)) and any(isinstance(s, int) and s >= 2**31 for s in shape):
+        return constants.constant(shape, dtype=dtypes.int64, name="shape")
     return convert.convert_to_tensor(shape, name="shape")
 
 

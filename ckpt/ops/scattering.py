@@ -170,7 +170,7 @@ def scatter_nd_op(indices, updates, shape):
     updates = np.asarray(updates)
     if updates.dtype.kind in "Ob":
         empty = b"" if updates.dtype.kind == "O" else False
-        ufunc = np.logical_or if updates.dtype.kind == "b" else None
+        ufunc = np.logical_or if updates.dtype.kind == "b" else np.add  # strings are joined
         return _scattered(np.full(sizes, empty, updates.dtype), indices, updates, ufunc)
     return _scattered(np.zeros(sizes, updates.dtype), indices, updates, np.add)
 

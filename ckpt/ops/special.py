@@ -325,6 +325,7 @@ digamma = _one(
     "Digamma", digamma_values, lambda x, y, dy: dy * polygamma(_constant(x, 1), x), "Γ'(x) / Γ(x)."
 )
 erf = _one("Erf", _each(math.erf), lambda x, y, dy: dy * _gaussian(x, ROOT), "The error function.")
+erf.maps_sparse = True
 erfc = _one("Erfc", _each(math.erfc), lambda x, y, dy: dy * _gaussian(x, -ROOT), "1 - erf(x).")
 erfinv = _one(
     "Erfinv",

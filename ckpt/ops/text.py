@@ -381,6 +381,16 @@ regex_full_match.shape(same_shape)
 regex_full_match.no_gradient(NONE)
 
 
+@op("StaticRegexFullMatch", "input: string -> output: bool", pattern=Attr("string"))
+def static_regex_full_match(x, *, pattern):
+    """True for each string that matches `pattern` as a whole."""
+    return regex_full_match.kernel(x, pattern.encode("utf-8", "surrogateescape"))
+
+
+static_regex_full_match.shape(same_shape)
+static_regex_full_match.no_gradient(NONE)
+
+
 @op("StringLength", "input: string -> output: int32", unit=UNIT)
 def string_length_op(x, *, unit):
     """How many bytes or characters each string has."""

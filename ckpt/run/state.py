@@ -35,6 +35,11 @@ class SessionState:
         with self._lock:
             self._attachments[key] = value
 
+    def attachment(self, key: str) -> Any:
+        """What was left under `key`, or None."""
+        with self._lock:
+            return self._attachments.get(key)
+
     def detach(self, key: str) -> Any:
         """What was left under `key`, or None; it is gone afterwards."""
         with self._lock:
@@ -64,6 +69,6 @@ class NodeContext:
         """Forget that resource."""
         self._state.remove_resource(kind, container, name)
 
-    def take_attachment(self, key: str) -> Any:
-        """What the caller attached to this run under `key`, or None; handed out once."""
-        return self._state.detach(key)
+    def attachment(self, key: str) -> Any:
+        """What the caller attached to this run under `key`, or None."""
+        return self._state.attachment(key)

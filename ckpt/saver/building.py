@@ -3,40 +3,141 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from ckpt.core import defs
-from ckpt.graph import stack
+from ckpt.core.dtypes import string
+from ckpt.graph.devices import DeviceSpec, canonical_name
+from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.scopes import control_dependencies, name_scope
-from ckpt.ops import constants, control, io, shaping, state
-from ckpt.saver.var_list import Saveable
+from ckpt.graph.scopes import control_dependencies, device, name_scope
+from ckpt.model.saveable import SaveableObject
+from ckpt.ops import compare, constants, control, io, shaping
+from ckpt.saver.var_list import saveables
+
+_CPU = "/device:CPU:0"
+
+Shard = tuple[str, list[SaveableObject]]
+"""A device and what lies on it."""
 
 
-def build(
-    entries: Sequence[Saveable],
-    *,
-    name: str | None = None,
-    filename: str | None = None,
-    reshape: bool = False,
-    restore_sequentially: bool = False,
-    sharded: bool = False,
-    max_to_keep: int = 0,
-    keep_checkpoint_every_n_hours: float = 10000.0,
-) -> defs.SaverDef:
-    """Add the nodes that save and restore these entries to the default graph; the SaverDef names them."""
-    with name_scope(name, "save", [e.reference for e in entries]):
-        prefix = _filename(filename or "model")
-        save = _save(prefix, entries)
-        restore = _restore(prefix, entries, reshape, restore_sequentially)
-    return defs.SaverDef(
-        filename_tensor_name=prefix.name,
-        save_tensor_name=save.name,
-        restore_op_name=restore.name,
-        max_to_keep=max_to_keep,
-        sharded=sharded,
-        keep_checkpoint_every_n_hours=keep_checkpoint_every_n_hours,
-        version=2,
-    )
+class SaverBuilder:
+    """Adds the nodes of Savers. Subclasses may override how things are saved, restored and sharded: `Saver(builder=)`."""
+
+    def build(
+        self,
+        names_to_saveables: Any,
+        reshape: bool = False,
+        sharded: bool = False,
+        max_to_keep: int | None = 5,
+        keep_checkpoint_every_n_hours: float = 10000.0,
+        name: str | None = None,
+        restore_sequentially: bool = False,
+        filename: str = "model",
+    ) -> defs.SaverDef:
+        """Add the nodes that save and restore these to the default graph; the SaverDef names them.
+
+        Raises what `var_list.saveables` raises.
+        """
+        objects = saveables(names_to_saveables)
+        with name_scope(name, "save", [saveable.op for saveable in objects]):
+            prefix = _filename(filename or "model")
+            if sharded:
+                shards = _by_device(objects)
+                save = self._add_sharded_save(prefix, shards)
+                restored = [
+                    self._add_shard_restore(prefix, shard, reshape, restore_sequentially)
+                    for shard in shards
+                ]
+            else:
+                with control_dependencies([self.save_op(prefix, objects)]):
+                    save = control.with_dependencies([], prefix)
+                restored = self._add_restore(prefix, objects, _CPU, reshape, restore_sequentially)
+            restore = control.group(*restored, name="restore_all")
+        return defs.SaverDef(
+            filename_tensor_name=prefix.name,
+            save_tensor_name=save.name,
+            restore_op_name=restore.name,
+            max_to_keep=max_to_keep or 0,
+            sharded=sharded,
+            keep_checkpoint_every_n_hours=float(keep_checkpoint_every_n_hours),
+            version=2,
+        )
+
+    def save_op(self, filename_tensor: Tensor, saveables: Sequence[SaveableObject]) -> Operation:
+        """The operation that writes these objects to one file."""
+        specs = [spec for saveable in saveables for spec in saveable.specs]
+        found: Operation = io.save_v2(
+            filename_tensor,
+            [spec.name for spec in specs],
+            [spec.slice_spec for spec in specs],
+            [spec.tensor for spec in specs],
+        )
+        return found
+
+    def restore_op(
+        self, filename_tensor: Tensor, saveables: Sequence[SaveableObject]
+    ) -> list[Tensor]:
+        """The tensors of these objects, in the order of their specs, read from the checkpoint by one operation."""
+        specs = [spec for saveable in saveables for spec in saveable.specs]
+        found: list[Tensor] = io.restore_v2(
+            filename_tensor,
+            [spec.name for spec in specs],
+            [spec.slice_spec for spec in specs],
+            dtypes=[spec.dtype.base_dtype for spec in specs],
+        )
+        return found
+
+    def sharded_filename(self, filename_tensor: Tensor, shard: int, num_shards: Tensor) -> Tensor:
+        """The prefix of shard `shard`."""
+        found: Tensor = io.sharded_filename(filename_tensor, shard, num_shards)
+        return found
+
+    def _add_sharded_save(self, prefix: Tensor, shards: Sequence[Shard]) -> Tensor:
+        """One file per device, then the operation that makes them one checkpoint."""
+        with device("CPU"):
+            temporary = _temporary(prefix)
+        count = constants.constant(len(shards), name="num_shards")
+        names, saved = [], []
+        for number, (place, objects) in enumerate(shards):
+            with device(_on_cpu(place)):
+                name = self.sharded_filename(temporary, number, count)
+                with control_dependencies([self.save_op(name, objects)]):
+                    saved.append(control.with_dependencies([], name))
+                names.append(name)
+        with control_dependencies([tensor.op for tensor in saved]), device(_on_cpu(shards[-1][0])):
+            merge = io.merge_v2_checkpoints(names, prefix, delete_old_dirs=True)
+            with control_dependencies([merge]):
+                found: Tensor = control.identity(prefix)
+        return found
+
+    def _add_shard_restore(
+        self, prefix: Tensor, shard: Shard, reshape: bool, sequentially: bool
+    ) -> Operation:
+        place, objects = shard
+        with device(place):
+            assigned = self._add_restore(prefix, objects, _on_cpu(place), reshape, sequentially)
+            return control.group(*assigned, name="restore_shard")
+
+    def _add_restore(
+        self,
+        prefix: Tensor,
+        objects: Sequence[SaveableObject],
+        place: str,
+        reshape: bool,
+        sequentially: bool,
+    ) -> list[Operation]:
+        """The assignments of these objects. Sequentially, each is read only when the one before has been assigned."""
+        done: list[Operation] = []
+        for group in [[one] for one in objects] if sequentially else [list(objects)]:
+            with device(place), control_dependencies(done[-1:]):
+                tensors = self.restore_op(prefix, group)
+            for saveable in group:
+                count = len(saveable.specs)
+                shapes = _shapes(saveable) if reshape else None
+                done.append(saveable.restore(tensors[:count], shapes))
+                tensors = tensors[count:]
+        return done
 
 
 def _filename(filename: str) -> Tensor:
@@ -46,42 +147,43 @@ def _filename(filename: str) -> Tensor:
     return found
 
 
-def _save(prefix: Tensor, entries: Sequence[Saveable]) -> Tensor:
-    saved = io.save_v2(
-        prefix,
-        [entry.name for entry in entries],
-        [entry.slice_spec for entry in entries],
-        [entry.reference for entry in entries],
+def _temporary(prefix: Tensor) -> Tensor:
+    """Where shards are written before they are one checkpoint; the nodes are TensorFlow's, object stores apart."""
+    is_object_store = opdef_of("StaticRegexFullMatch")(prefix, pattern="^s3://.*")
+    part = compare.select(
+        is_object_store,
+        constants.constant(".part", string),
+        constants.constant("_temp/part", string),
     )
-    found: Tensor = control.with_dependencies([saved], prefix)
+    found: Tensor = opdef_of("StringJoin")([prefix, part])
     return found
 
 
-def _restore(
-    prefix: Tensor, entries: Sequence[Saveable], reshape: bool, sequentially: bool
-) -> Operation:
-    tensors = io.restore_v2(
-        prefix,
-        [entry.name for entry in entries],
-        [entry.slice_spec for entry in entries],
-        dtypes=[entry.reference.dtype.base_dtype for entry in entries],
-    )
-    done: list[Operation] = []
-    for entry, tensor in zip(entries, tensors, strict=True):
-        with control_dependencies(done[-1:] if sequentially else []):
-            done.append(_assignment(entry, tensor, reshape))
-    with control_dependencies(done):
-        return control.no_op(name="restore_all")
+def _by_device(objects: Sequence[SaveableObject]) -> list[Shard]:
+    """The objects by their device, in the order of the devices' names. Raises ValueError for one on several devices."""
+    found: dict[str, list[SaveableObject]] = {}
+    for saveable in objects:
+        places = {canonical_name(spec.device or "") for spec in saveable.specs}
+        if len(places) != 1:
+            raise ValueError(
+                f"All tensors of a saveable object must be on the same device: {saveable.name}"
+            )
+        found.setdefault(places.pop(), []).append(saveable)
+    return sorted(found.items())
 
 
-def _assignment(entry: Saveable, tensor: Tensor, reshape: bool) -> Operation:
-    if reshape:
-        tensor = shaping.reshape(tensor, entry.reference.shape.as_list())
-    with stack.get_default_graph().colocate_with(entry.reference.op):
-        found: Operation = state.assign_op(
-            entry.reference,
-            tensor,
-            validate_shape=entry.reference.shape.is_fully_defined(),
-            name="Assign",
-        ).op
-    return found
+def _on_cpu(place: str) -> str:
+    """The first CPU of the task that a device belongs to: where files are read and written."""
+    spec = DeviceSpec.from_string(place)
+    return DeviceSpec(
+        job=spec.job, replica=spec.replica, task=spec.task, device_type="CPU", device_index=0
+    ).to_string()
+
+
+def _shapes(saveable: SaveableObject) -> list[Any]:
+    """The shapes that the tensors of a saveable are to get: the static ones, or those that the variables have."""
+    tensors = [spec.tensor for spec in saveable.specs]
+    return [
+        tensor.shape.as_list() if tensor.shape.is_fully_defined() else shaping.shape(tensor)
+        for tensor in tensors
+    ]

@@ -1,31 +1,19 @@
-"""What a Saver saves: from None, a list or a dict to names in the checkpoint and the tensors behind them."""
+"""What a Saver saves: from None, a list or a dict to saveable objects, sorted by their names in the checkpoint."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
+from ckpt.model.partitioned import PartitionedVariable
+from ckpt.model.saveable import SaveableObject
+from ckpt.model.selection import expanded
 from ckpt.model.variables import Variable
-
-
-@dataclass(frozen=True, slots=True)
-class Saveable:
-    """One entry of a save: the name in the checkpoint, the slice it is (or ""), the variable's reference tensor."""
-
-    name: str
-    slice_spec: str
-    reference: Tensor
-    variable: Any
-
-    @property
-    def order(self) -> tuple[str, str]:
-        """Entries are saved in this order."""
-        return (self.name, self.slice_spec)
+from ckpt.saver.saveables import REFERENCES, of_variable
 
 
 def saveable_objects(graph: Graph | None = None) -> list[Any]:
@@ -36,72 +24,110 @@ def saveable_objects(graph: Graph | None = None) -> list[Any]:
     )
 
 
-def saveables(var_list: Any) -> list[Saveable]:
-    """The entries for a list of variables or a dict from names in the checkpoint to variables, sorted by name.
+def selected(var_list: Any) -> Any:
+    """`var_list` with the patterns in it replaced by what they select among the saveable objects.
 
-    Raises TypeError for what is no variable, ValueError for two variables of one name or one variable twice.
+    Raises SelectionError (a ValueError) for patterns that cannot be understood or match nothing.
+    """
+    if isinstance(var_list, str):
+        var_list = [var_list]
+    if isinstance(var_list, (list, tuple, set)) and any(isinstance(m, str) for m in var_list):
+        return expanded(list(var_list), saveable_objects())
+    return var_list
+
+
+def saveables(var_list: Any) -> list[SaveableObject]:
+    """The objects for a list of variables or a dict from names in the checkpoint to variables, sorted by name.
+
+    A variable may be a Variable, its tensor, a SaveableObject, or the parts of one (a list of them, or a
+    PartitionedVariable). Raises TypeError for what is no variable, ValueError for two variables of one name or one
+    variable twice.
     """
     named = _named(var_list)
-    found: list[Saveable] = []
+    found: list[SaveableObject] = []
     seen: dict[int, str] = {}
     for name in sorted(named):
-        for variable in named[name]:
-            before = seen.setdefault(id(variable), name)
-            entry = _saveable(name, variable)
-            if before != name or sum(e.variable is variable for e in found):
+        for saveable in _of(name, named[name]):
+            key = id(saveable.op)
+            if key in seen:
                 raise ValueError(
-                    f"The same saveable will be restored with two names: {before} and {name}"
+                    f"The same saveable will be restored with two names: {seen[key]} and {name}"
                 )
-            found.append(entry)
+            seen[key] = name
+            found.append(saveable)
     return found
 
 
-def _named(var_list: Any) -> dict[str, list[Any]]:
+def _named(var_list: Any) -> dict[str, Any]:
     if isinstance(var_list, Mapping):
-        found: dict[str, list[Any]] = {}
-        for name, value in var_list.items():
+        for name in var_list:
             if not isinstance(name, str):
-                raise TypeError(f"var_list names its variables by strings, not {name!r}")
-            found[name] = list(value) if isinstance(value, (list, tuple)) else [value]
-        return found
+                raise TypeError(
+                    "names_to_saveables must be a dict mapping string names to variables. "
+                    f"Name is not a string: {name!r}"
+                )
+        return dict(var_list)
     if not isinstance(var_list, (list, tuple, set)):
-        raise TypeError(
-            f"var_list must be a list or a dict of variables, not {type(var_list).__name__}"
-        )
-    return _named_by_operation(list(var_list))
+        raise TypeError(f"Variables to save should be passed in a dict or a list. Got {var_list!r}")
+    return _by_name(var_list)
 
 
-def _named_by_operation(variables: Sequence[Any]) -> dict[str, list[Any]]:
-    found: dict[str, list[Any]] = {}
+def _by_name(variables: Iterable[Any]) -> dict[str, Any]:
+    """Variables under the names of their operations; the parts of one together, under the name of the whole."""
+    found: dict[str, Any] = {}
     for variable in variables:
-        if isinstance(variable, str) or not hasattr(variable, "op"):
-            raise TypeError(f"Variable to save is not a Variable: {variable!r}")
         info = _slice_info(variable)
-        if info is not None:
-            found.setdefault(info.full_name, []).append(variable)
+        if info is None:
+            name = _name_of(variable)
+            if name in found:
+                raise ValueError(f"At least two variables have the same name: {name}")
+            found[name] = variable
             continue
-        name = variable.op.name
-        if name in found:
-            raise ValueError(f"At least two variables have the same name: {name}")
-        found[name] = [variable]
+        parts = found.setdefault(info.full_name, [])
+        if not isinstance(parts, list):
+            raise ValueError(f"Mixing slices and non-slices with the same name: {info.full_name}")
+        parts.append(variable)
+    return found
+
+
+def _name_of(variable: Any) -> str:
+    if isinstance(variable, (SaveableObject, PartitionedVariable)):
+        return str(variable.name)
+    if isinstance(variable, Tensor) and variable.op.type == "ReadVariableOp":
+        return variable.op.inputs[0].op.name
+    if isinstance(variable, Variable) or (
+        isinstance(variable, Tensor) and variable.op.type in REFERENCES
+    ):
+        return variable.op.name
+    raise TypeError(f"Variable to save is not a Variable: {variable!r}")
+
+
+def _of(name: str, value: Any) -> list[SaveableObject]:
+    """The saveables of what is to be saved under `name`: several for the parts of a variable."""
+    if isinstance(value, SaveableObject):
+        return [value]
+    if not isinstance(value, (list, tuple, PartitionedVariable)):
+        return [of_variable(name, value)]
+    return [of_variable(name, part, info.spec) for part, info in _checked_parts(name, list(value))]
+
+
+def _checked_parts(name: str, parts: Sequence[Any]) -> list[tuple[Any, Any]]:
+    """Each part with where it lies. Raises ValueError for parts of different variables, and for what is none."""
+    found = []
+    wholes: dict[str, None] = {}
+    for part in parts:
+        info = _slice_info(part)
+        if info is None:
+            if not isinstance(part, Variable):
+                raise ValueError(f"{name}: Slices must all be Variables: {part!r}")
+            raise ValueError(f"{name}: Slices must all be slices: {part.name} is a whole variable")
+        wholes[info.full_name] = None
+        found.append((part, info))
+    if len(wholes) > 1:
+        raise ValueError(f"{name}: Slices must all be from the same tensor: {' != '.join(wholes)}")
     return found
 
 
 def _slice_info(variable: Any) -> Any:
     getter = getattr(variable, "_get_save_slice_info", None)
     return getter() if getter is not None else None
-
-
-def _saveable(name: str, variable: Any) -> Saveable:
-    if isinstance(variable, Variable):
-        reference = variable._ref()
-    elif isinstance(variable, Tensor):
-        reference = variable
-    else:
-        raise TypeError(
-            f"names_to_saveables must be a dict mapping string names to variables. Not a variable: {variable!r}"
-        )
-    if not reference.dtype._is_ref_dtype:
-        raise TypeError(f"{name}: {variable!r} is no variable, so it cannot be saved and restored")
-    info = _slice_info(variable)
-    return Saveable(name, "" if info is None else info.spec, reference, variable)

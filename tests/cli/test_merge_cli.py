@@ -74,3 +74,47 @@ def test_failures_have_their_exit_codes(models, tmp_path):
     failed(ckpt("merge", "a", "b=", "-o", out), 2, "E0201", "'a'", "'b='")
     failed(ckpt("merge", f"a={a}", f"a={b}", "-o", out), 2, "E0201", "twice")
     assert not list(tmp_path.glob("both*"))
+
+
+def test_the_plan_names_everything_and_writes_nothing(models, tmp_path):
+    a, b = models
+    out = tmp_path / "both.ckpt"
+    arguments = (
+        "merge",
+        f"a={a}",
+        f"b={b}",
+        "-o",
+        out,
+        "--connect",
+        "b/x:0=a/features:0",
+        "--plan",
+    )
+    text = ckpt(*arguments).stdout
+    for line in (
+        "wire b/x:0 (?, 3) <- a/features:0 (?, 3), float32",
+        "node a/features -> a/features",
+        "variable b/w float32[3, 4] from b: w",
+        "collection trainable_variables: 2",
+        "2 variables, 72 B; nothing was written",
+    ):
+        assert line in text
+    plan = json.loads(ckpt(*arguments, "--json").stdout)["plan"]
+    assert plan["nbytes"] == 72
+    assert not list(tmp_path.glob("both*"))
+
+
+def test_parts_share_drop_and_are_checked(models, tmp_path):
+    a, _ = models
+    out = tmp_path / "both.ckpt"
+    arguments = ["merge", f"a={a}", f"b={a}", "-o", out, "--share", "a/w=b/w", "--freeze", "a"]
+    ended = ckpt(*arguments, "--check", "--json")
+    assert ended.returncode == 0, ended.stderr
+    document = json.loads(ended.stdout)
+    assert document["variables"] == 1
+    assert document["check"]["outputs"] == {"a/features:0": 0.0, "b/features:0": 0.0}
+    assert ckpt("inspect", out, "--names").stdout.split() == ["a/w"]
+    one = ["merge", f"a={a}", "-o", tmp_path / "other.ckpt"]
+    failed(ckpt(*one, "--drop", "b/nothing/**"), 4, "E0402", "b/nothing/**")
+    usage = ckpt(*one, "--share", "a/w")
+    assert usage.returncode == 2
+    assert "KEPT=REPLACED" in usage.stderr

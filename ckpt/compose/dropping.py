@@ -1,0 +1,110 @@
+"""Which nodes of a merged graph go or stay, by selectors: `drop` and `keep`. Pure functions on plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from ckpt.compose.parts import VARIABLE_TYPES
+from ckpt.compose.selection import dependent, needed, node_of
+from ckpt.core import defs
+from ckpt.core.errors import GraphError
+from ckpt.core.selectors import Candidate, select
+from ckpt.core.tensor_roles import is_slot
+from ckpt.graph.keys import GraphKeys
+
+
+def dropped_nodes(meta: defs.MetaGraphDef, drop: Iterable[str]) -> set[str]:
+    """The nodes that these selectors name, and all that cannot be without them.
+
+    "@slots" are the optimizer's variables, "@training" also gradients and updates, "@summaries" summaries; anything
+    else selects nodes by name. Raises SelectionError for a name that selects nothing.
+    """
+    texts = list(drop)
+    words = [text for text in texts if text in _WORDS]
+    names = [text for text in texts if text not in _WORDS]
+    found: set[str] = set()
+    for word in words:
+        found |= _WORDS[word](meta)
+    if names:
+        candidates = [Candidate(node.name) for node in meta.graph_def.node]
+        found |= set(select(names, candidates, what="nodes"))
+    return dependent(meta.graph_def, found) if found else found
+
+
+def kept_nodes(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:
+    """What these tensors and operations need, and what initialises and reads the variables among it.
+
+    Raises GraphError listing the names that are not there.
+    """
+    nodes = {node.name for node in meta.graph_def.node}
+    wanted = list(keep)
+    missing = [text for text in wanted if node_of(text) not in nodes]
+    if missing:
+        raise GraphError(f"the merged graph has no {', '.join(map(repr, missing))} to keep")
+    found = needed(meta.graph_def, [node_of(text) for text in wanted])
+    more = [
+        name
+        for collection in meta.collection_def.values()
+        if collection.kind == "variables"
+        for variable in collection.value
+        if node_of(variable.variable_name) in found
+        for name in (
+            variable.initializer_name,
+            variable.snapshot_name,
+            variable.initial_value_name,
+        )
+        if name
+    ]
+    return found | needed(meta.graph_def, [node_of(name) for name in more])
+
+
+def _slots(meta: defs.MetaGraphDef) -> set[str]:
+    """The optimizer's variables, and the operations that made a training step of them."""
+    trainable = _variables(meta, GraphKeys.TRAINABLE_VARIABLES)
+    known = {name for key in meta.collection_def for name in _variables(meta, key)}
+    found = {
+        node.name
+        for node in meta.graph_def.node
+        if node.op in VARIABLE_TYPES
+        and node.name not in trainable
+        and node.name in known
+        and is_slot(node.name)
+    }
+    return found | (_members(meta, GraphKeys.TRAIN_OP) if found else set())
+
+
+def _training(meta: defs.MetaGraphDef) -> set[str]:
+    updates = {
+        node.name
+        for node in meta.graph_def.node
+        if node.op.startswith(("Apply", "ResourceApply", "SparseApply", "ResourceSparseApply"))
+    }
+    return _slots(meta) | updates | _members(meta, GraphKeys.TRAIN_OP)
+
+
+def _summaries(meta: defs.MetaGraphDef) -> set[str]:
+    kinds = {
+        node.name for node in meta.graph_def.node if node.op.endswith(("Summary", "SummaryV2"))
+    }
+    return kinds | _members(meta, GraphKeys.SUMMARIES) | _members(meta, GraphKeys.SUMMARY_OP)
+
+
+_WORDS: dict[str, Callable[[defs.MetaGraphDef], set[str]]] = {
+    "@slots": _slots,
+    "@training": _training,
+    "@summaries": _summaries,
+}
+
+
+def _variables(meta: defs.MetaGraphDef, key: str) -> set[str]:
+    collection = meta.collection_def.get(key)
+    if collection is None or collection.kind != "variables":
+        return set()
+    return {node_of(variable.variable_name) for variable in collection.value}
+
+
+def _members(meta: defs.MetaGraphDef, key: str) -> set[str]:
+    collection = meta.collection_def.get(key)
+    if collection is None or collection.kind != "node_list":
+        return set()
+    return {node_of(str(text)) for text in collection.value}

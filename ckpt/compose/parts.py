@@ -1,0 +1,104 @@
+"""The parts of a merge: each a saved model as plain data, every endpoint of it by name, with dtype and shape."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
+from ckpt.core import defs
+from ckpt.core.errors import GraphError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph.graph import Graph
+from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.operation import Operation
+from ckpt.saver import metagraph
+
+VARIABLE_TYPES = ("Variable", "VariableV2", "VarHandleOp")
+
+
+class Part:
+    """One model: its MetaGraph, and where its values are: the prefix of a checkpoint, or a `live` session."""
+
+    def __init__(self, name: str, source: Any) -> None:
+        self.name = name
+        self.live: Any = None
+        if isinstance(source, Model):
+            self.prefix = source.prefix
+            self.live = source.session
+            self.meta = _meta_of(source)
+        else:
+            self.prefix = checkpoint_prefix(source)
+            self.meta = metagraph.read_meta_graph_file(meta_graph_path(self.prefix))
+        self.nodes = {node.name: node for node in self.meta.graph_def.node}
+        self._operations: Mapping[str, Operation] | None = None
+
+    @property
+    def operations(self) -> Mapping[str, Operation]:
+        """The nodes as operations of a scratch graph: what static dtypes and shapes are read from."""
+        if self._operations is None:
+            scratch = Graph()
+            with scratch.as_default():
+                self._operations = load_graph(scratch, self.meta.graph_def)
+        return self._operations
+
+    def tensor(self, text: str) -> tuple[str, Any, TensorShape]:
+        """(name, dtype, shape) of the tensor that `node` or `node:1` means. Raises GraphError."""
+        name, index = split_input(text)
+        node = self.node(name)
+        outputs = self.operations[node].outputs
+        if index >= len(outputs):
+            raise GraphError(f"'{self.name}': the node '{node}' has no output {index}")
+        return f"{node}:{index}", outputs[index].dtype.base_dtype, outputs[index].shape
+
+    def node(self, name: str) -> str:
+        """The name of a node. Raises GraphError, with near names, where there is none."""
+        if name not in self.nodes:
+            near = difflib.get_close_matches(name, list(self.nodes)[:5000], n=3)
+            hint = f"; similar: {', '.join(near)}" if near else ""
+            raise GraphError(f"'{self.name}' has no node '{name}'{hint}")
+        return name
+
+    def variable(self, name: str) -> str:
+        """The node of a variable. Raises GraphError for a node that is none."""
+        node = self.node(split_input(name)[0])
+        if self.nodes[node].op not in VARIABLE_TYPES:
+            raise GraphError(f"'{self.name}': '{node}' is a {self.nodes[node].op}, not a variable")
+        return node
+
+    def variables(self) -> dict[str, defs.VariableDef]:
+        """The variables that its collections know, by the name of their node."""
+        return {
+            split_input(variable.variable_name)[0]: variable
+            for collection in self.meta.collection_def.values()
+            if collection.kind == "variables"
+            for variable in collection.value
+        }
+
+
+def _meta_of(model: Model) -> defs.MetaGraphDef:
+    """The MetaGraph of a model that is loaded, or was built here."""
+    saver_def = None if model.saver is None else model.saver.to_def()
+    return metagraph.export(model.graph, saver_def=saver_def)
+
+
+class Parts:
+    """All parts of a merge by name."""
+
+    def __init__(self, sources: Mapping[str, Any]) -> None:
+        wrong = [name for name in sources if not name or "/" in name.strip("/")]
+        if wrong:
+            raise GraphError(
+                f"{', '.join(map(repr, wrong))}: the name of a part is the scope that it gets, one word"
+            )
+        self.parts = {name: Part(name, source) for name, source in sources.items()}
+
+    def split(self, text: str) -> tuple[Part, str]:
+        """The part and the rest of `part/rest`. Raises GraphError for a part that is not there."""
+        name, _, rest = text.partition("/")
+        if name not in self.parts:
+            raise GraphError(
+                f"'{text}': there is no part '{name}'; the parts are {', '.join(self.parts)}"
+            )
+        return self.parts[name], rest

@@ -1,0 +1,106 @@
+"""What the Saver of a saved model saves: names in the checkpoint and the variables behind them, from plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ckpt.compose.parts import VARIABLE_TYPES
+from ckpt.compose.selection import exclusive, needed, node_of, saver_nodes
+from ckpt.core import defs
+
+_PASSING = {"Identity", "ReadVariableOp"}  # between a variable and the node that saves it
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """One entry of a checkpoint: its name, and the nodes of the variables (several for a partitioned one)."""
+
+    key: str
+    variables: tuple[str, ...]
+
+
+def savings(meta: defs.MetaGraphDef, variables: Mapping[str, defs.VariableDef]) -> list[Saving]:
+    """What the Saver of this MetaGraph saves, without tables and other objects that are no variables.
+
+    Without a Saver it is what a new one would save: `variables` under their own names.
+    """
+    found: dict[str, list[str]] = {}
+    if meta.saver_def is None or not meta.saver_def.save_tensor_name:
+        for name, definition in variables.items():
+            part = definition.save_slice_info_def
+            found.setdefault(name if part is None else part.full_name, []).append(name)
+    else:
+        nodes = {node.name: node for node in meta.graph_def.node}
+        for saving in needed(meta.graph_def, [node_of(meta.saver_def.save_tensor_name)]):
+            if nodes[saving].op == "SaveV2":
+                for key, variable in _saved_by(nodes[saving], nodes):
+                    found.setdefault(key, []).append(variable)
+    return [Saving(key, tuple(found[key])) for key in sorted(found)]
+
+
+def _saved_by(save: defs.NodeDef, nodes: Mapping[str, defs.NodeDef]) -> Iterable[tuple[str, str]]:
+    """(name in the checkpoint, node of the variable) for what one SaveV2 saves."""
+    names = nodes[node_of(save.input[1])].attr.get("value")
+    if not isinstance(names, np.ndarray):
+        return
+    tensors = [text for text in save.input[3:] if not text.startswith("^")]
+    for name, text in zip(names.reshape(-1), tensors, strict=True):
+        variable = _variable_behind(text, nodes)
+        if variable is not None:
+            yield _decoded(name), variable
+
+
+def _decoded(value: Any) -> str:
+    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def _variable_behind(text: str, nodes: Mapping[str, defs.NodeDef]) -> str | None:
+    node = nodes[node_of(text)]
+    while node.op in _PASSING:
+        node = nodes[node_of(node.input[0])]
+    return node.name if node.op in VARIABLE_TYPES else None
+
+
+def saver_only(meta: defs.MetaGraphDef) -> set[str]:
+    """The nodes that are there for Savers alone: they save and restore, and nothing else takes them."""
+    graph = meta.graph_def
+    keep = {node.name for node in graph.node if node.op in VARIABLE_TYPES}
+    roots = set() if meta.saver_def is None else set(saver_nodes(meta.saver_def))
+    return exclusive(graph, roots | _machinery(meta), keep)
+
+
+def _machinery(meta: defs.MetaGraphDef) -> set[str]:
+    """Saves and what reports them done; restoring assignments that initialise no variable, and what groups them."""
+    nodes = {node.name: node for node in meta.graph_def.node}
+    initializers = {
+        node_of(variable.initializer_name)
+        for collection in meta.collection_def.values()
+        if collection.kind == "variables"
+        for variable in collection.value
+    }
+    found = {name for name, node in nodes.items() if node.op == "SaveV2"}
+    found |= {
+        name
+        for name, node in nodes.items()
+        if node.op in ("Assign", "AssignVariableOp")
+        and name not in initializers
+        and _source(node.input[1], nodes) == "RestoreV2"
+    }
+    waiting = [node for node in meta.graph_def.node if any(t.startswith("^") for t in node.input)]
+    for node in waiting:
+        controls = [text[1:] for text in node.input if text.startswith("^")]
+        if node.op in ("NoOp", "Identity") and all(name in found for name in controls):
+            found.add(node.name)
+    return found
+
+
+def _source(text: str, nodes: Mapping[str, defs.NodeDef]) -> str:
+    """The type of operation that made a tensor, seen through identities and reshapes."""
+    node = nodes[node_of(text)]
+    while node.op in ("Identity", "Reshape"):
+        node = nodes[node_of(node.input[0])]
+    return node.op

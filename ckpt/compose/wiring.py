@@ -1,0 +1,148 @@
+"""The connections of a merge, checked: which input takes which output, and that no wire closes a circle."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ckpt.compose.parts import Parts
+from ckpt.compose.selection import node_of
+from ckpt.core import defs
+from ckpt.core.errors import GraphError
+from ckpt.graph.load import split_input
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """`target` takes `source`: tensors by their full names, "b/x:0" and "a/features:0"."""
+
+    target: str
+    source: str
+    dtype: str
+    source_shape: str
+    target_shape: str
+    stops_gradient: bool = False
+
+
+def checked_wires(
+    parts: Parts,
+    connect: Mapping[str, str],
+    stop_gradient: Iterable[str],
+    problems: list[str],
+) -> list[Wire]:
+    """The wires that exist and fit; what does not is added to `problems`."""
+    wires: dict[str, Wire] = {}
+    stops = {text if _has_index(text) else f"{text}:0" for text in stop_gradient}
+    for destination, source in connect.items():
+        try:
+            wire = _wire(parts, destination, source, stops)
+        except GraphError as error:
+            problems.append(str(error))
+            continue
+        if wire.target in wires:
+            problems.append(f"'{wire.target}' is connected twice")
+        wires[wire.target] = wire
+    problems += [
+        f"'{stop}' is to stop gradients but is no connected input"
+        for stop in sorted(stops - wires.keys())
+    ]
+    return list(wires.values())
+
+
+def _has_index(text: str) -> bool:
+    return text.rpartition(":")[2].isdigit() and ":" in text
+
+
+def _wire(parts: Parts, destination: str, source: str, stops: Collection[str]) -> Wire:
+    found, problems = [], []
+    for text in (destination, source):
+        try:
+            part, rest = parts.split(text)
+            name, dtype, shape = part.tensor(rest)
+            found.append((f"{part.name}/{name}", dtype, shape))
+        except GraphError as error:
+            problems.append(str(error))
+    if problems:
+        raise GraphError("\n  ".join(problems))
+    (target, wanted, takes), (origin, given, has) = found
+    if wanted != given:
+        problems.append(f"{target} takes {wanted.name}, {origin} is {given.name}: cast one of them")
+    if not takes.is_compatible_with(has):
+        problems.append(f"{target} takes shape {takes}, {origin} has shape {has}")
+    if problems:
+        raise GraphError("\n  ".join(problems))
+    return Wire(target, origin, given.name, str(has), str(takes), target in stops)
+
+
+def rewired(graph: defs.GraphDef, wires: Sequence[Wire]) -> defs.GraphDef:
+    """The graph with its wires laid. A placeholder that is connected becomes an Identity (or StopGradient) of its source.
+
+    So its name stays: it can be fetched, and fed to cut the wire. Where the target is computed by another operation,
+    whatever took it takes the source instead.
+    """
+    by_node = {split_input(wire.target)[0]: wire for wire in wires}
+    replaced = {}
+    added = []
+    nodes = {node.name: node for node in graph.node}
+    for name, wire in by_node.items():
+        if not nodes[name].op.startswith("Placeholder"):
+            seam = wire.source
+            if wire.stops_gradient:
+                seam = f"{name}_seam"
+                added.append(_seam(seam, wire, nodes[name].device))
+            replaced[wire.target] = seam
+    found = []
+    for node in graph.node:
+        if node.name in by_node and node.op.startswith("Placeholder"):
+            found.append(_seam(node.name, by_node[node.name], node.device))
+        else:
+            found.append(_taking(node, replaced))
+    return replace(graph, node=(*found, *added))
+
+
+def _seam(name: str, wire: Wire, device: str) -> defs.NodeDef:
+    from ckpt.core.dtypes import as_dtype  # only names of dtypes are known here
+
+    kind = "StopGradient" if wire.stops_gradient else "Identity"
+    return defs.NodeDef(name, kind, (_input(wire.source),), device, {"T": as_dtype(wire.dtype)})
+
+
+def _input(tensor: str) -> str:
+    return tensor.removesuffix(":0")
+
+
+def _taking(node: defs.NodeDef, replaced: Mapping[str, str]) -> defs.NodeDef:
+    """The node with its inputs replaced by what they are mapped to, by tensor name."""
+    if not replaced:
+        return node
+    inputs = tuple(_replacement(text, replaced) for text in node.input)
+    return node if inputs == node.input else replace(node, input=inputs)
+
+
+def _replacement(text: str, replaced: Mapping[str, str]) -> str:
+    if text.startswith("^"):
+        return text
+    name, index = split_input(text)
+    new = replaced.get(f"{name}:{index}")
+    return text if new is None else _input(new)
+
+
+def circle(graph: defs.GraphDef) -> list[str]:
+    """The nodes that lie on circles other than those of loops, which go through NextIteration; none in a good graph."""
+    inputs = {
+        node.name: [node_of(text) for text in node.input]
+        for node in graph.node
+        if node.op != "NextIteration"
+    }
+    waiting = {name: sum(s in inputs for s in set(sources)) for name, sources in inputs.items()}
+    users: dict[str, list[str]] = {name: [] for name in inputs}
+    for name, sources in inputs.items():
+        for source in set(sources) & inputs.keys():
+            users[source].append(name)
+    ready = [name for name, count in waiting.items() if not count]
+    while ready:
+        for user in users[ready.pop()]:
+            waiting[user] -= 1
+            if not waiting[user]:
+                ready.append(user)
+    return sorted(name for name, count in waiting.items() if count)

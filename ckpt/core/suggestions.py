@@ -1,0 +1,511 @@
+"""What a checkpoint may call the variables that are missing: ranked candidates, and the few rules that explain them all.
+
+Names are compared through tables, never all with all, so that 20,000 of them take seconds. Knows no files, no graphs.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ckpt.core import name_edits, renames
+from ckpt.core.errors import SelectionError
+from ckpt.core.tensor_roles import AVERAGE_KIND, kind
+
+_SAMPLE = 96  # missing names from which rules are guessed
+_NEAR = 12  # candidates for one name, per table
+_TRIED = 48  # rules that are tried
+_FEW = 2000  # names on which they are tried first
+_TRIED_ON_ALL = 24  # rules that are tried on all of them
+Shape = tuple[int | None, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tensor wanted or held: its name, dtype and shape (None where it is not known)."""
+
+    name: str
+    dtype: str
+    shape: Shape
+
+    def fits(self, held: Named) -> bool:
+        """Whether the values of `held` can be this one's."""
+        return self.dtype == held.dtype and _compatible(self.shape, held.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{'[?]' if self.shape is None else list(self.shape)}".replace(
+            "None", "?"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A rule, or some one after the other, and what it explains: name wanted -> name in the checkpoint."""
+
+    rules: tuple[name_edits.Rule, ...]
+    pairs: Mapping[str, str]
+    misfits: int = 0  # names that it gives to tensors of another dtype or shape
+    is_second_hand: bool = False  # it takes moving averages for the variables themselves
+    is_contested: bool = (
+        False  # it takes what is held under the name of another variable that is wanted
+    )
+    is_complete: bool = (
+        False  # it explains everything that is wanted, also what is held under its name
+    )
+
+    @property
+    def sources(self) -> set[str]:
+        """The names in the checkpoint that it uses."""
+        return set(self.pairs.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestions:
+    """How missing names are explained by what the checkpoint holds.
+
+    `pairs`: name wanted -> name in the checkpoint, unambiguous, of the same dtype and shape, each used once. `rename`:
+    the rules that say the same, as `ckpt.core.renames` takes them. `candidates`: per missing name, the nearest names
+    in the checkpoint and why. `guess`: prefixes that pair the rest by their order, for a reader to judge.
+    """
+
+    missing: int
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    rename: Any = field(default_factory=dict)
+    candidates: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
+    guess: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def rules(self) -> int:
+        """How many rules `rename` has."""
+        steps = self.rename if isinstance(self.rename, list) else [self.rename]
+        return sum(1 if isinstance(step, str) else len(step) for step in steps)
+
+
+def suggest(
+    missing: Sequence[Named],
+    spare: Sequence[Named],
+    matched: Sequence[Named] = (),
+    *,
+    shown: int = 50,
+) -> Suggestions:
+    """Explain the `missing` variables by the `spare` tensors of a checkpoint; `matched` are held under the name wanted.
+
+    Where only a rule that also moves names already matched explains everything that is wanted, it is taken: numbered
+    layers that have moved by one are such a case. Candidates are ranked for the first `shown` of the missing.
+    """
+    if not missing or not spare:
+        return Suggestions(len(missing))
+    search = _Search(missing, spare, matched)
+    found = _explanations(search)
+    chosen, pairs = _chosen(found, search)
+    rename = _spec(chosen, pairs, search)
+    unexplained = [n for n in missing if n.name not in pairs]
+    return Suggestions(
+        len(missing),
+        pairs,
+        rename,
+        {n.name: _ranked(n, search, found) for n in missing[:shown]},
+        _by_order(unexplained, spare, set(pairs.values())),
+    )
+
+
+def _compatible(a: Shape, b: Shape) -> bool:
+    if a is None or b is None:
+        return True
+    return len(a) == len(b) and all(
+        x == y or x is None or y is None for x, y in zip(a, b, strict=True)
+    )
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[/.]", name))
+
+
+class _Search:
+    """The missing and the spare, with tables to find near names."""
+
+    def __init__(
+        self, missing: Sequence[Named], spare: Sequence[Named], matched: Sequence[Named]
+    ) -> None:
+        self.missing = {n.name: n for n in missing}
+        self.spare = {n.name: n for n in spare}
+        self.matched = {n.name: n for n in matched}
+        self.wanted = self.missing | self.matched
+        self.held = self.spare | self.matched
+        self._kinds: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def tables(self) -> list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]]:
+        """(keys of a name, key -> spare names), the most telling keys first."""
+        found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
+        for keys in (_folded, _blanked, _ends, _starts, _scopes):
+            table: dict[object, list[str]] = defaultdict(list)
+            for name in self.spare:
+                for key in keys(name):
+                    table[key].append(name)
+            found.append((keys, table))
+        return found
+
+    @cached_property
+    def by_shape(self) -> dict[object, list[str]]:
+        """(dtype, shape) -> spare names."""
+        table: dict[object, list[str]] = defaultdict(list)
+        for named in self.spare.values():
+            table[named.dtype, named.shape].append(named.name)
+        return table
+
+    @cached_property
+    def missing_by_shape(self) -> Counter[object]:
+        """How many missing variables have one dtype and shape."""
+        return Counter((n.dtype, n.shape) for n in self.missing.values())
+
+    def near(self, wanted: str) -> list[str]:
+        """Spare names that have something in common with `wanted`, the most telling first."""
+        found: dict[str, None] = {}
+        for keys, table in self.tables:
+            before = len(found)
+            for key in keys(wanted):
+                found.update(dict.fromkeys(table.get(key, ())[:_NEAR]))
+                if len(found) - before >= _NEAR:
+                    break
+        return list(found)
+
+    def is_alone(self, named: Named) -> str | None:
+        """The only spare tensor of the dtype and shape of the only such variable missing."""
+        key = (named.dtype, named.shape)
+        held = self.by_shape.get(key, [])
+        return held[0] if len(held) == 1 == self.missing_by_shape[key] else None
+
+    def accepts(self, wanted: Named, held: Named) -> bool:
+        """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
+        if not wanted.fits(held):
+            return False
+        mine, theirs = self.kind(wanted.name), self.kind(held.name)
+        return mine == theirs or (not mine and theirs == AVERAGE_KIND)
+
+    def kind(self, name: str) -> tuple[str, ...]:
+        """What the tensor of this name is for, remembered."""
+        if name not in self._kinds:
+            self._kinds[name] = kind(name)
+        return self._kinds[name]
+
+
+def _folded(name: str) -> Iterable[object]:
+    """The name without capital letters, separators, numbers, or what stands before and after it."""
+    plain = re.sub(r"[^a-z0-9]+", "", name.lower())
+    yield plain
+    yield re.sub(r"\d+", "", plain)
+
+
+def _blanked(name: str) -> Iterable[object]:
+    """The name with one part left out, for each part."""
+    parts = _parts(name)
+    for place in range(len(parts) if len(parts) > 1 else 0):
+        yield parts[:place] + parts[place + 1 :]
+    yield parts
+
+
+def _ends(name: str) -> Iterable[object]:
+    """How the name ends, the longest first."""
+    parts = _parts(name)
+    for start in range(max(0, len(parts) - 6), len(parts)):
+        yield parts[start:]
+    yield (re.sub(r"(_\d+|:\d+)$", "", parts[-1]),)
+
+
+def _starts(name: str) -> Iterable[object]:
+    """How the name begins, the longest first."""
+    parts = _parts(name)
+    for end in range(min(len(parts), 6), 0, -1):
+        yield parts[:end]
+
+
+def _scopes(name: str) -> Iterable[object]:
+    """How the scope of the name ends, the longest first: for names that differ at both ends."""
+    parts = _parts(name)[:-1]
+    for start in range(max(0, len(parts) - 6), len(parts)):
+        yield parts[start:]
+
+
+def _sample(names: Sequence[str], size: int) -> list[str]:
+    """Some of the names, the same ones every time, and none of a pattern that the order may have."""
+    return list(names) if len(names) <= size else random.Random(size).sample(names, size)
+
+
+def _explanations(search: _Search) -> list[Explanation]:
+    """The rules that the near names of some missing variables suggest, with all that each explains."""
+    votes: Counter[tuple[name_edits.Rule, ...]] = Counter()
+    for wanted in _sample(list(search.missing), _SAMPLE):
+        named = search.missing[wanted]
+        ballot: set[tuple[name_edits.Rule, ...]] = set()
+        for held in search.near(wanted):
+            if search.accepts(named, search.spare[held]):
+                ballot.update(map(tuple, name_edits.guesses(held, wanted)))
+        votes.update(ballot)
+    ranked = sorted(votes, key=lambda rules: (len(rules), -votes[rules], _length(rules)))
+    single = [rules for rules in ranked if len(rules) == 1][:_TRIED]
+    found = _tested(single, search)
+    if len(set().union(*(e.pairs for e in found), ())) < len(search.missing):
+        found += _tested([r for r in ranked if len(r) > 1][:_TRIED], search)
+    for key in (str.casefold, lambda name: re.sub(r"[^a-z0-9]", "", name.lower())):
+        found.append(_same_letters(search, key))
+    return found
+
+
+def _length(rules: Sequence[name_edits.Rule]) -> int:
+    """How hard the rules are to read: an expression is harder than a prefix of its length."""
+    return sum(
+        len(rule) if isinstance(rule, str) else len("".join(rule)) + 20 * rule[0].startswith("re:")
+        for rule in rules
+    )
+
+
+def _tested(
+    candidates: Iterable[tuple[name_edits.Rule, ...]], search: _Search
+) -> list[Explanation]:
+    found = []
+    for rules in _most_telling(candidates, search):
+        explained = _explained(rules, search)
+        if explained.pairs:
+            found.append(explained)
+    return found
+
+
+def _most_telling(
+    candidates: Iterable[tuple[name_edits.Rule, ...]], search: _Search
+) -> list[tuple[name_edits.Rule, ...]]:
+    """The rules that explain most of some names, of those that say the same the simplest: all names are for them alone."""
+    few = _sample(list(search.held), _FEW)
+    simplest: dict[tuple[tuple[str, str], ...], tuple[name_edits.Rule, ...]] = {}
+    for rules in candidates:
+        apply = renames.function(_as_steps(rules))
+        changed = ((name, apply(name)) for name in few)
+        said = tuple(pair for pair in changed if pair[1] in search.wanted)
+        if any(new in search.missing for _, new in said):
+            simplest[said] = min(simplest.get(said, rules), rules, key=_length)
+    best = sorted(simplest, key=len, reverse=True)
+    return [simplest[said] for said in best[:_TRIED_ON_ALL]]
+
+
+def _explained(rules: tuple[name_edits.Rule, ...], search: _Search) -> Explanation:
+    """All that the rules explain; a name that they give to two tensors is not explained."""
+    apply = renames.function(_as_steps(rules))
+    targets: dict[str, list[str]] = defaultdict(list)
+    for name in search.held:
+        new = apply(name)
+        if new in search.wanted:
+            targets[new].append(name)
+    pairs: dict[str, str] = {}
+    misfits = 0
+    for wanted, sources in targets.items():
+        if not search.accepts(search.wanted[wanted], search.held[sources[0]]):
+            misfits += 1
+        elif len(sources) == 1:
+            pairs[wanted] = sources[0]
+    is_complete = len(pairs) == len(search.wanted)
+    moved = {w: h for w, h in pairs.items() if w != h}
+    is_contested = any(w in search.matched or h in search.matched for w, h in moved.items())
+    return _explanation(rules, moved, search, misfits, is_contested, is_complete)
+
+
+def _explanation(
+    rules: tuple[name_edits.Rule, ...],
+    pairs: Mapping[str, str],
+    search: _Search,
+    misfits: int = 0,
+    is_contested: bool = False,
+    is_complete: bool = False,
+) -> Explanation:
+    second_hand = any(search.kind(w) != search.kind(h) for w, h in pairs.items())
+    return Explanation(rules, pairs, misfits, second_hand, is_contested, is_complete)
+
+
+def _same_letters(search: _Search, key: Callable[[str], str]) -> Explanation:
+    """Names that are the same but for capital letters, or for everything that is no letter or number."""
+    wanted, held = defaultdict(list), defaultdict(list)
+    for name in search.missing:
+        wanted[key(name)].append(name)
+    for name in search.spare:
+        held[key(name)].append(name)
+    pairs = {
+        ours[0]: held[same][0]
+        for same, ours in wanted.items()
+        if len(ours) == len(held.get(same, ())) == 1
+        and search.accepts(search.missing[ours[0]], search.spare[held[same][0]])
+    }
+    return _explanation((), pairs, search)
+
+
+def _as_steps(rules: Iterable[name_edits.Rule]) -> list[Any]:
+    return [rule if isinstance(rule, str) else {rule[0]: rule[1]} for rule in rules]
+
+
+def _chosen(
+    found: Sequence[Explanation], search: _Search
+) -> tuple[list[Explanation], dict[str, str]]:
+    """The fewest rules that explain most, and the pairs of theirs that nothing speaks against."""
+    plain = [e for e in found if not e.is_contested and e.misfits <= len(e.pairs)]
+    remaining = set(search.missing)
+    used: set[str] = set()
+    chosen: list[tuple[Explanation, dict[str, str]]] = []
+    while remaining:
+        best = max(
+            ((e, _new(e, remaining, used)) for e in plain),
+            key=lambda pair: _merit(*pair),
+            default=None,
+        )
+        if best is None or not best[1]:
+            break
+        chosen.append(best)
+        remaining -= best[1].keys()
+        used.update(best[1].values())
+    doubtful = _doubtful(chosen, found)
+    complete = [e for e in found if e.is_contested and e.is_complete]
+    if (remaining or doubtful) and complete and all(e.pairs == complete[0].pairs for e in complete):
+        return complete[:1], dict(complete[0].pairs)
+    if remaining or doubtful:  # a rule for one name is believed only where all is explained
+        chosen = [(e, new) for e, new in chosen if len(new) > 1]
+    pairs = {w: h for _, new in chosen for w, h in new.items() if w not in doubtful}
+    return [e for e, new in chosen if not new.keys() <= doubtful], pairs
+
+
+def _merit(explanation: Explanation, new: Mapping[str, str]) -> tuple[Any, ...]:
+    """The more it explains the better; of equals, what says it with fewer and simpler rules."""
+    rules = explanation.rules
+    return (
+        bool(new) and not explanation.is_second_hand,
+        len(new),
+        bool(rules),
+        -len(rules),
+        -explanation.misfits,
+        -_length(rules),
+    )
+
+
+def _new(explanation: Explanation, remaining: set[str], used: set[str]) -> dict[str, str]:
+    if not used:
+        return dict(explanation.pairs)
+    return {w: h for w, h in explanation.pairs.items() if w in remaining and h not in used}
+
+
+def _doubtful(
+    chosen: Sequence[tuple[Explanation, Mapping[str, str]]], found: Sequence[Explanation]
+) -> set[str]:
+    """The names for which another rule of some weight says something else.
+
+    Another rule has weight when it explains half as much or more, unless what it says follows from taking one of two
+    like things for the other: the chosen rule explains more, and has a use for what the other one uses.
+    """
+    doubtful: set[str] = set()
+    for explanation, new in chosen:
+        wanted_by = {held: wanted for wanted, held in new.items()}
+        sources, size = explanation.sources, len(explanation.pairs)
+        for other in found:
+            is_light = 2 * len(other.pairs) < size
+            if is_light or (other.is_second_hand and not explanation.is_second_hand):
+                continue
+            if other.pairs.items() <= explanation.pairs.items():
+                continue
+            is_weaker = len(other.pairs) < size and not other.is_contested
+            for wanted, held in other.pairs.items():
+                if new.get(wanted, held) != held and not (is_weaker and held in sources):
+                    doubtful.add(wanted)
+                mine = wanted_by.get(held, wanted)
+                if mine != wanted and not (is_weaker and wanted in explanation.pairs):
+                    doubtful.add(mine)
+    return doubtful
+
+
+def _spec(
+    chosen: Sequence[Explanation],
+    pairs: Mapping[str, str],
+    search: _Search,
+) -> Any:
+    """The rules as `rename=` takes them, checked to say what `pairs` says; else the names one by one."""
+    single = [e.rules[0] for e in chosen if len(e.rules) == 1]
+    entries = [rule for rule in single if not isinstance(rule, str)]
+    tries: list[Any] = []
+    if len(entries) == len(chosen) and entries:
+        tries.append(dict(entries))
+    steps = _as_steps(rule for e in chosen for rule in e.rules)
+    tries.append(steps[0] if len(steps) == 1 else steps)
+    expected = {name: name for name in search.matched} | dict(pairs)
+    for spec in tries:
+        try:
+            sources = renames.renamed(search.held, spec, wanted=search.wanted).sources
+        except SelectionError:
+            continue
+        said = {
+            wanted: sources[wanted]
+            for wanted, named in search.wanted.items()
+            if wanted in sources
+            and (wanted == sources[wanted] or search.accepts(named, search.held[sources[wanted]]))
+        }
+        if said == expected:
+            return spec
+    keys = {held: renames.whole(held) for held in pairs.values()}
+    return {
+        keys[held]: wanted if keys[held] == held else name_edits.literal(wanted)
+        for wanted, held in pairs.items()
+    }
+
+
+def _ranked(named: Named, search: _Search, found: Sequence[Explanation]) -> list[tuple[str, str]]:
+    """Up to three names in the checkpoint for one that is missing, with the reason, the best first."""
+    scores: dict[str, tuple[float, ...]] = {}
+    weight: Counter[str] = Counter()
+    for explanation in found:
+        held = explanation.pairs.get(named.name)
+        if held is not None:
+            weight[held] = max(weight[held], len(explanation.pairs))
+    alone = search.is_alone(named)
+    for held in {*weight, *search.near(named.name), *([alone] if alone else [])}:
+        fits = search.accepts(named, search.held[held])
+        alike = name_edits.likeness(held, named.name)
+        if fits or alike > 0.6 or held.startswith(named.name + "/part_"):
+            scores[held] = (fits, weight[held], alike)
+    best = sorted(scores, key=lambda held: (*(-s for s in scores[held]), held))[:3]
+    return [(held, _reason(named, search.held[held], held == alone)) for held in best]
+
+
+def _reason(wanted: Named, held: Named, is_alone: bool) -> str:
+    change = name_edits.described(held.name, wanted.name)
+    if is_alone:
+        return f"{change}; the only one of this dtype and shape"
+    if wanted.fits(held):
+        return f"{change}, same dtype and shape"
+    if wanted.dtype == held.dtype and wanted.shape == (held.shape or ())[::-1]:
+        return f"{change}, but transposed: {held}"
+    return f"{change}, but {held}"
+
+
+def _by_order(missing: Sequence[Named], spare: Sequence[Named], used: set[str]) -> dict[str, str]:
+    """Prefixes that pair layers whose numbers have moved, by their order, where numbers and shapes of all agree."""
+    wanted, held = _alike(missing), _alike(n for n in spare if n.name not in used)
+    found: dict[str, str] = {}
+    for called, group in wanted.items():
+        others = held.get(called, [])
+        if len(others) != len(group) or not all(
+            w.fits(h) for w, h in zip(group, others, strict=True)
+        ):
+            continue
+        for w, h in zip(group, others, strict=True):
+            old, new = name_edits.layers(h.name, w.name)
+            if found.setdefault(old, new) != new:
+                return {}
+    return found
+
+
+def _alike(tensors: Iterable[Named]) -> dict[str, list[Named]]:
+    """Name without numbers at the ends of its parts -> those called so, by their numbers."""
+    found: dict[str, list[Named]] = defaultdict(list)
+    for named in tensors:
+        found[re.sub(r"_\d+(?=[/.:]|$)", "", named.name)].append(named)
+    for group in found.values():
+        group.sort(key=lambda n: ([int(x) for x in re.findall(r"_(\d+)", n.name)], n.name))
+    return found

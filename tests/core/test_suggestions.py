@@ -1,0 +1,165 @@
+"""Suggestions: how many renamings are recovered, and that none is recovered wrongly."""
+
+import random
+import re
+
+import pytest
+
+from ckpt.core import renames
+from ckpt.core.suggestions import Named, suggest
+
+from .renamings import case
+
+F32 = "float32"
+
+
+def named(names, shape=(2, 3)):
+    return [Named(name, F32, shape) for name in names]
+
+
+def test_single_rule_renamings_are_recovered_and_none_wrongly():
+    """The promise: at least 95 of 100, measured on models as TensorFlow, Keras and PyTorch name them."""
+    recovered, missed = 0, []
+    seeds = range(200)
+    for seed in seeds:
+        kind, missing, spare, matched, truth = case(seed)
+        found = suggest(missing, spare, matched, shown=0)
+        wrong = {w: h for w, h in found.pairs.items() if truth.get(w) != h}
+        assert not wrong, (seed, kind, wrong)
+        if all(found.pairs.get(wanted) == held for wanted, held in truth.items()):
+            recovered += 1
+        else:
+            missed.append((seed, kind))
+    assert recovered >= 0.95 * len(seeds), missed
+
+
+def test_the_rules_say_what_the_pairs_say():
+    for seed in range(60):
+        _, missing, spare, matched, _ = case(seed)
+        found = suggest(missing, spare, matched, shown=0)
+        if not found.pairs:
+            continue
+        wanted = {n.name for n in [*missing, *matched]}
+        held = [n.name for n in [*spare, *matched]]
+        sources = renames.renamed(held, found.rename, wanted=wanted).sources
+        assert {w: sources[w] for w in found.pairs} == found.pairs
+
+
+@pytest.mark.parametrize(
+    ("change", "rename"),
+    [
+        (lambda n: "old/" + n, {"old/": ""}),
+        (lambda n: n.replace("net/", "old/"), {"old/": "net/"}),
+        (lambda n: n.removeprefix("net/"), {"": "net/"}),
+        (lambda n: "module." + n.replace("/", "."), None),
+        (lambda n: n.replace("kernel", "weights"), {"**/weights": "**/kernel"}),
+        (lambda n: n + "/ExponentialMovingAverage", "ema"),
+        (lambda n: n + "/.ATTRIBUTES/VARIABLE_VALUE", "object"),
+        (str.upper, "lower"),
+        (
+            lambda n: n.replace("kernel", "weights").replace("bias", "biases"),
+            {"**/weights": "**/kernel", "**/biases": "**/bias"},
+        ),
+        (
+            lambda n: "module/" + n.replace("kernel", "w"),
+            [{"module/": ""}, {"**/w": "**/kernel"}],
+        ),
+    ],
+)
+def test_the_rules_are_the_few_that_a_person_would_write(change, rename):
+    names = [f"net/layer_{i}/{leaf}" for i in range(7) for leaf in ("kernel", "bias")]
+    wanted = [Named(n, F32, (9, 9) if n.endswith("kernel") else (9,)) for n in names]
+    held = [Named(change(n.name), F32, n.shape) for n in wanted]
+    matched = [n for n in wanted if change(n.name) == n.name]
+    found = suggest([n for n in wanted if n not in matched], held, matched)
+    assert found.pairs == {n: change(n) for n in names if n != change(n)}
+    if rename is not None:
+        assert found.rename == rename
+
+
+def test_two_towers_are_no_suggestion():
+    """Either could be meant, so neither is taken; both are shown."""
+    wanted = named(["net/a", "net/b"])
+    held = named(["tower_0/a", "tower_0/b", "tower_1/a", "tower_1/b"])
+    found = suggest(wanted, held)
+    assert found.pairs == {}
+    assert [c for c, _ in found.candidates["net/a"]][:2] == ["tower_0/a", "tower_1/a"]
+
+
+def test_scale_and_offset_are_not_guessed_for_gamma_and_beta():
+    wanted = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("gamma", "beta")])
+    held = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("scale", "offset")])
+    assert suggest(wanted, held).pairs == {}
+
+
+def test_a_slot_is_never_taken_for_its_variable_nor_one_slot_for_another():
+    assert suggest(named(["w"]), named(["w/Adam", "w/Adam_1"])).pairs == {}
+    found = suggest(named(["a/w/Adam"]), named(["b/w/Adam_1", "b/w"]))
+    assert found.pairs == {}
+
+
+def test_dtype_and_shape_must_agree():
+    wanted = [Named("a/w", F32, (2, 3)), Named("a/b", F32, (3,)), Named("a/s", F32, None)]
+    held = [Named("x/w", F32, (3, 2)), Named("x/b", "float64", (3,)), Named("x/s", F32, (5,))]
+    found = suggest(wanted, held)
+    assert "a/w" not in found.pairs
+    assert "a/b" not in found.pairs
+    reasons = {held: reason for reasons in found.candidates.values() for held, reason in reasons}
+    assert "transposed: float32[3, 2]" in reasons["x/w"]
+    assert "but float64[3]" in reasons["x/b"]
+
+
+def test_layers_that_were_numbered_anew_are_a_guess_and_not_taken():
+    wanted = [Named(f"conv_{i}/k", F32, (3, 3)) for i in range(9, 12)]
+    held = [Named(f"conv_{i}/k", F32, (3, 3)) for i in range(1, 4)]
+    found = suggest(wanted, held)
+    assert found.pairs == {}
+    assert found.guess == {"conv_1/": "conv_9/", "conv_2/": "conv_10/", "conv_3/": "conv_11/"}
+    held[1] = Named("conv_2/k", F32, (1,))
+    assert suggest(wanted, held).guess == {}
+
+
+def test_a_numbering_that_has_moved_by_one_is_seen_behind_names_that_agree():
+    """Some names are found, and are another layer's: only the rule that moves them too explains everything."""
+    wanted = [Named(f"conv{n}/k", F32, (3, 3)) for n in ("", "_1", "_2")]
+    held = [Named(f"conv{n}_1/k", F32, (3, 3)) for n in ("", "_1", "_2")]
+    names = {n.name for n in wanted}
+    matched = [n for n in held if n.name in names]
+    missing = [n for n in wanted if n not in matched]
+    found = suggest(missing, [n for n in held if n not in matched], matched)
+    assert found.pairs == {"conv/k": "conv_1/k", "conv_1/k": "conv_1_1/k", "conv_2/k": "conv_2_1/k"}
+
+
+def test_the_reason_is_said():
+    wanted = named(["net/dense/kernel", "net/dense/bias", "emb"])
+    held = [
+        *named(["dense/kernel", "net/dense_1/kernel", "net/dense/kernel/ExponentialMovingAverage"]),
+        *named(["emb/part_0"], (1, 3)),
+        Named("unlike", F32, (2, 3)),
+    ]
+    found = suggest(wanted, held).candidates
+    assert dict(found["net/dense/kernel"])["dense/kernel"].startswith("without scope 'net'") or (
+        "'net'" in dict(found["net/dense/kernel"])["dense/kernel"]
+    )
+    assert any("moving average" in why for _, why in found["net/dense/kernel"])
+    assert (
+        "emb/part_0",
+        "a part of it, saved under a name of its own, but float32[1, 3]",
+    ) in found["emb"]
+    alone = suggest([Named("x", F32, (7,))], [Named("completely/else", F32, (7,))])
+    assert "the only one of this dtype and shape" in alone.candidates["x"][0][1]
+    assert alone.pairs == {}
+
+
+def test_twenty_thousand_names_take_no_quadratic_time():
+    """Near names come from tables: the work per name does not grow with their number."""
+    names = [
+        f"net/block_{i // 20}/layer_{i % 20}/{leaf}" for i in range(10_000) for leaf in ("k", "b")
+    ]
+    wanted = named(names)
+    held = named(["old/" + name for name in names])
+    random.Random(0).shuffle(held)
+    found = suggest(wanted, held, shown=10)
+    assert len(found.pairs) == 20_000
+    assert found.rename == {"old/": ""}
+    assert re.fullmatch("old/net/.*", found.pairs[names[7]])

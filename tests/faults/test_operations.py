@@ -1,0 +1,92 @@
+"""Each operation of our file layer fails, is cut, is interrupted or is the last one: RELIABILITY gates G1 to G4, G6."""
+
+import errno
+
+import pytest
+
+from ckpt.core.errors import ResourceExhaustedError, UnknownError
+from tests.faults.scenes import READING, WRITING, outcome_of
+from tests.faults.seam import ERRORS, Killed, Seam, bury, cutting, failing, killing, under
+
+DONE = [(errno.ENOSPC, False), (errno.EIO, True)]  # in the quick test; the slow one does the others
+TYPES = {
+    errno.EIO: [UnknownError],
+    errno.ENOSPC: [ResourceExhaustedError],
+    errno.EDQUOT: [ResourceExhaustedError],
+    errno.EFBIG: [ResourceExhaustedError],
+}
+EVERY = [*WRITING, *READING]
+
+
+def names(scenes):
+    return [scene.__name__ for scene in scenes]
+
+
+@pytest.fixture
+def scene(request, tmp_path):
+    return request.param(tmp_path).start()
+
+
+def operations(scene):
+    """How many there are when nothing fails."""
+    scene.reset()
+    with under(Seam()) as seam:
+        scene.act()
+    scene.check("ok")
+    scene.size = sum(path.stat().st_size for path in scene.home.rglob("*"))
+    assert seam.count >= 2
+    return seam.count
+
+
+def survive(scene, seam):
+    """Act under a fault; then the directory is whole and the next action works. Returns the outcome."""
+    scene.reset()
+    with under(seam):
+        outcome = outcome_of(scene.act, Killed)
+    assert bury(scene.directory) <= scene.size  # of one save at most
+    scene.check(outcome)
+    if outcome not in ("ok", "killed"):
+        assert str(scene.directory) in str(outcome), f"names no file: {outcome}"
+    scene.again()
+    assert not scene.leftovers()
+    return outcome
+
+
+@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+def test_an_error_at_any_operation_is_typed_and_nothing_is_lost(scene):
+    failed = 0
+    for at in range(operations(scene)):
+        for code, sticky in DONE:
+            outcome = survive(scene, failing(at, code, sticky=sticky))
+            failed += outcome != "ok"
+            assert outcome == "ok" or type(outcome) in TYPES[code]
+    assert failed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+def test_every_error_once_and_from_then_on(scene):
+    for at in range(operations(scene)):
+        for code in ERRORS:
+            for sticky in (False, True):
+                if (code, sticky) in DONE:
+                    continue
+                outcome = survive(scene, failing(at, code, sticky=sticky))
+                assert outcome == "ok" or type(outcome) in TYPES[code]
+
+
+@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+def test_interruptions_and_short_transfers_change_nothing(scene):
+    total = operations(scene)
+    for at in range(total):
+        assert survive(scene, failing(at, errno.EINTR)) == "ok"
+        assert survive(scene, cutting(at)) == "ok"
+    assert survive(scene, cutting(0, sticky=True)) == "ok"
+
+
+@pytest.mark.parametrize("scene", WRITING, ids=names(WRITING), indirect=True)
+def test_a_death_at_any_operation_leaves_the_old_or_the_new(scene):
+    for at in range(operations(scene)):
+        for when in ("before", "torn", "after"):
+            assert survive(scene, killing(at, when)) == "killed"
+    assert survive(scene, killing(at + 1, "before")) == "ok"
