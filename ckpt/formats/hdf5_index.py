@@ -26,7 +26,7 @@ ITEM_SIZE = {
     "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
     "bool": 1, "complex64": 8, "complex128": 16, "string": 0,
     "float8_e5m2": 1, "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e4m3b11fnuz": 1,
-    "float8_e5m2fnuz": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1,
+    "float8_e5m2fnuz": 1, "float4_e2m1fn": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1,
     "qint8": 1, "quint8": 1, "qint16": 2, "quint16": 2, "qint32": 4,
 }  # fmt: skip
 STRING_END = 8  # bytes that a string tensor stores per element besides the characters
