@@ -286,15 +286,8 @@ def _spec(
     search: Search,
 ) -> Any:
     """The rules as `rename=` takes them, checked to say what `pairs` says; else the names one by one."""
-    single = [e.rules[0] for e in chosen if len(e.rules) == 1]
-    entries = [rule for rule in single if not isinstance(rule, str)]
-    tries: list[Any] = []
-    if len(entries) == len(chosen) and entries:
-        tries.append(dict(entries))
-    steps = _as_steps(rule for e in chosen for rule in e.rules)
-    tries.append(steps[0] if len(steps) == 1 else steps)
     expected = {name: name for name in search.matched} | dict(pairs)
-    for spec in tries:
+    for spec in _written([e.rules for e in chosen]):
         try:
             sources = renames.renamed(search.held, spec, wanted=search.wanted).sources
         except SelectionError:
@@ -312,6 +305,21 @@ def _spec(
         keys[held]: wanted if keys[held] == held else name_edits.literal(wanted)
         for wanted, held in pairs.items()
     }
+
+
+def _written(chosen: Sequence[tuple[name_edits.Rule, ...]]) -> Iterable[Any]:
+    """Ways to write these sequences of rules as one `rename=`: side by side where they can be, else in one row."""
+    if not chosen:
+        return
+    stages: list[Any] = []
+    for place in range(max(map(len, chosen))):
+        rules = list(dict.fromkeys(rules[place] for rules in chosen if place < len(rules)))
+        if all(isinstance(rule, tuple) for rule in rules):
+            stages.append(dict(rule for rule in rules if isinstance(rule, tuple)))
+        else:
+            stages += _as_steps(rules)
+    yield stages[0] if len(stages) == 1 else stages
+    yield _as_steps(dict.fromkeys(rule for rules in chosen for rule in rules))
 
 
 def _ranked(named: Named, search: Search, found: Sequence[Explanation]) -> list[tuple[str, str]]:
