@@ -10,6 +10,7 @@ from ckpt.model.steps import (
     get_or_create_global_step,
     global_step,
 )
+from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
     AdamOptimizer,
     GradientDescentOptimizer,
@@ -22,6 +23,13 @@ from ckpt.optimize.schedules import (
     inverse_time_decay,
     natural_exp_decay,
     polynomial_decay,
+)
+from ckpt.run.hooks import (
+    SecondOrStepTimer,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
 )
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
@@ -47,6 +55,7 @@ from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
+from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
@@ -71,9 +80,12 @@ __all__ = [
     "AdamOptimizer",
     "BestN",
     "CheckpointReader",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
     "CheckpointState",
     "EveryNHours",
     "EveryNSteps",
+    "ExponentialMovingAverage",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
@@ -87,6 +99,11 @@ __all__ = [
     "Saver",
     "SaverBuilder",
     "SaverDef",
+    "SecondOrStepTimer",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
