@@ -438,6 +438,8 @@ from ckpt.ops.random import (
     random_uniform,
     truncated_normal,
 )
+from ckpt.ops.reduction import arg_max_op as arg_max
+from ckpt.ops.reduction import arg_min_op as arg_min
 from ckpt.ops.reduction import (
     argmax,
     argmin,
@@ -663,6 +665,8 @@ __all__ = [
     "all_variables",
     "allow_py_functions",
     "angle",
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "argsort",

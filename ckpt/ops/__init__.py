@@ -72,6 +72,7 @@ from ckpt.ops import (
     tensor_list_access,
     text,
     training,
+    vocabulary,
     volumes,
 )
 
@@ -144,5 +145,6 @@ __all__ = [
     "tensor_list_access",
     "text",
     "training",
+    "vocabulary",
     "volumes",
 ]

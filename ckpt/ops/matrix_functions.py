@@ -145,7 +145,7 @@ def lu_shape(x):
     return [shape, None if shape.sizes is None else shape.sizes[:-1]]
 
 
-def _triangles(lu: Tensor) -> tuple[Tensor, Tensor]:
+def triangles(lu: Tensor) -> tuple[Tensor, Tensor]:
     """L with its ones and U of a packed decomposition."""
     lower = diagonals.matrix_band_part(lu, -1, 0)
     ones = constants.ones_like(diagonals.matrix_diag_part(lu))
@@ -156,7 +156,7 @@ def _triangles(lu: Tensor) -> tuple[Tensor, Tensor]:
 def lu_grad(node, dy, _):
     """dA[p] = L⁻ᴴ (tril₋₁(Lᴴ dL) + triu(dU Uᴴ)) U⁻ᴴ."""
     lu, p = node.outputs
-    lower, upper = _triangles(lu)
+    lower, upper = triangles(lu)
     d_upper = diagonals.matrix_band_part(dy, 0, -1)
     d_lower = dy - d_upper
     of_lower = matmul.matmul(lower, d_lower, adjoint_a=True)
@@ -254,3 +254,8 @@ def tridiagonal_solve_grad(node, dy):
     before = joining.concat([nothing, x[..., :-1, :]], -2)
     parts = [-reduction.reduce_sum(d_rhs * other, -1) for other in (behind, x, before)]
     return [joining.stack(parts, axis=-2), d_rhs]
+
+
+def lu(input: Any, output_idx_type: Any = dtypes.int32, name: str | None = None) -> Any:
+    """(L below the diagonal and U on and above it, the order of the rows) with input[p] = L · U."""
+    return lu_op(input, output_idx_type=output_idx_type, name=name)
