@@ -10,6 +10,7 @@ from ckpt import (
     debugging,
     dtypes,
     gfile,
+    graph_util,
     image,
     initializers,
     io,
@@ -26,6 +27,7 @@ from ckpt import (
     sets,
     sparse,
     strings,
+    surgery,
     timeline,
     train,
     version,
@@ -540,6 +542,7 @@ from ckpt.ops.text import (
     substr,
 )
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.loading import load
 
 newaxis = None
 
@@ -794,6 +797,7 @@ __all__ = [
     "glorot_uniform_initializer",
     "grad_pass_through",
     "gradients",
+    "graph_util",
     "greater",
     "greater_equal",
     "group",
@@ -837,6 +841,7 @@ __all__ = [
     "lin_space",
     "linalg",
     "linspace",
+    "load",
     "load_models",
     "local_variables",
     "local_variables_initializer",
@@ -1033,6 +1038,7 @@ __all__ = [
     "strings",
     "substr",
     "subtract",
+    "surgery",
     "svd",
     "switch_case",
     "tables_initializer",
