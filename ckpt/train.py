@@ -10,6 +10,7 @@ from ckpt.model.steps import (
     get_or_create_global_step,
     global_step,
 )
+from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
     AdamOptimizer,
     GradientDescentOptimizer,
@@ -23,17 +24,43 @@ from ckpt.optimize.schedules import (
     natural_exp_decay,
     polynomial_decay,
 )
+from ckpt.run.hooks import (
+    SecondOrStepTimer,
+    SessionRunArgs,
+    SessionRunContext,
+    SessionRunHook,
+    SessionRunValues,
+)
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.graph_file import write_graph
-from ckpt.saver.history import remove_checkpoint
+from ckpt.saver.init_from import init_from_checkpoint
+from ckpt.saver.latest import (
+    Latest,
+    find_latest,
+    latest_checkpoint,
+    rebuild_checkpoint_state,
+)
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
+from ckpt.saver.pending import PendingSave
+from ckpt.saver.polling import checkpoints_iterator, wait_for_new_checkpoint
+from ckpt.saver.pruning import pin_checkpoint, prune_checkpoints, remove_checkpoint
+from ckpt.saver.readers import (
+    CheckpointReader,
+    get_checkpoint_mtimes,
+    list_variables,
+    load_checkpoint,
+    load_variable,
+)
+from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
+from ckpt.saver.report import RestoreReport
+from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
+from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
-    latest_checkpoint,
     update_checkpoint_state,
 )
 
@@ -51,32 +78,60 @@ def __getattr__(name: str) -> Any:
 
 __all__ = [
     "AdamOptimizer",
+    "BestN",
+    "CheckpointReader",
+    "CheckpointSaverHook",
+    "CheckpointSaverListener",
     "CheckpointState",
+    "EveryNHours",
+    "EveryNSteps",
+    "ExponentialMovingAverage",
     "GradientDescentOptimizer",
+    "Latest",
+    "LatestN",
     "MomentumOptimizer",
+    "NewCheckpointReader",
     "Optimizer",
+    "PendingSave",
+    "RestoreReport",
     "SaveSpec",
     "SaveableObject",
     "Saver",
     "SaverBuilder",
     "SaverDef",
+    "SecondOrStepTimer",
+    "SessionRunArgs",
+    "SessionRunContext",
+    "SessionRunHook",
+    "SessionRunValues",
     "assert_global_step",
     "checkpoint_exists",
+    "checkpoints_iterator",
     "cosine_decay",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
+    "find_latest",
     "generate_checkpoint_state_proto",
+    "get_checkpoint_mtimes",
     "get_checkpoint_state",
     "get_global_step",
     "get_or_create_global_step",
     "global_step",
     "import_meta_graph",
+    "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "list_variables",
+    "load_checkpoint",
+    "load_variable",
     "natural_exp_decay",
+    "pin_checkpoint",
     "polynomial_decay",
+    "prune_checkpoints",
+    "rebuild_checkpoint_state",
     "remove_checkpoint",
     "update_checkpoint_state",
+    "wait_for_new_checkpoint",
     "write_graph",
 ]

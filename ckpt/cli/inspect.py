@@ -46,7 +46,7 @@ def _text(report: CheckpointReport, *, as_json: bool, names: bool) -> str:
 def _latest(directory: str) -> str:
     """The newest checkpoint of a directory. Raises NotFoundError when it has none."""
     from ckpt.core.errors import NotFoundError
-    from ckpt.saver.state_file import latest_checkpoint
+    from ckpt.saver.latest import latest_checkpoint
 
     found = latest_checkpoint(directory)
     if found is None:

@@ -12,7 +12,7 @@ from ckpt.formats import detect
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.session import Session
-from ckpt.saver import metagraph, state_file
+from ckpt.saver import latest, metagraph
 from ckpt.saver.saver import Saver
 
 if TYPE_CHECKING:
@@ -26,10 +26,10 @@ def checkpoint_prefix(path: Any) -> str:
     """
     text: str = os.fspath(path)
     if storage.is_directory(text):
-        latest = state_file.latest_checkpoint(text)
-        if latest is None:
+        found = latest.latest_checkpoint(text)
+        if found is None:
             raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
-        return latest
+        return found
     for suffix in (".h5", ".index", ".meta"):
         if text.endswith(suffix):
             return text.removesuffix(suffix)

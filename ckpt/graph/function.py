@@ -6,7 +6,7 @@ seeds and the function library are those of the graph around it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -201,6 +201,23 @@ def register(body: FuncGraph) -> defs.Func:
     """Enter `body` in the library of its graph; the attribute value that names it."""
     body._bodies[body.name] = body
     return defs.Func(body.name)
+
+
+def take_arguments(graph: Graph, bodies: Sequence[FuncGraph]) -> list[Tensor]:
+    """Give all bodies the same arguments: whatever one of them captured. Returns the captured tensors of `graph`."""
+    sources: dict[Tensor, None] = {}
+    for body in bodies:
+        sources.update(dict.fromkeys(source for source, _ in body.captured()))
+    for body in bodies:
+        known = dict(body.captured())
+        own = [known.get(s) for s in sources]
+        body.inputs = [
+            have if have is not None else body.argument(s.dtype, s.shape)
+            for have, s in zip(own, sources, strict=True)
+        ]
+        for source, inner in zip(sources, body.inputs, strict=True):
+            body.captures[source] = inner
+    return list(sources)
 
 
 def root_of(graph: Graph) -> Graph:

@@ -58,6 +58,9 @@ class Graph:
         self._consumed = 0
         self._finalized = False
         self._mutations = 0
+        self.stand_ins: dict[
+            Tensor, Tensor
+        ] = {}  # tensors of imported loops and branches, and what computes them
         self._placed_by_user: dict[Any, Any] = {}
         self.seed: int | None = None
         self.last_op_seed = 0

@@ -92,6 +92,7 @@ class _Loader:
         self.input_map = input_map
         self.used: set[str] = set()
         self.added: dict[str, Operation] = {}
+        self.standing: list[Operation] = []
 
     def check(self) -> None:
         """Raise GraphError listing duplicate names, missing inputs, missing attributes and taken names."""
@@ -187,6 +188,18 @@ class _Loader:
             raise
         if late:
             self.graph.touch()
+        for operation in self.standing:
+            self._note_stand_ins(operation)
+
+    def _note_stand_ins(self, operation: Operation) -> None:
+        """A node raised from imported control flow goes on to compute its tensors."""
+        for name, made in zip(operation.attrs["_stands_for"], operation._outputs, strict=False):
+            source, _, index = name.rpartition(":")
+            node = self.graph._by_name.get(source)
+            if node is None or index != "0" or node.type not in ("Merge", "Exit"):
+                continue  # only the ends of branches and loops have others that stand for them
+            if node._outputs[0].dtype == made.dtype:
+                self.graph.stand_ins[node._outputs[0]] = made
 
     def _undo(self) -> None:
         gone = set(self.added.values())
@@ -229,6 +242,10 @@ class _Loader:
         )
         if node.device:
             operation.device = self.graph.device_text(node.device)
+        if isinstance(attrs.get("_stands_for"), list):
+            names = map(_text, attrs["_stands_for"])
+            attrs["_stands_for"] = [self._full(name) if name else "" for name in names]
+            self.standing.append(operation)
         self.added[node.name] = operation
         if late is not None:
             late.extend((operation, position, text) for position, text in waiting)
@@ -273,6 +290,10 @@ class _Loader:
         name = text[len("loc:@") :]
         mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
         return f"loc:@{mapped.op.name}" if mapped is not None else f"loc:@{self._full(name)}"
+
+
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _calling(node: defs.NodeDef, renamed: Mapping[str, str]) -> defs.NodeDef:

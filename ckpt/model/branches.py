@@ -8,8 +8,7 @@ from typing import Any
 
 from ckpt.core import dtypes, nest
 from ckpt.graph import convert, stack
-from ckpt.graph.function import FuncGraph, function_name, register
-from ckpt.graph.graph import Graph
+from ckpt.graph.function import FuncGraph, function_name, register, take_arguments
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
@@ -130,23 +129,6 @@ def _check_alike(first: _Branch, second: _Branch) -> None:
                 f"Outputs of '{first.what}' and '{second.what}' must have the same type(s). Received "
                 f"{a.dtype.name} from '{first.what}' and {b.dtype.name} from '{second.what}'."
             )
-
-
-def take_arguments(graph: Graph, bodies: Sequence[FuncGraph]) -> list[Tensor]:
-    """Give all bodies the same arguments: whatever one of them captured. Returns the captured tensors of `graph`."""
-    sources: dict[Tensor, None] = {}
-    for body in bodies:
-        sources.update(dict.fromkeys(source for source, _ in body.captured()))
-    for body in bodies:
-        known = dict(body.captured())
-        own = [known.get(s) for s in sources]
-        body.inputs = [
-            have if have is not None else body.argument(s.dtype, s.shape)
-            for have, s in zip(own, sources, strict=True)
-        ]
-        for source, inner in zip(sources, body.inputs, strict=True):
-            body.captures[source] = inner
-    return list(sources)
 
 
 def branch_node(

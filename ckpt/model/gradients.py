@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,7 +13,9 @@ from ckpt.graph import convert, stack
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
+from ckpt.model import imported_flow
 from ckpt.ops import constants, control, elementwise, joining, segments, shaping
+from ckpt.run.dataflow import TYPES as IMPORTED_FLOW
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
 _REGISTERED: dict[str, Callable[..., Any] | None] = {}
@@ -141,8 +143,11 @@ def backpropagated(
     return [sweep.gradient_of(source) for source in sources]
 
 
-def _inputs_of(op: Operation) -> Sequence[Tensor]:
-    """The inputs of an operation; for an argument of a body under construction, what it stands for outside."""
+def _inputs_of(op: Operation, stand_ins: Mapping[Tensor, Tensor]) -> Sequence[Tensor]:
+    """The inputs of an operation; for an argument of a body under construction, what it stands for outside; for the
+    end of an imported loop or branch, what stands for it."""
+    if stand_ins and op._outputs and op._outputs[0] in stand_ins:
+        return (stand_ins[op._outputs[0]],)
     if not op._inputs and op.type == "Placeholder" and op.graph.is_building_function:
         building = stack.get_default_graph()
         body: Any = op.graph
@@ -187,6 +192,7 @@ class _Sweep:
         self.source_ops = {source.op for source in sources}
         self.grads: dict[Tensor, list[Any]] = {}
         self.stop_ops = {stop.op for stop in stops}
+        self.stand_ins: Mapping[Tensor, Tensor] = {}
         self.between = self._between(targets)
         self.waiting = self._pending_counts(targets)
 
@@ -201,22 +207,18 @@ class _Sweep:
                 continue
             found.add(op)
             if op not in self.stop_ops:
-                pending.extend(t.op for t in _inputs_of(op))
+                pending.extend(t.op for t in self._inputs_of(op))
         return found
 
     def _reached_from_sources(self, targets: Sequence[Tensor]) -> set[Operation]:
         """The ancestors of the targets that depend on a source: found backwards, marked in order of creation."""
-        ancestors: set[Operation] = set()
-        pending = [t.op for t in targets]
-        while pending:
-            op = pending.pop()
-            if op in ancestors:
-                continue
-            ancestors.add(op)
-            pending.extend(t.op for t in _inputs_of(op))
+        ancestors = self._ancestors(targets)
+        if any(op.type in IMPORTED_FLOW for op in ancestors):
+            self.stand_ins = imported_flow.stand_ins_for(ancestors, targets)
+            ancestors = self._ancestors(targets)
         users: dict[Operation, list[Operation]] = {}
         for op in ancestors:
-            for tensor in _inputs_of(op):
+            for tensor in self._inputs_of(op):
                 if _passes(tensor):
                     users.setdefault(tensor.op, []).append(op)
         reached: set[Operation] = set()
@@ -228,13 +230,27 @@ class _Sweep:
                 pending.extend(users.get(op, ()))
         return reached
 
+    def _ancestors(self, targets: Sequence[Tensor]) -> set[Operation]:
+        found: set[Operation] = set()
+        pending = [t.op for t in targets]
+        while pending:
+            op = pending.pop()
+            if op in found:
+                continue
+            found.add(op)
+            pending.extend(t.op for t in self._inputs_of(op))
+        return found
+
+    def _inputs_of(self, op: Operation) -> Sequence[Tensor]:
+        return _inputs_of(op, self.stand_ins)
+
     def _pending_counts(self, targets: Sequence[Tensor]) -> dict[Operation, int]:
         """How many uses inside the region each operation's outputs have."""
         counts: dict[Operation, int] = {}
         for op in self.between:
             if op in self.stop_ops:
                 continue
-            for tensor in _inputs_of(op):
+            for tensor in self._inputs_of(op):
                 if tensor.op in self.between:
                     counts[tensor.op] = counts.get(tensor.op, 0) + 1
         return counts
@@ -273,7 +289,7 @@ class _Sweep:
             self._visit(op)
             if op in self.stop_ops:
                 continue
-            for tensor in _inputs_of(op):
+            for tensor in self._inputs_of(op):
                 source = tensor.op
                 if source not in self.between:
                     continue
@@ -287,7 +303,7 @@ class _Sweep:
             out_grads = [self._summed(t) for t in op._outputs]
         if op in self.stop_ops or all(g is None for g in out_grads):
             return
-        inputs = _inputs_of(op)
+        inputs = self._inputs_of(op)
         if inputs is not op._inputs:  # an argument: the gradient is that of what it stands for
             self.grads.setdefault(inputs[0], []).append(out_grads[0])
             return
@@ -296,6 +312,7 @@ class _Sweep:
         rule = gradient_rule(op)
         if rule is None:
             return
+        imported_flow.entered(op, self.stand_ins)
         with name_scope(op.name + "_grad"), self._colocated(op):
             in_grads = self._applied(rule, op, out_grads)
         for tensor, grad in zip(op._inputs, in_grads, strict=True):  # the rule may have added some

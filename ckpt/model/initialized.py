@@ -20,11 +20,13 @@ def initialized_value(variable: Any) -> Any:
     """The variable's value, or its initial value where it has none yet."""
     control_flow: Any = importlib.import_module("ckpt.model.branches")  # it knows variables
     with control_dependencies(None):
-        return control_flow.cond(
+        found = control_flow.cond(
             state.is_variable_initialized(variable),
             variable.read_value,
             lambda: variable.initial_value,
         )
+    found.set_shape(variable.shape)
+    return found
 
 
 def report_uninitialized_variables(

@@ -8,11 +8,10 @@ from typing import Any
 from ckpt.core import dtypes, nest
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert, stack
-from ckpt.graph.function import FuncGraph, function_name, register
+from ckpt.graph.function import FuncGraph, function_name, register, take_arguments
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
-from ckpt.model.branches import take_arguments
 from ckpt.model.composites import flat_tensors, invariant_shapes, packed, tensors_of
 from ckpt.ops import compare, constants, control
 

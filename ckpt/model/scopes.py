@@ -53,6 +53,11 @@ def _store() -> VariableStore:
     return found[0]  # type: ignore[no-any-return]  # the only thing kept there
 
 
+def created_by_get_variable() -> list[Any]:
+    """The variables that `get_variable` made in the default graph; of those that are cut, the parts."""
+    return list(_store().variables.values())
+
+
 class VariableScope:
     """What `get_variable` takes from the scope around it: name, reuse, defaults for its arguments."""
 

@@ -75,7 +75,8 @@ def _enter(type_name: str, mark: str) -> OpDef:
         """`data`, in the first iteration of the frame (in all of them where `is_constant`)."""
         return data
 
-    enter.shape(lambda data: [data.shape])
+    # What comes round the loop may have another shape, unless nothing does.
+    enter.shape(lambda data, *, is_constant: [data.shape if is_constant else None])
     enter.grad(_refused)
     return enter.stateful()
 

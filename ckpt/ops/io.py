@@ -16,8 +16,10 @@ from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 
-_SHARD = re.compile(r"(.*)_temp/part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+_SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
+
+_SHOWN = 10  # missing names for which an error looks for near ones
 
 
 @op(
@@ -29,20 +31,30 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     """Write the tensors under their names to the checkpoint `prefix`, whole or as the slices that `shape_and_slices` says.
 
     What the caller of the run attached for this prefix (metadata, the MetaGraph) goes into the same file; that of a
-    sharded checkpoint follows when MergeV2Checkpoints makes the shards one.
+    sharded checkpoint follows when MergeV2Checkpoints makes the shards one. A function attached as `later` is given the
+    writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
     entries = [
         TensorEntry(_text(name), np.asarray(tensor), _slice_spec(_text(spec)))
         for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
     ]
-    extras = ctx.attachment(path) or {}
     part = _SHARD.fullmatch(path)
+    extras = dict(ctx.attachment(part[1] if part else path) or {})
+    later = extras.pop("later", _at_once)
     if part is not None:
-        whole = ctx.attachment(part[1]) or {}
-        extras = {"durable": whole.get("durable", True)}
-        storage.make_directory(storage.split(path)[0], durable=extras["durable"])
-    shards.write_checkpoint(path, entries, **extras)
+        extras = {"durable": extras.get("durable", True)}
+
+    def write():
+        if part is not None:
+            storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+        shards.write_checkpoint(path, entries, **extras)
+
+    later(write)
+
+
+def _at_once(work):
+    work()
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])
@@ -66,7 +78,7 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
         check_held(path, names, held)
         check_dtypes(path, names, dtypes, reader)
         return [
-            reader.read(name, part=_part(_text(spec)))
+            reader.read(name, part=part_of(_text(spec)))
             for name, spec in zip(names, shape_and_slices, strict=True)
         ]
 
@@ -93,16 +105,22 @@ def merge_v2_checkpoints(
     What the caller of the run attached for the destination (metadata, the MetaGraph) goes into a shard of its own.
     Raises NotFoundError for one that is missing, unless missing ones are allowed.
     """
-    parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
-    if allow_missing_files:
-        parts = [part for part in parts if storage.exists(part)]
-    extras = dict(ctx.attachment(_text(destination_prefix)) or {})
+    whole = _text(destination_prefix)
+    extras = dict(ctx.attachment(whole) or {})
+    later = extras.pop("later", _at_once)
     extras.pop("shard_size", None)
-    shards.merge_files(parts, _text(destination_prefix), **extras)
-    if delete_old_dirs:
-        for directory in {storage.split(part)[0] for part in parts}:
-            if storage.is_directory(directory) and not storage.names_in(directory):
-                gfile.rmtree(directory)
+
+    def merge():
+        parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]
+        if allow_missing_files:
+            parts = [part for part in parts if storage.exists(part)]
+        shards.merge_files(parts, whole, **extras)
+        if delete_old_dirs:
+            for directory in {storage.split(part)[0] for part in parts}:
+                if storage.is_directory(directory) and not storage.names_in(directory):
+                    gfile.rmtree(directory)
+
+    later(merge)
     return ()
 
 
@@ -120,7 +138,7 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
     specs = constant_value(shape_and_slices)
     if specs is None:
         return [TensorShape(None)] * len(dtypes)
-    parts = [_parsed(spec) for spec in np.asarray(specs).reshape(-1)]
+    parts = [parsed_slice(spec) for spec in np.asarray(specs).reshape(-1)]
     return [TensorShape(None) if part is None else TensorShape(part[1]) for part in parts]
 
 
@@ -128,11 +146,12 @@ def check_held(path: str, names: list[str], held: set[str]) -> None:
     """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
     import difflib  # only an error needs it
 
+    names = list(dict.fromkeys(names))
     missing = [name for name in names if name not in held]
     if not missing:
         return
     lines = []
-    for name in missing:
+    for name in missing[:_SHOWN]:
         near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
         lines.append(
             f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
@@ -142,6 +161,7 @@ def check_held(path: str, names: list[str], held: set[str]) -> None:
         None,
         f"{path}: {len(missing)} of {len(names)} tensors are missing (Key {missing[0]} not found in checkpoint):\n"
         + "\n".join(lines)
+        + ("" if len(missing) <= _SHOWN else f"\n  … and {len(missing) - _SHOWN} more")
         + f"\nThe checkpoint holds {len(held)} tensors; `ckpt inspect {path}` lists them. "
         "A Saver with var_list={name in the checkpoint: variable} renames.",
     )
@@ -167,7 +187,7 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
-def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
+def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:
     """(full shape, lengths, starts) of a slice written "8 4 0,3:-": TensorFlow's shape_and_slice notation."""
     words = _text(text).split()
     if not words:
@@ -182,12 +202,13 @@ def _parsed(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...
 
 
 def _slice_spec(text: str) -> SliceSpec | None:
-    parsed = _parsed(text)
+    parsed = parsed_slice(text)
     return None if parsed is None else SliceSpec(parsed[0], parsed[2])
 
 
-def _part(text: str) -> tuple[slice, ...] | None:
-    parsed = _parsed(text)
+def part_of(text: str) -> tuple[slice, ...] | None:
+    """The slices of a `shape_and_slice`; None for the whole."""
+    parsed = parsed_slice(text)
     if parsed is None:
         return None
     return tuple(slice(s, s + n) for s, n in zip(parsed[2], parsed[1], strict=True))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from typing import Any
 
 import numpy as np
@@ -218,7 +219,14 @@ def split_op(axis, value, *, num_split):
             f"Number of ways to split should evenly divide the split dimension, but got split_dim {at} "
             f"(size = {np.shape(value)[at]}) and num_split {num_split}",
         )
-    return np.split(value, num_split, axis=at)
+    return parts_of(value, [np.shape(value)[at] // num_split] * num_split, at)
+
+
+def parts_of(value, sizes, axis):
+    """`value` cut into parts of these sizes along an axis: views."""
+    before = (slice(None),) * (axis % np.ndim(value))
+    ends = list(itertools.accumulate(sizes))
+    return [value[(*before, slice(end - n, end))] for n, end in zip(sizes, ends, strict=True)]
 
 
 @split_op.shape
@@ -250,18 +258,19 @@ def split_grad(node, *dys):
 )
 def split_v(value, size_splits, axis, *, num_split):
     """`value` cut into parts of these sizes along `split_dim`; one size may be -1."""
-    sizes = np.asarray(size_splits).astype(np.int64)
+    sizes = np.asarray(size_splits).tolist()
     whole = np.shape(value)[int(axis)]
-    if (sizes == -1).any():
-        sizes = np.where(sizes == -1, whole - sizes[sizes != -1].sum(), sizes)
-    if sizes.sum() != whole or (sizes < 0).any():
+    if -1 in sizes:
+        rest = whole - sum(size for size in sizes if size != -1)
+        sizes = [rest if size == -1 else size for size in sizes]
+    if sum(sizes) != whole or min(sizes, default=0) < 0:
         raise InvalidArgumentError(
             None,
             None,
             f"Determined shape must either match input shape along split_dim exactly if fully specified: "
             f"{size_splits} of {whole}",
         )
-    return np.split(value, np.cumsum(sizes)[:-1], axis=int(axis))
+    return parts_of(value, sizes, int(axis))
 
 
 @split_v.shape

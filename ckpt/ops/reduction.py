@@ -66,7 +66,17 @@ def _reduction(type_name, kernel, kinds):
 
 def _sum(x, axis, *, keep_dims):
     """The sum over `reduction_indices`."""
-    return np.sum(x, axis=_axes(x, axis), keepdims=keep_dims, dtype=x.dtype)
+    axes = _axes(x, axis)
+    kept = np.ndim(x) - len(axes)
+    if kept and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
+        total = sum_of_rows(x.reshape(-1, int(np.prod(x.shape[len(axes) :]))))
+        return total.reshape((1,) * len(axes) * keep_dims + x.shape[len(axes) :])
+    return np.sum(x, axis=axes, keepdims=keep_dims, dtype=x.dtype)
+
+
+def sum_of_rows(matrix):
+    """The sum of the rows of a float32 or float64 matrix, as a product: faster than numpy's sum along that axis."""
+    return np.ones(matrix.shape[0], matrix.dtype) @ matrix
 
 
 def _mean(x, axis, *, keep_dims):

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.cells import Cell
+from ckpt.core.cells import Cell, opened
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import UNKNOWN, TensorShape
 from ckpt.graph.opdef import op
@@ -102,8 +102,7 @@ def assign_variable_shape(resource, value):
 
 def _update(type_name, function, doc):
     def kernel(resource, value):
-        with resource.lock:
-            held = resource.read()
+        with opened(resource) as (held,):
             if np.shape(held) != np.shape(value):
                 raise InvalidArgumentError(
                     None,
@@ -111,7 +110,7 @@ def _update(type_name, function, doc):
                     f"Cannot update variable with shape {list(np.shape(held))} using a Tensor with shape "
                     f"{list(np.shape(value))}, shapes must be equal.",
                 )
-            resource.write(function(held, value))
+            function(held, value, out=held)
         return ()
 
     kernel.__doc__ = doc

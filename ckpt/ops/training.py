@@ -5,91 +5,110 @@ They work in place, block by block, so that each block is read and written while
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from functools import wraps
+from typing import Any
 
 import numpy as np
 
+from ckpt.core.cells import opened
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import OpDef, op
 
-BLOCK = 1 << 14
-"""Elements per block: five arrays of this many float32 fit a 512 KiB cache."""
-
-
-def _opened(exits: ExitStack, *cells):
-    """The arrays of the cells, each to be changed in place until `exits` closes."""
-    arrays = []
-    for cell in cells:
-        array = cell.open()
-        exits.callback(cell.close, array)
-        arrays.append(array)
-    return arrays
+BLOCK = 1 << 15
+"""Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
 
 
-def _blocks(*arrays) -> Iterator[tuple]:
-    """The same short stretches of all arrays, in row-major order."""
-    if arrays[0].size <= BLOCK:
-        yield arrays
-        return
+def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
+    """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on."""
     flat = [np.reshape(array, -1) for array in arrays]
+    flat += [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
+    if flat[0].size <= BLOCK:
+        yield tuple(flat)
+        return
     for start in range(0, flat[0].size, BLOCK):
-        yield tuple(array[start : start + BLOCK] for array in flat)
+        count = min(BLOCK, flat[0].size - start)
+        stretches = [array[start : start + count] for array in flat[: len(arrays)]]
+        yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
 
 
-def _first_shape(var, *rest):
-    return [var.shape]
+def _update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
+    """Decorator: the kernel, which changes cells in place, is the update `type_name` by reference and, with
+    `Resource` before its name, the same by handle. Gives the one by reference."""
+
+    def define(kernel: Callable[..., Any]) -> OpDef:
+        @wraps(kernel)
+        def by_reference(var, *rest, **given):
+            kernel(var, *rest, **given)
+            return var
+
+        @wraps(kernel)
+        def by_handle(*cells, **given):
+            kernel(*cells, **given)
+            return ()
+
+        made = op(type_name, f"{inputs} -> out: &T", use_locking=False, **attrs)(by_reference)
+        made.shape(lambda var, *rest: [var.shape])
+        twin = op(
+            f"Resource{type_name}",
+            inputs.replace("&T", "resource") + " ->",
+            use_locking=False,
+            **attrs,
+        )(by_handle)
+        twin.shape(lambda *inputs: [])
+        for each in (made, twin):
+            each.stateful().no_gradient("updates are not differentiable")
+        return made
+
+    return define
 
 
-@op(
+@_update(
     "ApplyGradientDescent",
-    "var: &T, alpha: T, delta: T -> out: &T",
+    "var: &T, alpha: T, delta: T",
     T=NUMERIC,
-    use_locking=False,
 )
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    with ExitStack() as exits:
-        (value,) = _opened(exits, var)
-        for v, d in _blocks(value, delta):
-            v -= alpha * d
-    return var
+    with opened(var) as (value,):
+        for v, d, step in _blocks(value, delta, scratch=1):
+            v -= np.multiply(d, alpha, out=step)
 
 
-@op(
+@_update(
     "ApplyMomentum",
-    "var: &T, accum: &T, lr: T, grad: T, momentum: T -> out: &T",
+    "var: &T, accum: &T, lr: T, grad: T, momentum: T",
     T=NUMERIC,
-    use_locking=False,
     use_nesterov=False,
 )
 def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
     accum.check_shape(grad)
-    with ExitStack() as exits:
-        value, velocity = _opened(exits, var, accum)
-        for x, a, g in _blocks(value, velocity, grad):
+    with opened(var, accum) as (value, velocity):
+        for x, a, g, step in _blocks(value, velocity, grad, scratch=1):
             a *= momentum
             a += g
-            x -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
-    return var
+            if use_nesterov:
+                np.multiply(a, lr * momentum, out=step)
+                step += lr * g
+            else:
+                np.multiply(a, lr, out=step)
+            x -= step
 
 
-@op(
+@_update(
     "SparseApplyMomentum",
-    "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T -> out: &T",
+    "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T",
     T=NUMERIC,
     Tindices=INDEX,
-    use_locking=False,
     use_nesterov=False,
 )
 def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nesterov):
     """As ApplyMomentum, for the rows `indices` alone; a row that is named twice moves twice."""
-    with ExitStack() as exits:
-        value, velocity = _opened(exits, var, accum)
+    with opened(var, accum) as (value, velocity):
         _check_rows(value, grad, indices)
         once = np.unique(indices).size == indices.size
         for rows in [slice(None)] if once else range(indices.size):
@@ -97,7 +116,6 @@ def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nester
             a = velocity[at] * momentum + g
             velocity[at] = a
             value[at] -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
-    return var
 
 
 def _check_rows(array, rows, indices):
@@ -117,11 +135,10 @@ def _check_rows(array, rows, indices):
         )
 
 
-@op(
+@_update(
     "ApplyAdam",
-    "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T -> out: &T",
+    "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T",
     T=NUMERIC,
-    use_locking=False,
     use_nesterov=False,
 )
 def apply_adam(
@@ -135,25 +152,22 @@ def apply_adam(
         cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    with ExitStack() as exits:
-        opened = _opened(exits, var, m, v)
-        for x, mean, square, g in _blocks(*opened, grad):
-            step = g - mean
+    with opened(var, m, v) as state:
+        for x, mean, square, g, step, size in _blocks(*state, grad, scratch=2):
+            np.subtract(g, mean, out=step)
             step *= one - beta1
             mean += step
             np.multiply(g, g, out=step)
             step -= square
             step *= one - beta2
             square += step
-            np.sqrt(square, out=step)
-            step += epsilon
-            direction = mean * beta1 + g * (one - beta1) if use_nesterov else mean
-            np.divide(direction * alpha, step, out=step)
+            np.sqrt(square, out=size)
+            size += epsilon
+            if use_nesterov:
+                np.multiply(mean, beta1, out=step)
+                step += g * (one - beta1)
+                step *= alpha
+            else:
+                np.multiply(mean, alpha, out=step)
+            step /= size
             x -= step
-    return var
-
-
-for _update in (apply_gradient_descent, apply_momentum, sparse_apply_momentum, apply_adam):
-    _update.shape(_first_shape)
-    _update.stateful()
-    _update.no_gradient("updates are not differentiable")

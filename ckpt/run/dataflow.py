@@ -7,7 +7,7 @@ value as it travels. Source of the rules: Yu et al. 2018, "Dynamic control flow 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,14 +47,15 @@ class _Node:
     """What running one node takes, found out before."""
 
     __slots__ = (
-        "call", "controls", "count", "frame_name", "is_constant", "kind", "many", "op", "outs", "reads",
+        "call", "controls", "count", "frame_name", "inputs", "is_constant", "kind", "many", "op", "outs", "reads",
         "sinks", "users", "waits",
     )  # fmt: skip
 
-    def __init__(self, op: Operation) -> None:
+    def __init__(self, op: Operation, stand_in: Tensor | None = None) -> None:
         self.op = op
-        self.kind = _kind(op.type)
-        self.count = len(op._inputs)
+        self.kind = _kind(op.type) if stand_in is None else ORDINARY
+        self.inputs: Sequence[Tensor] = op._inputs if stand_in is None else (stand_in,)
+        self.count = len(self.inputs)
         self.users: list[list[tuple[_Node, int]]] = [[] for _ in op._outputs]
         self.controls: list[_Node] = []
         self.waits = self.count
@@ -120,21 +121,27 @@ class Dataflow:
         fetches: Sequence[Tensor],
         feeds: Sequence[Tensor],
         state: SessionState,
+        stand_ins: Mapping[Tensor, Tensor],
     ) -> None:
         self.fetches = list(fetches)
         self.feeds = list(feeds)
         ordered = sorted(nodes, key=lambda op: op.node_id)
         fed = set(feeds)
-        self.nodes = {op: _Node(op) for op in ordered}
+        self.nodes = {
+            op: _Node(op, stand_ins.get(op._outputs[0]) if op._outputs else None) for op in ordered
+        }
         self.fed_users: list[list[tuple[_Node, int]]] = [[] for _ in feeds]
         position = {t: i for i, t in enumerate(feeds)}
         for op in ordered:
             node = self.nodes[op]
-            for i, tensor in enumerate(op._inputs):
+            for i, tensor in enumerate(node.inputs):
                 if tensor in fed:
                     self.fed_users[position[tensor]].append((node, i))
                 else:
                     self.nodes[tensor.op].users[tensor.value_index].append((node, i))
+            if node.inputs is not op._inputs:
+                node.call, node.many = _passed_on(node.outs), True
+                continue
             for control in dict.fromkeys(op._control_inputs):
                 self.nodes[control].controls.append(node)
                 node.waits += 1
@@ -153,6 +160,11 @@ class Dataflow:
     def __call__(self, *values: Any) -> list[Any]:
         """The fetched values for the fed ones."""
         return _Run(self, values).results()
+
+
+def _passed_on(count: int) -> Callable[[Any], Any]:
+    """Gives the value of what stands for a tensor; nobody asks which input of a Merge it was."""
+    return lambda value: (value,) * count
 
 
 def _bind(node: _Node, state: SessionState) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +13,8 @@ from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
-from ckpt.run import dataflow, flow
-from ckpt.run.prune import needed_nodes, ordered, reached
+from ckpt.run import dataflow, flow, raising
+from ckpt.run.prune import NO_STAND_INS, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
 
 MAX_FOLDED_BYTES = 1 << 16
@@ -73,13 +73,40 @@ def make_plan(
     Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel.
     """
     fed = set(feeds)
-    wanted = [tensor.op for tensor in fetches if tensor not in fed]
-    found, is_ordered = reached([*wanted, *targets], fed, ran)
-    if any(node.type in dataflow.TYPES for node in found):
-        return _dataflow_plan(found, fetches, feeds, state)
-    nodes = ordered(found, is_ordered, fed)
+    wanted = [*(tensor.op for tensor in fetches if tensor not in fed), *targets]
+    found, is_ordered = reached(wanted, fed, ran)
+    if not any(node.type in dataflow.TYPES for node in found):
+        nodes = ordered(found, is_ordered, fed)
+        _check_runnable(nodes)
+        return Planner(feeds, state).plan(nodes, fetches)
+    stand_ins = _stand_ins(wanted, fetches, targets, fed, ran)
+    found, _ = reached(wanted, fed, ran, stand_ins)
+    if _has_dataflow(found, stand_ins):
+        return _dataflow_plan(found, fetches, feeds, state, stand_ins)
+    nodes = ordered(found, False, fed, stand_ins)
     _check_runnable(nodes)
-    return Planner(feeds, state).plan(nodes, fetches)
+    return Planner(feeds, state, stand_ins).plan(nodes, fetches)
+
+
+def _stand_ins(
+    wanted: Sequence[Operation],
+    fetches: Sequence[Tensor],
+    targets: Sequence[Operation],
+    fed: Collection[Tensor],
+    ran: Collection[Operation] = (),
+) -> dict[Tensor, Tensor]:
+    """What computes the results of imported branches and loops in a run: raised before, or raised for it."""
+    graph = wanted[0].graph
+    before = {t: made for t, made in graph.stand_ins.items() if t not in fed}
+    found, _ = reached(wanted, fed, ran, before)
+    if not _has_dataflow(found, before):
+        return before
+    return {**raising.raised(graph, found, fetches, targets, {*fed, *before}), **before}
+
+
+def _has_dataflow(nodes: Iterable[Operation], stand_ins: Mapping[Tensor, Tensor]) -> bool:
+    """True where TensorFlow 1's control flow is left that nothing stands for."""
+    return any(n.type in dataflow.TYPES and n._outputs[0] not in stand_ins for n in nodes)
 
 
 def _dataflow_plan(
@@ -87,11 +114,12 @@ def _dataflow_plan(
     fetches: Sequence[Tensor],
     feeds: Sequence[Tensor],
     state: SessionState,
+    stand_ins: Mapping[Tensor, Tensor],
 ) -> Plan:
     """A plan of one step, which runs a graph with TensorFlow 1's control flow."""
     nodes = sorted(found, key=lambda node: node.node_id)
     _check_runnable(nodes)
-    program = dataflow.Dataflow(nodes, fetches, feeds, state)
+    program = dataflow.Dataflow(nodes, fetches, feeds, state, stand_ins)
     first = len(feeds)
     outputs = tuple(range(first, first + len(fetches)))
     step = Step(program, (), tuple(range(first)), {}, outputs, True, (), nodes[0])
@@ -129,8 +157,14 @@ def _check_runnable(nodes: Sequence[Operation]) -> None:
 class Planner:
     """Gives every tensor a slot and every node its steps."""
 
-    def __init__(self, feeds: Sequence[Tensor], state: SessionState) -> None:
+    def __init__(
+        self,
+        feeds: Sequence[Tensor],
+        state: SessionState,
+        stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
+    ) -> None:
         self.state = state
+        self.stand_ins = stand_ins
         self.feeds = tuple(feeds)
         self.initial: list[Any] = [None] * len(feeds)
         self.names: list[str] = [tensor.name for tensor in feeds]
@@ -143,6 +177,7 @@ class Planner:
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
         """The program of these nodes, in this order."""
         self.used = _used_tensors(nodes, fetches)
+        self.used |= {made for t, made in self.stand_ins.items() if t in self.used}
         for node in nodes:
             self._add(node)
         wanted = [
@@ -173,6 +208,10 @@ class Planner:
     def _add(self, node: Operation) -> None:
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
+        if self.stand_ins and node._outputs and node._outputs[0] in self.stand_ins:
+            tensor = node._outputs[0]
+            self.slot.setdefault(tensor, self.slot[self.stand_ins[tensor]])
+            return
         if node.type in SHAPE_TYPES:
             results = shape_results(node)
             if results is not None:
@@ -287,12 +326,20 @@ class Planner:
     ) -> Plan:
         """The program of a function's results; it is fed the arguments that it uses and that are not `known`."""
         arguments = dict.fromkeys(graph.inputs)
-        found = needed_nodes([t.op for t in results if t not in arguments], arguments)
-        nodes = [n for n in found if not n._outputs or n._outputs[0] not in arguments]
+        wanted = [t.op for t in results if t not in arguments]
+        found, is_ordered = reached(wanted, arguments)
+        stand_ins = NO_STAND_INS
+        if any(node.type in dataflow.TYPES for node in found):
+            stand_ins = _stand_ins(wanted, results, (), arguments)
+            found, is_ordered = reached(wanted, arguments, stand_ins=stand_ins)[0], False
+            if _has_dataflow(found, stand_ins):
+                return self._sub_dataflow(graph, results, found, known, stand_ins)
+        members = ordered(found, is_ordered, arguments, stand_ins)
+        nodes = [n for n in members if not n._outputs or n._outputs[0] not in arguments]
         _check_runnable(nodes)
         used = {t for node in nodes for t in node._inputs}.union(results)
         feeds = [t for t in arguments if t in used and t not in known]
-        planner = Planner(feeds, self.state)
+        planner = Planner(feeds, self.state, stand_ins)
         for tensor, value in known.items():
             planner.constant(tensor, value)
         for tensor in (*feeds, *known):
@@ -300,6 +347,29 @@ class Planner:
             if tensor._dtype._is_ref_dtype or is_live:
                 planner.is_cell.add(planner.slot[tensor])
         return planner.plan(nodes, results)
+
+    def _sub_dataflow(
+        self,
+        graph: FuncGraph,
+        results: Sequence[Tensor],
+        found: Collection[Operation],
+        known: dict[Tensor, Any],
+        stand_ins: Mapping[Tensor, Tensor],
+    ) -> Plan:
+        """The program of a function with irregular control flow: one step, which interprets it."""
+        arguments = graph.inputs
+        feeds = [t for t in arguments if t not in known]
+        nodes = [n for n in found if not n._outputs or n._outputs[0] not in set(arguments)]
+        _check_runnable(nodes)
+        planner = Planner(feeds, self.state)
+        for tensor, value in known.items():
+            planner.constant(tensor, value)
+        slots = tuple(planner.slot[t] for t in arguments)
+        program = dataflow.Dataflow(nodes, results, arguments, self.state, stand_ins)
+        outputs = tuple(planner._new_slot(t.name) for t in results)
+        step = Step(program, (), slots, {}, outputs, True, (), nodes[0])
+        initial, names = tuple(planner.initial), tuple(planner.names)
+        return Plan((step,), tuple(feeds), initial, outputs, names)
 
     def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
         opdef = node.opdef

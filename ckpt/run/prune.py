@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
@@ -20,10 +20,19 @@ def needed_nodes(
     return ordered(*reached(targets, fed, ran), fed)
 
 
+NO_STAND_INS: Mapping[Tensor, Tensor] = {}
+
+
 def reached(
-    targets: Iterable[Operation], fed: Collection[Tensor], ran: Collection[Operation] = ()
+    targets: Iterable[Operation],
+    fed: Collection[Tensor],
+    ran: Collection[Operation] = (),
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
 ) -> tuple[set[Operation], bool]:
-    """The nodes that must run so that `targets` run, and whether all their inputs were made before them."""
+    """The nodes that must run so that `targets` run, and whether all their inputs were made before them.
+
+    A node whose output another tensor stands for needs that one only.
+    """
     found: set[Operation] = set()
     pending = [node for node in targets if node not in ran]
     in_creation_order = True
@@ -32,7 +41,7 @@ def reached(
         if node in found:
             continue
         found.add(node)
-        for source in sources_of(node, fed):
+        for source in sources_of(node, fed, stand_ins):
             if source.node_id >= node.node_id:
                 in_creation_order = False
             if source not in found and source not in ran:
@@ -41,19 +50,28 @@ def reached(
 
 
 def ordered(
-    found: Iterable[Operation], in_creation_order: bool, fed: Collection[Tensor]
+    found: Iterable[Operation],
+    in_creation_order: bool,
+    fed: Collection[Tensor],
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
 ) -> list[Operation]:
     """The nodes, inputs first, ties by creation. Raises InvalidArgumentError naming a cycle."""
     nodes = sorted(found, key=_creation)
-    return nodes if in_creation_order else _sorted_by_edges(nodes, fed)
+    return nodes if in_creation_order else _sorted_by_edges(nodes, fed, stand_ins)
 
 
 def _creation(node: Operation) -> int:
     return node.node_id
 
 
-def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
+def sources_of(
+    node: Operation,
+    fed: Collection[Tensor],
+    stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
+) -> list[Operation]:
     """The nodes that must run before `node`: those of its inputs, unless it asks only for shapes that are known."""
+    if stand_ins and node._outputs and node._outputs[0] in stand_ins:
+        return [stand_ins[node._outputs[0]].op]
     if node.type in SHAPE_TYPES and shape_results(node) is not None:
         return list(node._control_inputs)
     if fed:
@@ -64,24 +82,26 @@ def sources_of(node: Operation, fed: Collection[Tensor]) -> list[Operation]:
     return sources
 
 
-def _sorted_by_edges(nodes: list[Operation], fed: Collection[Tensor]) -> list[Operation]:
+def _sorted_by_edges(
+    nodes: list[Operation], fed: Collection[Tensor], stand_ins: Mapping[Tensor, Tensor]
+) -> list[Operation]:
     waiting: dict[Operation, int] = {}
     users: dict[Operation, list[Operation]] = {node: [] for node in nodes}
     for node in nodes:
-        sources = users.keys() & sources_of(node, fed)
+        sources = users.keys() & sources_of(node, fed, stand_ins)
         waiting[node] = len(sources)
         for source in sources:
             users[source].append(node)
-    ready = [(node.node_id, node) for node in nodes if not waiting[node]]
-    heapq.heapify(ready)
+    position = {node: i for i, node in enumerate(nodes)}
+    ready = [i for i, node in enumerate(nodes) if not waiting[node]]
     ordered: list[Operation] = []
     while ready:
-        _, node = heapq.heappop(ready)
+        node = nodes[heapq.heappop(ready)]
         ordered.append(node)
         for user in users[node]:
             waiting[user] -= 1
             if not waiting[user]:
-                heapq.heappush(ready, (user.node_id, user))
+                heapq.heappush(ready, position[user])
     if len(ordered) != len(nodes):
         stuck = sorted(node.name for node in nodes if waiting[node])
         raise InvalidArgumentError(

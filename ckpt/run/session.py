@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedError, UnknownError
+from ckpt.core.memory import keep_freed_memory
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
@@ -25,6 +27,8 @@ from ckpt.run.plan import Plan, make_plan
 from ckpt.run.stages import Stage, Stages
 from ckpt.run.state import SessionState
 from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
+
+log = logging.getLogger("ckpt")
 
 if TYPE_CHECKING:
     from typing import Self
@@ -75,6 +79,7 @@ class Session:
             "grpc://localhost"
         ):
             raise InvalidArgumentError(None, None, f"ckpt has no session target {target!r}; use ''")
+        keep_freed_memory()
         self._target = target
         self._graph = graph if graph is not None else stack.get_default_graph()
         self._config = config
@@ -83,6 +88,7 @@ class Session:
         self._known_fetches: dict[Any, Fetches] = {}
         self._lock = threading.Lock()
         self._closed = False
+        self._endings: list[Callable[[], None]] = []
         self._cancelled = threading.Event()
         self._contexts: list[ExitStack] = []
 
@@ -108,12 +114,33 @@ class Session:
         return self._state
 
     def close(self) -> None:
-        """Forget all values. Running afterwards is a RuntimeError; closing twice is allowed."""
+        """Forget all values. Running afterwards is a RuntimeError; closing twice is allowed.
+
+        Waits for saves under way and raises what made one fail, when the session is closed.
+        """
+        failures = self._ended()
         self._closed = True
         self._cancelled.set()
         self._plans.clear()
         self._known_fetches.clear()
         self._state.clear()
+        if failures:
+            raise failures[0]
+
+    def before_close(self, call: Callable[[], None]) -> None:
+        """Have `call` called when the session closes; what it raises is raised by `close`, once that is done."""
+        self._endings.append(call)
+
+    def _ended(self) -> list[BaseException]:
+        """Call what `before_close` was given, and return what that raised."""
+        endings, self._endings = self._endings, []
+        failures: list[BaseException] = []
+        for call in endings:
+            try:
+                call()
+            except BaseException as error:  # noqa: BLE001  # raised by the caller
+                failures.append(error)
+        return failures
 
     def as_default(self) -> AbstractContextManager[Session]:
         """Make this the default session of this thread within the block; it stays open afterwards."""
@@ -128,7 +155,12 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self._contexts.pop().close()
-        self.close()
+        try:
+            self.close()
+        except BaseException:
+            if not any(error):
+                raise
+            log.exception("closing the session, after another error")  # which must not be hidden
 
     def run(
         self,
@@ -337,7 +369,12 @@ class InteractiveSession(Session):
 
     def close(self) -> None:
         """Forget all values and stop being the default."""
-        super().close()
+        try:
+            super().close()
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
         stack.pop_session(self)
         if self._own_graph is not None:
             context, self._own_graph = self._own_graph, None

@@ -1,14 +1,25 @@
-"""The checkpoints that a Saver remembers: the state file that lists them, and deleting the old ones."""
+"""The checkpoints that a Saver remembers: the state file that lists them, and deleting the old ones.
+
+A Saver of a new process takes over what the state file says of checkpoints that were saved to the same path; it deletes
+nothing else. `retention` decides, this module reads, writes and deletes.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.formats import detect, shards
-from ckpt.saver import retention, state_file
+from ckpt.core.errors import OpError
+from ckpt.formats import detect
+from ckpt.saver import pruning, retention, state_file, validity
 from ckpt.saver.retention import Policy, Saved
+from ckpt.saver.state_file import CheckpointState, Record
+
+log = logging.getLogger("ckpt")
 
 
 class History:
@@ -18,52 +29,156 @@ class History:
         self.policy = policy
         self.remembered: tuple[Saved, ...] = ()
         self._preserve_after = policy.first_preserve_after(time.time())
-        self._to_delete: list[str] = []  # those that could not be deleted are tried again
+        self._taken_over: set[tuple[str, str]] = (
+            set()
+        )  # (save path, state file) of which all is known
+        self._is_told = (
+            False  # the program says itself what to remember, as TensorFlow 1 programs do
+        )
+        self._restored: str | None = None
+        self._saves_since_restore = 0
+        self._to_delete: dict[str, str] = {}  # those that could not be deleted are tried again
+
+    @property
+    def last_checkpoints(self) -> list[str]:
+        """TensorFlow's list: the prefixes that the limit applies to, oldest first; none where all are kept."""
+        return [] if self.policy.keeps_all else [saved.name for saved in self.remembered]
+
+    def remember(self, saved: Sequence[Saved]) -> None:
+        """Remember exactly these, oldest first; what the state file lists is then not taken over."""
+        self.remembered = tuple(saved)
+        self._is_told = True
 
     def recover(self, prefixes: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
-        found = [Saved(p, _modified(p)) for p in prefixes if state_file.checkpoint_exists(p)]
-        self.remembered = tuple(sorted(found, key=lambda saved: saved.time))
+        found = [
+            Saved(p, storage.modified(detect.resolve(p)), retention.numbered(p))
+            for p in prefixes
+            if state_file.checkpoint_exists(p)
+        ]
+        self.remember(sorted(found, key=lambda saved: saved.time))
+
+    def was_restored(self, prefix: str) -> None:
+        """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
+        self._restored, self._saves_since_restore = _place(prefix.removesuffix(".h5")), 0
+
+    def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
+        """Remember that the user wants to keep this one, here and in the state file."""
+        pruning.pin_checkpoint(prefix, pinned=pinned, latest_filename=latest_filename)
+        self.remembered = tuple(
+            replace(saved, pinned=pinned) if saved.name == prefix else saved
+            for saved in self.remembered
+        )
 
     def commit(
         self,
-        directory: str,
-        prefix: str,
+        save_path: str,
+        new: Saved,
         *,
         latest_filename: str,
         meta_graph_suffix: str,
         durable: bool = True,
     ) -> None:
-        """Make `prefix` the latest checkpoint of the state file, then delete those that are no longer kept."""
-        saved = Saved(prefix, time.time())
-        decision = retention.after_save(self.remembered, saved, self.policy, self._preserve_after)
-        remaining = decision.remaining or (saved,)
-        state_file.update_checkpoint_state(
-            directory,
-            prefix,
-            all_model_checkpoint_paths=[kept.name for kept in remaining],
-            latest_filename=latest_filename,
-            all_model_checkpoint_timestamps=[kept.time for kept in remaining],
-            durable=durable,
-        )
+        """Make `new` the latest checkpoint of the state file, then delete those that are no longer kept.
+
+        One that cannot be deleted is logged and tried again after the next save.
+        """
+        directory, _ = storage.split(new.name)
+        with state_file.lock:
+            old = _state_or_nothing(directory, latest_filename)
+            if not self._is_told and (save_path, latest_filename) not in self._taken_over:
+                self._take_over(old, save_path)
+                self._taken_over.add((save_path, latest_filename))
+            decision = self._decide(new)
+            state = self._state(directory, new, decision, old)
+            state_file.write_state(directory, state, latest_filename, durable=durable)
         self.remembered = decision.remaining
         self._preserve_after = decision.preserve_after
-        self._to_delete = [old for old in self._to_delete if old != prefix] + list(decision.delete)
-        while self._to_delete:
-            remove_checkpoint(self._to_delete[0], meta_graph_suffix=meta_graph_suffix)
-            del self._to_delete[0]
+        self._saves_since_restore += 1
+        self._to_delete.pop(new.name, None)
+        self._to_delete.update(decision.delete)
+        self._delete_old(meta_graph_suffix)
+
+    def _decide(self, new: Saved) -> retention.Decision:
+        in_use: set[str] = set()
+        if self._restored and self._saves_since_restore + 1 < (self.policy.max_to_keep or 0):
+            in_use = {s.name for s in self.remembered if _place(s.name) == self._restored}
+        return retention.after_save(self.remembered, new, self.policy, self._preserve_after, in_use)
+
+    def _take_over(self, old: CheckpointState, save_path: str) -> None:
+        """Remember what the state file says of checkpoints that were saved to this path, if we wrote them."""
+        above, base = storage.split(save_path)
+        stem = save_path.removesuffix(base)
+        times = dict(state_file.times_of(old))
+        known = {saved.name for saved in self.remembered}
+        belongs = retention.is_of(base)
+        found = []
+        for path, when in times.items():
+            record = old.records.get(path, Record(when))
+            directory, name = storage.split(path)
+            prefix = stem + name
+            if directory != above or not belongs(name) or record.preserved or prefix in known:
+                continue
+            if not validity.is_ours(prefix):
+                continue
+            saved = validity.described(prefix) if self.policy.rules else Saved(prefix, when)
+            step = retention.numbered(prefix) if saved.step is None else saved.step
+            found.append(replace(saved, time=when, step=step, pinned=record.pinned))
+        self.remembered = tuple(sorted([*found, *self.remembered], key=lambda saved: saved.time))
+        if 0 < old.last_preserved_timestamp <= time.time():
+            self._preserve_after = self.policy.first_preserve_after(old.last_preserved_timestamp)
+
+    def _state(
+        self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
+    ) -> CheckpointState:
+        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others."""
+        state = state_file.state_in(
+            directory,
+            new.name,
+            [saved.name for saved in decision.remaining],
+            [saved.time for saved in decision.remaining],
+        )
+        if self.policy.keep_every_n_hours != retention.EVERY_N_HOURS:
+            hours = self.policy.keep_every_n_hours
+            state.last_preserved_timestamp = decision.preserve_after - hours * 3600
+        mine = {storage.split(saved.name)[1] for saved in decision.remaining}
+        gone = {storage.split(name)[1] for name in (*decision.delete, *self._to_delete)}
+        for path, when in state_file.times_of(old):
+            above, name = storage.split(path)
+            if (
+                above == directory
+                and name not in mine | gone
+                and state_file.checkpoint_exists(path)
+            ):
+                state.records[name] = old.records.get(path, Record(when))
+        for saved in decision.preserved:
+            state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)
+        for saved in decision.remaining:
+            if saved.pinned:
+                state.records[storage.split(saved.name)[1]] = Record(saved.time, pinned=True)
+        return state
+
+    def _delete_old(self, meta_graph_suffix: str) -> None:
+        for name, reason in list(self._to_delete.items()):
+            try:
+                pruning.remove_checkpoint(name, meta_graph_suffix=meta_graph_suffix)
+            except OpError as error:
+                log.warning("cannot delete checkpoint %s yet: %s", name, error)
+                continue
+            log.info("deleted checkpoint %s: %s", name, reason)
+            del self._to_delete[name]
 
 
-def _modified(prefix: str) -> float:
-    return storage.modified(detect.resolve(prefix))
+def _place(prefix: str) -> str:
+    """The same text for the same prefix, however it is written."""
+    return prefix if storage.is_remote(prefix) else os.path.abspath(prefix)
 
 
-def remove_checkpoint(
-    checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
-) -> None:
-    """Delete the files of one checkpoint: the values first, then the MetaGraph. Files that are not there are no error.
-
-    Raises OpError when a file cannot be deleted.
-    """
-    shards.remove_checkpoint_files(checkpoint_prefix)
-    storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
+def _state_or_nothing(directory: str, latest_filename: str) -> CheckpointState:
+    """What the state file says, paths joined; an empty state where there is none or it is damaged."""
+    try:
+        found = state_file.get_checkpoint_state(directory, latest_filename)
+    except OpError as error:
+        log.warning("%s\nA new one is written; older checkpoints are left alone", error)
+        found = None
+    return found or CheckpointState()

@@ -10,22 +10,35 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import constant_value
 from ckpt.ops import resource
+from ckpt.ops.io import parsed_slice
 
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """One tensor that a restore reads: under which name, which slice ("" for the whole), by which node, for which.
+    """One tensor that a restore reads: under which name, which slice ("" for the whole), and for which node.
 
-    `shape` is the static shape of the variable that it is assigned to, unknown where the shape does not matter (it is
-    reshaped first, or no variable takes it).
+    `tensor` is what the RestoreV2 makes of it; whoever feeds it needs no file. `shape` is the static shape of the
+    variable that it is assigned to, unknown where no variable takes it; `is_reshaped` says that the graph reshapes it.
     """
 
     name: str
     slice_spec: str
     dtype: DType
     shape: TensorShape
-    source: Operation
+    is_reshaped: bool
+    tensor: Tensor
     target: Operation
+
+    @property
+    def source(self) -> Operation:
+        """The RestoreV2."""
+        return self.tensor.op
+
+    @property
+    def full_shape(self) -> TensorShape:
+        """The shape that the checkpoint should have: that of the whole variable, for a slice of one."""
+        parsed = parsed_slice(self.slice_spec)
+        return self.shape if parsed is None else TensorShape(parsed[0])
 
 
 def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
@@ -76,8 +89,8 @@ def _entry(target: Operation, tensor: Tensor | None, is_reshaped: bool) -> Resto
     if tensor is None or names is None:
         return None
     shape = UNKNOWN
-    if not is_reshaped and target.type == "Assign":
+    if target.type == "Assign":
         shape = target.inputs[0].shape
-    elif not is_reshaped and target.type == "AssignVariableOp":
+    elif target.type == "AssignVariableOp":
         shape = resource.handle_shape(target.inputs[0])
-    return Restored(*names, tensor.dtype, shape, tensor.op, target)
+    return Restored(*names, tensor.dtype, shape, is_reshaped, tensor, target)

@@ -1,23 +1,33 @@
-"""Restoring: check that the checkpoint fits the graph, then run the Saver's restore operation."""
+"""Restoring: match the checkpoint with the graph, then let the graph's own operations assign the values."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckpt.core import defs
-from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
+from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OpError
+from ckpt.core.tensor_roles import is_slot
 from ckpt.formats import detect
 from ckpt.graph.graph import Graph
-from ckpt.ops import io
-from ckpt.saver.restored import restored
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.operation import Operation
+from ckpt.model.selection import is_slot_of, name_of
+from ckpt.saver.matching import match
+from ckpt.saver.policies import Policies
+from ckpt.saver.report import RestoreReport
+from ckpt.saver.restored import Restored, restored
 
 
-def restore(sess: Any, saver_def: defs.SaverDef, save_path: Any) -> None:
-    """Run the restore operation of `saver_def` on the checkpoint of this prefix (or file).
+def restore(
+    sess: Any, saver_def: defs.SaverDef, save_path: Any, policies: Policies
+) -> RestoreReport:
+    """Set the variables of `saver_def` from the checkpoint of this prefix (or file), as the policies say.
 
-    Raises ValueError for None or a checkpoint that is not there, NotFoundError listing every missing tensor,
-    InvalidArgumentError listing every tensor of another shape (unless it is reshaped) or dtype.
+    Raises ValueError for None or a checkpoint that is not there, one NotFoundError or InvalidArgumentError listing
+    every problem, SelectionError (a ValueError) for rename rules that fit nothing or collide. No node is added to the
+    graph, and nothing is assigned unless everything fits.
     """
     if save_path is None:
         raise ValueError("Can't load save_path when it is None.")
@@ -28,31 +38,97 @@ def restore(sess: Any, saver_def: defs.SaverDef, save_path: Any) -> None:
         raise ValueError(
             f"The passed save_path is not a valid checkpoint: {path}: {error}"
         ) from error
-    _check(sess.graph, saver_def, path, resolved)
-    sess.run(saver_def.restore_op_name, {saver_def.filename_tensor_name: path})
-
-
-def _check(graph: Graph, saver_def: defs.SaverDef, path: str, resolved: str) -> None:
-    """Raise NotFoundError or InvalidArgumentError listing everything that the checkpoint lacks or has otherwise."""
-    wanted = restored(graph, saver_def.restore_op_name)
+    wanted = restored(sess.graph, saver_def.restore_op_name)
+    feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
+    targets: Any = saver_def.restore_op_name
     with detect.open_reader(resolved) as reader:
-        names = [one.name for one in wanted]
         try:
-            io.check_held(path, names, set(reader.names()))
-            io.check_dtypes(path, names, [one.dtype for one in wanted], reader)
+            found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
         except OpError as error:
-            error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
+            if wanted:
+                error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
             raise
-        wrong = [
-            f"  {one.name}: the graph has {one.shape}, the checkpoint has {list(reader.spec(one.name).shape)}"
-            for one in wanted
-            if not one.slice_spec and not one.shape.is_compatible_with(reader.spec(one.name).shape)
-        ]
-    if wrong:
+        initializers = _initializers(sess.graph, found.missing.get("init", ()), path)
+        _check_kept(sess, found.missing.get("keep", ()), path)
+        if not found.is_plain(wanted):
+            targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
+            _check_alone(targets, wanted, path)
+            feeds |= {piece.entry.tensor: piece.read(reader) for piece in found.pieces}
+    if targets:
+        sess.run(targets, feeds)
+    if initializers:
+        sess.run(initializers)
+    return found.report(path)
+
+
+def _slot_test(graph: Graph) -> Callable[[Restored], bool]:
+    trained = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+    names = {name_of(variable) for variable in trained if hasattr(variable, "op")}
+    return lambda entry: is_slot(entry.name) or is_slot_of(entry.name, names)
+
+
+def _variable(entry: Restored) -> Operation | None:
+    """The operation of the variable that is assigned to; None when it is none."""
+    return entry.target.inputs[0].op if entry.target.type.startswith("Assign") else None
+
+
+def _initializers(graph: Graph, entries: Sequence[Restored], path: str) -> list[Operation]:
+    """The operations that give these variables their initial values. Raises InvalidArgumentError for one without."""
+    known: dict[Operation, Operation] = {}
+    for key in (GraphKeys.GLOBAL_VARIABLES, GraphKeys.LOCAL_VARIABLES) if entries else ():
+        for variable in graph.get_collection(key):
+            if hasattr(variable, "initializer"):
+                known[variable.op] = variable.initializer
+    found, without = [], []
+    for entry in entries:
+        variable = _variable(entry)
+        initializer = None if variable is None else known.get(variable)
+        if initializer is None:
+            without.append(entry.name)
+        else:
+            found.append(initializer)
+    if without:
         raise InvalidArgumentError(
             None,
             None,
-            f"{path}: {len(wrong)} tensors have another shape than the variable (graph mismatch):\n"
-            + "\n".join(wrong)
-            + "\nBuild the graph that wrote this checkpoint, or leave these variables out of var_list.",
+            f"{path}: on_missing='init': no initializer is known for {', '.join(without)}; nothing was assigned",
+        )
+    return list(dict.fromkeys(found))
+
+
+def _check_kept(sess: Any, entries: Sequence[Restored], path: str) -> None:
+    """Raise FailedPreconditionError listing the variables that should keep their values and have none."""
+    without = [entry.name for entry in entries if not _has_value(sess, entry)]
+    if without:
+        raise FailedPreconditionError(
+            None,
+            None,
+            f"{path}: on_missing='keep': {len(without)} variables are not in the checkpoint and have no value to keep: "
+            f"{', '.join(without[:20])}; initialize them first, or restore with on_missing='init'; nothing was assigned",
+        )
+
+
+def _has_value(sess: Any, entry: Restored) -> bool:
+    variable = _variable(entry)
+    if variable is None:
+        return True
+    output = variable.outputs[0]
+    readers = [n for n in output.consumers() if n.type in ("Identity", "ReadVariableOp")]
+    try:
+        sess.run(readers[0] if readers else output)
+    except FailedPreconditionError:
+        return False
+    return True
+
+
+def _check_alone(targets: Sequence[Operation], wanted: Sequence[Restored], path: str) -> None:
+    """Raise InvalidArgumentError when an assignment would run others that are not asked for."""
+    others = {entry.target for entry in wanted} - set(targets)
+    chained = [target.name for target in targets if any(n in others for n in target.control_inputs)]
+    if chained:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"{path}: the graph restores its variables one after the other, so that none can be left out "
+            f"({', '.join(chained[:5])}, …): make a Saver for it, without restore_sequentially; nothing was assigned",
         )

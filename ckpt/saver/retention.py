@@ -50,6 +50,17 @@ class LatestN:
 
 
 @dataclass(frozen=True, slots=True)
+class Newest:
+    """Keep the checkpoint that the state file calls the latest."""
+
+    name: str
+
+    def kept(self, saved: Sequence[Saved]) -> Mapping[str, str]:
+        """That one."""
+        return {self.name: "the latest"}
+
+
+@dataclass(frozen=True, slots=True)
 class EveryNSteps:
     """Keep the first checkpoint at or after each multiple of `n` steps; those without a step are not its concern."""
 
@@ -157,6 +168,10 @@ def held(
     return reasons
 
 
+EVERY_N_HOURS = 10000.0
+"""TensorFlow's default of keep_checkpoint_every_n_hours: longer than a year, so that none is kept for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """How many recent checkpoints to keep, how often to keep one for good, and by which other rules to keep some.
@@ -165,7 +180,7 @@ class Policy:
     """
 
     max_to_keep: int | None = 5
-    keep_every_n_hours: float = 10000.0
+    keep_every_n_hours: float = EVERY_N_HOURS
     rules: tuple[Rule, ...] = ()
 
     @property

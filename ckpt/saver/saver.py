@@ -3,24 +3,35 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from typing import Any
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, overload
 
 from ckpt.core import defs, storage
-from ckpt.saver import metagraph, restoring, saving
+from ckpt.saver import metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
+from ckpt.saver.growth import Growth
 from ckpt.saver.history import History
-from ckpt.saver.retention import Policy, Saved
-from ckpt.saver.var_list import saveable_objects
+from ckpt.saver.pending import PendingSave, Turns
+from ckpt.saver.policies import Policies
+from ckpt.saver.report import RestoreReport
+from ckpt.saver.retention import Policy, Rule, Saved
+from ckpt.saver.var_list import saveable_objects, selected
 
 
 class Saver:
     """Saves variables to checkpoints and restores them.
 
     `var_list` is None (all saveable objects), a list of variables, or a dict from names in the checkpoint to
-    variables. The newest `max_to_keep` checkpoints are kept (all, when 0 or None), and one for good every
-    `keep_checkpoint_every_n_hours`. Raises ValueError when there is nothing to save (unless `allow_empty`) or names
-    collide, TypeError for what is no variable.
+    variables. A pattern, or a list with patterns in it, selects among the saveable objects: `"@trainable"`,
+    `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when 0 or None),
+    one for good every `keep_checkpoint_every_n_hours`, and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
+    `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
+    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
+
+    `rename`, `on_missing`, `on_unexpected`, `on_shape`, `on_dtype` and `slots` say what `restore` does where checkpoint
+    and graph differ; it may be told otherwise each time. Checkpoints are saved under the names of this Saver, and need
+    no `rename` when they are restored.
     """
 
     def __init__(
@@ -40,6 +51,14 @@ class Saver:
         pad_step_number: bool = False,
         save_relative_paths: bool = True,
         filename: str | None = None,
+        *,
+        keep: Sequence[Rule] = (),
+        rename: Any = None,
+        on_missing: str | None = None,
+        on_unexpected: str | None = None,
+        on_shape: str | None = None,
+        on_dtype: str | None = None,
+        slots: str | None = None,
     ) -> None:
         if defer_build and var_list:
             raise ValueError(
@@ -56,6 +75,18 @@ class Saver:
         self._allow_empty = allow_empty
         self._pad_step_number = pad_step_number
         self._filename = filename
+        self._policies = Policies(
+            rename=rename,
+            is_rename_standing=True,
+            allow_empty=allow_empty,
+            on_shape="reshape" if reshape else "error",
+        ).but(
+            on_missing=on_missing,
+            on_unexpected=on_unexpected,
+            on_shape=on_shape,
+            on_dtype=on_dtype,
+            slots=slots,
+        )
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
@@ -64,7 +95,9 @@ class Saver:
             self._take_def(metagraph.plain_saver_def(saver_def))
         elif not defer_build:
             self.build()
-        self._history = History(Policy(self._max_to_keep, self._keep_hours))
+        self._history = History(Policy(self._max_to_keep, self._keep_hours, tuple(keep)))
+        self._turns = Turns()
+        self._growth = Growth()
 
     def _take_def(self, saver_def: defs.SaverDef) -> None:
         self.saver_def = saver_def
@@ -88,7 +121,7 @@ class Saver:
         if self._is_built:
             return
         self._is_built = True
-        members = saveable_objects() if self._var_list is None else self._var_list
+        members = saveable_objects() if self._var_list is None else selected(self._var_list)
         if not members:
             if not self._allow_empty:
                 raise ValueError("No variables to save")
@@ -142,7 +175,7 @@ class Saver:
     @property
     def last_checkpoints(self) -> list[str]:
         """The prefixes of the checkpoints that this Saver remembers, oldest first."""
-        return [saved.name for saved in self._history.remembered]
+        return self._history.last_checkpoints
 
     def set_last_checkpoints(self, last_checkpoints: Sequence[str]) -> None:
         """Deprecated: remember these prefixes as if they had just been written."""
@@ -156,13 +189,51 @@ class Saver:
         """Remember these (prefix, time) pairs, oldest first."""
         if not isinstance(last_checkpoints_with_time, list):
             raise AssertionError("last_checkpoints_with_time must be a list")
-        self._history.remembered = tuple(
-            Saved(name, when) for name, when in last_checkpoints_with_time
-        )
+        self._turns.settle()
+        self._history.remember([Saved(name, when) for name, when in last_checkpoints_with_time])
 
     def recover_last_checkpoints(self, checkpoint_paths: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
+        self._turns.settle()
         self._history.recover(checkpoint_paths)
+
+    @overload
+    def save(
+        self,
+        sess: Any,
+        save_path: Any,
+        global_step: Any = ...,
+        latest_filename: str | None = ...,
+        meta_graph_suffix: str = ...,
+        write_meta_graph: bool = ...,
+        write_state: bool = ...,
+        strip_default_attrs: bool = ...,
+        save_debug_info: bool = ...,
+        *,
+        durable: bool = ...,
+        shard_size: int | str | None = ...,
+        metrics: Mapping[str, float] | None = ...,
+        asynchronous: Literal[False] = ...,
+    ) -> str | None: ...
+
+    @overload
+    def save(
+        self,
+        sess: Any,
+        save_path: Any,
+        global_step: Any = ...,
+        latest_filename: str | None = ...,
+        meta_graph_suffix: str = ...,
+        write_meta_graph: bool = ...,
+        write_state: bool = ...,
+        strip_default_attrs: bool = ...,
+        save_debug_info: bool = ...,
+        *,
+        durable: bool = ...,
+        shard_size: int | str | None = ...,
+        metrics: Mapping[str, float] | None = ...,
+        asynchronous: Literal[True],
+    ) -> PendingSave | None: ...
 
     def save(
         self,
@@ -178,14 +249,19 @@ class Saver:
         *,
         durable: bool = True,
         shard_size: int | str | None = None,
-    ) -> str | None:
+        metrics: Mapping[str, float] | None = None,
+        asynchronous: bool = False,
+    ) -> str | PendingSave | None:
         """Write a checkpoint `<save_path>[-<global_step>].h5` and return its prefix; None when the Saver is empty.
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
         and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
-        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. Raises TypeError for what
-        is no session, ValueError for bad names or a missing directory, OpError when a file cannot be written; the
-        checkpoints that were there before are then as they were.
+        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `metrics` are kept in the
+        checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
+        writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
+        waits for the one under way. Raises TypeError for what is no session, ValueError for bad names or a missing
+        directory, OpError when a file cannot be written, or when the save before failed in the background and nobody
+        was told; the checkpoints that were there before are then as they were.
         """
         if not self._is_built:
             raise RuntimeError("`build()` should be called before save if defer_build==True")
@@ -195,45 +271,101 @@ class Saver:
         latest_filename = saving.checked_latest(latest_filename, path)
         step = saving.step_value(sess, global_step)
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
+        rated = validity.checked_metrics(metrics)
         if self._is_empty:
             return None
-        directory, _ = storage.split(prefix)
-        saving.ensure_directory(directory, path, durable=durable)
-        saver_def = self._def()
-        packed = (
-            self._packed_graph.of(sess.graph, saver_def, strip_default_attrs=strip_default_attrs)
-            if write_meta_graph
-            else None
-        )
-        saving.write(
-            sess,
-            saver_def,
-            prefix,
-            packed_graph=packed,
-            step=step,
-            durable=durable,
-            shard_size=shard_size,
-        )
-        if packed is not None:
-            metagraph.write_packed(f"{prefix}.{meta_graph_suffix}", packed, durable=durable)
-        if write_state:
-            self._history.commit(
-                directory,
-                prefix,
-                latest_filename=latest_filename,
-                meta_graph_suffix=meta_graph_suffix,
-                durable=durable,
-            )
-        return prefix
+        suffix = meta_graph_suffix if write_meta_graph else ""
+        with self._turns.turn():
+            saving.ensure_directory(storage.split(prefix)[0], path, durable=durable)
+            packed = self._packed(sess, strip_default_attrs) if write_meta_graph else None
+            options: dict[str, Any] = {
+                "packed_graph": packed,
+                "durable": durable,
+                "shard_size": shard_size,
+                "metadata": validity.metadata(step, rated, suffix),
+            }
 
-    def restore(self, sess: Any, save_path: Any) -> None:
+            def finish() -> None:
+                if packed is not None:
+                    metagraph.write_packed(f"{prefix}.{suffix}", packed, durable=durable)
+                if write_state:
+                    self._history.commit(
+                        path,
+                        Saved(prefix, time.time(), step, rated),
+                        latest_filename=latest_filename,
+                        meta_graph_suffix=meta_graph_suffix,
+                        durable=durable,
+                    )
+
+            if not asynchronous:
+                saving.write(sess, self._def(), prefix, **options)
+                finish()
+                return prefix
+            writing = saving.snapshot(sess, self._def(), prefix, **options)
+            return self._turns.begin(sess, prefix, [*writing, finish])
+
+    def _packed(self, sess: Any, strip_default_attrs: bool) -> bytes:
+        self._growth.watch(sess.graph)
+        return self._packed_graph.of(
+            sess.graph, self._def(), strip_default_attrs=strip_default_attrs
+        )
+
+    def wait(self) -> None:
+        """Wait for the save under way in the background. Raises what made it fail, if nobody was told of it."""
+        self._turns.wait()
+
+    def pin(self, checkpoint_prefix: Any, *, latest_filename: str | None = None) -> None:
+        """Keep this checkpoint whatever the limits say, until `unpin`; noted in the state file of its directory.
+
+        Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
+        """
+        self._pin(checkpoint_prefix, latest_filename, pinned=True)
+
+    def unpin(self, checkpoint_prefix: Any, *, latest_filename: str | None = None) -> None:
+        """Let the limits count for this checkpoint again. Raises what `pin` raises."""
+        self._pin(checkpoint_prefix, latest_filename, pinned=False)
+
+    def _pin(self, checkpoint_prefix: Any, latest_filename: str | None, *, pinned: bool) -> None:
+        prefix = os.fspath(checkpoint_prefix)
+        self._turns.settle()
+        self._history.pin(prefix, pinned=pinned, latest_filename=latest_filename)
+
+    def restore(
+        self,
+        sess: Any,
+        save_path: Any,
+        *,
+        rename: Any = None,
+        on_missing: str | None = None,
+        on_unexpected: str | None = None,
+        on_shape: str | None = None,
+        on_dtype: str | None = None,
+        slots: str | None = None,
+        apply_suggestions: bool = False,
+    ) -> RestoreReport:
         """Set the variables from the checkpoint of this prefix (or file); they need no initialisation.
 
-        Raises ValueError for None or a checkpoint that is not there, NotFoundError listing every missing tensor,
-        InvalidArgumentError listing every tensor of another shape or dtype. Nothing is assigned unless everything fits.
+        Everything that the checkpoint lacks, or has of another shape or dtype, is an error unless a policy says what to
+        do about it; `rename` are rules from its names to this Saver's (docs/restoring.md). The report says what was done.
+        Raises ValueError for None or a checkpoint that is not there, one NotFoundError listing every missing tensor with
+        the names it may have there, or one InvalidArgumentError listing every tensor of another shape or dtype. Nothing
+        is assigned unless everything fits, no node is added, and to restore nothing at all is always an error.
         """
-        if not self._is_empty:
-            restoring.restore(sess, self._def(), save_path)
+        policies = self._policies.but(
+            rename=rename,
+            on_missing=on_missing,
+            on_unexpected=on_unexpected,
+            on_shape=on_shape,
+            on_dtype=on_dtype,
+            slots=slots,
+            apply_suggestions=apply_suggestions,
+        )
+        if self._is_empty:
+            return RestoreReport("" if save_path is None else os.fspath(save_path))
+        self._turns.settle()
+        report = restoring.restore(sess, self._def(), save_path, policies)
+        self._history.was_restored(os.fspath(save_path))
+        return report
 
     def export_meta_graph(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -47,18 +48,35 @@ def write(
     prefix: str,
     *,
     packed_graph: bytes | None,
-    step: int | None,
     durable: bool,
     shard_size: int | str | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
-    """Run the save operation of `saver_def`: the values, the MetaGraph and the step become one checkpoint."""
-    metadata = {} if step is None else {"step": str(step)}
+    """Run the save operation of `saver_def`: the values, the MetaGraph and the metadata become one checkpoint."""
     extras = {
         "metagraph": packed_graph,
-        "metadata": metadata,
+        "metadata": metadata or {},
         "durable": durable,
         "shard_size": shard_size,
     }
+    _run(sess, saver_def, prefix, extras)
+
+
+def snapshot(
+    sess: Any, saver_def: defs.SaverDef, prefix: str, **options: Any
+) -> list[Callable[[], None]]:
+    """Take the values as they are now and return the steps that write them; `options` are those of `write`.
+
+    Nothing is copied: the arrays of variables never change, and who updates one in place while it is held here
+    works on a copy.
+    """
+    work: list[Callable[[], None]] = []
+    extras = {"metagraph": options.pop("packed_graph"), "later": work.append, **options}
+    _run(sess, saver_def, prefix, extras)
+    return work
+
+
+def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
     sess.attach(prefix, extras)
     try:
         sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})

@@ -6,10 +6,13 @@ python/training/checkpoint_state.proto.
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import re
+import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ckpt.core import storage
@@ -27,7 +30,8 @@ DEFAULT_NAME = "checkpoint"
 
 _LIMIT = 16 * 1024 * 1024  # bytes
 _SEAL = re.compile(rb"# crc32c: ([0-9a-f]{8})\n\Z")
-_SEALED = "  # sealed by the last line; remove both comments to edit"
+_SEALED = "  # sealed by the last line; remove all comments to edit"
+_RECORD = re.compile(r"^# ckpt: (\{.*\})$", re.MULTILINE)
 _TOKEN = re.compile(
     r"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
     | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*') | (?P<number>[-+]?[\w.][\w.+-]*)""",
@@ -45,41 +49,63 @@ _ESCAPES = {
 }
 
 
+log = logging.getLogger("ckpt")
+
+lock = threading.RLock()
+"""Of this process: who changes a state file holds it from reading the old one to writing the new one."""
+os.register_at_fork(after_in_child=lambda: globals().update(lock=threading.RLock()))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What TensorFlow's fields cannot say about a checkpoint: it is pinned, an interval of
+    keep_checkpoint_every_n_hours keeps it for good, or another Saver of this directory remembers it.
+    """
+
+    time: float
+    pinned: bool = False
+    preserved: bool = False
+
+
 @dataclass(slots=True)
 class CheckpointState:
-    """TensorFlow's message of this name; paths that `get_checkpoint_state` returns are joined and usable."""
+    """TensorFlow's message of this name; paths that `get_checkpoint_state` returns are joined and usable.
+
+    `records` is ckpt's own; in the file it is comments, which TensorFlow passes over.
+    """
 
     model_checkpoint_path: str = ""
     all_model_checkpoint_paths: list[str] = field(default_factory=list)
     all_model_checkpoint_timestamps: list[float] = field(default_factory=list)
     last_preserved_timestamp: float = 0.0
-
-
-def latest_checkpoint(checkpoint_dir: StrPath, latest_filename: str | None = None) -> str | None:
-    """The prefix of the newest checkpoint in a directory that still has its files, or None.
-
-    Raises DataLossError when the state file is damaged: then nobody knows which is the newest.
-    """
-    state = get_checkpoint_state(checkpoint_dir, latest_filename)
-    if state is None:
-        return None
-    newest_first = [state.model_checkpoint_path, *reversed(state.all_model_checkpoint_paths)]
-    return next((path for path in newest_first if checkpoint_exists(path)), None)
+    records: dict[str, Record] = field(default_factory=dict)
 
 
 def get_checkpoint_state(
     checkpoint_dir: StrPath, latest_filename: str | None = None
 ) -> CheckpointState | None:
-    """What the state file says, paths joined to the directory; None when there is no state file."""
+    """What the state file says, paths joined to the directory; None when there is no state file.
+
+    An absolute path that leads nowhere becomes the same name in this directory, where there is one. Raises
+    DataLossError when the file is damaged.
+    """
     state = read_state(checkpoint_dir, latest_filename)
-    if state is None:
-        return None
+    return None if state is None else joined_to(checkpoint_dir, state, latest_filename)
+
+
+def joined_to(
+    checkpoint_dir: StrPath, state: CheckpointState, latest_filename: str | None = None
+) -> CheckpointState:
+    """`state` itself, its paths joined to the directory. Raises DataLossError for paths that lead elsewhere."""
     file = _state_path(checkpoint_dir, latest_filename)
     directory = os.fspath(checkpoint_dir)
     state.model_checkpoint_path = _joined(directory, state.model_checkpoint_path, file)
     state.all_model_checkpoint_paths = [
         _joined(directory, path, file) for path in state.all_model_checkpoint_paths
     ]
+    state.records = {
+        _joined(directory, name, file): record for name, record in state.records.items()
+    }
     return state
 
 
@@ -92,7 +118,9 @@ def read_state(directory: StrPath, latest_filename: str | None = None) -> Checkp
         return None
     _check_seal(data, path)
     try:
-        state = _parse(data.decode())
+        text = data.decode()
+        state = _parse(text)
+        state.records = dict(_record(found[1]) for found in _RECORD.finditer(text))
     except ValueError as error:
         raise _damaged(path, f"cannot be read: {error}") from error
     if not state.model_checkpoint_path:
@@ -122,10 +150,48 @@ def generate_checkpoint_state_proto(
     all_model_checkpoint_timestamps: Sequence[float] | None = None,
     last_preserved_timestamp: float | None = None,
 ) -> CheckpointState:
-    """A CheckpointState whose paths are relative to `save_dir` where they lie in it.
+    """A CheckpointState with these paths; relative ones are made relative to a relative `save_dir`, as TensorFlow does.
 
     Raises ValueError when the timestamps do not match the paths, as TensorFlow does.
     """
+    directory = os.fspath(save_dir)
+    return _state(
+        lambda path: _stated(directory, path),
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        all_model_checkpoint_timestamps,
+        last_preserved_timestamp,
+    )
+
+
+def state_in(
+    directory: StrPath,
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None = None,
+    all_model_checkpoint_timestamps: Sequence[float] | None = None,
+    last_preserved_timestamp: float | None = None,
+) -> CheckpointState:
+    """A CheckpointState to be written in `directory`: what lies there by its base name, so that it may move.
+
+    Raises ValueError when the timestamps do not match the paths.
+    """
+    here = os.fspath(directory)
+    return _state(
+        lambda path: _relative(here, path),
+        model_checkpoint_path,
+        all_model_checkpoint_paths,
+        all_model_checkpoint_timestamps,
+        last_preserved_timestamp,
+    )
+
+
+def _state(
+    stated: Callable[[str], str],
+    model_checkpoint_path: str,
+    all_model_checkpoint_paths: Sequence[str] | None,
+    all_model_checkpoint_timestamps: Sequence[float] | None,
+    last_preserved_timestamp: float | None,
+) -> CheckpointState:
     paths = list(all_model_checkpoint_paths or [])
     times = list(all_model_checkpoint_timestamps or [])
     if times and len(times) != len(paths):
@@ -134,10 +200,9 @@ def generate_checkpoint_state_proto(
         paths.append(model_checkpoint_path)
         if times:
             times.append(time.time())
-    directory = os.fspath(save_dir)
     return CheckpointState(
-        _relative(directory, model_checkpoint_path),
-        [_relative(directory, path) for path in paths],
+        stated(model_checkpoint_path),
+        [stated(path) for path in paths],
         times,
         last_preserved_timestamp or 0.0,
     )
@@ -166,7 +231,7 @@ def update_checkpoint_state(
     durable: bool = True,
 ) -> None:
     """Make `model_checkpoint_path` the latest checkpoint of `save_dir`."""
-    state = generate_checkpoint_state_proto(
+    state = state_in(
         save_dir,
         model_checkpoint_path,
         all_model_checkpoint_paths,
@@ -174,6 +239,15 @@ def update_checkpoint_state(
         last_preserved_timestamp,
     )
     write_state(save_dir, state, latest_filename, durable=durable)
+
+
+def times_of(state: CheckpointState) -> list[tuple[str, float]]:
+    """(joined path, time) of everything that a state file knows, without repetition."""
+    paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
+    if len(times) != len(paths):  # TensorFlow 1 writes none
+        times = [0.0] * len(paths)
+    known = {path: record.time for path, record in state.records.items()}
+    return list((known | dict(zip(paths, times, strict=True))).items())
 
 
 def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
@@ -200,7 +274,10 @@ def _joined(directory: str, path: str, file: str) -> str:
         )
     here = storage.joined(directory, base)
     # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
-    if base == path or (not _is_reachable(path) and checkpoint_exists(here)):
+    if base == path:
+        return here
+    if not _is_reachable(path) and checkpoint_exists(here):
+        log.info("%s names %s, which is not there; taking %s", file, path, here)
         return here
     return path
 
@@ -210,6 +287,12 @@ def _is_reachable(path: str) -> bool:
         return checkpoint_exists(path)
     except PermissionDeniedError:
         return False
+
+
+def _stated(directory: str, path: str) -> str:
+    if storage.is_remote(path) or os.path.isabs(path) or os.path.isabs(directory):
+        return path
+    return os.path.relpath(path, directory) if os.path.dirname(path) else path
 
 
 def _relative(directory: str, path: str) -> str:
@@ -232,6 +315,7 @@ def _print(state: CheckpointState) -> bytes:
     ]
     if state.last_preserved_timestamp:
         lines.append(f"last_preserved_timestamp: {float(state.last_preserved_timestamp)!r}")
+    lines += [f"# ckpt: {_record_text(name, record)}" for name, record in state.records.items()]
     return "".join(line + "\n" for line in lines).encode()
 
 
@@ -257,6 +341,23 @@ def _unquoted(token: str) -> str:
         return _ESCAPES.get(escape, escape)
 
     return _ESCAPE.sub(plain, token[1:-1].encode()).decode()
+
+
+def _record_text(name: str, record: Record) -> str:
+    flags = {flag: True for flag in ("pinned", "preserved") if getattr(record, flag)}
+    return json.dumps({"name": name, "time": record.time, **flags})
+
+
+def _record(text: str) -> tuple[str, Record]:
+    """Raises ValueError for what `_record_text` does not write."""
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("a record is nested") from None
+    name, when = found.get("name"), found.get("time")
+    if not isinstance(name, str) or not isinstance(when, float):
+        raise ValueError(f"a record has no name and time: {text[:80]}")
+    return name, Record(when, found.get("pinned") is True, found.get("preserved") is True)
 
 
 def _parse(text: str) -> CheckpointState:
@@ -319,6 +420,7 @@ def _damaged(path: str, found: str) -> DataLossError:
         None,
         None,
         f"{path}: the state file {found}. The checkpoints beside it are not affected: restore one by its own "
-        "name, or write the state file anew with update_checkpoint_state; if it was edited on purpose, remove "
-        "its comments (from each # to the end of the line)",
+        "name, or have the state file written anew from the directory with `ckpt latest --rebuild DIRECTORY` "
+        "(tf.train.rebuild_checkpoint_state); if it was edited on purpose, remove its comments (from each # "
+        "to the end of the line)",
     )

@@ -11,6 +11,7 @@ from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.saveable import SaveableObject
+from ckpt.model.selection import expanded
 from ckpt.model.variables import Variable
 from ckpt.saver.saveables import REFERENCES, of_variable
 
@@ -21,6 +22,18 @@ def saveable_objects(graph: Graph | None = None) -> list[Any]:
     return graph.get_collection(GraphKeys.GLOBAL_VARIABLES) + graph.get_collection(
         GraphKeys.SAVEABLE_OBJECTS
     )
+
+
+def selected(var_list: Any) -> Any:
+    """`var_list` with the patterns in it replaced by what they select among the saveable objects.
+
+    Raises SelectionError (a ValueError) for patterns that cannot be understood or match nothing.
+    """
+    if isinstance(var_list, str):
+        var_list = [var_list]
+    if isinstance(var_list, (list, tuple, set)) and any(isinstance(m, str) for m in var_list):
+        return expanded(list(var_list), saveable_objects())
+    return var_list
 
 
 def saveables(var_list: Any) -> list[SaveableObject]:

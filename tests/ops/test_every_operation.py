@@ -22,7 +22,7 @@ ELSEWHERE = {
          "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3", "TensorArrayConcatV3",
          "TensorArraySplitV3", "TensorArraySizeV3", "TensorArrayCloseV3", "EmptyTensorList", "TensorListPushBack",
          "TensorListPopBack", "TensorListLength"], LISTS),
-    **dict.fromkeys(["SaveV2", "RestoreV2"], FILES),
+    **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip
 """Operation types that no row can hold, each with the reason and the place of its tests."""

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.graph.opdef import OPS
 from ckpt.ops import text
 from tests.conformance.ops import case, conformance
 
@@ -37,6 +38,8 @@ TestStrings = conformance([
     case(text.decode_base64, words("__4", "__4="), expect=words(b"\xff\xfe", b"\xff\xfe"), grad=0),
     case(text.regex_replace, words("a1b22"), r"(\d)", r"<\1>", expect=words("a<1>b<2><2>"), grad=0),
     case(text.regex_full_match, words("ab", "abc"), "a.", expect=np.array([True, False]), grad=0),
+    case(OPS["StaticRegexFullMatch"], words("ab", "abc"), pattern="a.", expect=np.array([True, False]), grad=0),
+    case(OPS["ShardedFilename"], "model", 3, 12, expect=np.array(b"model-00003-of-00012", object), grad=0),
     case(text.string_length, words("ä"), expect=np.array([2], np.int32), grad=0),
     case(text.string_length, words("ä"), unit="UTF8_CHAR", expect=np.array([1], np.int32), grad=0),
     case(text.string_strip, words(" a "), expect=words("a"), grad=0),

@@ -11,12 +11,12 @@ from hypothesis import strategies as st
 from ckpt.core.errors import DataLossError, OpError
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_writer import write
+from ckpt.saver.latest import latest_checkpoint
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
-    latest_checkpoint,
     read_state,
     update_checkpoint_state,
     write_state,
@@ -112,7 +112,7 @@ def test_any_truncation_or_flip_is_data_loss_that_says_how_to_fix_it(tmp_path):
         flips = [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :] for bit in range(8)]
         for damaged in (data[:at], *flips):
             file.write_bytes(damaged)
-            with pytest.raises(DataLossError, match=r"checkpoint: .*update_checkpoint_state"):
+            with pytest.raises(DataLossError, match=r"checkpoint: .*rebuild_checkpoint_state"):
                 read_state(tmp_path)
 
 

@@ -140,10 +140,11 @@ def case_in_and_out_of_scopes(tf):
         variable(tf)
         saver = tf.train.Saver()
     inside, outside = saver.to_proto("scope"), saver.to_proto("elsewhere")
-    again = tf.train.Saver.from_proto(inside, import_scope="scope").as_saver_def()
     fields = ("filename_tensor_name", "save_tensor_name", "restore_op_name")
+    found = [getattr(inside, field) for field in fields]
+    again = tf.train.Saver.from_proto(inside, import_scope="scope").as_saver_def()
     return {
-        "inside": [getattr(inside, field) for field in fields],
+        "inside": found,
         "outside": str(outside),
         "again": [getattr(again, field) for field in fields],
     }

@@ -1,0 +1,162 @@
+"""Moving averages of variables and tensors: `tf.train.ExponentialMovingAverage`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ckpt.core import dtypes
+from ckpt.graph import convert, stack
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
+from ckpt.model.initializers import Zeros
+from ckpt.model.scopes import get_variable, variable_scope
+from ckpt.model.variables import (
+    Variable,
+    global_variables,
+    moving_average_variables,
+    trainable_variables,
+)
+from ckpt.ops import control, elementwise
+from ckpt.optimize.optimizer import make_slot
+
+_FLOATS = (dtypes.float16, dtypes.float32, dtypes.float64, dtypes.bfloat16)
+
+
+class ExponentialMovingAverage:
+    """Keeps shadow variables: each `apply` moves them towards the values, by `average -= (1 - decay) * (average - value)`.
+
+    The average of a variable starts at the variable's initial value; that of another tensor at zero, which
+    `zero_debias` corrects for (as in Kingma & Ba, https://arxiv.org/abs/1412.6980). With `num_updates` the decay is
+    `min(decay, (1 + num_updates) / (10 + num_updates))`: averages move faster early in training.
+    """
+
+    def __init__(
+        self,
+        decay: Any,
+        num_updates: Any = None,
+        zero_debias: bool = False,
+        name: str = "ExponentialMovingAverage",
+    ) -> None:
+        self._decay = decay
+        self._num_updates = num_updates
+        self._zero_debias = zero_debias
+        self._name = name
+        self._averages: dict[Any, Any] = {}
+
+    @property
+    def name(self) -> str:
+        """The name that averages bear behind the name of what they average."""
+        return self._name
+
+    def apply(self, var_list: Sequence[Any] | None = None) -> Operation:
+        """The operation that moves the averages of `var_list` (by default all trainable variables), made when new.
+
+        Averages are not trainable; variables that have one enter `GraphKeys.MOVING_AVERAGE_VARIABLES`. Raises TypeError
+        for what is not of a floating point type.
+        """
+        members = trainable_variables() if var_list is None else list(var_list)
+        _check_floating(members)
+        debiased = set()
+        for member in members:
+            key = _key(member)
+            if key not in self._averages:
+                self._averages[key] = self._made(member)
+                if self._zero_debias and not isinstance(member, Variable):
+                    debiased.add(key)
+        with name_scope(self._name) as scope:
+            decay = self._current_decay()
+            updates = [
+                _moved(self._averages[_key(member)], member, decay, _key(member) in debiased)
+                for member in members
+            ]
+            return control.group(*updates, name=scope)
+
+    def average(self, var: Any) -> Any:
+        """The variable that holds the average of `var`; None before `apply` has had it."""
+        return self._averages.get(_key(var))
+
+    def average_name(self, var: Any) -> str:
+        """The name that the average of `var` has, or would have were it made now: its name in checkpoints."""
+        found = self.average(var)
+        if found is not None:
+            return str(found.op.name)
+        wanted = f"{var.op.name}/{self._name}"
+        return stack.get_default_graph().unique_name(wanted, mark_as_used=False)
+
+    def variables_to_restore(
+        self, moving_avg_variables: Iterable[Any] | None = None
+    ) -> dict[str, Any]:
+        """A var_list for a Saver that restores averages into the variables themselves.
+
+        Each of `moving_avg_variables` (by default the trainable variables and those that have averages) is found under
+        the name of its average, every other global variable under its own.
+        """
+        if moving_avg_variables is None:
+            moving_avg_variables = [*trainable_variables(), *moving_average_variables()]
+        averaged = {id(variable): variable for variable in moving_avg_variables}
+        found = {self.average_name(variable): variable for variable in averaged.values()}
+        for variable in global_variables():
+            if id(variable) not in averaged:
+                found.setdefault(variable.op.name, variable)
+        return found
+
+    def _made(self, member: Any) -> Any:
+        with control_dependencies(None):
+            if isinstance(member, Variable):
+                average = make_slot(member, self._name, member.initialized_value())
+                graph = stack.get_default_graph()
+                if member not in graph.get_collection_ref(GraphKeys.MOVING_AVERAGE_VARIABLES):
+                    graph.add_to_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, member)
+                return average
+            return make_slot(member, self._name, is_beside=False)
+
+    def _current_decay(self) -> Tensor:
+        decay: Tensor = convert.convert_to_tensor(self._decay, name="decay")
+        if self._num_updates is None:
+            return decay
+        number = elementwise.cast(self._num_updates, dtypes.float32, name="num_updates")
+        found: Tensor = elementwise.minimum(decay, (1.0 + number) / (10.0 + number))
+        return found
+
+
+def _key(member: Any) -> Any:
+    return (member.graph, member.name)
+
+
+def _check_floating(members: Sequence[Any]) -> None:
+    wrong = [member for member in members if member.dtype.base_dtype not in _FLOATS]
+    if wrong:
+        names = ", ".join(f"{member.name} ({member.dtype.base_dtype.name})" for member in wrong)
+        raise TypeError(f"The variables must be half, float, or double: {names}")
+
+
+def _moved(average: Any, value: Any, decay: Tensor, is_debiased: bool) -> Any:
+    """The assignment that moves an average towards a value."""
+    with name_scope(None, "AssignMovingAvg", [average, value, decay]) as scope:
+        rate = 1.0 - decay
+        if rate.dtype.base_dtype != average.dtype.base_dtype:
+            rate = elementwise.cast(rate, average.dtype.base_dtype)
+        if is_debiased:
+            return average.assign(_debiased(average, value, rate), name=scope)
+        return average.assign_sub((average.value() - value) * rate, name=scope)
+
+
+def _debiased(average: Any, value: Any, rate: Tensor) -> Any:
+    """The average from zero, divided by what its weights add up to. `average` keeps the quotient, two others the state."""
+    options: dict[str, Any] = {
+        "initializer": Zeros(),
+        "trainable": False,
+        "dtype": average.dtype.base_dtype,
+    }
+    with (
+        variable_scope(average.op.name, values=[average, value, rate]),
+        colocate_with(average.op),
+        name_scope(None),
+    ):
+        biased = get_variable("biased", average.shape, **options)
+        step = get_variable("local_step", [], **options)
+    moved = biased.assign_sub((biased.value() - value) * rate)
+    steps = step.assign_add(1)
+    return moved / (1 - elementwise.pow_(1.0 - rate, steps))

@@ -1,0 +1,316 @@
+"""Which tensor of a checkpoint goes into which variable, and how: decided for all before anything is assigned."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from ckpt.core import dtypes, renames
+from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.core.suggestions import Named, Suggestions, suggest
+from ckpt.formats.base import TensorReader, TensorSpec
+from ckpt.ops.io import parsed_slice, part_of
+from ckpt.saver import restore_errors
+from ckpt.saver.policies import Policies
+from ckpt.saver.report import Mismatch, RestoreReport
+from ckpt.saver.restored import Restored
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One tensor to be read: for what, under which name of the checkpoint, and how it is made to fit."""
+
+    entry: Restored
+    source: str
+    fit: str = ""  # "reshape", "slice" or "pad"
+    cast: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """True when RestoreV2 itself would read the same."""
+        return self.source == self.entry.name and not self.fit and not self.cast
+
+    def read(self, reader: TensorReader) -> Array:
+        """The values, as the assignment takes them; only the bytes needed are read.
+
+        Raises InvalidArgumentError when a cast would make infinities of numbers, and what the reader raises.
+        """
+        if self.fit in ("slice", "pad"):
+            array = self._overlap(reader)
+        else:
+            array = reader.read(self.source, part=part_of(self.entry.slice_spec))
+        if self.fit == "reshape":
+            array = array.reshape(self.entry.shape.as_tuple())
+        if self.cast:
+            array = _cast(array, self.entry, self.source)
+        array.flags.writeable = False
+        return array
+
+    def _overlap(self, reader: TensorReader) -> Array:
+        """What variable and checkpoint have in common from the first index on, and zeros for the rest."""
+        parsed = parsed_slice(self.entry.slice_spec)
+        shape = self.entry.shape.as_tuple()
+        lengths, starts = (shape, (0,) * len(shape)) if parsed is None else parsed[1:]
+        held = reader.spec(self.source).shape
+        part = tuple(
+            slice(min(start, full), min(start + length, full))
+            for start, length, full in zip(starts, lengths, held, strict=True)
+        )
+        found = reader.read(self.source, part=part)
+        if found.shape == lengths:
+            return found
+        filled: Array = np.full(lengths, b"" if found.dtype == np.object_ else 0, found.dtype)
+        filled[tuple(slice(length) for length in found.shape)] = found
+        return filled
+
+
+@dataclass
+class Match:
+    """What is to be done: the pieces to read, and what happens to the variables for which there is none."""
+
+    pieces: list[Piece] = field(default_factory=list)
+    missing: dict[str, list[Restored]] = field(default_factory=dict)  # by what is done about them
+    mismatched: list[Mismatch] = field(default_factory=list)
+    renamed: dict[str, str] = field(default_factory=dict)
+    suggested: dict[str, str] = field(default_factory=dict)
+    unexpected: tuple[str, ...] = ()
+
+    def is_plain(self, wanted: Sequence[Restored]) -> bool:
+        """True when the restore operation of the graph, as it is, does all of it."""
+        return len(self.pieces) == len(wanted) and all(piece.is_plain for piece in self.pieces)
+
+    def report(self, path: str) -> RestoreReport:
+        """What the caller is told."""
+        restored = tuple(dict.fromkeys(piece.entry.name for piece in self.pieces))
+        by_action = {
+            action: tuple(dict.fromkeys(entry.name for entry in entries))
+            for action, entries in self.missing.items()
+        }
+        skipped = dict.fromkeys(m.name for m in self.mismatched if m.action == "skip")
+        return RestoreReport(
+            path,
+            restored,
+            tuple(name for names in by_action.values() for name in names),
+            self.unexpected,
+            tuple(self.mismatched),
+            self.renamed,
+            self.suggested,
+            by_action.get("init", ()),
+            by_action.get("keep", ()),
+            (*by_action.get("skip", ()), *skipped),
+        )
+
+
+def match(
+    wanted: Sequence[Restored],
+    reader: TensorReader,
+    path: str,
+    policies: Policies,
+    *,
+    is_slot: Callable[[Restored], bool],
+) -> Match:
+    """Decide for every tensor wanted where it comes from.
+
+    Raises one NotFoundError or InvalidArgumentError that lists everything the policies make an error, SelectionError
+    (a ValueError) for rename rules that fit nothing or collide.
+    """
+    held = reader.names()
+    names = list(dict.fromkeys(entry.name for entry in wanted))
+    sources = _renamed(path, held, names, policies)
+    found = Match()
+    if policies.apply_suggestions and any(name not in sources for name in names):
+        pairs = _suggestions(wanted, sources, reader).pairs
+        found.suggested = {sources[old]: new for new, old in pairs.items()}
+        sources = dict(sources) | {new: sources[old] for new, old in pairs.items()}
+    _fit(wanted, sources, reader, policies, found, is_slot)
+    used = {piece.source for piece in found.pieces}
+    found.renamed = {
+        piece.source: piece.entry.name for piece in found.pieces if piece.source != piece.entry.name
+    }
+    taken = used | {sources[m.name] for m in found.mismatched}
+    found.unexpected = tuple(name for name in held if name not in taken)
+    _check(wanted, sources, reader, path, policies, found)
+    return found
+
+
+def _renamed(
+    path: str, held: Sequence[str], names: Sequence[str], policies: Policies
+) -> Mapping[str, str]:
+    """Name wanted -> name in the checkpoint, after the caller's rules."""
+    if policies.rename is None:
+        return {name: name for name in held}
+    wanted = set(names)
+    try:
+        found = renames.renamed(held, policies.rename, wanted=wanted, allow_idle=True)
+        needs_none = policies.is_rename_standing and wanted <= set(held) and not found.renamed
+        if found.idle and not needs_none:
+            renames.renamed(held, policies.rename, wanted=wanted)
+    except SelectionError as error:
+        raise SelectionError(f"{path}: {error}") from error
+    return found.sources
+
+
+def _named(entry: Restored) -> Named:
+    sizes = entry.full_shape.sizes
+    return Named(entry.name, entry.dtype.base_dtype.name, None if sizes is None else tuple(sizes))
+
+
+def _suggestions(
+    wanted: Sequence[Restored], sources: Mapping[str, str], reader: TensorReader
+) -> Suggestions:
+    names = {entry.name: _named(entry) for entry in wanted}
+    held = {}
+    for name, source in sources.items():
+        spec = reader.spec(source)
+        held[name] = Named(name, spec.dtype, spec.shape)
+    return suggest(
+        [named for name, named in names.items() if name not in held],
+        [named for name, named in held.items() if name not in names],
+        [named for name, named in held.items() if name in names],
+        shown=restore_errors.SHOWN,
+    )
+
+
+def _fit(
+    wanted: Sequence[Restored],
+    sources: Mapping[str, str],
+    reader: TensorReader,
+    policies: Policies,
+    found: Match,
+    is_slot: Callable[[Restored], bool],
+) -> None:
+    """Sort all that is wanted into pieces, missing and mismatched. What one node takes is restored all or not at all."""
+    left_alone: set[Any] = set()
+    pieces: list[Piece] = []
+    for entry in wanted:
+        source = sources.get(entry.name)
+        if source is None:
+            is_optional = policies.slots == "optional" and is_slot(entry)
+            action = "init" if is_optional else policies.on_missing
+            found.missing.setdefault(action, []).append(entry)
+            left_alone.add(entry.target)
+            continue
+        piece, mismatch = _piece(entry, source, reader.spec(source), policies)
+        if mismatch is not None:
+            found.mismatched.append(mismatch)
+        if piece is None:
+            left_alone.add(entry.target)
+        else:
+            pieces.append(piece)
+    found.pieces = [piece for piece in pieces if piece.entry.target not in left_alone]
+    found.missing.setdefault("skip", []).extend(
+        piece.entry for piece in pieces if piece.entry.target in left_alone
+    )
+    if not found.missing["skip"]:
+        del found.missing["skip"]
+
+
+def _piece(
+    entry: Restored, source: str, spec: TensorSpec, policies: Policies
+) -> tuple[Piece | None, Mismatch | None]:
+    fit = "" if entry.full_shape.is_compatible_with(spec.shape) else policies.on_shape
+    if fit and (entry.is_reshaped or fit == "reshape"):
+        fit = "reshape"
+    dtype = entry.dtype.base_dtype
+    cast = "" if spec.dtype == dtype.name else policies.on_dtype
+    if not fit and not cast:
+        return Piece(entry, source), None
+    actions = [
+        action if action in ("error", "skip") or possible else "error"
+        for action, possible in (
+            (fit, bool(fit) and _can_fit(entry, spec.shape, fit)),
+            (cast, bool(cast) and _can_cast(dtypes.as_dtype(spec.dtype), dtype)),
+        )
+        if action
+    ]
+    action = next((a for a in ("error", "skip") if a in actions), " and ".join(actions))
+    mismatch = Mismatch(entry.name, str(_named(entry)), str(spec), action)
+    if action in ("error", "skip"):
+        return None, mismatch
+    return Piece(entry, source, fit, bool(cast)), mismatch
+
+
+def _can_fit(entry: Restored, held: tuple[int, ...], fit: str) -> bool:
+    wanted = entry.full_shape
+    if not wanted.is_fully_defined():
+        return False
+    sizes = wanted.as_tuple()
+    if fit == "reshape":
+        return not entry.slice_spec and prod(sizes) == prod(held)
+    if len(sizes) != len(held):
+        return False
+    pairs = zip(sizes, held, strict=True)
+    return all(w <= h if fit == "slice" else w >= h for w, h in pairs)
+
+
+def _can_cast(old: dtypes.DType, new: dtypes.DType) -> bool:
+    """Whether numbers of the one dtype are numbers of the other, apart from rounding and size."""
+    ranks = [_rank(old), _rank(new)]
+    return None not in ranks and ranks[0] <= ranks[1]  # type: ignore[operator]
+
+
+def _rank(dtype: dtypes.DType) -> int | None:
+    kinds = (dtype.is_bool, dtype.is_integer, dtype.is_floating, dtype.is_complex)
+    return next((rank for rank, is_kind in enumerate(kinds) if is_kind), None)
+
+
+def _cast(array: Array, entry: Restored, source: str) -> Array:
+    """The values in the dtype of the entry. Raises InvalidArgumentError for integers and numbers that it cannot hold."""
+    with np.errstate(all="ignore"):
+        cast: Array = array.astype(entry.dtype.base_dtype.as_numpy_dtype)
+        if entry.dtype.base_dtype.is_integer:
+            lost = int(np.count_nonzero(cast.astype(object) != array.astype(object)))
+        else:
+            lost = int(np.count_nonzero(np.isfinite(array) & ~np.isfinite(cast)))
+    if lost:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"{source}: {lost} of {array.size} values do not fit into {entry.dtype.base_dtype.name}, the dtype of "
+            f"{entry.name}; nothing was assigned",
+        )
+    return cast
+
+
+def _check(
+    wanted: Sequence[Restored],
+    sources: Mapping[str, str],
+    reader: TensorReader,
+    path: str,
+    policies: Policies,
+    found: Match,
+) -> None:
+    """Raise one error with everything that the policies make one; warn of what is unexpected where they say so."""
+    missing = {e.name: _named(e) for e in found.missing.get("error", ())}
+    is_wrong = bool(missing) or any(m.action == "error" for m in found.mismatched)
+    refused = []
+    if found.unexpected and policies.on_unexpected == "error":
+        refused.append(f"on_unexpected='error': {len(found.unexpected)} tensors are not used")
+    if wanted and not found.pieces and not is_wrong and not policies.allow_empty:
+        refused.append("no variable at all would be restored, which is always an error")
+        missing = missing or {e.name: _named(e) for es in found.missing.values() for e in es}
+    if is_wrong or refused:
+        none = Suggestions(0)
+        explained = _suggestions(wanted, sources, reader) if missing else none
+        raise restore_errors.failure(
+            found.report(path),
+            list(missing.values()),
+            len({entry.name for entry in wanted}),
+            len(reader.names()),
+            explained,
+            has_rules=policies.rename is not None,
+            refused=refused,
+        )
+    if found.unexpected and policies.on_unexpected == "warn":
+        some = ", ".join(found.unexpected[:20]) + (", …" if len(found.unexpected) > 20 else "")
+        warnings.warn(
+            f"{path}: {len(found.unexpected)} tensors of the checkpoint are not used: {some}",
+            stacklevel=5,
+        )

@@ -1,0 +1,130 @@
+"""Pinning and deleting checkpoints of a directory by what its state file knows. Must not know Savers."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ckpt.core import storage
+from ckpt.core.atomic import StrPath
+from ckpt.core.errors import NotFoundError
+from ckpt.formats import detect, shards
+from ckpt.saver import latest, retention, state_file, validity
+from ckpt.saver.retention import Saved
+from ckpt.saver.state_file import CheckpointState, Record
+
+log = logging.getLogger("ckpt")
+
+
+def pin_checkpoint(
+    checkpoint_prefix: StrPath, *, pinned: bool = True, latest_filename: str | None = None
+) -> None:
+    """Note in the state file of its directory that no Saver and no `ckpt prune` may delete this checkpoint, or no longer.
+
+    Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
+    """
+    prefix = os.fspath(checkpoint_prefix)
+    directory, name = storage.split(prefix)
+    if not state_file.checkpoint_exists(prefix):
+        raise NotFoundError(None, None, f"{checkpoint_prefix}: no such checkpoint")
+    with state_file.lock:
+        if state_file.read_state(directory, latest_filename) is None:
+            latest.rebuild_checkpoint_state(directory, latest_filename)
+        state = state_file.read_state(directory, latest_filename) or CheckpointState()
+        times = dict(zip(state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps))
+        known = state.records.pop(name, None)
+        if known is None:
+            when = times.get(name) or storage.modified(detect.resolve(prefix))
+            known = Record(when)
+        if pinned or known.preserved or name not in state.all_model_checkpoint_paths:
+            state.records[name] = replace(known, pinned=pinned)
+        state_file.write_state(directory, state, latest_filename)
+
+
+def prune_checkpoints(
+    checkpoint_dir: StrPath,
+    rules: Sequence[retention.Rule],
+    *,
+    latest_filename: str | None = None,
+    dry_run: bool = False,
+) -> retention.Choice:
+    """Delete the checkpoints of a directory that no rule keeps, and return which went and which stay, each with the reason.
+
+    The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
+    what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
+    file is written first. `dry_run` changes nothing. Raises ValueError without rules, NotFoundError when there is no
+    state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
+    """
+    if not rules:
+        raise ValueError("prune_checkpoints needs at least one rule, such as LatestN(5)")
+    with state_file.lock:
+        state = state_file.get_checkpoint_state(checkpoint_dir, latest_filename)
+        if state is None:
+            raise NotFoundError(
+                None,
+                None,
+                f"{checkpoint_dir}: there is no state file, so nobody knows which checkpoints a Saver wrote; "
+                "`ckpt latest --rebuild` writes one that lists all of them",
+            )
+        known = _known(checkpoint_dir, state)
+        choice = retention.choose(known, [*rules, retention.Newest(state.model_checkpoint_path)])
+        if choice.delete and not dry_run:
+            kept = [saved for saved in known if saved.name in choice.keep]
+            _write_pruned(checkpoint_dir, state, kept, latest_filename)
+    if not dry_run:
+        for name, reason in choice.delete.items():
+            remove_checkpoint(name)
+            log.info("deleted checkpoint %s: %s", name, reason)
+    return choice
+
+
+def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
+    """What a state file knows and what lies in its directory, oldest first."""
+    found = []
+    for path, when in state_file.times_of(state):
+        if storage.split(path)[0].rstrip("/") != os.fspath(directory).rstrip(
+            "/"
+        ) or not validity.is_ours(path):
+            continue
+        record = state.records.get(path, Record(when))
+        described = validity.described(path)
+        found.append(
+            replace(
+                described,
+                time=when or described.time,
+                pinned=record.pinned,
+                preserved=record.preserved,
+            )
+        )
+    return sorted(found, key=lambda saved: saved.time)
+
+
+def _write_pruned(
+    directory: StrPath, state: CheckpointState, kept: Sequence[Saved], latest_filename: str | None
+) -> None:
+    names: Mapping[str, Saved] = {saved.name: saved for saved in kept}
+    listed = [path for path in state.all_model_checkpoint_paths if path in names]
+    new = state_file.state_in(
+        directory,
+        state.model_checkpoint_path,
+        listed,
+        [names[path].time for path in listed],
+        state.last_preserved_timestamp,
+    )
+    new.records = {
+        storage.split(path)[1]: record for path, record in state.records.items() if path in names
+    }
+    state_file.write_state(directory, new, latest_filename)
+
+
+def remove_checkpoint(
+    checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
+) -> None:
+    """Delete the files of one checkpoint: the values first, then the MetaGraph. Files that are not there are no error.
+
+    Raises OpError when a file cannot be deleted.
+    """
+    shards.remove_checkpoint_files(checkpoint_prefix)
+    storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")

@@ -1,0 +1,109 @@
+"""Looking into a checkpoint without a graph: `tf.train.NewCheckpointReader` and the functions on it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from ckpt.core import storage
+from ckpt.core.atomic import StrPath
+from ckpt.core.dtypes import DType, as_dtype
+from ckpt.core.errors import NotFoundError
+from ckpt.formats import detect
+from ckpt.saver import state_file
+from ckpt.saver.latest import latest_checkpoint
+
+
+class CheckpointReader:
+    """The tensors of one checkpoint by name; only those that are asked for are read.
+
+    `path` is a prefix or a file of any format known. Raises NotFoundError when there is none, DataLossError when it is
+    damaged.
+    """
+
+    def __init__(self, path: StrPath) -> None:
+        self._path = os.fspath(path)
+        self._reader = detect.open_reader(path)
+        self._names = frozenset(self._reader.names())
+
+    def get_variable_to_shape_map(self) -> dict[str, list[int]]:
+        """The shape of each tensor, by name."""
+        return {name: list(self._reader.spec(name).shape) for name in self._reader.names()}
+
+    def get_variable_to_dtype_map(self) -> dict[str, DType]:
+        """The dtype of each tensor, by name."""
+        return {name: as_dtype(self._reader.spec(name).dtype) for name in self._reader.names()}
+
+    def has_tensor(self, tensor_str: str) -> bool:
+        """True when the checkpoint holds a tensor of this name."""
+        return tensor_str in self._names
+
+    def get_tensor(self, tensor_str: str) -> Any:
+        """The values, an array (for a scalar, the scalar). Raises NotFoundError naming what is like it."""
+        if tensor_str not in self._names:
+            from difflib import get_close_matches  # only an error needs it
+
+            near = get_close_matches(tensor_str, sorted(self._names), n=3)
+            raise NotFoundError(
+                None,
+                None,
+                f"{self._path}: Key {tensor_str} not found in checkpoint"
+                + (f"; it holds {', '.join(near)}" if near else ""),
+            )
+        values = self._reader.read(tensor_str)
+        return values if values.ndim else values[()]
+
+    def debug_string(self) -> bytes:
+        """One line per tensor: name, dtype, shape."""
+        lines = []
+        for name in sorted(self._names):
+            spec = self._reader.spec(name)
+            shape = ",".join(map(str, spec.shape))
+            lines.append(f"{name} ({spec.dtype}) [{shape}]\n")
+        return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def new_checkpoint_reader(filepattern: StrPath) -> CheckpointReader:
+    """A reader of the checkpoint of this prefix, or file. Raises NotFoundError when there is none, DataLossError."""
+    return CheckpointReader(filepattern)
+
+
+def load_checkpoint(ckpt_dir_or_file: StrPath) -> CheckpointReader:
+    """A reader of a checkpoint, or of the newest in a directory.
+
+    Raises ValueError when the directory has none, NotFoundError when there is no such checkpoint.
+    """
+    return CheckpointReader(checkpoint_file(ckpt_dir_or_file))
+
+
+def load_variable(ckpt_dir_or_file: StrPath, name: str) -> Any:
+    """The values of the tensor `name` (an ending ":0" is passed over). Raises what `load_checkpoint` raises too."""
+    return load_checkpoint(ckpt_dir_or_file).get_tensor(name.removesuffix(":0"))
+
+
+def list_variables(ckpt_dir_or_file: StrPath) -> list[tuple[str, list[int]]]:
+    """(name, shape) of all tensors, sorted by name. Raises what `load_checkpoint` raises."""
+    return sorted(load_checkpoint(ckpt_dir_or_file).get_variable_to_shape_map().items())
+
+
+def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
+    """The time of each of these checkpoints, in seconds since 1970; those that are not there are left out."""
+    return [
+        storage.modified(detect.resolve(prefix))
+        for prefix in checkpoint_prefixes
+        if state_file.checkpoint_exists(prefix)
+    ]
+
+
+def checkpoint_file(ckpt_dir_or_file: StrPath) -> str:
+    """The prefix of the newest checkpoint of a directory; anything else as it is. Raises ValueError where it has none."""
+    path = os.fspath(ckpt_dir_or_file)
+    if not storage.is_directory(path):
+        return path
+    found = latest_checkpoint(path)
+    if found is None:
+        raise ValueError(
+            f"Couldn't find 'checkpoint' file or checkpoints in given directory {path}"
+        )
+    return found

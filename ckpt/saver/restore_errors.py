@@ -1,0 +1,139 @@
+"""The error of a restore that cannot be done: everything that is wrong at once, with the way out in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ckpt.core.errors import InvalidArgumentError, NotFoundError
+from ckpt.core.suggestions import Named, Suggestions
+from ckpt.core.tensor_roles import is_slot
+from ckpt.saver.report import Mismatch, RestoreReport
+
+SHOWN = 30  # variables of one kind in a message; the report of the error has all
+
+
+class MissingVariablesError(NotFoundError):
+    """Variables that the checkpoint lacks. `report` says all, `rename` are the rules that explain them, or None."""
+
+    report: RestoreReport
+    rename: Any = None
+
+
+class MismatchedVariablesError(InvalidArgumentError):
+    """Variables of another dtype or shape in the checkpoint, or tensors that nobody expected. `report` says all."""
+
+    report: RestoreReport
+    rename: Any = None
+
+
+def failure(
+    report: RestoreReport,
+    missing: Sequence[Named],
+    total: int,
+    held: int,
+    found: Suggestions,
+    *,
+    has_rules: bool,
+    refused: Sequence[str] = (),
+) -> MissingVariablesError | MismatchedVariablesError:
+    """The error for what `report` says could not be restored; `refused` are further reasons, one line each."""
+    wrong = {m.name for m in report.mismatched if m.action == "error"} | {n.name for n in missing}
+    parts = [
+        f"{report.path}: {len(wrong)} of {total} variables cannot be restored, and nothing was assigned.",
+        *_missing(missing, found),
+        *_mismatches(report.mismatched),
+        *_listed(refused),
+        *_way_out(missing, found, has_rules=has_rules),
+        *_other_ways(missing, report.mismatched),
+        _spare(report, held),
+    ]
+    kind = MissingVariablesError if missing else MismatchedVariablesError
+    error = kind(None, None, "\n".join(part for part in parts if part))
+    error.report = report
+    error.rename = found.rename if found.pairs else None
+    return error
+
+
+def _missing(missing: Sequence[Named], found: Suggestions) -> Iterable[str]:
+    if not missing:
+        return
+    yield f"{len(missing)} are missing from the checkpoint (Key {missing[0].name} not found in checkpoint):"
+    for named in missing[:SHOWN]:
+        yield f"  {named.name} {named}"
+        for held, reason in found.candidates.get(named.name, ()):
+            yield f"      perhaps {held}: {reason}"
+    yield _more(len(missing))
+
+
+def _mismatches(mismatched: Sequence[Mismatch]) -> Iterable[str]:
+    wrong = [m for m in mismatched if m.action == "error"]
+    if wrong:
+        yield f"{len(wrong)} tensors have another shape or dtype than the variable (graph mismatch):"
+        for m in wrong[:SHOWN]:
+            mine, theirs = (text.partition("[")[0] for text in (m.wanted, m.found))
+            clash = f" (expected dtype {mine} does not equal original dtype {theirs})"
+            yield f"  {m.name}: the graph has {m.wanted}, the checkpoint has {m.found}" + (
+                clash if mine != theirs else ""
+            )
+        yield _more(len(wrong))
+
+
+def _listed(lines: Sequence[str]) -> Iterable[str]:
+    yield from (f"  {line}" for line in lines[:SHOWN])
+    yield _more(len(lines))
+
+
+def _more(count: int) -> str:
+    return f"  … and {count - SHOWN} more" if count > SHOWN else ""
+
+
+def _way_out(missing: Sequence[Named], found: Suggestions, *, has_rules: bool) -> Iterable[str]:
+    explained = sum(named.name in found.pairs for named in missing)
+    if explained:
+        rules = f"{found.rules} rule" + "s" * (found.rules != 1)
+        last = ", after the rules that you gave" if has_rules else ""
+        yield f"{explained} of {len(missing)} are explained by {rules}, with equal dtypes and shapes. Restore with{last}"
+        yield f"    rename={written(found.rename)}"
+        yield "  or with apply_suggestions=True."
+        if moved := found.pairs.keys() - {named.name for named in missing}:
+            yield (
+                f"  These rules also move {len(moved)} variables that are found under their own names, such as "
+                f"{min(moved)}: the layers seem to be numbered anew."
+            )
+    if found.guess:
+        yield "If the layers are the same and only numbered anew, their order gives (look at it before you use it)"
+        yield f"    rename={written(found.guess)}"
+
+
+def _other_ways(missing: Sequence[Named], mismatched: Sequence[Mismatch]) -> Iterable[str]:
+    if missing and all(is_slot(named.name) for named in missing):
+        yield "All that is missing belongs to an optimizer: slots='optional' initializes it."
+    elif missing:
+        yield "on_missing='init' initializes what is missing, 'skip' leaves it alone."
+    wrong = [m for m in mismatched if m.action == "error"]
+    if any(m.wanted.partition("[")[0] != m.found.partition("[")[0] for m in wrong):
+        yield "on_dtype='cast' converts between dtypes where no value can change beyond rounding."
+    if any(m.wanted.partition("[")[2] != m.found.partition("[")[2] for m in wrong):
+        yield (
+            "on_shape='skip' leaves variables of another shape alone; 'reshape', 'slice' and 'pad' make values fit."
+        )
+
+
+def _spare(report: RestoreReport, held: int) -> str:
+    if not report.unexpected:
+        return f"The checkpoint holds {held} tensors, and variables take all of them."
+    some = ", ".join(report.unexpected[:10]) + (", …" if len(report.unexpected) > 10 else "")
+    return f"The checkpoint holds {held} tensors; no variable asks for {len(report.unexpected)} of them: {some}"
+
+
+def written(rename: Any) -> str:
+    """The rules as Python text: on one line while that is short, a long map cut after its first entries."""
+    if not isinstance(rename, dict) or len(rename) <= 4:
+        return repr(rename)
+    lines = [f"        {old!r}: {new!r}," for old, new in list(rename.items())[:SHOWN]]
+    if len(rename) > SHOWN:
+        lines.append(
+            f"        # … and {len(rename) - SHOWN} more: the error has them all, as `error.rename`"
+        )
+    return "{\n" + "\n".join(lines) + "\n    }"

@@ -1,0 +1,151 @@
+"""What a whole checkpoint is, and what its file says about it. Must not know state files or Savers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ckpt.core import storage
+from ckpt.core.errors import CkptError, NotFoundError, OpError
+from ckpt.formats import detect
+from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.shard_index import SHARD_NAME
+from ckpt.saver.retention import Saved, numbered
+from ckpt.wire import metagraph_file
+
+META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
+METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
+_LARGEST_META = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a checkpoint is not whole; `keeps_values` when its variables can be restored all the same."""
+
+    reason: str
+    keeps_values: bool
+
+
+def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
+    """What is wrong with a checkpoint; None when it is whole: its file, and the MetaGraph file written with it.
+
+    `every_byte` reads and verifies all of it, else the header, the index and the lengths are checked.
+    """
+    try:
+        file = detect.resolve(prefix)
+        with detect.open_reader(file) as reader:
+            if every_byte:
+                _read_all(reader)
+            return _problem_of_meta(prefix, reader, every_byte=every_byte)
+    except NotFoundError as error:
+        return Problem(f"its files are gone: {error}", keeps_values=False)
+    except OpError as error:
+        return Problem(str(error), keeps_values=False)
+
+
+def _read_all(reader: Any) -> None:
+    if hasattr(reader, "verify"):
+        reader.verify()
+        return
+    for name in reader.names():
+        reader.read(name)
+
+
+def _problem_of_meta(prefix: str, reader: Any, *, every_byte: bool) -> Problem | None:
+    suffix = reader.metadata().get(META_SUFFIX)
+    if not suffix:
+        return None
+    path = f"{prefix}.{suffix}"
+    try:
+        data = storage.read_file(path, limit=_LARGEST_META)
+        if every_byte and data != reader.metagraph():
+            metagraph_file.load(data, path)  # another one than was saved, but sealed
+    except NotFoundError:
+        return Problem(f"{path} is missing", keeps_values=True)
+    except CkptError as error:
+        return Problem(str(error), keeps_values=True)
+    return None
+
+
+def described(prefix: str) -> Saved:
+    """Time, step and metrics of a checkpoint that exists, as its file says; a file that cannot be read tells its time."""
+    time = storage.modified(detect.resolve(prefix))
+    try:
+        with detect.open_reader(prefix) as reader:
+            metadata = dict(reader.metadata())
+    except OpError:
+        metadata = {}
+    step = metadata.get("step", "")
+    return Saved(
+        prefix,
+        time,
+        int(step) if step.isascii() and step.isdigit() else numbered(prefix),
+        metrics_from(metadata.get(METRICS, "")),
+    )
+
+
+def is_ours(prefix: str) -> bool:
+    """True when the checkpoint is there, in a format that a Saver writes."""
+    try:
+        return detect.recognise(detect.resolve(prefix)) in (HDF5, SHARDED_HDF5)
+    except OpError:
+        return False
+
+
+def step_of(prefix: str) -> int | None:
+    """The step of a checkpoint: what its file says, else what its name ends with."""
+    try:
+        return described(prefix).step
+    except OpError:
+        return numbered(prefix)
+
+
+def prefixes_among(names: Iterable[str]) -> list[str]:
+    """The prefixes of the checkpoints among the names of a directory's files, each once."""
+    suffixes = [suffix for known in detect.FORMATS for suffix in known.suffixes]
+    return list(
+        dict.fromkeys(
+            name.removesuffix(suffix)
+            for name in names
+            for suffix in suffixes
+            if name.endswith(suffix) and name != suffix and not name.startswith(".")
+            if not SHARD_NAME.fullmatch(name)
+        )
+    )
+
+
+def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
+    """Metrics as numbers. Raises TypeError naming every one that is none."""
+    plain: dict[str, float] = {}
+    problems = []
+    for name, value in (metrics or {}).items():
+        try:
+            plain[str(name)] = float(value)
+        except (TypeError, ValueError, OverflowError):
+            problems.append(f"{name!r} is {value!r}")
+    if problems:
+        raise TypeError(f"metrics must be numbers: {', '.join(problems)}")
+    return plain
+
+
+def metadata(step: int | None, metrics: Mapping[str, float], meta_suffix: str) -> dict[str, str]:
+    """What a checkpoint's file says about it: step, metrics, and which MetaGraph file was written with it."""
+    found = {} if step is None else {"step": str(step)}
+    if metrics:
+        found[METRICS] = json.dumps(metrics, sort_keys=True)
+    if meta_suffix:
+        found[META_SUFFIX] = meta_suffix
+    return found
+
+
+def metrics_from(text: str) -> dict[str, float]:
+    """The metrics in a checkpoint's metadata; {} where there are none, and for what is not ours."""
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    return {name: value for name, value in found.items() if isinstance(value, float)}

@@ -1,0 +1,90 @@
+"""Moving averages: the nodes they add, their names, values, and what is restored. Initial values are left out:
+TensorFlow copies the conditional that makes them into each average, here it is shared.
+"""
+
+
+def listing(tf):
+    ops = [
+        op
+        for op in tf.get_default_graph().get_operations()
+        if not any(part in op.name for part in ("cond", "Initialized", "Assign/", "initial"))
+        and not op.name.endswith("/Assign")
+    ]
+    return {
+        "ops": [[op.name, op.type] for op in ops],
+        "wiring": [
+            [op.name, [x.name for x in op.inputs], sorted(c.name for c in op.control_inputs)]
+            for op in ops
+        ],
+    }
+
+
+def outcome(tf, use_resource=False, **options):
+    variable = tf.Variable([1.0, 2.0], name="a", use_resource=use_resource)
+    tensor = tf.multiply([3.0, 4.0], 1.0, name="b")
+    averages = tf.train.ExponentialMovingAverage(0.9, **options)
+    move = averages.apply([variable, tensor])
+    grow = variable.assign_add([1.0, 1.0])
+    found = {
+        **({} if use_resource else listing(tf)),
+        "move": move.name,
+        "name": averages.name,
+        "names": [averages.average_name(variable), averages.average_name(tensor)],
+        "variables": sorted(v.name for v in tf.global_variables()),
+        "averaged": [v.name for v in tf.moving_average_variables()],
+        "restored": sorted([k, v.name] for k, v in averages.variables_to_restore().items()),
+        "some": sorted([k, v.name] for k, v in averages.variables_to_restore([variable]).items()),
+    }
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for _ in range(3):
+            sess.run(grow)
+            sess.run(move)
+        found["values"] = sess.run(averages.average(variable))
+        found["of_tensor"] = sess.run(averages.average(tensor))
+    return found
+
+
+def case_plain(tf):
+    return outcome(tf)
+
+
+def case_resource(tf):
+    return outcome(tf, use_resource=True)
+
+
+def case_named(tf):
+    return outcome(tf, name="shadow")
+
+
+def case_number_of_updates(tf):
+    return outcome(tf, num_updates=5)
+
+
+def case_updates_in_a_variable(tf):
+    return outcome(tf, num_updates=tf.Variable(3, name="step", trainable=False, use_resource=False))
+
+
+def case_debiased(tf):
+    return outcome(tf, zero_debias=True)
+
+
+def case_in_scopes(tf):
+    with tf.variable_scope("s"):
+        a = tf.get_variable("a", [2], use_resource=False)
+        averages = tf.train.ExponentialMovingAverage(0.9, name="foo")
+        move = averages.apply([a])
+    with tf.name_scope("q"):
+        other = tf.train.ExponentialMovingAverage(0.9).average_name(a)
+    return {"names": [move.name, averages.average_name(a), averages.average(a).name, other]}
+
+
+def case_twice(tf):
+    a, b = (tf.Variable(1.0, name=name, use_resource=False) for name in "ab")
+    averages = tf.train.ExponentialMovingAverage(0.9)
+    moves = [averages.apply([a]).name, averages.apply([b]).name]
+    return {"moves": moves, "variables": [v.name for v in tf.global_variables()]}
+
+
+def error_integers(tf):
+    tf.train.ExponentialMovingAverage(0.9).apply([tf.Variable(1)])

@@ -1,0 +1,147 @@
+"""Imported branches and loops become If and While: the same values as interpreted, and derivatives."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+import ckpt as tf
+from ckpt.run import raising
+from ckpt.run.dataflow import Dataflow
+from ckpt.run.generate import generate
+from ckpt.run.interpret import interpret
+from tests.run.test_dataflow import RESULTS, imported
+from tests.run.tf1_programs import by_functions, by_primitives, by_python, expressions
+
+
+def is_interpreted(plan):
+    return any(isinstance(step.kernel, Dataflow) for step in plan.steps)
+
+
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(expressions(3))
+def test_any_program_gives_the_same_raised_interpreted_and_in_python(expression):
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.placeholder(tf.float64, [])
+        y = tf.identity(by_primitives(expression, [x]))
+        raised = session.plan(y, [x])
+        before = raising.raised
+        raising.raised = lambda *args: {}
+        try:
+            exact = tf.Session(graph=graph).plan(y, [x])
+        finally:
+            raising.raised = before
+        assert not is_interpreted(raised)
+        for fed in (1.5, -0.5):
+            wanted = by_python(expression, [fed])
+            for run in (
+                generate(raised),
+                lambda f: interpret(raised, f),
+                lambda f: interpret(exact, f),
+            ):
+                assert run([np.float64(fed)])[0] == pytest.approx(wanted, rel=1e-12, abs=1e-12)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.too_slow])
+@given(expressions(2))
+def test_any_program_has_the_derivatives_of_cond_and_while_loop(expression):
+    found = []
+    for build in (by_functions, by_primitives):
+        with tf.Graph().as_default(), tf.Session() as session:
+            x = tf.placeholder(tf.float64, [])
+            y = tf.identity(build(expression, [x]))
+            (first,) = tf.gradients(y, x)
+            (second,) = tf.gradients(first, x) if first is not None else (None,)
+            fetches = [t for t in (y, first, second) if t is not None]
+            found.append([session.run(fetches, {x: fed}) for fed in (1.5, -0.5)])
+    # A derivative that is zero everywhere may be None on one side, as where a branch hides that nothing depends on x.
+    for ours, theirs in zip(*found, strict=True):
+        both = min(len(ours), len(theirs))
+        np.testing.assert_allclose(ours[:both], theirs[:both], rtol=1e-9, atol=1e-12)
+        assert not np.any(ours[both:])
+        assert not np.any(theirs[both:])
+
+
+@pytest.mark.parametrize("name", sorted(RESULTS["gradients"]))
+def test_an_imported_graph_has_tensorflows_gradients(name):
+    graph = imported(name)
+    count = len(RESULTS["results"][name][0])
+    with graph.as_default(), tf.Session() as session:
+        x = graph.get_tensor_by_name("x:0")
+        outputs = [graph.get_tensor_by_name(f"out_{i}:0") for i in range(count)]
+        (slope,) = tf.gradients([t for t in outputs if t.dtype.is_floating], x)
+        assert not is_interpreted(session.plan([*outputs, slope], [x]))
+        for fed, wanted in zip(RESULTS["fed"], RESULTS["gradients"][name], strict=True):
+            for _ in range(2):
+                assert session.run(slope, {x: fed}) == pytest.approx(wanted, rel=1e-5)
+
+
+def test_raising_leaves_the_graph_as_it_was():
+    graph = imported("captured")
+    before = graph.as_graph_def().SerializeToString(deterministic=True)
+    with tf.Session(graph=graph) as session:
+        session.run("out_0:0", {"x:0": 1.0})
+    assert graph.as_graph_def().SerializeToString(deterministic=True) == before
+
+
+def test_a_graph_with_gradients_of_imported_loops_is_imported_again_and_runs_each_loop_once():
+    graph = imported("loop")
+    with graph.as_default():
+        (slope,) = tf.gradients(
+            graph.get_tensor_by_name("out_1:0"), graph.get_tensor_by_name("x:0")
+        )
+    exported = graph.as_graph_def()
+    with tf.Graph().as_default() as other, tf.Session() as session:
+        tf.import_graph_def(exported, name="again")
+        fetches = ["again/out_1:0", f"again/{slope.name}"]
+        np.testing.assert_allclose(session.run(fetches, {"again/x:0": 2.0}), [64.0, 192.0])
+        loops = [s for s in session.plan(fetches, ["again/x:0"]).steps if s.node.type == "While"]
+        assert len(loops) == 2  # forwards and backwards
+        assert {op.type for op in other.get_operations()} >= {"Enter", "Exit", "While"}
+
+
+def test_a_node_inside_a_branch_may_be_fetched():
+    graph = imported("branch")
+    with tf.Session(graph=graph) as session:
+        assert session.run(["out_0:0", "cond/mul:0"], {"x:0": 3.0}) == [6.0, 6.0]
+
+
+def test_a_finalized_graph_runs_but_takes_no_gradient():
+    graph = imported("branch")
+    graph.finalize()
+    with graph.as_default(), tf.Session() as session:
+        assert session.run("out_0:0", {"x:0": 3.0}) == 6.0
+        with pytest.raises(RuntimeError, match="finalized"):
+            tf.gradients(graph.get_tensor_by_name("out_0:0"), graph.get_tensor_by_name("x:0"))
+
+
+def test_a_variable_assigned_in_an_imported_loop_and_branch():
+    from ckpt.ops import dataflow
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.Variable(1.0)
+        session.run(v.initializer)
+        pred = tf.placeholder(tf.bool, [])
+        _, alive = dataflow.ref_switch(v._ref(), pred)
+        other, _ = dataflow.switch(tf.constant(5.0), pred)
+        found = dataflow.merge([other, tf.identity(tf.assign_add(alive, 2.0))])[0]
+        plan = session.plan(found, [pred])
+        assert not is_interpreted(plan)
+        assert session.run(found, {pred: True}) == 3.0
+        assert session.run(found, {pred: False}) == 5.0
+        assert session.run(v) == 3.0
+
+
+def test_what_is_not_regular_is_interpreted_beside_what_is():
+    from ckpt.ops import dataflow
+
+    graph = imported("loop")
+    with graph.as_default(), tf.Session() as session:
+        y = graph.get_tensor_by_name("out_1:0")
+        no, yes = dataflow.switch(y, y > 1)
+        value, index = dataflow.merge([no * 2, yes + 1])
+        assert session.run([value, index], {"x:0": 0.5}) == [2 * 0.5**6, 0]
+        assert session.run([value, index], {"x:0": 2.0}) == [65.0, 1]
+        step = next(iter(session.plan([value, index], ["x:0"]).steps))
+        assert {node.type for node in step.kernel.nodes} >= {"While", "Merge"}
+        with pytest.raises(LookupError, match=r"imported from\s+TensorFlow 1"):
+            tf.gradients(value * tf.cast(index, tf.float32), graph.get_tensor_by_name("x:0"))
