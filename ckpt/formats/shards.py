@@ -17,7 +17,7 @@ from ckpt.core import storage
 from ckpt.core.atomic import new_token
 from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.formats.base import StrPath, TensorEntry
-from ckpt.formats.hdf5_index import identity_of
+from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
     MOST_SHARDS,
     SHARD_MAGIC,
@@ -29,7 +29,7 @@ from ckpt.formats.shard_index import (
 )
 
 if TYPE_CHECKING:
-    from ckpt.formats.hdf5_writer import Layout
+    from ckpt.formats.hdf5_plan import Layout
 
 INDEX_SUFFIX = ".index"
 FILE_SUFFIX = ".h5"

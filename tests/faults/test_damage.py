@@ -14,11 +14,12 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.core import atomic
 from ckpt.core.errors import NotFoundError, OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
+from ckpt.formats.hdf5_header import read_index
 from ckpt.formats.hdf5_index import HEADER
-from ckpt.formats.hdf5_volumes import open_checkpoint
 from ckpt.formats.shards import write_checkpoint
 from ckpt.saver.metagraph import read_meta_graph_file
 from ckpt.wire import metagraph_file
@@ -137,12 +138,12 @@ class Tally:
 
 def owners(path):
     """The variable that each byte of a checkpoint file is of, where it is of one."""
-    checkpoint = open_checkpoint(path)
-    checkpoint.close()
+    with atomic.InputFile(path) as file:
+        index, _ = read_index(file)
     return {
-        at: tensor.name
-        for tensor in checkpoint.index.tensors.values()
-        for part in tensor.parts
+        at: name
+        for name in index.rows
+        for part in index.tensor(name).parts
         for at in range(part.offset, part.offset + part.length)
     }
 
