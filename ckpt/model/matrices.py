@@ -49,11 +49,12 @@ def expm(input: Any, name: str | None = None) -> Tensor:
             constants.constant(0.5, dtypes.float64), elementwise.cast(doublings, dtypes.float64)
         )
         root = _pade(matrix * elementwise.cast(scale, matrix.dtype))
-        return while_loop(
+        found: Tensor = while_loop(
             lambda i, _: i < doublings,
             lambda i, power: (i + 1, matmul.matmul(power, power)),
             (constants.constant(0), root),
         )[1]
+        return found
 
 
 def _pade(a: Tensor) -> Tensor:
@@ -97,7 +98,8 @@ def normalize(
 def _precision(a: Tensor) -> Tensor:
     """The rounding error of the dtype times the longer side."""
     sides = elementwise.cast(shaping.shape(a)[-2:], a.dtype.real_dtype)
-    return reduction.reduce_max(sides) * np.finfo(a.dtype.as_numpy_dtype).eps
+    found: Tensor = reduction.reduce_max(sides) * np.finfo(a.dtype.as_numpy_dtype).eps
+    return found
 
 
 def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | None = None) -> Tensor:
@@ -131,7 +133,8 @@ def matrix_rank(
         s = linear_algebra.svd(a, compute_uv=False)
         if tol is None:
             tol = _precision(a) * reduction.reduce_max(s, -1, keepdims=True)
-        return reduction.reduce_sum(elementwise.cast(s > tol, dtypes.int32), -1)
+        found: Tensor = reduction.reduce_sum(elementwise.cast(s > tol, dtypes.int32), -1)
+        return found
 
 
 def _parts(lower_upper: Any) -> tuple[Tensor, Tensor]:
@@ -214,7 +217,8 @@ def tridiagonal_matmul(
     """
     with name_scope(name, "tridiagonal_matmul", [rhs]):
         bands = [shaping.expand_dims(band, -2) for band in _bands(diagonals, diagonals_format)]
-        return matrix_functions.tridiagonal_mat_mul_op(*bands, rhs)
+        found: Tensor = matrix_functions.tridiagonal_mat_mul_op(*bands, rhs)
+        return found
 
 
 def tridiagonal_solve(
@@ -249,7 +253,7 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
         x = convert.convert_to_tensor(x, name="x")
         if not coeffs:
             return constants.zeros_like(x)
-        total = convert.convert_to_tensor(coeffs[0], x.dtype)
+        total: Tensor = convert.convert_to_tensor(coeffs[0], x.dtype)
         total = total + constants.zeros_like(x)
         for coefficient in coeffs[1:]:
             total = total * x + convert.convert_to_tensor(coefficient, x.dtype)

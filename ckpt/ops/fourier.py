@@ -321,8 +321,8 @@ def dct(
             raise ValueError("dct needs to know the size of the last axis")
         count = n or size
         x = x[..., :count]
-        matrix = _cosines(count, type, norm)[: min(size, count)]
-        matrix = constants.constant(matrix, dtype=x.dtype)
+        cosines = _cosines(count, type, norm)[: min(size, count)]
+        matrix = constants.constant(cosines, dtype=x.dtype)
         flat = shaping.reshape(x, [-1, min(size, count)])
         shape = joining.concat([shaping.shape(x)[:-1], [count]], 0)
         found = shaping.reshape(matmul.matmul(flat, matrix), shape)
