@@ -63,6 +63,7 @@ from ckpt.saver.state_file import (
     get_checkpoint_state,
     update_checkpoint_state,
 )
+from ckpt.saver.warm_start import VocabInfo, warm_start
 
 _MESSAGES = ("SaverDef",)
 
@@ -104,6 +105,7 @@ __all__ = [
     "SessionRunContext",
     "SessionRunHook",
     "SessionRunValues",
+    "VocabInfo",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
@@ -133,5 +135,6 @@ __all__ = [
     "remove_checkpoint",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
+    "warm_start",
     "write_graph",
 ]

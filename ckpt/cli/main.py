@@ -8,10 +8,12 @@ from collections.abc import Sequence
 
 import click
 
+from ckpt.cli.graph import graph_command
 from ckpt.cli.inspect import inspect_command
 from ckpt.cli.latest import latest_command
 from ckpt.cli.merge import merge_command
 from ckpt.cli.prune import pin_command, prune_command
+from ckpt.cli.surgery import extract_command, freeze_command, rename_command
 from ckpt.cli.verify import verify_command
 from ckpt.core import errors
 
@@ -48,7 +50,7 @@ class Verbs(click.Group):
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def program(debug: bool) -> None:
-    """Inspect and merge saved models: checkpoints, graphs, and both in one file."""
+    """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file."""
 
 
 program.add_command(inspect_command)
@@ -57,6 +59,10 @@ program.add_command(latest_command)
 program.add_command(verify_command)
 program.add_command(prune_command)
 program.add_command(pin_command)
+program.add_command(graph_command)
+program.add_command(rename_command)
+program.add_command(extract_command)
+program.add_command(freeze_command)
 
 
 def main(args: Sequence[str] | None = None) -> None:

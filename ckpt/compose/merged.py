@@ -14,7 +14,7 @@ import numpy as np
 
 from ckpt.compose.dropping import dropped_nodes, kept_nodes
 from ckpt.compose.parts import Part, Parts
-from ckpt.compose.renaming import renamed, under, with_functions
+from ckpt.compose.renaming import apart, renamed, under
 from ckpt.compose.savings import Saving, saver_only, savings
 from ckpt.compose.selection import without
 from ckpt.compose.sharing import checked_shares, shared
@@ -137,7 +137,7 @@ def _joined(metas: Sequence[defs.MetaGraphDef]) -> defs.MetaGraphDef:
 
     Raises GraphError for collections of one name and different kinds.
     """
-    graphs = _apart([meta.graph_def for meta in metas])
+    graphs = apart([meta.graph_def for meta in metas])
     problems = []
     collections: dict[str, defs.CollectionDef] = {}
     for meta in metas:
@@ -162,24 +162,6 @@ def _joined(metas: Sequence[defs.MetaGraphDef]) -> defs.MetaGraphDef:
     )
     signatures = {key: s for meta in metas for key, s in meta.signature_def.items()}
     return defs.MetaGraphDef(graph_def=graph, collection_def=collections, signature_def=signatures)
-
-
-def _apart(graphs: Sequence[defs.GraphDef]) -> list[defs.GraphDef]:
-    """The graphs with different names for all their functions: each body belongs to the nodes of one part."""
-    taken: set[str] = set()
-    found = []
-    for graph in graphs:
-        names = {}
-        for function in graph.library:
-            name, number = function.name, 0
-            while name in taken:
-                number += 1
-                name = f"{function.name}_{number}"
-            taken.add(name)
-            if name != function.name:
-                names[function.name] = name
-        found.append(with_functions(graph, names))
-    return found
 
 
 def _frozen(meta: defs.MetaGraphDef, freeze: Iterable[str]) -> defs.MetaGraphDef:

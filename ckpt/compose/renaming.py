@@ -5,7 +5,7 @@ Pure functions from plain data to plain data. Must not know live graphs or files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -111,6 +111,24 @@ def with_functions(graph: defs.GraphDef, names: Mapping[str, str]) -> defs.Graph
         library=library,
         gradient={names.get(k, k): names.get(v, v) for k, v in graph.gradient.items()},
     )
+
+
+def apart(graphs: Sequence[defs.GraphDef]) -> list[defs.GraphDef]:
+    """The graphs with different names for all their functions: each body belongs to the nodes of one."""
+    taken: set[str] = set()
+    found = []
+    for graph in graphs:
+        names = {}
+        for function in graph.library:
+            name, number = function.name, 0
+            while name in taken:
+                number += 1
+                name = f"{function.name}_{number}"
+            taken.add(name)
+            if name != function.name:
+                names[function.name] = name
+        found.append(with_functions(graph, names))
+    return found
 
 
 def _calling(node: defs.NodeDef, names: Mapping[str, str]) -> defs.NodeDef:

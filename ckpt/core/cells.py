@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ class Cell:
         elif array.base is not None and not _is_frozen(array.base):
             array = array.copy()
             array.flags.writeable = False
-        self.value = array
+        with self.lock:  # an update in place that is under way would overwrite the value
+            self.value = array
 
     def open(self) -> Array:
         """The value to be changed in place, contiguous and writable, until `close`: the caller alone has it.
@@ -105,6 +107,48 @@ class Cell:
                 f"Assign requires shapes of both tensors to match. lhs shape= {list(held)} rhs shape= {list(found)} "
                 f"for variable {self.name}",
             )
+
+
+class opened:
+    """`with opened(*cells) as arrays`: the values of the cells, to be changed in place within the block.
+
+    Raises UninitializedError where a cell has no value.
+    """
+
+    __slots__ = ("_arrays", "_cells")
+
+    def __init__(self, *cells: Cell) -> None:
+        self._cells = cells
+        self._arrays: list[Array] = []
+
+    def __enter__(self) -> list[Array]:
+        if (
+            len(self._cells) > 1
+        ):  # one order for all threads: none waits for another that waits for it
+            for cell in sorted(self._cells, key=id):
+                cell.lock.acquire()
+        try:
+            for cell in self._cells:
+                self._arrays.append(cell.open())
+        except BaseException:
+            self._close()
+            raise
+        return self._arrays
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for cell, array in zip(self._cells, self._arrays, strict=False):  # fewer were opened
+            cell.close(array)
+        if len(self._cells) > 1:
+            for cell in self._cells:
+                cell.lock.release()
 
 
 def _references_of_a_cell_alone() -> int:

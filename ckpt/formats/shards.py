@@ -30,7 +30,7 @@ from ckpt.formats.shard_index import (
 )
 
 if TYPE_CHECKING:
-    from ckpt.formats.hdf5_writer import Layout
+    from ckpt.formats.hdf5_plan import Layout
 
 INDEX_SUFFIX = ".index"
 FILE_SUFFIX = ".h5"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FunctionType
 from typing import Any
 
 from ckpt.core import defs, dtypes
@@ -11,7 +12,7 @@ from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
-from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.operation import Operation, Operators, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model.variables import _ARGUMENTS, Variable, _caching
 from ckpt.ops import control, resource
@@ -279,6 +280,20 @@ class ResourceVariable(Variable):
         return self._refused("/")
 
     __hash__ = Variable.__hash__
+
+
+def _on_value(operator: str) -> Callable[..., Any]:
+    def apply(self: ResourceVariable, *others: Any) -> Any:
+        return getattr(self.value(), operator)(*others)
+
+    apply.__name__ = operator
+    return apply
+
+
+for _operator, _function in vars(Operators).items():
+    if isinstance(_function, FunctionType):
+        # The variable is read first, and not as an input of the node that the operator makes: nodes' names show it.
+        setattr(ResourceVariable, _operator, _on_value(_operator))
 
 
 class UnreadVariable(ResourceVariable):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from ckpt.core.cells import opened
 from ckpt.core.dtypes import NUMERIC, as_dtype
 from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.rows import combine_rows
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import OpDef, op
@@ -24,28 +27,31 @@ ORDERED = frozenset(
 Apply = Callable[[Any, Any, Any], None]
 
 
-def _set(array: Any, index: Any, updates: Any) -> None:
-    array[index] = updates
+def _set(array: Any, rows: Any, updates: Any) -> None:
+    array[rows] = updates
 
 
-def _divide(array: Any, index: Any, updates: Any) -> None:
+def _divide(array: Any, rows: Any, updates: Any) -> None:
     function = np.floor_divide if array.dtype.kind in "iu" else np.true_divide
-    function.at(array, index, updates)
+    combine_rows(function, array, rows, updates)
 
 
 APPLY: dict[str, Apply] = {
     "Update": _set,
-    "Add": np.add.at,
-    "Sub": np.subtract.at,
-    "Mul": np.multiply.at,
+    "Add": partial(combine_rows, np.add),
+    "Sub": partial(combine_rows, np.subtract),
+    "Mul": partial(combine_rows, np.multiply),
     "Div": _divide,
-    "Min": np.minimum.at,
-    "Max": np.maximum.at,
+    "Min": partial(combine_rows, np.minimum),
+    "Max": partial(combine_rows, np.maximum),
 }
 
 
-def rows_scattered(array: Any, indices: Any, updates: Any, apply: Apply) -> Any:
-    """A copy of `array` with `updates` (one per index, or one scalar for all) applied to the rows `indices`."""
+def scatter_rows(array: Any, indices: Any, updates: Any, apply: Apply) -> None:
+    """Apply `updates` (one per index, or one scalar for all) to the rows `indices` of `array`, in place.
+
+    Raises InvalidArgumentError, and changes nothing, for a row that is not there and for updates of another shape.
+    """
     indices = np.asarray(indices)
     bad = (indices < 0) | (indices >= array.shape[0])
     if np.any(bad):
@@ -55,7 +61,6 @@ def rows_scattered(array: Any, indices: Any, updates: Any, apply: Apply) -> Any:
             None,
             f"indices[{','.join(map(str, at))}] = {indices[tuple(at)]} is not in [0, {array.shape[0]})",
         )
-    found = array.copy()
     if np.ndim(updates) and np.shape(updates) != indices.shape + array.shape[1:]:
         raise InvalidArgumentError(
             None,
@@ -63,12 +68,14 @@ def rows_scattered(array: Any, indices: Any, updates: Any, apply: Apply) -> Any:
             f"Must have updates.shape = indices.shape + params.shape[1:] or updates.shape = [], got updates.shape "
             f"{list(np.shape(updates))}, indices.shape {list(indices.shape)}, params.shape {list(array.shape)}",
         )
-    apply(found, indices, updates)
-    return found
+    apply(array, indices, updates)
 
 
-def elements_scattered(array: Any, indices: Any, updates: Any, apply: Apply) -> Any:
-    """A copy of `array` with `updates` applied where the last axis of `indices` points."""
+def scatter_elements(array: Any, indices: Any, updates: Any, apply: Apply) -> None:
+    """Apply `updates` to the parts of `array` that the last axis of `indices` points to, in place.
+
+    Raises InvalidArgumentError, and changes nothing, for a part that is not there and for updates of another shape.
+    """
     indices = np.asarray(indices)
     depth = indices.shape[-1]
     flat = indices.reshape(-1, depth).astype(np.int64)
@@ -83,14 +90,21 @@ def elements_scattered(array: Any, indices: Any, updates: Any, apply: Apply) -> 
             f"indices[{','.join(map(str, at))}] = [{', '.join(map(str, flat[row]))}] does not index into shape "
             f"[{','.join(map(str, array.shape))}]",
         )
-    found = array.copy()
-    parts = np.reshape(updates, (len(flat), *array.shape[depth:]))
-    if depth:
-        apply(found, tuple(flat.T), parts)
-        return found
-    for part in parts:
-        apply(found, ..., part)
-    return found
+    wanted = (*indices.shape[:-1], *array.shape[depth:])
+    if np.shape(updates) != wanted:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"Must have updates.shape = indices.shape[:-1] + params.shape[{depth}:] = {list(wanted)}, got "
+            f"{list(np.shape(updates))}",
+        )
+    rows = (
+        np.ravel_multi_index(tuple(flat.T), array.shape[:depth])
+        if depth
+        else np.zeros(len(flat), np.intp)
+    )
+    parts = array.reshape(int(np.prod(array.shape[:depth])), *array.shape[depth:])
+    apply(parts, rows, np.reshape(updates, (len(flat), *array.shape[depth:])))
 
 
 def _row_shapes(whole: TensorShape, indices: Tensor, updates: Tensor) -> TensorShape:
@@ -128,18 +142,18 @@ def element_shapes(whole: TensorShape, indices: Tensor, updates: Tensor) -> Tens
 def _define(kind: str, by_element: bool) -> tuple[OpDef, OpDef]:
     """The operation by reference and the one by handle."""
     apply = APPLY[kind]
-    scattered = elements_scattered if by_element else rows_scattered
+    scatter = scatter_elements if by_element else scatter_rows
     shaped = element_shapes if by_element else _row_shapes
     allowed: Any = ANY if kind == "Update" else ORDERED if kind in ("Min", "Max") else NUMERIC
 
     def kernel(ref, indices, updates):
-        with ref.lock:
-            ref.write(scattered(ref.read(), indices, updates, apply))
+        with opened(ref) as (value,):
+            scatter(value, indices, updates, apply)
         return ref
 
     def resource_kernel(ref, indices, updates):
-        with ref.lock:
-            ref.write(scattered(ref.read(), indices, updates, apply))
+        with opened(ref) as (value,):
+            scatter(value, indices, updates, apply)
         return ()
 
     words = "elements" if by_element else "rows"

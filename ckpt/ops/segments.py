@@ -9,6 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, REAL
 from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.rows import combine_rows
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
@@ -34,7 +35,7 @@ def combined(ufunc: Any, data: Any, ids: Any, count: int, start: Any) -> np.ndar
     narrow = data.dtype.itemsize == 2 and data.dtype.kind in "fV"
     wide = data.astype(np.float32) if narrow else data
     found = np.full((count, *np.shape(data)[1:]), start, dtype=wide.dtype)
-    ufunc.at(found, ids, wide)
+    combine_rows(ufunc, found, np.asarray(ids), wide)
     return found.astype(data.dtype)
 
 

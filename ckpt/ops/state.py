@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import Cell
+from ckpt.core.cells import Cell, opened
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import OutOfRangeError
 from ckpt.graph.opdef import op
@@ -50,10 +50,9 @@ assign_op.no_gradient("assignments are not differentiable")
 
 def _update(type_name, function, doc):
     def kernel(ref, value):
-        with ref.lock:
-            held = ref.read()
+        with opened(ref) as (held,):
             ref.check_shape(value)
-            ref.write(function(held, value))
+            function(held, value, out=held)
         return ref
 
     kernel.__doc__ = doc

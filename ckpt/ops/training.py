@@ -5,50 +5,19 @@ They work in place, block by block, so that each block is read and written while
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from types import TracebackType
+from collections.abc import Callable, Iterator
+from functools import wraps
 from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import Cell
+from ckpt.core.cells import opened
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import OpDef, op
 
 BLOCK = 1 << 15
 """Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
-
-
-class _Opened:
-    """`with _Opened(*cells) as arrays`: the values of the cells, to be changed in place within the block."""
-
-    __slots__ = ("_arrays", "_cells")
-
-    def __init__(self, *cells: Cell) -> None:
-        self._cells = cells
-        self._arrays: list[Any] = []
-
-    def __enter__(self) -> list[Any]:
-        try:
-            for cell in self._cells:
-                self._arrays.append(cell.open())
-        except BaseException:
-            self._close()
-            raise
-        return self._arrays
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        for cell, array in zip(self._cells, self._arrays, strict=False):  # fewer were opened
-            cell.close(array)
 
 
 def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
@@ -64,37 +33,61 @@ def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
         yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
 
 
-def _first_shape(var, *rest):
-    return [var.shape]
+def _update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
+    """Decorator: the kernel, which changes cells in place, is the update `type_name` by reference and, with
+    `Resource` before its name, the same by handle. Gives the one by reference."""
+
+    def define(kernel: Callable[..., Any]) -> OpDef:
+        @wraps(kernel)
+        def by_reference(var, *rest, **given):
+            kernel(var, *rest, **given)
+            return var
+
+        @wraps(kernel)
+        def by_handle(*cells, **given):
+            kernel(*cells, **given)
+            return ()
+
+        made = op(type_name, f"{inputs} -> out: &T", use_locking=False, **attrs)(by_reference)
+        made.shape(lambda var, *rest: [var.shape])
+        twin = op(
+            f"Resource{type_name}",
+            inputs.replace("&T", "resource") + " ->",
+            use_locking=False,
+            **attrs,
+        )(by_handle)
+        twin.shape(lambda *inputs: [])
+        for each in (made, twin):
+            each.stateful().no_gradient("updates are not differentiable")
+        return made
+
+    return define
 
 
-@op(
+@_update(
     "ApplyGradientDescent",
-    "var: &T, alpha: T, delta: T -> out: &T",
+    "var: &T, alpha: T, delta: T",
     T=NUMERIC,
-    use_locking=False,
 )
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    with _Opened(var) as (value,):
+    with opened(var) as (value,):
         for v, d, step in _blocks(value, delta, scratch=1):
             v -= np.multiply(d, alpha, out=step)
-    return var
 
 
-@op(
+@_update(
     "ApplyMomentum",
-    "var: &T, accum: &T, lr: T, grad: T, momentum: T -> out: &T",
+    "var: &T, accum: &T, lr: T, grad: T, momentum: T",
     T=NUMERIC,
-    use_locking=False,
     use_nesterov=False,
 )
 def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
     accum.check_shape(grad)
-    with _Opened(var, accum) as (value, velocity):
+    with opened(var, accum) as (value, velocity):
         for x, a, g, step in _blocks(value, velocity, grad, scratch=1):
             a *= momentum
             a += g
@@ -104,20 +97,18 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
             else:
                 np.multiply(a, lr, out=step)
             x -= step
-    return var
 
 
-@op(
+@_update(
     "SparseApplyMomentum",
-    "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T -> out: &T",
+    "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T",
     T=NUMERIC,
     Tindices=INDEX,
-    use_locking=False,
     use_nesterov=False,
 )
 def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nesterov):
     """As ApplyMomentum, for the rows `indices` alone; a row that is named twice moves twice."""
-    with _Opened(var, accum) as (value, velocity):
+    with opened(var, accum) as (value, velocity):
         _check_rows(value, grad, indices)
         once = np.unique(indices).size == indices.size
         for rows in [slice(None)] if once else range(indices.size):
@@ -125,7 +116,6 @@ def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nester
             a = velocity[at] * momentum + g
             velocity[at] = a
             value[at] -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
-    return var
 
 
 def _check_rows(array, rows, indices):
@@ -145,11 +135,10 @@ def _check_rows(array, rows, indices):
         )
 
 
-@op(
+@_update(
     "ApplyAdam",
-    "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T -> out: &T",
+    "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T",
     T=NUMERIC,
-    use_locking=False,
     use_nesterov=False,
 )
 def apply_adam(
@@ -163,8 +152,8 @@ def apply_adam(
         cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    with _Opened(var, m, v) as opened:
-        for x, mean, square, g, step, size in _blocks(*opened, grad, scratch=2):
+    with opened(var, m, v) as state:
+        for x, mean, square, g, step, size in _blocks(*state, grad, scratch=2):
             np.subtract(g, mean, out=step)
             step *= one - beta1
             mean += step
@@ -182,10 +171,3 @@ def apply_adam(
                 np.multiply(mean, alpha, out=step)
             step /= size
             x -= step
-    return var
-
-
-for _update in (apply_gradient_descent, apply_momentum, sparse_apply_momentum, apply_adam):
-    _update.shape(_first_shape)
-    _update.stateful()
-    _update.no_gradient("updates are not differentiable")

@@ -19,7 +19,7 @@ from ckpt.model.variables import (
     trainable_variables,
 )
 from ckpt.ops import control, elementwise
-from ckpt.optimize.optimizers import make_slot
+from ckpt.optimize.optimizer import make_slot
 
 _FLOATS = (dtypes.float16, dtypes.float32, dtypes.float64, dtypes.bfloat16)
 

@@ -1,310 +1,36 @@
-"""Optimizers and their slot variables, named as TensorFlow names them. Each update is one operation."""
+"""The optimizers of TensorFlow 1. Each update of a dense gradient is one operation."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from ckpt.core import dtypes
 from ckpt.graph import convert, stack
-from ckpt.graph.graph import Graph
-from ckpt.graph.keys import GraphKeys
+from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
+from ckpt.graph.scopes import colocate_with, control_dependencies
 from ckpt.graph.slices import IndexedSlices
-from ckpt.model import initializers
-from ckpt.model.gradients import gradients
-from ckpt.model.resource_variable import ResourceVariable
-from ckpt.model.scopes import get_variable_scope, variable_scope
-from ckpt.model.selection import expanded
-from ckpt.model.variables import Variable, trainable_variables
-from ckpt.ops import (
-    constants,
-    control,
-    distinct,
-    elementwise,
-    scatter,
-    segments,
-    shaping,
-    state,
-    training,
-)
+from ckpt.ops import control, elementwise, scatter, state
+from ckpt.optimize.optimizer import Optimizer
+
+__all__ = [
+    "AdamOptimizer",
+    "GradientDescentOptimizer",
+    "MomentumOptimizer",
+    "Optimizer",
+]
 
 
-class Optimizer:
-    """Base of all optimizers: a subclass says its slots (`_create_slots`) and its update (`_apply_dense`).
-
-    Raises ValueError without a name.
-    """
-
-    GATE_NONE = 0
-    GATE_OP = 1
-    GATE_GRAPH = 2
-
-    def __init__(self, use_locking: bool, name: str) -> None:
-        if not name:
-            raise ValueError("Must specify the optimizer name")
-        self._use_locking = use_locking
-        self._name = name
-        self._slots: dict[str, dict[Any, Any]] = {}
-        self._non_slots: dict[tuple[str, Graph | None], Any] = {}
-
-    def get_name(self) -> str:
-        """The name."""
-        return self._name
-
-    def minimize(
-        self,
-        loss: Any,
-        global_step: Any = None,
-        var_list: Any = None,
-        gate_gradients: int = GATE_OP,
-        aggregation_method: int | None = None,
-        colocate_gradients_with_ops: bool = False,
-        name: str | None = None,
-        grad_loss: Any = None,
-    ) -> Operation:
-        """An operation that makes one step towards a smaller `loss` and increments `global_step`.
-
-        Raises ValueError when no variable has a gradient.
-        """
-        pairs = self.compute_gradients(
-            loss,
-            var_list,
-            gate_gradients,
-            aggregation_method,
-            colocate_gradients_with_ops,
-            grad_loss,
-        )
-        if not any(grad is not None for grad, _ in pairs):
-            raise ValueError(
-                f"No gradients provided for any variable, check your graph for ops that do not support gradients, "
-                f"between variables {[str(v) for _, v in pairs]} and loss {loss}."
-            )
-        return self.apply_gradients(pairs, global_step=global_step, name=name)
-
-    def compute_gradients(
-        self,
-        loss: Any,
-        var_list: Any = None,
-        gate_gradients: int = GATE_OP,
-        aggregation_method: int | None = None,
-        colocate_gradients_with_ops: bool = False,
-        grad_loss: Any = None,
-    ) -> list[tuple[Any, Any]]:
-        """(gradient, variable) for each trainable variable (or each of `var_list`); the gradient may be None."""
-        if gate_gradients not in (Optimizer.GATE_NONE, Optimizer.GATE_OP, Optimizer.GATE_GRAPH):
-            raise ValueError(
-                "gate_gradients must be one of: Optimizer.GATE_NONE, Optimizer.GATE_OP, Optimizer.GATE_GRAPH. "
-                f"Not {gate_gradients}"
-            )
-        self._check_dtypes([loss] if grad_loss is None else [loss, grad_loss])
-        variables = (
-            trainable_variables()
-            if var_list is None
-            else expanded(_flat(var_list), trainable_variables())
-        )
-        if var_list is None:
-            variables = variables + stack.get_default_graph().get_collection(
-                GraphKeys.TRAINABLE_RESOURCE_VARIABLES
-            )
-        if not variables:
-            raise ValueError("No variables to optimize.")
-        grads = gradients(
-            loss,
-            variables,
-            grad_ys=grad_loss,
-            gate_gradients=gate_gradients == Optimizer.GATE_OP,
-            aggregation_method=aggregation_method,
-            colocate_gradients_with_ops=colocate_gradients_with_ops,
-        )
-        if gate_gradients == Optimizer.GATE_GRAPH:
-            grads = control.tuple_(grads)
-        pairs = list(zip(grads, variables, strict=True))
-        self._check_dtypes([v for g, v in pairs if g is not None and v.dtype != dtypes.resource])
-        return pairs
-
-    def apply_gradients(
-        self, grads_and_vars: Any, global_step: Any = None, name: str | None = None
-    ) -> Operation:
-        """An operation that applies the gradients and then increments `global_step`.
-
-        Raises ValueError when there is no gradient at all, TypeError for a gradient that is no tensor.
-        """
-        pairs = tuple(grads_and_vars)
-        if not pairs:
-            raise ValueError("No variables provided.")
-        converted = [(_as_gradient(grad), variable) for grad, variable in pairs]
-        variables = [v for g, v in converted if g is not None]
-        if not variables:
-            raise ValueError(
-                f"No gradients provided for any variable: {[str(v) for _, v in converted]}."
-            )
-        with control_dependencies(None):
-            self._create_slots(variables)
-        with name_scope(name, self._name) as scope:
-            self._prepare()
-            updates = []
-            for grad, variable in converted:
-                if grad is not None:
-                    with name_scope("update_" + variable.op.name), colocate_with(variable.op):
-                        updates.append(self._update(grad, variable))
-            return self._finished(updates, global_step, scope)
-
-    def _finished(self, updates: list[Any], global_step: Any, scope: str) -> Operation:
-        if global_step is None:
-            done = self._finish(updates, scope)
-        else:
-            with (
-                control_dependencies([self._finish(updates, "update")]),
-                colocate_with(global_step.op),
-            ):
-                one = constants.constant(1, dtype=global_step.dtype.base_dtype, name="value")
-                found = state.assign_add(global_step, one, name=scope)
-                done = found.op if isinstance(found, Tensor) else found
-        train_ops = stack.get_default_graph().get_collection_ref(GraphKeys.TRAIN_OP)
-        if done not in train_ops:
-            train_ops.append(done)
-        return done
-
-    def _update(self, grad: Any, variable: Any) -> Any:
-        if isinstance(grad, IndexedSlices):
-            done = self._apply_sparse(grad, variable)
-        else:
-            done = self._apply_dense(grad, variable)
-        if variable.constraint is not None:
-            with control_dependencies([done]):
-                return variable.assign(variable.constraint(variable.read_value())).op
-        return done.op if isinstance(done, Tensor) else done
-
-    def get_slot(self, var: Any, name: str) -> Any:
-        """The slot `name` of a variable, or None."""
-        return self._slots.get(name, {}).get(_key(var))
-
-    def get_slot_names(self) -> list[str]:
-        """The names of the slots, sorted."""
-        return sorted(self._slots)
-
-    def variables(self) -> list[Any]:
-        """All variables of this optimizer in the default graph, sorted by name."""
-        graph = stack.get_default_graph()
-        found = [v for (_, g), v in self._non_slots.items() if g is graph]
-        found += [
-            slot for slots in self._slots.values() for slot in slots.values() if slot.graph is graph
-        ]
-        return sorted(found, key=lambda v: v.name)
-
-    def _check_dtypes(self, tensors: Sequence[Any]) -> None:
-        valid = {dtypes.float16, dtypes.bfloat16, dtypes.float32, dtypes.float64}
-        for tensor in tensors:
-            base = (
-                convert.convert_to_tensor(tensor).dtype.base_dtype
-                if not hasattr(tensor, "dtype")
-                else tensor.dtype.base_dtype
-            )
-            if base not in valid:
-                raise ValueError(
-                    f"Invalid type {base} for {getattr(tensor, 'name', tensor)}, expected: floating point."
-                )
-
-    def _create_slots(self, var_list: Sequence[Any]) -> None:
-        """Make the slots of the variables; none by default."""
-
-    def _prepare(self) -> None:
-        """Make the tensors that updates share; none by default."""
-
-    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        """The update of one variable."""
-        raise TypeError(
-            f"{type(self).__name__} does not say how to apply a gradient; define _apply_dense"
-        )
-
-    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
-        """The update of some rows; by default that of the whole variable."""
-        return self._apply_dense(convert.convert_to_tensor(grad), var)
-
-    def _finish(self, update_ops: list[Any], name_scope: str) -> Operation:
-        """What follows the updates; grouping them by default."""
-        return control.group(*update_ops, name=name_scope)
-
-    def _slot_dict(self, slot_name: str) -> dict[Any, Any]:
-        return self._slots.setdefault(slot_name, {})
-
-    def _zeros_slot(self, var: Any, slot_name: str, op_name: str) -> Any:
-        return self._get_or_make_slot(var, None, slot_name, op_name)
-
-    def _get_or_make_slot(self, var: Any, value: Any, slot_name: str, op_name: str) -> Any:
-        slots = self._slot_dict(slot_name)
-        key = _key(var)
-        if key not in slots:
-            slots[key] = make_slot(var, op_name, value)
-        return slots[key]
-
-    def _create_non_slot_variable(self, initial_value: Any, name: str, colocate_with: Any) -> Any:
-        key = (name, colocate_with.graph)
-        if key not in self._non_slots:
-            with _colocated(colocate_with.op):
-                self._non_slots[key] = Variable(initial_value, name=name, trainable=False)
-        return self._non_slots[key]
-
-    def _get_non_slot_variable(self, name: str, graph: Graph | None = None) -> Any:
-        return self._non_slots.get((name, graph))
-
-    def _call_if_callable(self, value: Any) -> Any:
-        return value() if callable(value) else value
+def _applied(kind: str, variables: Sequence[Any], *inputs: Any, **attrs: Any) -> Operation:
+    """The node of the update `kind` of the first variable, by reference or by handle."""
+    opdef: OpDef = OPS[f"Resource{kind}" if state.is_resource_like(variables[0]) else kind]
+    made = opdef(*map(state.reference, variables), *inputs, **attrs)
+    return made.op if isinstance(made, Tensor) else made
 
 
-_colocated = colocate_with
-
-
-def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = True) -> Any:
-    """A variable of the shape of `primary`, named `<primary>/<name>`, not trainable; zeros unless `value` is given.
-
-    It stands on the device of `primary` unless `is_beside` is False, and is a resource variable where `primary` is one.
-    """
-    beside = colocate_with(primary.op) if is_beside else nullcontext()
-    with variable_scope(None, primary.op.name + "/" + name), beside:
-        dtype = primary.dtype.base_dtype
-        initial = (lambda: initializers.Zeros()(primary.shape, dtype)) if value is None else value
-        scope = get_variable_scope()
-        with name_scope(None), control_dependencies(None):
-            # The slash re-enters the scope's own name instead of making it unique once more.
-            slot = Variable(
-                initial,
-                name=scope.name + "/",
-                trainable=False,
-                dtype=dtype,
-                use_resource=isinstance(primary, ResourceVariable),
-            )
-    info = primary._get_save_slice_info() if hasattr(primary, "_get_save_slice_info") else None
-    if info is not None:
-        own = slot.op.name[len(primary.op.name) :]
-        slot._set_save_slice_info(
-            type(info)(info.full_name + own, info.full_shape, info.var_offset, info.var_shape)
-        )
-    return slot
-
-
-def _key(variable: Any) -> Any:
-    return (variable.graph, variable.op.name)
-
-
-def _flat(value: Any) -> list[Any]:
-    if isinstance(value, (list, tuple)):
-        return [member for part in value for member in _flat(part)]
-    return [value]
-
-
-def _as_gradient(grad: Any) -> Any:
-    if grad is None or isinstance(grad, IndexedSlices):
-        return grad
-    try:
-        return convert.convert_to_tensor(grad)
-    except TypeError:
-        raise TypeError(
-            f"Gradient must be convertible to a Tensor or IndexedSlices, or None: {grad}"
-        ) from None
+def _cast(value: Any, var: Any) -> Any:
+    """A tensor or variable in the dtype of `var`."""
+    return elementwise.cast(value, var.dtype.base_dtype)
 
 
 class GradientDescentOptimizer(Optimizer):
@@ -321,13 +47,26 @@ class GradientDescentOptimizer(Optimizer):
         self._rate = convert.convert_to_tensor(rate, name="learning_rate")
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        return training.apply_gradient_descent(
-            state.reference(var), _cast(self._rate, var), grad, use_locking=self._use_locking
-        ).op
+        return _applied(
+            "ApplyGradientDescent",
+            [var],
+            _cast(self._rate, var),
+            grad,
+            use_locking=self._use_locking,
+        )
 
-    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
+    def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
+        return self._apply_dense(grad, handle)
+
+    def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Any) -> Any:
         rows = grad.values * _cast(self._rate, var)
         return scatter.scatter_sub(var, grad.indices, rows, use_locking=self._use_locking)
+
+    def _resource_apply_sparse_duplicate_indices(
+        self, grad: Tensor, handle: Any, indices: Tensor
+    ) -> Any:
+        _, by_handle = scatter.ROWS["Add"]
+        return by_handle(handle.handle, indices, -grad * _cast(self._rate, handle))
 
 
 class MomentumOptimizer(Optimizer):
@@ -361,36 +100,36 @@ class MomentumOptimizer(Optimizer):
             self._call_if_callable(self._momentum), name="momentum"
         )
 
-    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        return training.apply_momentum(
-            state.reference(var),
-            state.reference(self.get_slot(var, "momentum")),
+    def _moved(self, kind: str, var: Any, *gradient: Any) -> Operation:
+        return _applied(
+            kind,
+            [var, self.get_slot(var, "momentum")],
             _cast(self._rate, var),
-            grad,
+            *gradient,
             _cast(self._momentum_tensor, var),
             use_locking=self._use_locking,
             use_nesterov=self._use_nesterov,
-        ).op
+        )
+
+    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
+        return self._moved("ApplyMomentum", var, grad)
+
+    def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
+        return self._apply_dense(grad, handle)
 
     def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
         # Rows that the gradient does not name keep their velocity: not what the dense update does.
-        rows, indices = _added_up(grad)
-        return training.sparse_apply_momentum(
-            state.reference(var),
-            state.reference(self.get_slot(var, "momentum")),
-            _cast(self._rate, var),
-            rows,
-            indices,
-            _cast(self._momentum_tensor, var),
-            use_locking=self._use_locking,
-            use_nesterov=self._use_nesterov,
-        ).op
+        return self._moved("SparseApplyMomentum", var, grad.values, grad.indices)
+
+    def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
+        return self._moved("SparseApplyMomentum", handle, grad, indices)
 
 
 class AdamOptimizer(Optimizer):
     """Adam: step sizes from running means of the gradient and of its square.
 
-    Source: Kingma & Ba 2014, arXiv:1412.6980; `epsilon` is the paper's epsilon hat, as in TensorFlow.
+    Rows without a gradient move too, by their running means. Source: Kingma & Ba 2014, arXiv:1412.6980; `epsilon`
+    is the paper's epsilon hat, as in TensorFlow.
     """
 
     def __init__(
@@ -431,22 +170,64 @@ class AdamOptimizer(Optimizer):
             self._get_non_slot_variable("beta2_power", graph),
         )
 
-    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        power1, power2 = self._powers()
-        parts: list[Tensor] = [
+    def _scalars(self, var: Any) -> list[Tensor]:
+        """learning rate, beta1, beta2 and epsilon in the dtype of `var`."""
+        return [
             _cast(getattr(self, name), var)
             for name in ("_lr_t", "_beta1_t", "_beta2_t", "_epsilon_t")
         ]
-        return training.apply_adam(
-            state.reference(var),
-            state.reference(self.get_slot(var, "m")),
-            state.reference(self.get_slot(var, "v")),
-            _cast(power1.value(), var),
-            _cast(power2.value(), var),
-            *parts,
+
+    def _apply_dense(self, grad: Tensor, var: Any) -> Any:
+        return _applied(
+            "ApplyAdam",
+            [var, self.get_slot(var, "m"), self.get_slot(var, "v")],
+            *(_as_input(power, var) for power in self._powers()),
+            *self._scalars(var),
             grad,
             use_locking=self._use_locking,
-        ).op
+        )
+
+    def _resource_apply_dense(self, grad: Tensor, handle: Any) -> Any:
+        return self._apply_dense(grad, handle)
+
+    def _apply_sparse(self, grad: IndexedSlices, var: Any) -> Any:
+        def scatter_add(slot: Any, indices: Tensor, rows: Tensor) -> Tensor:
+            added: Tensor = scatter.scatter_add(slot, indices, rows, use_locking=self._use_locking)
+            return added
+
+        return self._rows_applied(grad.values, var, grad.indices, scatter_add)
+
+    def _resource_apply_sparse(self, grad: Tensor, handle: Any, indices: Tensor) -> Any:
+        return self._rows_applied(grad, handle, indices, _added_to_resource)
+
+    def _rows_applied(
+        self, grad: Tensor, var: Any, indices: Tensor, scatter_add: Callable[..., Tensor]
+    ) -> Operation:
+        """The update for a gradient of some rows: all running means shrink, those of the rows get their share."""
+        power1, power2 = (_as_input(power, var) for power in self._powers())
+        rate, beta1, beta2, epsilon = self._scalars(var)
+        rate = rate * elementwise.sqrt(1 - power2) / (1 - power1)
+        mean = self._shrunk_and_added(var, "m", beta1, indices, grad * (1 - beta1), scatter_add)
+        square = self._shrunk_and_added(
+            var, "v", beta2, indices, (grad * grad) * (1 - beta2), scatter_add
+        )
+        root = elementwise.sqrt(square)
+        step = state.assign_sub(var, rate * mean / (root + epsilon), use_locking=self._use_locking)
+        return control.group(step, mean, square)
+
+    def _shrunk_and_added(
+        self,
+        var: Any,
+        slot_name: str,
+        beta: Tensor,
+        indices: Tensor,
+        rows: Tensor,
+        scatter_add: Callable[..., Tensor],
+    ) -> Tensor:
+        slot = self.get_slot(var, slot_name)
+        shrunk = state.assign(slot, slot * beta, use_locking=self._use_locking)
+        with control_dependencies([shrunk]):
+            return scatter_add(slot, indices, rows)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Operation:
         power1, power2 = self._powers()
@@ -458,12 +239,15 @@ class AdamOptimizer(Optimizer):
         return control.group(*update_ops, *done, name=name_scope)
 
 
-def _added_up(slices: IndexedSlices) -> tuple[Tensor, Tensor]:
-    """(rows, indices) of the slices; rows of one index added up, each index once."""
-    indices, places = distinct.unique(slices.indices)
-    count = shaping.shape(indices)[0]
-    return segments.unsorted_segment_sum(slices.values, places, count), indices
+def _as_input(power: Any, var: Any) -> Any:
+    """A variable as an input in the dtype of `var`; a resource variable is read by the node that takes it."""
+    if state.is_resource_like(power) and power.dtype.base_dtype == var.dtype.base_dtype:
+        return power
+    return _cast(power.value(), var)
 
 
-def _cast(tensor: Tensor, var: Any) -> Tensor:
-    return elementwise.cast(tensor, var.dtype.base_dtype)
+def _added_to_resource(slot: Any, indices: Tensor, rows: Tensor) -> Tensor:
+    _, by_handle = scatter.ROWS["Add"]
+    with control_dependencies([by_handle(slot.handle, indices, rows)]):
+        value: Tensor = slot.value()
+    return value

@@ -128,6 +128,11 @@ def _take(variable: Variable, path: str, source: str) -> None:
             dtypes=[variable.dtype.base_dtype],
             name="checkpoint_initializer",
         )
-    variable._initializer_op = of_variable(source, variable, spec).restore(values, None)
-    values[0].set_shape(variable.shape)
-    variable._initial_value = values[0]
+    initialize_with(variable, values[0])
+
+
+def initialize_with(variable: Variable, value: Tensor) -> None:
+    """Make the initializer of a variable set it to `value`."""
+    variable._initializer_op = of_variable(variable.op.name, variable).restore([value], None)
+    value.set_shape(variable.shape)
+    variable._initial_value = value

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
-from ckpt.core.suggestions import Named, Suggestions
+from ckpt.core.near_names import Named
+from ckpt.core.suggestions import Suggestions
 from ckpt.core.tensor_roles import is_slot
 from ckpt.saver.report import Mismatch, RestoreReport
 

@@ -53,7 +53,7 @@ def restore(
         if not found.is_plain(wanted):
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
-            feeds |= {piece.entry.tensor: piece.read(reader) for piece in found.pieces}
+            feeds |= found.values()
     if targets:
         sess.run(targets, feeds)
     if initializers:

@@ -3,7 +3,7 @@
 import random
 import re
 
-from ckpt.core.suggestions import Named
+from ckpt.core.near_names import Named
 
 F32 = "float32"
 

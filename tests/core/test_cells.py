@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckpt.core import dtypes
-from ckpt.core.cells import Cell
+from ckpt.core.cells import Cell, opened
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
 
 
@@ -88,3 +88,41 @@ def test_another_shape_is_refused():
         InvalidArgumentError, match=r"lhs shape= \[3\] rhs shape= \[2\] for variable v"
     ):
         cell([1, 2, 3]).check_shape(np.zeros(2))
+
+
+def test_a_write_waits_for_an_update():
+    made = cell([0, 0, 0])
+    array = made.open()
+    writer = threading.Thread(target=made.write, args=(np.full(3, 7, np.float32),))
+    writer.start()
+    array[:] = [1, 2, 3]
+    made.close(array)
+    writer.join(5)
+    assert made.read().tolist() == [7, 7, 7]
+
+
+def test_cells_opened_in_any_order_do_not_wait_for_each_other():
+    one, two = cell([0, 0, 0]), cell([0, 0, 0])
+
+    def add(*cells):
+        for _ in range(2_000):
+            with opened(*cells) as arrays:
+                for array in arrays:
+                    array += 1
+
+    threads = [threading.Thread(target=add, args=pair) for pair in ((one, two), (two, one))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert one.read().tolist() == two.read().tolist() == [4_000] * 3
+
+
+def test_cells_are_closed_again_where_one_has_no_value():
+    one, two = cell([1, 2, 3]), cell()
+    with pytest.raises(UninitializedError), opened(one, two):
+        pass
+    two.write(np.zeros(3, np.float32))
+    with opened(one, two) as (first, _):
+        first += 1
+    assert one.read().tolist() == [2, 3, 4]

@@ -6,7 +6,8 @@ import re
 import pytest
 
 from ckpt.core import renames
-from ckpt.core.suggestions import Named, suggest
+from ckpt.core.near_names import Named
+from ckpt.core.suggestions import suggest
 
 from .renamings import case
 

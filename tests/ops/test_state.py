@@ -36,10 +36,10 @@ def reference(value):
     return OPS["Assign"](made, value)
 
 
-def handle(value):
+def handle(value, name="held"):
     """(the handle of a resource variable, the operation that gives it `value`)."""
     value = constants.constant(value)
-    made = OPS["VarHandleOp"](shape=value.shape, dtype=value.dtype, shared_name="held")
+    made = OPS["VarHandleOp"](shape=value.shape, dtype=value.dtype, shared_name=name)
     return made, OPS["AssignVariableOp"](made, value)
 
 
@@ -181,7 +181,61 @@ def adam(gradient, nesterov):
         return [OPS["Identity"](v) for v in (moved, *parts[1:])]
 
 
+def by_handles(name, *starts):
+    """Builds the update `name` of resource variables that begin as `starts`: their values after it."""
+
+    def build(*inputs, **attrs):
+        made, ready = zip(*[handle(v, f"held {i}") for i, v in enumerate(starts)], strict=True)
+        with after(*ready):
+            step = OPS[f"Resource{name}"](*made, *inputs, **attrs)
+        with after(step):
+            return [held(each) for each in made]
+
+    return build
+
+
+GRADIENT = normal(3, 2, seed=2)
+LR, DECAY = np.float32(0.1), np.float32(0.9)
+
+
+def momentum_by_handles(g, nesterov):
+    return by_handles("ApplyMomentum", START, np.ones_like(START))(
+        LR, g, DECAY, use_nesterov=nesterov
+    )
+
+
+def momentum_of_rows(g):
+    return by_handles("SparseApplyMomentum", START, np.ones_like(START))(LR, g, PLACES, DECAY)
+
+
+def momentum_by_numpy(nesterov):
+    accum = DECAY + GRADIENT
+    return [START - LR * (GRADIENT + DECAY * accum if nesterov else accum), accum]
+
+
+def rows_by_numpy():
+    accum, value = np.ones_like(START), START.copy()
+    accum[PLACES] = DECAY + UPDATES
+    value[PLACES] -= LR * accum[PLACES]
+    return [value, accum]
+
+
+def adam_by_numpy(m, v):
+    power1, power2, rate, beta1, beta2, epsilon = map(np.float64, SCALARS)
+    m, v = beta1 * m + (1 - beta1) * GRADIENT, beta2 * v + (1 - beta2) * GRADIENT**2
+    moved = START - rate * np.sqrt(1 - power2) / (1 - power1) * m / (np.sqrt(v) + epsilon)
+    return [part.astype(np.float32) for part in (moved, m, v)]
+
+
+MEANS = (START * 0.5, np.abs(START))
+
 TestTraining = conformance([
+    case(lambda g: by_handles("ApplyGradientDescent", START)(LR, g), GRADIENT, expect=[START - LR * GRADIENT], grad=0,
+         title="ResourceApplyGradientDescent", rtol=1e-6),
+    *[case(momentum_by_handles, GRADIENT, n, expect=momentum_by_numpy(n), grad=0, rtol=1e-6) for n in (False, True)],
+    case(momentum_of_rows, UPDATES, expect=rows_by_numpy(), grad=0, rtol=1e-6),
+    case(lambda g: by_handles("ApplyAdam", START, *MEANS)(*SCALARS, g), GRADIENT, expect=adam_by_numpy(*MEANS), grad=0,
+         title="ResourceApplyAdam", rtol=1e-5),
     row("ApplyGradientDescent", np.float32(0.5), normal(3, 2, seed=2), by=START - 0.5 * normal(3, 2, seed=2)),
     *[case(adam, normal(3, 2, seed=2), nesterov, grad=0, rtol=1e-5) for nesterov in (False, True)],
     *[case(lambda g, n=n: momentum("ApplyMomentum", g, nesterov=n), normal(3, 2, seed=2), grad=0, title=f"ApplyMomentum {n}",

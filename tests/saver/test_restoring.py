@@ -483,3 +483,22 @@ def test_policies_that_do_not_exist_are_refused(checkpoint, sess, options, told)
         tf.train.Saver(**options)
     with pytest.raises(ValueError, match=told):
         tf.train.Saver().restore(sess, checkpoint[0], **options)
+
+
+def test_parts_under_names_of_their_own_are_put_together_when_asked(tmp_path, sess):
+    with tf.Graph().as_default(), tf.Session() as other:
+        tf.get_variable("emb/part_0", initializer=tf.reshape(tf.range(6), [3, 2]))
+        tf.get_variable("emb/part_1", initializer=tf.reshape(tf.range(6, 10), [2, 2]))
+        tf.get_variable("emb/part_0/Adam", initializer=tf.zeros([3, 2]))
+        tf.get_variable("emb/part_1/Adam", initializer=tf.ones([2, 2]))
+        other.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(other, tmp_path / "m")
+    whole = tf.get_variable("emb", [5, 2], tf.int32, initializer=tf.zeros_initializer())
+    slot = tf.get_variable("emb/Adam", [5, 2], partitioner=tf.fixed_size_partitioner(3))
+    with pytest.raises(tf.errors.NotFoundError, match="2 are there in parts, such as emb/part_0"):
+        tf.train.Saver().restore(sess, prefix)
+    report = tf.train.Saver().restore(sess, prefix, apply_suggestions=True)
+    assert sess.run(whole).tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+    assert sess.run(tf.convert_to_tensor(slot))[:, 0].tolist() == [0, 0, 0, 1, 1]
+    assert report.suggested["emb/part_1"] == "emb"
+    assert report.unexpected == ()

@@ -1,0 +1,65 @@
+"""`ckpt graph`: the graph of a saved model as a tree, DOT, SVG or Mermaid."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("graph")
+@click.argument("path")
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["tree", "dot", "svg", "mermaid"]),
+    default="tree",
+    help="svg needs Graphviz.",
+)
+@click.option(
+    "--depth",
+    type=click.IntRange(1),
+    default=2,
+    show_default=True,
+    help="Scopes deeper than this are one box.",
+)
+@click.option("--scope", metavar="NAME", help="Only what is inside this scope.")
+@click.option("-o", "--output", metavar="FILE", help="Write to this file.")
+def graph_command(path: str, kind: str, depth: int, scope: str | None, output: str | None) -> None:
+    """Show the graph of a saved model: a prefix, a .meta file, or a directory (its latest checkpoint)."""
+    from ckpt.compose.models import checkpoint_prefix, meta_graph_path
+    from ckpt.core.errors import GraphError
+    from ckpt.inspect import graph_view
+    from ckpt.saver.metagraph import read_meta_graph_file
+
+    graph = read_meta_graph_file(meta_graph_path(checkpoint_prefix(path))).graph_def
+    if scope is not None:
+        try:
+            graph = graph_view.within(graph, scope)
+        except KeyError as error:
+            raise GraphError(f"{path}: {error.args[0]}") from None
+    views: dict[str, Any] = {"tree": graph_view.tree, "mermaid": graph_view.mermaid}
+    text = views.get(kind, graph_view.dot)(graph, depth)
+    if kind == "svg":
+        text = _svg(text)
+    if output is None:
+        sys.stdout.write(text)
+    else:
+        Path(output).write_text(text, encoding="utf-8")
+
+
+def _svg(text: str) -> str:
+    """DOT drawn by Graphviz. Raises a usage error that says how to get it."""
+    program = shutil.which("dot")
+    if program is None:
+        raise click.UsageError(
+            "svg needs Graphviz, whose program `dot` is not installed; --format dot writes what it draws"
+        )
+    done = subprocess.run(
+        [program, "-Tsvg"], input=text, capture_output=True, text=True, check=True
+    )
+    return done.stdout

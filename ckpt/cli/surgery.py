@@ -1,0 +1,202 @@
+"""`ckpt rename`, `ckpt extract`, `ckpt freeze`: a saved model edited, graph and checkpoint together."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+SCHEMA, VERSION = "ckpt.edit", 1
+_Options = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def _writing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The arguments of every verb that makes a new model of an old one."""
+    for option in (
+        click.option(
+            "--json", "as_json", is_flag=True, help="Write the report as one JSON document."
+        ),
+        click.option(
+            "-n", "--dry-run", is_flag=True, help="Say what would change and write nothing."
+        ),
+        click.option("--force", is_flag=True, help="Replace OUT when it exists."),
+        click.option("-o", "--output", metavar="OUT", required=True, help="Prefix of the result."),
+        click.argument("source", metavar="IN"),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command("rename")
+@_writing
+@click.option(
+    "--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope (old/=new/) or a glob."
+)
+@click.option(
+    "--sub",
+    "subs",
+    multiple=True,
+    metavar="REGEX=NEW",
+    help="A regular expression, \\1 for its groups.",
+)
+@click.option(
+    "--map-file", type=click.File("r"), help="YAML or JSON: a mapping from old names to new ones."
+)
+@click.option("--preset", multiple=True, metavar="NAME", help="ema, module., object or lower.")
+def rename_command(
+    source: str,
+    output: str,
+    maps: tuple[str, ...],
+    subs: tuple[str, ...],
+    map_file: Any,
+    preset: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Rename scopes, nodes and variables: graph, collections, Saver and checkpoint in one step.
+
+    Example: ckpt rename run/model.ckpt-100 -o renamed --map old/=new/ --sub 'weights$=kernel'
+    """
+    from ckpt.compose import surgery
+
+    rules: list[Any] = list(preset)
+    rules += [{old: new} for old, new in _pairs(maps, "--map")]
+    rules += [(_compiled(old), new) for old, new in _pairs(subs, "--sub")]
+    if map_file is not None:
+        rules.append(_mapping(map_file))
+    if not rules:
+        raise click.UsageError("say what to rename: --map, --sub, --map-file or --preset")
+    draft, changed = surgery.rename(surgery.open_draft(source), rules)
+    _finish(draft, output, force, dry_run, as_json, {"renamed": changed})
+
+
+@click.command("extract")
+@_writing
+@click.option("--keep", multiple=True, metavar="TENSOR", help="Keep only what these need.")
+@click.option(
+    "--feed", multiple=True, metavar="TENSOR", help="Feed this tensor: what computed it goes."
+)
+@click.option(
+    "--drop", multiple=True, metavar="SELECTOR", help="@slots, @training, @summaries, names, globs."
+)
+def extract_command(
+    source: str,
+    output: str,
+    keep: tuple[str, ...],
+    feed: tuple[str, ...],
+    drop: tuple[str, ...],
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Take a part of a model: the graph that some outputs need, and the checkpoint to match.
+
+    Example: ckpt extract run/model.ckpt-100 -o encoder --keep encoder/features --drop @slots
+    """
+    from ckpt.compose import surgery
+
+    if not (keep or drop):
+        raise click.UsageError("say what stays (--keep) or what goes (--drop)")
+    before = draft = surgery.open_draft(source)
+    if drop:
+        draft = surgery.drop(draft, drop)
+    if keep:
+        draft = surgery.extract(draft, keep, feed)
+    dropped = sorted(before.tensors.keys() - draft.tensors.keys())
+    _finish(draft, output, force, dry_run, as_json, {"dropped": dropped})
+
+
+@click.command("freeze")
+@_writing
+@click.option("--keep", multiple=True, metavar="TENSOR", required=True, help="The outputs.")
+@click.option(
+    "--variables", multiple=True, metavar="PATTERN", help="Which to freeze; all by default."
+)
+@click.option(
+    "--fold", is_flag=True, help="Fold constants and batch normalisation, remove identities."
+)
+def freeze_command(
+    source: str,
+    output: str,
+    keep: tuple[str, ...],
+    variables: tuple[str, ...],
+    fold: bool,
+    force: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Turn variables into constants: the graph alone computes the outputs.
+
+    Example: ckpt freeze run/model.ckpt-100 -o frozen --keep probabilities --fold
+    """
+    from ckpt.compose import surgery
+
+    before = surgery.open_draft(source)
+    draft = surgery.freeze(before, keep, variables or ("**",))
+    if fold:
+        draft = surgery.fold_constants(surgery.remove_identities(draft, keep))
+        if not draft.entries:
+            draft = surgery.fold_batch_norms(draft)
+        draft = surgery.extract(draft, keep)
+    frozen = sorted(before.tensors.keys() - draft.tensors.keys())
+    _finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
+
+
+def _finish(
+    draft: Any, output: str, force: bool, dry_run: bool, as_json: bool, changes: Mapping[str, Any]
+) -> None:
+    """Write the draft and the report."""
+    from ckpt.compose import surgery
+
+    files = [] if dry_run else surgery.write_draft(draft, output, force=force)
+    nodes, tensors = len(draft.meta.graph_def.node), len(draft.tensors)
+    if as_json:
+        document = {"schema": SCHEMA, "version": VERSION, "dry_run": dry_run, **changes}
+        document.update(nodes=nodes, tensors=tensors, output=files)
+        sys.stdout.write(json.dumps(document, indent=2) + "\n")
+        return
+    from ckpt.inspect.render import printable
+
+    lines = []
+    for verb, what in changes.items():
+        pairs = [f"{old} -> {new}" for old, new in what.items()] if isinstance(what, dict) else what
+        lines += [f"{verb} {printable(text)}" for text in pairs]
+    lines.append(f"{nodes} nodes, {tensors} tensors")
+    lines += [f"wrote {printable(file)}" for file in files] or ["nothing was written"]
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def _pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
+    """OLD=NEW texts. Reports every bad one at once."""
+    wrong = [repr(text) for text in texts if "=" not in text or text.startswith("=")]
+    if wrong:
+        raise click.BadParameter(f"{', '.join(wrong)}: not OLD=NEW", param_hint=option)
+    return [(old, new) for old, _, new in (text.partition("=") for text in texts)]
+
+
+def _compiled(expression: str) -> re.Pattern[str]:
+    try:
+        return re.compile(expression)
+    except re.error as error:
+        raise click.BadParameter(f"{expression!r}: {error}", param_hint="--sub") from None
+
+
+def _mapping(file: Any) -> dict[str, str]:
+    import yaml  # only a map file needs it
+
+    try:
+        found = yaml.safe_load(file)
+    except yaml.YAMLError as error:
+        raise click.BadParameter(f"{file.name}: {error}", param_hint="--map-file") from None
+    if not isinstance(found, dict) or not all(
+        isinstance(k, str) and isinstance(v, str) for k, v in found.items()
+    ):
+        raise click.BadParameter(
+            f"{file.name}: expected a mapping from old names to new ones", param_hint="--map-file"
+        )
+    return found

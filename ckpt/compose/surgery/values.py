@@ -1,0 +1,205 @@
+"""Values put into the graph: variables frozen to constants, constant nodes folded, normalisation folded into weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ckpt.compose.draft import Draft
+from ckpt.compose.parts import VARIABLE_TYPES
+from ckpt.compose.selection import dependent, node_of
+from ckpt.compose.surgery.scopes import extract
+from ckpt.core import defs, dtypes
+from ckpt.core.errors import GraphError
+from ckpt.core.selectors import Candidate, select
+from ckpt.graph.graph import Graph
+from ckpt.graph.load import load_graph
+from ckpt.graph.opdef import OPS
+from ckpt.graph.operation import Operation
+from ckpt.graph.static import fold
+
+MAX_FOLDED_BYTES = 1 << 20
+"""A folded constant may be larger than this only where it is no larger than what it is computed from."""
+
+
+def operations_of(meta: defs.MetaGraphDef) -> dict[str, Operation]:
+    """The nodes as operations of a graph of their own. Raises GraphError where they do not fit."""
+    scratch = Graph()
+    with scratch.as_default():
+        return load_graph(scratch, meta.graph_def)
+
+
+def constant(name: str, value: Any, device: str = "") -> defs.NodeDef:
+    """A Const node."""
+    array = np.asarray(value)
+    dtype = dtypes.string if array.dtype.kind in "OSU" else dtypes.as_dtype(array.dtype)
+    return defs.NodeDef(name, "Const", (), device, {"dtype": dtype, "value": array})
+
+
+def freeze(
+    draft: Draft, outputs: Sequence[str] | None = None, variables: Iterable[str] = ("**",)
+) -> Draft:
+    """The draft with variables turned into constants of their values, and what assigns them gone.
+
+    `variables` are selectors of checkpoint entries; `outputs` keeps only what these need. Raises GraphError where a
+    frozen variable is used by what cannot take a value, such as the body of a loop that holds its handle.
+    """
+    if outputs is not None:
+        draft = extract(draft, outputs)
+    if not draft.entries:
+        return draft
+    chosen = select(variables, [Candidate(key) for key in draft.entries], what="variables")
+    frozen = {variable: key for key in chosen for variable in draft.entries[key]}
+    values = _parts(draft, chosen)
+    lost = _writers(draft, frozen)
+    kept = draft.without(lost)
+    _check_readers(kept, frozen)
+    nodes: list[defs.NodeDef] = []
+    for node in kept.meta.graph_def.node:
+        if node.name in frozen:
+            nodes.append(constant(node.name, values[node.name], node.device))
+        else:
+            nodes += _reading(node, frozen, draft.nodes)
+    collections = {
+        key: replace(c, value=tuple(v for v in c.value if node_of(v.variable_name) not in frozen))
+        if c.kind == "variables"
+        else c
+        for key, c in kept.meta.collection_def.items()
+    }
+    collections = {key: c for key, c in collections.items() if c.value}
+    left = {key: v for key, v in draft.entries.items() if key not in set(chosen)}
+    graph = replace(kept.meta.graph_def, node=tuple(nodes))
+    return replace(
+        kept,
+        meta=replace(kept.meta, graph_def=graph, collection_def=collections),
+        entries=left,
+        tensors={
+            key: v for key, v in draft.tensors.items() if key in left or key not in draft.entries
+        },
+    )
+
+
+def _parts(draft: Draft, keys: Sequence[str]) -> dict[str, Any]:
+    """The value of each variable; a partitioned tensor is cut at the offsets that the collections know."""
+    slices = {
+        node_of(v.variable_name): v.save_slice_info_def
+        for collection in draft.meta.collection_def.values()
+        if collection.kind == "variables"
+        for v in collection.value
+    }
+    found = {}
+    for key, value in draft.values(keys).items():
+        for variable in draft.entries[key]:
+            part = slices.get(variable)
+            if part is None:
+                found[variable] = value
+            else:
+                box = zip(part.var_offset, part.var_shape, strict=True)
+                found[variable] = value[tuple(slice(at, at + n) for at, n in box)]
+    return found
+
+
+def _writers(draft: Draft, frozen: Mapping[str, str]) -> set[str]:
+    """The nodes that assign frozen variables, and what depends on them; groups that only wait for them."""
+    found = set()
+    for node in draft.meta.graph_def.node:
+        opdef = OPS.get(node.op)
+        takes = [position for position, text in enumerate(node.input) if node_of(text) in frozen]
+        if opdef is None or not takes:
+            continue
+        is_update = node.op.startswith(("Assign", "Resource", "VarIsInitialized", "IsVariableInit"))
+        if (is_update and node.op not in _READERS) or any(
+            position < len(opdef.inputs) and opdef.inputs[position].is_ref for position in takes
+        ):
+            found.add(node.name)
+    return dependent(draft.meta.graph_def, found) if found else found
+
+
+_READERS = ("ReadVariableOp", "ResourceGather")
+
+
+def _reading(
+    node: defs.NodeDef, frozen: Mapping[str, str], nodes: Mapping[str, defs.NodeDef]
+) -> list[defs.NodeDef]:
+    """What reads a handle takes the value instead."""
+    if node.op not in _READERS or node_of(node.input[0]) not in frozen:
+        return [node]
+    dtype = nodes[node_of(node.input[0])].attr["dtype"]
+    if node.op == "ReadVariableOp":
+        return [replace(node, op="Identity", attr={"T": dtype})]
+    axis = constant(f"{node.name}/axis", np.int32(0), node.device)
+    attr = {
+        "Tparams": dtype,
+        "Tindices": node.attr["Tindices"],
+        "Taxis": dtypes.int32,
+        "batch_dims": node.attr.get("batch_dims", 0),
+    }
+    data = [text for text in node.input if not text.startswith("^")]
+    controls = [text for text in node.input if text.startswith("^")]
+    inputs = (*data, axis.name, *controls)
+    return [axis, replace(node, op="GatherV2", input=inputs, attr=attr)]
+
+
+def _check_readers(draft: Draft, frozen: Mapping[str, str]) -> None:
+    nodes = draft.nodes
+    wrong = [
+        f"  {node.name} ({node.op}) takes the handle {node_of(text)}"
+        for node in draft.meta.graph_def.node
+        for text in node.input
+        if not text.startswith("^")
+        and node_of(text) in frozen
+        and nodes[node_of(text)].op == "VarHandleOp"
+        and node.op not in _READERS
+    ]
+    if wrong:
+        raise GraphError(
+            "variables cannot be frozen where their handles are passed on:\n" + "\n".join(wrong)
+        )
+
+
+def fold_constants(draft: Draft) -> Draft:
+    """The draft with every pure node whose inputs are constants computed now; nodes keep their names.
+
+    Results that take more memory than their inputs, and more than 1 MiB, stay to be computed.
+    """
+    known: dict[str, Sequence[Any]] = {}
+    for name, op in operations_of(draft.meta).items():
+        if op.type == "Const":
+            known[name] = [op.attrs["value"]]
+        elif op.type == "Identity" and op.inputs[0].op.name in known and not op.control_inputs:
+            known[name] = [known[op.inputs[0].op.name][op.inputs[0].value_index]]
+        elif _is_foldable(op, known):
+            inputs = [known[t.op.name][t.value_index] for t in op.inputs]
+            results = fold(op, inputs)
+            if results is not None and _is_small(results, inputs):
+                known[name] = results
+    nodes = [
+        constant(node.name, known[node.name][0], node.device)
+        if node.name in known
+        and len(known[node.name]) == 1
+        and node.op not in ("Const", "Identity")
+        else node
+        for node in draft.meta.graph_def.node
+    ]
+    return draft.with_nodes(nodes)
+
+
+def _is_foldable(op: Operation, known: Mapping[str, Any]) -> bool:
+    opdef = op.opdef
+    return (
+        opdef is not None
+        and bool(op.inputs)
+        and not op.control_inputs
+        and not opdef.is_stateful
+        and opdef.lead != "ctx"
+        and op.type not in VARIABLE_TYPES
+        and all(t.op.name in known for t in op.inputs)
+    )
+
+
+def _is_small(results: Sequence[Any], inputs: Sequence[Any]) -> bool:
+    size = sum(np.asarray(r).nbytes for r in results)
+    return size <= max(MAX_FOLDED_BYTES, sum(np.asarray(i).nbytes for i in inputs))
