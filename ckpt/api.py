@@ -542,6 +542,7 @@ from ckpt.ops.text import (
     substr,
 )
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.loading import load
 
 newaxis = None
 
@@ -840,6 +841,7 @@ __all__ = [
     "lin_space",
     "linalg",
     "linspace",
+    "load",
     "load_models",
     "local_variables",
     "local_variables_initializer",
