@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
 from ckpt.core.atomic import new_token
-from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.formats.base import StrPath, TensorEntry
-from ckpt.formats.hdf5_index import HEADER
+from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
     MOST_SHARDS,
     SHARD_MAGIC,
@@ -156,9 +155,7 @@ def remove_checkpoint_files(prefix: StrPath, *, durable: bool = True) -> None:
 def _written(write: Callable[[str], None], path: str) -> Shard:
     write(path)
     with storage.open_input(path, follow=False) as file:
-        return Shard(
-            os.path.basename(path), file.size, crc32c(file.read(0, min(file.size, HEADER)))
-        )
+        return Shard(os.path.basename(path), file.size, identity_of(file))
 
 
 def _remove_shards(path: str, *, durable: bool) -> None:
