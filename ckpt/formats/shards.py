@@ -60,6 +60,7 @@ def write_checkpoint(
     metagraph: bytes | None = None,
     layout: Layout = "auto",
     durable: bool = True,
+    threads: int | None = None,
 ) -> None:
     """Write the checkpoint `prefix`: one file, or shards of about `shard_size` bytes where it does not fit in one.
 
@@ -75,8 +76,8 @@ def write_checkpoint(
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
 
     if len(groups) == 1:
-        options: dict[str, Any] = {"aliases": aliases, "layout": layout, "durable": durable}
-        write(path + FILE_SUFFIX, entries, **first, **options)
+        options: dict[str, Any] = {"layout": layout, "durable": durable, "threads": threads}
+        write(path + FILE_SUFFIX, entries, aliases=aliases, **first, **options)
         _remove_shards(path, durable=durable)
         return
     held = _aliases_by_group(aliases or {}, groups)

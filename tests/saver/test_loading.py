@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.core.atomic import InputFile
 from ckpt.core.errors import SelectionError
 from ckpt.formats import hdf5_writer
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_reader import Hdf5Reader
 
 BIG = np.arange(4_000_000, dtype=np.float32).reshape(1000, 4000)
 
@@ -26,13 +26,13 @@ def path(tmp_path_factory):
 def read(monkeypatch):
     """The number of bytes of values read so far."""
     counts = []
-    whole = Hdf5Reader._read_block
+    whole = InputFile.read_into
 
-    def counted(self, tensor, part, number, view):
+    def counted(self, view, offset):
         counts.append(len(view))
-        whole(self, tensor, part, number, view)
+        whole(self, view, offset)
 
-    monkeypatch.setattr(Hdf5Reader, "_read_block", counted)
+    monkeypatch.setattr(InputFile, "read_into", counted)
     return lambda: sum(counts)
 
 
