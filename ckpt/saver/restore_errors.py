@@ -62,7 +62,8 @@ def _missing(missing: Sequence[Named], found: Suggestions) -> Iterable[str]:
     yield f"{len(missing)} are missing from the checkpoint (Key {missing[0].name} not found in checkpoint):"
     for named in missing[:SHOWN]:
         yield f"  {named.name} {named}"
-        for held, reason in found.candidates.get(named.name, ()):
+        candidates = found.candidates.get(named.name, [])
+        for held, reason in candidates[:1] if named.name in found.pairs else candidates:
             yield f"      perhaps {held}: {reason}"
     yield _more(len(missing))
 
