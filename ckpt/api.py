@@ -483,6 +483,7 @@ from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
 from ckpt.ops.script import allow_py_functions, numpy_function, py_func
+from ckpt.ops.searching import repeat, searchsorted, timestamp, unravel_index, where_v2
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -562,6 +563,7 @@ from ckpt.ops.text import (
     string_to_number,
     substr,
 )
+from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.loading import load
 
@@ -947,6 +949,7 @@ __all__ = [
     "plan_merge",
     "polygamma",
     "pow",
+    "print",
     "py_func",
     "qint16",
     "qint32",
@@ -981,6 +984,7 @@ __all__ = [
     "reduce_sum",
     "regex_replace",
     "register_tensor_conversion_function",
+    "repeat",
     "report_uninitialized_variables",
     "required_space_to_batch_paddings",
     "reset_default_graph",
@@ -1008,6 +1012,7 @@ __all__ = [
     "scatter_nd_update",
     "scatter_sub",
     "scatter_update",
+    "searchsorted",
     "segment_max",
     "segment_mean",
     "segment_min",
@@ -1100,6 +1105,7 @@ __all__ = [
     "tensordot",
     "tile",
     "timeline",
+    "timestamp",
     "to_bfloat16",
     "to_complex128",
     "to_complex64",
@@ -1125,6 +1131,7 @@ __all__ = [
     "uniform_unit_scaling_initializer",
     "unique",
     "unique_with_counts",
+    "unravel_index",
     "unsorted_segment_max",
     "unsorted_segment_mean",
     "unsorted_segment_min",
@@ -1142,6 +1149,7 @@ __all__ = [
     "verify_tensor_all_finite",
     "version",
     "where",
+    "where_v2",
     "while_loop",
     "zeros",
     "zeros_initializer",
