@@ -321,8 +321,8 @@ def test_slicing_reads_only_the_bytes_needed(tmp_path, sess, bytes_read):
     before = bytes_read()
     tf.train.Saver().restore(sess, prefix, on_shape="slice")
     assert (
-        bytes_read() - before <= 2 * 1024 * 1024
-    )  # of 6.4 MB: the first block, in which 64 KB are wanted
+        0 < bytes_read() - before <= 3 * 128 * 1024
+    )  # of 6.4 MB: the blocks with the 64 KB wanted, and the index
 
 
 @pytest.mark.parametrize(
