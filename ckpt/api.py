@@ -91,6 +91,7 @@ from ckpt.core.versions import (
     GRAPH_DEF_VERSION_MIN_PRODUCER,
     VERSION,
 )
+from ckpt.formats.lazy import open_checkpoint as open
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -543,6 +544,7 @@ from ckpt.ops.text import (
     substr,
 )
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.loading import load
 
 newaxis = None
 
@@ -841,6 +843,7 @@ __all__ = [
     "lin_space",
     "linalg",
     "linspace",
+    "load",
     "load_models",
     "local_variables",
     "local_variables_initializer",
@@ -899,6 +902,7 @@ __all__ = [
     "ones_like",
     "op",
     "op_scope",
+    "open",
     "orthogonal_initializer",
     "pad",
     "parallel_dynamic_stitch",

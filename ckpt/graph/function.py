@@ -40,7 +40,7 @@ class FuncGraph(Graph):
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.captures: dict[Tensor, Tensor] = {}
-        self.outer_controls: dict[Operation, None] = {}
+        self.outer_controls: dict[Operation, Operation] = {}
         self._resolve = resolve
         self._lock = outer._lock
         self._names_in_use = outer._names_in_use
@@ -179,14 +179,28 @@ class FuncGraph(Graph):
         return super().as_graph_element(obj, allow_tensor, allow_operation)
 
     def _add_control_targets(self, targets: list[Operation]) -> list[Operation]:
-        """Of `targets` those of this graph; the others will run before the whole function does."""
-        own = []
-        for target in targets:
-            if target.graph is self:
-                own.append(target)
-            else:
-                self.outer_controls[target] = None
-        return own
+        """The targets in this graph; for one outside, which will run before the whole function, a node of nothing."""
+        return [t if t.graph is self else self._marker(t) for t in targets]
+
+    def _marker(self, target: Operation) -> Operation:
+        found = self.outer_controls.get(target)
+        if found is None:
+            with self._plain_scopes():
+                name = self.unique_op_name("outside")
+                found = super().add("NoOp", OPS["NoOp"], [], {}, name)
+            self.outer_controls[target] = found
+        return found
+
+    def awaited_outside(self) -> list[Operation]:
+        """The operations of the graphs around that the results of this function wait for."""
+        found: set[Operation] = set()
+        pending = [tensor.op for tensor in self.outputs] if self.outer_controls else []
+        while pending:
+            op = pending.pop()
+            if op not in found:
+                found.add(op)
+                pending += [*(tensor.op for tensor in op._inputs), *op._control_inputs]
+        return [target for target, marker in self.outer_controls.items() if marker in found]
 
 
 def function_name(graph: Graph, prefix: str) -> str:

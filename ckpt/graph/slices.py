@@ -23,8 +23,6 @@ class IndexedSlices:
     values: [n, ...], indices: [n] integers, dense_shape: [rank] or None. Rows named twice add up.
     """
 
-    is_indexed_slices = True
-
     def __init__(self, values: Tensor, indices: Tensor, dense_shape: Tensor | None = None) -> None:
         self._values = values
         self._indices = indices

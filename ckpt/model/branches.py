@@ -153,7 +153,7 @@ def branch_node(
         attrs |= {"Tcond": index.dtype.base_dtype, "then_branch": funcs[0], "else_branch": funcs[1]}
     else:
         attrs["branches"] = funcs
-    controls = dict.fromkeys(op for body in bodies for op in body.outer_controls)
+    controls = dict.fromkeys(op for body in bodies for op in body.awaited_outside())
     with control_dependencies(list(controls)):
         node = graph.add(
             op_type, OPS[op_type], [index, *sources], attrs, graph.unique_op_name(name or op_type)
@@ -255,10 +255,8 @@ def _guarded(last: tuple[Any, Callable[[], Any]], predicates: Sequence[Any]) -> 
     pred, function = last
 
     def guarded() -> Any:
-        message = (
-            "None of conditions evaluated as True. Conditions: "
-            f"({', '.join(p.name for p in predicates)}), Values:"
-        )
+        names = ", ".join(p.name for p in predicates)
+        message = f"Input error: None of conditions ({names}) evaluated as True:"
         check = OPS["Assert"](pred, [message, convert.convert_to_tensor(predicates)])
         with control_dependencies([check]):
             return nest.map_structure(
@@ -274,10 +272,8 @@ def _at_most_one(predicates: Sequence[Any]) -> Operation:
     held = joining.stack(list(predicates), name="preds_c")
     count = reduction.reduce_sum(elementwise.cast(held, dtypes.int32), name="num_true_conds")
     at_most_one = compare.less(count, 2, name="two_true_conds")
-    message = (
-        f"More than one condition evaluated as True but exclusive=True.  Conditions: "
-        f"({', '.join(p.name for p in predicates)}), Values:"
-    )
+    names = ", ".join(p.name for p in predicates)
+    message = f"Input error: exclusive=True: more than 1 conditions ({names}) evaluated as True:"
     made: Operation = OPS["Assert"](at_most_one, [message, held])
     return made
 

@@ -71,6 +71,17 @@ def packed(structure: Any, tensors: Sequence[Tensor]) -> Any:
     return nest.pack_sequence_as(structure, leaves)
 
 
+def _rank_of_sparse(invariant: TensorShape) -> int | None:
+    """The rank of a sparse tensor: its invariant is the shape of its `dense_shape`. Raises ValueError for another."""
+    if invariant.sizes is None:
+        return None
+    if len(invariant.sizes) != 1:
+        raise ValueError(
+            f"Expected a shape with 1 dimension. Obtained: {invariant} which has {len(invariant.sizes)} dimensions."
+        )
+    return invariant.sizes[0]
+
+
 def invariant_shapes(leaf: Any, invariant: Any) -> list[TensorShape]:
     """The shapes of the tensors of a leaf whose own shape is declared to be `invariant`."""
     if isinstance(leaf, IndexedSlices):
@@ -78,6 +89,6 @@ def invariant_shapes(leaf: Any, invariant: Any) -> list[TensorShape]:
         found = [shape, TensorShape([shape.sizes[0] if shape.sizes else None])]
         return found if leaf.dense_shape is None else [*found, leaf.dense_shape.shape]
     if not isinstance(leaf, Tensor) and _is_sparse(leaf):
-        rank = as_shape(invariant).rank
+        rank = _rank_of_sparse(as_shape(invariant))
         return [TensorShape([None, rank]), TensorShape([None]), TensorShape([rank])]
     return [as_shape(getattr(invariant, "shape", invariant))]

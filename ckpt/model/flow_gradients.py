@@ -13,10 +13,19 @@ from ckpt.graph import convert, stack
 from ckpt.graph.function import FuncGraph, body_of, function_name, register
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.slices import IndexedSlices
 from ckpt.model.branches import branch_node
-from ckpt.model.gradients import DIFFERENTIABLE, backpropagated, takes_none
+from ckpt.model.gradients import DIFFERENTIABLE, backpropagated, summed, takes_none
 from ckpt.model.loops import while_node
-from ckpt.ops import constants, flow, tensor_list
+from ckpt.ops import (
+    constants,
+    elementwise,
+    flow,
+    resource,
+    shaping,
+    tensor_list,
+    tensor_list_access,
+)
 
 Resolve = Callable[[Tensor], Tensor | None]
 
@@ -40,6 +49,25 @@ def _handle_dtype(handle: Tensor) -> Any:
             break
         handle = outer
     return handle.op.attrs["dtype"]
+
+
+def _dense_shape(tensor: Tensor) -> Tensor:
+    """The shape of `tensor`, or of the variable that it is a handle of."""
+    if tensor.dtype.base_dtype != dtypes.resource:
+        return shaping.shape(tensor)
+    known = resource.handle_shape(tensor)
+    if known.is_fully_defined():
+        return constants.constant(np.array(known.as_tuple(), np.int32))
+    return resource.variable_shape(tensor)  # type: ignore[no-any-return]  # one tensor
+
+
+def _is_sparse(grad: Any) -> bool:
+    return grad is None or isinstance(grad, IndexedSlices)
+
+
+def _slices(grad: IndexedSlices) -> tuple[Tensor, Tensor]:
+    """The rows and their numbers; numbers of one kind, so that all of them can be put together."""
+    return grad.values, elementwise.cast(grad.indices, dtypes.int64)
 
 
 def _dense(grad: Any) -> Any:
@@ -74,13 +102,16 @@ def branches_grad(node: Operation, *dys: Any) -> list[Any]:
     wanted = [i for i in range(count) if any(m.found[i] is not None for m in made)]
     if not wanted:
         return [None] * len(node.inputs)
+    sparse = [i for i in wanted if all(_is_sparse(m.found[i]) for m in made)]
     for m in made:
-        m.finish(wanted, made)
+        m.finish(wanted, sparse, made)
     kind = "Case" if "Case" in node.type else "If"
-    results = branch_node(kind, node.inputs[0], [m.graph for m in made], kind)
+    results = iter(branch_node(kind, node.inputs[0], [m.graph for m in made], kind))
     grads: list[Any] = [None] * count
-    for i, result in zip(wanted, results, strict=True):
-        grads[i] = result
+    for i in wanted:
+        grads[i] = next(results)
+        if i in sparse:
+            grads[i] = IndexedSlices(grads[i], next(results), _dense_shape(node.inputs[1 + i]))
     return [None, *grads]
 
 
@@ -114,7 +145,7 @@ class _BranchGradient:
             targets = [body.outputs[i] for i in ys]
             sources = [t for t in body.inputs if _is_differentiable(t)]
             grads = backpropagated(targets, own, sources)
-            by_source = dict(zip(sources, map(_dense, grads), strict=True))
+            by_source = dict(zip(sources, grads, strict=True))
         self.found = [by_source.get(t) for t in body.inputs]
 
     def _resolve(self, tensor: Tensor) -> Tensor | None:
@@ -133,16 +164,34 @@ class _BranchGradient:
                 output_shapes=[tensor.shape],
             )[0]
 
-    def finish(self, wanted: Sequence[int], all_made: Sequence[_BranchGradient]) -> None:
-        """Return a gradient for each wanted input: zeros where another branch alone depends on it."""
+    def finish(
+        self, wanted: Sequence[int], sparse: Sequence[int], all_made: Sequence[_BranchGradient]
+    ) -> None:
+        """Return a gradient for each wanted input: zeros where another branch alone depends on it, and rows and their
+        numbers for one that is `sparse` in every branch."""
         with self.graph.as_default():
-            self.graph.outputs = [
-                self.graph.capture(grad)
-                if grad is not None
-                else _zeros(self.graph.capture(self.node.inputs[1 + i]))
-                for i in wanted
-                for grad in (self.found[i],)
-            ]
+            found: list[Tensor] = []
+            for i in wanted:
+                grad = self.found[i]
+                if i not in sparse:
+                    source = self.node.inputs[1 + i]
+                    found.append(
+                        _zeros(self.graph.capture(source)) if grad is None else _dense(grad)
+                    )
+                elif grad is not None:
+                    found += _slices(grad)
+                else:
+                    like: Any = next(m.found[i] for m in all_made if m.found[i] is not None)
+                    found += _no_slices(like)
+            self.graph.outputs = [self.graph.capture(t) for t in found]
+
+
+def _no_slices(like: IndexedSlices) -> tuple[Tensor, Tensor]:
+    """No rows: for the branch that takes none, where another takes rows such as `like`."""
+    width = like.values.shape.sizes
+    sizes = (0,) if width is None else (0, *(size or 0 for size in width[1:]))
+    dtype = like.values.dtype.base_dtype
+    return constants.zeros(sizes, dtype), constants.zeros([0], dtypes.int64)
 
 
 def _kept_by_branch(
@@ -187,6 +236,7 @@ class _LoopGradient:
             register(made)
         self.starts: list[Tensor] = []
         self.nexts: list[Tensor] = []
+        self.parts: dict[int, tuple[Any, TensorShape]] = {}  # what the lists of rows hold
 
     def build(self) -> list[Any]:
         """Add the loop; the gradients of the node's inputs."""
@@ -214,16 +264,8 @@ class _LoopGradient:
             found = {i for i, t in enumerate(body.inputs) if t in reached and _is_differentiable(t)}
             more = {i for i in found if not self.is_fixed[i]} - varying
             if not more:
-                fixed = [i for i in sorted(found) if self.is_fixed[i]]
-                return sorted(varying), [i for i in fixed if self._has_zeros(i)]
+                return sorted(varying), [i for i in sorted(found) if self.is_fixed[i]]
             varying |= more
-
-    def _has_zeros(self, index: int) -> bool:
-        tensor = self.body.inputs[index]
-        if tensor.dtype.base_dtype != dtypes.resource:
-            return True
-        return any(op.type == "ReadVariableOp" or op.type.startswith("ResourceGather")
-                   for op in tensor.consumers())  # fmt: skip
 
     def _argument(self, start: Tensor, like: Tensor) -> Tensor:
         start = start if start.graph is self.outer else self.outer.capture(start)
@@ -238,46 +280,69 @@ class _LoopGradient:
         for i in varying:
             dy = self.dys[i] if self.dys[i] is not None else _zeros(node.outputs[i])
             dxs.append(self._argument(dy, body.inputs[i]))
-        sums = []
-        for i in fixed:
-            zeros = _zeros(node.inputs[i])
-            sums.append(self._argument(zeros, zeros))
-        self._steps(varying, fixed, remaining, dxs, sums)
+        sums = self._steps(varying, fixed, remaining, dxs)
         with self.test.as_default():
             self.test.outputs = [self.test.inputs[0] > 0]
         self.graph.outputs = self.nexts
         made = while_node(self.test, self.graph, self.starts, "While")
-        for position, i in enumerate([*varying, *fixed]):
-            result = made.outputs[1 + position]
-            grads[i] = result if grads[i] is None else grads[i] + result
+        for number, i in enumerate(varying):
+            grads[i] = made.outputs[1 + number]
+        for i, places in sums.items():
+            result = self._total(i, [made.outputs[place] for place in places])
+            grads[i] = result if grads[i] is None else summed([grads[i], result], node.name)
 
     def _steps(
-        self,
-        varying: list[int],
-        fixed: list[int],
-        remaining: Tensor,
-        dxs: Sequence[Tensor],
-        sums: Sequence[Tensor],
-    ) -> None:
+        self, varying: list[int], fixed: list[int], remaining: Tensor, dxs: Sequence[Tensor]
+    ) -> dict[int, list[int]]:
+        """Build one step back. Returns which variables of the loop gather the gradient of each fixed input."""
         body = self.body
         with self.graph.as_default():
             # `nexts` grows at its end while the gradients are built: a list for each value taken back.
-            self.nexts += [remaining - 1] + [remaining] * (len(varying) + len(fixed))
+            self.nexts += [remaining - 1] + [remaining] * len(varying)
             found = backpropagated(
                 [body.outputs[i] for i in varying],
                 dxs,
                 [body.inputs[i] for i in [*varying, *fixed]],
             )
-            for n, grad in enumerate(map(_dense, found)):
-                is_sum = n >= len(varying)
-                before = sums[n - len(varying)] if is_sum else dxs[n]
-                if grad is None:
-                    grad = before if is_sum else _zeros(before)
-                elif is_sum:
-                    grad = OPS["AddN"]([before, grad])
-                if not is_sum and grad in self.graph.inputs:
-                    grad = OPS["Identity"](grad)
-                self.nexts[1 + n] = self.graph.capture(grad)
+            for n, grad in enumerate(map(_dense, found[: len(varying)])):
+                following = _zeros(dxs[n]) if grad is None else grad
+                if following in self.graph.inputs:
+                    following = OPS["Identity"](following)
+                self.nexts[1 + n] = self.graph.capture(following)
+        pairs = zip(fixed, found[len(varying) :], strict=True)
+        return {i: self._gathered(i, grad) for i, grad in pairs if grad is not None}
+
+    def _gathered(self, index: int, grad: Any) -> list[int]:
+        """Variables that gather the gradient of a fixed input over the iterations: a sum, or lists of its rows."""
+        if isinstance(grad, IndexedSlices):
+            with self.graph.as_default():
+                parts = _slices(grad)
+            return [self._listed(part) for part in parts]
+        zeros = _zeros(self.node.inputs[index])
+        before = self._argument(zeros, zeros)
+        with self.graph.as_default():
+            self.nexts.append(self.graph.capture(OPS["AddN"]([before, grad])))
+        return [len(self.nexts) - 1]
+
+    def _listed(self, part: Tensor) -> int:
+        shape = part.shape
+        if shape.sizes is not None:
+            shape = TensorShape([None, *shape.sizes[1:]])
+        start = tensor_list.empty(part.dtype.base_dtype, shape)
+        before = self._argument(start, start)
+        with self.graph.as_default():
+            self.nexts.append(tensor_list.tensor_list_push_back(before, part))
+        self.parts[len(self.nexts) - 1] = (part.dtype.base_dtype, shape)
+        return len(self.nexts) - 1
+
+    def _total(self, index: int, results: list[Tensor]) -> Any:
+        """The gathered gradient of a fixed input."""
+        if len(results) == 1:
+            return results[0]
+        values, rows = (
+            tensor_list_access.concatenated(t, *self.parts[t.value_index]) for t in results
+        )
+        return IndexedSlices(values, rows, _dense_shape(self.node.inputs[index]))
 
     def _resolve(self, tensor: Tensor) -> Tensor | None:
         body = self.body
@@ -355,4 +420,3 @@ for _type in ("If", "StatelessIf", "Case", "StatelessCase"):
     OPS[_type].grad(branches_grad)
 for _type in ("While", "StatelessWhile"):
     OPS[_type].grad(while_grad)
-_ = np

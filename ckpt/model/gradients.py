@@ -185,7 +185,7 @@ class _Sweep:
         aggregate: Callable[[list[Any], str], Any] | None = None,
     ) -> None:
         self.scope = scope
-        self.aggregate = aggregate or _aggregate
+        self.aggregate = aggregate or summed
         self.colocate = colocate
         self.gate = gate
         self.sources = set(sources)
@@ -417,7 +417,7 @@ def gradient_rule(op: Operation) -> Callable[..., Any] | None:
 
 def _aggregation(method: int | None) -> Callable[[list[Any], str], Any]:
     if method in (None, AggregationMethod.ADD_N):
-        return _aggregate
+        return summed
     if method in (
         AggregationMethod.EXPERIMENTAL_TREE,
         AggregationMethod.EXPERIMENTAL_ACCUMULATE_N,
@@ -429,7 +429,7 @@ def _aggregation(method: int | None) -> Callable[[list[Any], str], Any]:
 def _running_sum(grads: list[Any], op_name: str) -> Any:
     """The same sum, each gradient added to the sum of those before it: fewer of them live at once."""
     if not all(isinstance(g, Tensor) for g in grads):
-        return _aggregate(grads, op_name)
+        return summed(grads, op_name)
     with name_scope(op_name + "_gradient_sum"):
         found = grads[0]
         for grad in grads[1:]:
@@ -449,7 +449,8 @@ def _sum_by_device(grads: list[Tensor]) -> Any:
     return parts[0] if len(parts) == 1 else elementwise.add_n(parts)
 
 
-def _aggregate(grads: list[Any], op_name: str) -> Any:
+def summed(grads: list[Any], op_name: str) -> Any:
+    """The sum of gradients: IndexedSlices where all are."""
     if all(isinstance(g, Tensor) for g in grads):
         return _sum_by_device(grads)
     if all(isinstance(g, IndexedSlices) for g in grads):

@@ -273,7 +273,7 @@ def while_node(
         "output_shapes": shapes,
         "parallel_iterations": parallel_iterations,
     }
-    controls = dict.fromkeys([*cond.outer_controls, *body.outer_controls])
+    controls = dict.fromkeys([*cond.awaited_outside(), *body.awaited_outside()])
     with control_dependencies(list(controls)):
         return graph.add(
             "While", OPS["While"], [*starts, *sources], attrs, graph.unique_op_name(name)

@@ -10,6 +10,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import FLOATING, DType
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.shapes import broadcast
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
@@ -207,6 +208,7 @@ def _binary_assert(symbol: str, opname: str, function: Any, doc: str) -> Any:
         summarize: int | None = None,
         message: Any = None,
         name: str | None = None,
+        static_text: Any = None,
     ) -> Operation:
         from ckpt.ops.control import no_op
 
@@ -217,16 +219,26 @@ def _binary_assert(symbol: str, opname: str, function: Any, doc: str) -> Any:
             if data is None:
                 data = [*_fails(message, f"x {symbol} y"),
                     f"x ({x.name}) = ", x, f"y ({y.name}) = ", y]  # fmt: skip
-            if all(v is not None for v in values) and not _numpy_condition(symbol, *values):
-                raise InvalidArgumentError(None, None, _static_text(message, symbol, x, y, values))
-            if all(v is not None for v in values):
-                return no_op("static_checks_determined_all_ok")
+            if all(v is not None for v in values) and shapes_fit(x, y):
+                if _numpy_condition(symbol, *values):
+                    return no_op("static_checks_determined_all_ok")
+                text = static_text or _static_text(message, symbol, x, y, values)
+                raise InvalidArgumentError(None, None, text)
             condition = reduction.reduce_all(function(x, y))
             return Assert(condition, data, summarize=summarize)
 
     check.__doc__ = doc
     check.__name__ = opname
     return check
+
+
+def shapes_fit(x: Tensor, y: Tensor) -> bool:
+    """Whether the static shapes of two tensors broadcast."""
+    try:
+        broadcast(x.shape, y.shape)
+    except ValueError:
+        return False
+    return True
 
 
 def _numpy_condition(symbol: str, x: Any, y: Any) -> bool:
@@ -275,7 +287,10 @@ def _sign_assert(opname: str, words: str, check: Any, zero_first: bool) -> Any:
                 ]
             zero = convert.convert_to_tensor(0, dtype=x.dtype.base_dtype)
             pair = (zero, x) if zero_first else (x, zero)
-            found: Operation = check(*pair, data=data, summarize=summarize, message=message)
+            shown = [str(constant_value(d)) if isinstance(d, Tensor) else str(d) for d in data]
+            found: Operation = check(
+                *pair, data=data, summarize=summarize, static_text="\n".join(shown)
+            )
             return found
 
     assertion.__doc__ = f"Fails unless {words} everywhere."
@@ -355,6 +370,18 @@ def assert_type(
         return no_op("statically_determined_correct_type")
 
 
+def _checked_scalar(rank: Tensor) -> Tensor:
+    """`rank`, once it is certain that it is a scalar."""
+    from ckpt.ops.control import with_dependencies
+
+    if rank.shape.rank == 0:
+        return rank
+    is_scalar = compare.equal(shaping.rank(rank), 0)
+    check = Assert(is_scalar, ["Rank must be a scalar. Received rank: ", rank])
+    found: Tensor = with_dependencies([check], rank)
+    return found
+
+
 def _rank_assert(opname: str, symbol: str, accepts: Any) -> Any:
     def assertion(
         x: Any,
@@ -383,6 +410,7 @@ def _rank_assert(opname: str, symbol: str, accepts: Any) -> Any:
                         f"Received rank {x.shape.rank}, shape {x.shape}"
                     )
                 return no_op("static_checks_determined_all_ok")
+            rank_t = _checked_scalar(rank_t)
             test = compare.equal if not symbol else compare.greater_equal
             if data is None:
                 data = [
@@ -428,6 +456,7 @@ def assert_rank_in(
                     f"Received rank {x.shape.rank}, shape {x.shape}"
                 )
             return no_op("static_checks_determined_all_ok")
+        tensors = [_checked_scalar(t) for t in tensors]
         found = compare.equal(shaping.rank(x), tensors[0])
         for t in tensors[1:]:
             found = compare.logical_or(found, compare.equal(shaping.rank(x), t))

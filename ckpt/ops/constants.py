@@ -205,7 +205,7 @@ def fill_grad(node, dy):
 @op("ZerosLike", "x: T -> y: T")
 def zeros_like_op(xp, x):
     """Zeros in the shape and dtype of `x`; empty strings for strings; for a list of tensors a list of zeros."""
-    if type(x) is tuple:
+    if tensor_list.is_variant(x):
         return tensor_list.zeros_of(x)
     if x.dtype.kind == "O":
         return np.full(x.shape, b"", dtype=object)

@@ -9,6 +9,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.slices import IndexedSlices
 from ckpt.ops.families import same_shape
 
 
@@ -157,8 +158,9 @@ def tuple_(
 
 def with_dependencies(dependencies: Any, output_tensor: Any, name: str | None = None) -> Any:
     """`output_tensor`, available only once all of `dependencies` have run."""
-    if getattr(output_tensor, "is_indexed_slices", False):
-        return output_tensor.with_dependencies(dependencies, name)
+    if isinstance(output_tensor, IndexedSlices):
+        rows = with_dependencies(dependencies, output_tensor.values, name)
+        return IndexedSlices(rows, output_tensor.indices, output_tensor.dense_shape)
     with (
         name_scope(name, "control_dependency", [*dependencies, output_tensor]) as scope,
         colocate_with(output_tensor),

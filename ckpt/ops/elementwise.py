@@ -305,7 +305,7 @@ def add_n_op(*inputs):
     """The sum of the inputs, all of one shape."""
     if len(inputs) == 1:
         return inputs[0]
-    if type(inputs[0]) is tuple:
+    if tensor_list.is_variant(inputs[0]):
         return tensor_list.summed(inputs)
     total = np.add(inputs[0], inputs[1])
     for part in inputs[2:]:

@@ -151,7 +151,7 @@ optional_from_value.shape(lambda *components: [()])
 @op("OptionalNone", "-> optional: variant")
 def optional_none():
     """A value that says that there is none."""
-    return ()
+    return []
 
 
 optional_none.shape(lambda: [()])
@@ -161,7 +161,7 @@ optional_none.no_gradient("it holds nothing")
 @op("OptionalHasValue", "optional: variant -> has_value: bool")
 def optional_has_value(optional):
     """True when the value is there."""
-    return np.bool_(optional != ())
+    return np.bool_(bool(optional))
 
 
 optional_has_value.shape(lambda optional: [()])

@@ -24,19 +24,32 @@ _PASSING = frozenset(
 
 def handle_node(handle: Tensor) -> Operation | None:
     """The VarHandleOp behind a handle, or None when it came some other way."""
+    source: Tensor | None = handle
+    while source is not None and source.op.type != "VarHandleOp":
+        source = _handed_on_from(source)
+    return None if source is None else source.op
+
+
+def _handed_on_from(handle: Tensor) -> Tensor | None:
+    """The tensor that a handle is taken from as it is: an input, or what an argument of a function stands for."""
     node = handle.op
-    while node.type in _PASSING and node.inputs:
-        node = node.inputs[0].op
-    return node if node.type == "VarHandleOp" else None
+    if node.type == "Placeholder" and node.graph.is_building_function:
+        return node.graph.outer_of(handle)  # type: ignore[attr-defined]  # a FuncGraph
+    return node.inputs[0] if node.type in _PASSING and node.inputs else None
 
 
 def handle_shape(handle: Tensor) -> TensorShape:
     """The static shape of the variable behind a handle, as far as it is known."""
-    said = handle.__dict__.get("_handle_shape")
-    if said is not None:
-        return said
-    node = handle_node(handle)
-    return UNKNOWN if node is None else node.attrs["shape"]
+    source: Tensor | None = handle
+    while source is not None:
+        said: TensorShape | None = source.__dict__.get("_handle_shape")
+        if said is not None:
+            return said
+        if source.op.type == "VarHandleOp":
+            shape: TensorShape = source.op.attrs["shape"]
+            return shape
+        source = _handed_on_from(source)
+    return UNKNOWN
 
 
 @op(

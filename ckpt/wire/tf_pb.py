@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, OpError
 from ckpt.wire import messages as pb
 from ckpt.wire import schema
@@ -22,7 +23,6 @@ from ckpt.wire.attr_value import (
     read_shape,
     read_type,
 )
-from ckpt.wire.collector import paused
 from ckpt.wire.tensor_proto import ndarray_from_tensor_proto, tensor_proto
 
 __all__ = [

@@ -3,7 +3,7 @@
 import random
 import re
 
-from ckpt.core.suggestions import Named
+from ckpt.core.near_names import Named
 
 F32 = "float32"
 
@@ -69,6 +69,10 @@ def recurrent(rng):
 
 
 MODELS = [tf_slim, keras, torch, recurrent]
+
+
+EXTRAS = ["nothing", "slots", "averages", "another tower", "removed layer", "new variable"]
+"""What a checkpoint may hold, or a program want, beside the model."""
 
 
 def _mark(name):
@@ -145,7 +149,7 @@ def case(seed):
         if len(set(renamed.values())) == len(model) and any(n != c for n, c in renamed.items()):
             break
     held = {renamed[n]: shape for n, shape in model.items()}
-    extra = rng.choice(["nothing", "nothing", "slots", "averages", "removed layer", "new variable"])
+    extra = rng.choice([*EXTRAS, "nothing"])
     if kind == "moving averages" and extra == "averages":
         extra = "slots"
     if kind in ("leaf renamed", "scope put in"):  # these say nothing about slots
@@ -155,6 +159,8 @@ def case(seed):
     if not any("Adam" in name for name in model):
         for suffix in suffixes.get(extra, ()):
             held.update({_also(change, kind, n, suffix): s for n, s in model.items()})
+    if extra == "another tower":
+        held.update({f"student{_mark(n)}{renamed[n]}": shape for n, shape in model.items()})
     if extra == "removed layer":
         held.update({"legacy/head/weights": (7, 3), "legacy/head/biases": (3,)})
     if extra == "new variable":

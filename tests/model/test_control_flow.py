@@ -146,3 +146,72 @@ def test_dynamic_and_static_rnn_agree(session, make):
     a, b = runs(session, [[t, tf.gradients(t * t, weights)] for t in (dynamic, static)])
     for one, other in zip(tf.nest.flatten(a), tf.nest.flatten(b), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_branch_waits_only_for_what_its_results_wait_for(session):
+    holder, a = tf.placeholder(tf.float32, ()), tf.constant(3)
+
+    def branch(is_used):
+        with tf.control_dependencies([holder]):
+            other = a + 1
+        return other if is_used else a + 2
+
+    free, bound = (
+        tf.cond(tf.constant(True), lambda used=used: branch(used), lambda: tf.constant(1))
+        for used in (False, True)
+    )
+    assert session.run(free) == 5
+    with pytest.raises(tf.errors.InvalidArgumentError, match="must feed"):
+        session.run(bound)
+    assert session.run(bound, {holder: 0.0}) == 4
+
+
+def test_an_exclusive_case_with_two_that_hold_is_an_error(session):
+    x, y = tf.constant(1), tf.constant(2)
+    pairs = [(x < y, lambda: tf.constant(17)), (x < y, lambda: tf.constant(23))]
+    found = tf.case(pairs, default=lambda: tf.constant(-1), exclusive=True)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Input error: exclusive=True"):
+        session.run(found)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="Input error: None of conditions"):
+        session.run(tf.case([(x > y, lambda: tf.constant(1)), (x > y, lambda: tf.constant(2))]))
+
+
+def test_the_invariant_of_a_sparse_tensor_is_the_shape_of_its_dense_shape():
+    with tf.Graph().as_default():
+        x = tf.SparseTensor(
+            tf.constant([[0], [3]], tf.int64), [2.0, 4.0], tf.constant([10], tf.int64)
+        )
+
+        def looped(invariant):
+            def body(i, x):
+                return i + 1, tf.SparseTensor(x.indices, x.values * 2.0, x.dense_shape)
+
+            shapes = [tf.TensorShape([]), tf.TensorShape(invariant)]
+            return tf.while_loop(lambda i, x: i < 3, body, [0, x], shapes)[1]
+
+        assert looped([None]).dense_shape.shape.as_list() == [None]
+        assert looped([1]).indices.shape.as_list() == [None, 1]
+        with pytest.raises(ValueError, match="is not compatible with"):
+            looped([5])
+        with pytest.raises(ValueError, match="1 dimension"):
+            looped([None, 1])
+
+
+def test_gradients_stop_where_back_prop_is_off(session):
+    x = tf.constant(2.0)
+    loop = tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, a * x), [0, x], back_prop=False)
+    assert tf.gradients(loop[1], x) == [None]
+
+
+def test_a_resource_variable_in_nested_branches_and_loops_has_its_gradient(session):
+    v = tf.get_variable("v", [], tf.float64, tf.constant_initializer(2.0), use_resource=True)
+
+    def body(i, a):
+        return i + 1, tf.cond(i < 2, lambda: a * v, lambda: a + v)
+
+    _, y = tf.while_loop(
+        lambda i, a: i < 3, body, [0, tf.constant(1.0, tf.float64)],
+        parallel_iterations=1, swap_memory=True,
+    )  # fmt: skip
+    session.run(v.initializer)
+    assert runs(session, [y, tf.gradients(y, v)]) == [6.0, [5.0]]
