@@ -8,8 +8,8 @@ from ckpt.saver.saved_model import (
     signature_constants,
     signature_def_utils,
     tag_constants,
-    utils,
 )
+from ckpt.saver.saved_model import tensor_infos as utils
 from ckpt.saver.saved_model.builder import SavedModelBuilder as Builder
 from ckpt.saver.saved_model.builder import simple_save
 from ckpt.saver.saved_model.loader import load, maybe_saved_model_directory
@@ -22,7 +22,7 @@ from ckpt.saver.saved_model.signature_def_utils import (
     predict_signature_def,
     regression_signature_def,
 )
-from ckpt.saver.saved_model.utils import build_tensor_info, get_tensor_from_tensor_info
+from ckpt.saver.saved_model.tensor_infos import build_tensor_info, get_tensor_from_tensor_info
 
 __all__ = [
     "Builder",

@@ -8,7 +8,7 @@ from typing import Any
 from ckpt.core import defs, dtypes
 from ckpt.saver import metagraph
 from ckpt.saver.saved_model import signature_constants as names
-from ckpt.saver.saved_model.utils import build_tensor_info
+from ckpt.saver.saved_model.tensor_infos import build_tensor_info
 
 
 def build_signature_def(
