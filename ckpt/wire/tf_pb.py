@@ -202,8 +202,9 @@ def _fill_graph(message: Any, graph: defs.GraphDef) -> None:
         _fill_function(message.library.function.add(), function)
     for name, gradient in graph.gradient.items():
         message.library.gradient.add(function_name=name, gradient_func=gradient)
-    message.versions.producer = graph.producer
-    message.versions.min_consumer = graph.min_consumer
+    if graph.producer or graph.min_consumer:
+        message.versions.producer = graph.producer
+        message.versions.min_consumer = graph.min_consumer
 
 
 def _read_graph(message: Any) -> defs.GraphDef:
