@@ -39,15 +39,16 @@ def message(value: Any) -> Any:
 
 def plain_saver_def(value: Any) -> defs.SaverDef:
     """A SaverDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return _plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
+    return plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
 
 
 def plain_graph_def(value: Any) -> defs.GraphDef:
     """A GraphDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return _plain(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
+    return plain(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
 
 
-def _plain(value: Any, kind: type) -> Any:
+def plain(value: Any, kind: type) -> Any:
+    """A value of `core.defs`: itself, or from a message of TensorFlow's or ours."""
     if isinstance(value, kind):
         return value
     from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
@@ -147,11 +148,11 @@ def export_meta_graph(
         clear_devices,
         strip_default_attrs,
         export_scope,
-        None if graph_def is None else _plain(graph_def, defs.GraphDef),
+        None if graph_def is None else plain(graph_def, defs.GraphDef),
         clear_extraneous_savers,
     )
     if meta_info_def is not None:
-        found = replace(found, meta_info_def=_plain(meta_info_def, defs.MetaInfoDef))
+        found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
     if filename:
         write_meta_graph(filename, found, as_text=as_text)
     return message(found)
@@ -255,7 +256,7 @@ def import_into(
     if isinstance(meta_graph_or_file, (str, os.PathLike)):
         meta_graph = read_meta_graph_file(os.fspath(meta_graph_or_file))
     else:
-        meta_graph = _plain(meta_graph_or_file, defs.MetaGraphDef)
+        meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
     check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)
     nodes = without_unknown_defaults(meta_graph.graph_def, producer_op_list)
     if clear_devices:
