@@ -256,19 +256,15 @@ def _template(value: Any, tensors: list[Any], mark: str) -> str:
 
 
 def print_(
-    *inputs: Any, output_stream: Any = sys.stderr, summarize: int | None = 3, sep: str = " ",
+    *inputs: Any, output_stream: Any = None, summarize: int | None = 3, sep: str = " ",
     end: str | None = "\n", name: str | None = None,
 ) -> Operation:  # fmt: skip
     """An operation that, run, writes `inputs` (tensors, nests of them, plain values): `with control_dependencies([...])`.
 
-    `output_stream` is sys.stderr, sys.stdout or "file://path"; long axes show their first and last `summarize` elements.
+    `output_stream` is sys.stderr (also where None), sys.stdout or "file://path"; long axes show their first and last `summarize` elements.
     Raises ValueError for another stream.
     """
-    streams = {
-        id(sys.stdout): "stdout",
-        id(sys.stderr): "stderr",
-        id(print_.__kwdefaults__["output_stream"]): "stderr",
-    }
+    streams = {id(None): "stderr", id(sys.stdout): "stdout", id(sys.stderr): "stderr"}
     stream = output_stream if isinstance(output_stream, str) else streams.get(id(output_stream), "")
     if stream not in ("stdout", "stderr") and not stream.startswith("file://"):
         raise ValueError(f"Unsupported output stream: {output_stream!r}")
