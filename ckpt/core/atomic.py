@@ -15,6 +15,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -39,6 +40,7 @@ _TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})"
 _ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_PAGE = 4096
 _own: set[str] = set()  # the temporaries that this process is writing
 
 
@@ -57,6 +59,7 @@ class NewFile:
         self._token = token or new_token()
         self._temporary = ""
         self._fd = -1
+        self._direct_fd = -1
 
     def __enter__(self) -> Self:
         sweep(self._directory)
@@ -76,6 +79,35 @@ class NewFile:
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`, however many system calls that takes."""
         write_at(self.path, self._fd, data, offset)
+
+    def open_direct(self) -> bool:
+        """Prepare `write_direct`; False where the file system has no writing past the page cache."""
+        flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_DIRECT", 0)
+        if not flags & getattr(os, "O_DIRECT", 0):
+            return False
+        try:
+            self._direct_fd = _again(files.open, self._temporary, flags)
+        except OSError:
+            return False
+        return True
+
+    def write_direct(self, data: memoryview, offset: int) -> None:
+        """Write past the page cache. Memory, `offset` and length are multiples of 4096.
+
+        What the file system does not take so is written in the usual way.
+        """
+        written = 0
+        with _typed(self.path, "writing"):
+            try:
+                while written < len(data):
+                    count = _again(files.pwrite, self._direct_fd, data[written:], offset + written)
+                    written += count - count % _PAGE
+                    if not count or count % _PAGE:
+                        break
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        self.write(data[written:], offset + written)
 
     def reserve(self, length: int) -> None:
         """Raise ResourceExhaustedError when the disk has no room for a file of `length` bytes beside the old one."""
@@ -105,6 +137,7 @@ class NewFile:
         if self._durable:
             with _typed(self.path, "fsync"):
                 _again(files.fsync, self._fd)
+        self._close_direct()
         fd, self._fd = self._fd, -1
         with _typed(self.path, "closing"):
             _close(fd)
@@ -116,10 +149,18 @@ class NewFile:
             with _typed(self.path, "fsync of its directory"):
                 sync_directory(self._directory)
 
+    def _close_direct(self) -> None:
+        """What it wrote is synced, or not wanted: an error of closing says nothing."""
+        fd, self._direct_fd = self._direct_fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                _close(fd)
+
     def _discard(self) -> None:
         """Remove the temporary; what fails here is left to the sweep of the next save."""
-        fd, self._fd = self._fd, -1
         temporary, self._temporary = self._temporary, ""
+        self._close_direct()
+        fd, self._fd = self._fd, -1
         if fd >= 0:
             with suppress(OSError):
                 _close(fd)
@@ -183,6 +224,11 @@ class InputFile:
                     raise self._shrunk(offset)
                 view = view[count:]
                 offset += count
+
+    def map(self) -> mmap:
+        """The whole file as memory, read-only. Raises InvalidArgumentError for an empty file."""
+        with _typed(self.path, "mapping"):
+            return mmap(self._fd, self.size, access=ACCESS_READ)
 
     def _check_range(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
@@ -280,6 +326,12 @@ def is_file(path: StrPath) -> bool:
     return mode is not None and stat.S_ISREG(mode)
 
 
+def is_directory(path: StrPath) -> bool:
+    """True when this is a directory or a link to one. Raises OpError where nobody can tell."""
+    mode = _mode(files.stat, path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
 def _mode(look: Callable[[StrPath], os.stat_result], path: StrPath) -> int | None:
     """None when there is no such file. An error of the disk does not mean that: then an older one would be taken."""
     with _typed(path, "looking for it"):
@@ -339,13 +391,13 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
     """
     path = os.fspath(directory)
     above = os.path.dirname(path)
-    if parents and above not in ("", path) and not os.path.isdir(above):
+    if parents and above not in ("", path) and not is_directory(above):
         make_directory(above, parents=True, durable=durable)
     with _typed(path, "making the directory"):
         try:
             _again(files.mkdir, path)
         except FileExistsError:
-            if not os.path.isdir(path):
+            if not is_directory(path):
                 raise
             # an empty one may be what a writer left that was killed before it had synced the directory above
             with suppress(PermissionError):

@@ -1,10 +1,14 @@
-"""How this process keeps the memory that it frees. Must not know whose memory it is."""
+"""Which memory stays: what a view keeps alive, and what the process keeps of what it frees. Must not know whose it is."""
 
 from __future__ import annotations
 
 from functools import cache
+from typing import Any
 
 import numpy as np
+
+SPARED_BYTES = 1 << 14
+"""So little is not worth a copy."""
 
 KEPT_BYTES = (32 << 20) - (1 << 16)
 """Just under the 32 MiB that glibc allows its limits to grow to."""
@@ -20,3 +24,13 @@ def keep_freed_memory() -> None:
     block is mapped and freed here. It is never written: it costs no memory.
     """
     np.empty(KEPT_BYTES, np.uint8)
+
+
+def own_part(view: Any) -> Any:
+    """A part of an array: the view itself, or a copy where the view would keep much more memory alive than it shows."""
+    base = view.base
+    if type(base) is np.ndarray:
+        hidden = base.nbytes - view.nbytes
+        if hidden > SPARED_BYTES and hidden * 10 > view.nbytes:
+            return view.copy()
+    return view

@@ -66,6 +66,14 @@ class Upload:
         atomic.write_at(self.path, self._fd, data, offset)
         self._length = max(self._length, offset + memoryview(data).nbytes)
 
+    def open_direct(self) -> bool:
+        """False: the temporary file is read again at once."""
+        return False
+
+    def write_direct(self, data: memoryview, offset: int) -> None:
+        """The same as `write`."""
+        self.write(data, offset)
+
     def truncate(self, length: int) -> None:
         """Make the file exactly `length` bytes long."""
         with atomic._typed(self.path, "setting the length"):
@@ -165,6 +173,9 @@ class Download:
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
         view[:] = self.read(offset, len(view))
+
+    def map(self) -> None:
+        """None: a remote file is no memory."""
 
     def _remembered(self, offset: int, length: int) -> bytes | None:
         for start, data in self._chunks.items():

@@ -16,6 +16,7 @@ from ckpt.core import atomic
 from ckpt.core.atomic import Buffer, InputFile, NewFile, StrPath
 
 if TYPE_CHECKING:
+    from mmap import mmap
     from types import TracebackType
     from typing import Self
 
@@ -34,6 +35,10 @@ class Input(Protocol):
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
+        ...
+
+    def map(self) -> mmap | None:
+        """The file as read-only memory, where there is such a thing."""
         ...
 
     def close(self) -> None:
@@ -66,6 +71,14 @@ class Output(Protocol):
 
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset`."""
+        ...
+
+    def open_direct(self) -> bool:
+        """True when `write_direct` may be used: it writes past the page cache, which a sync then need not empty."""
+        ...
+
+    def write_direct(self, data: memoryview, offset: int) -> None:
+        """Write all of `data` at `offset`; its memory, its length and `offset` are multiples of 4096."""
         ...
 
     def truncate(self, length: int) -> None:
@@ -143,7 +156,7 @@ def is_directory(path: StrPath) -> bool:
         from ckpt.core import remote
 
         return remote.is_directory(os.fspath(path))
-    return os.path.isdir(path)
+    return atomic.is_directory(path)
 
 
 def is_file(path: StrPath) -> bool:

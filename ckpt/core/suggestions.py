@@ -10,37 +10,16 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 from ckpt.core import name_edits, renames
 from ckpt.core.errors import SelectionError
-from ckpt.core.tensor_roles import AVERAGE_KIND, kind
+from ckpt.core.near_names import Named, Search
 
 _SAMPLE = 96  # missing names from which rules are guessed
-_NEAR = 12  # candidates for one name, per table
 _TRIED = 48  # rules that are tried
 _FEW = 2000  # names on which they are tried first
 _TRIED_ON_ALL = 24  # rules that are tried on all of them
-Shape = tuple[int | None, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A tensor wanted or held: its name, dtype and shape (None where it is not known)."""
-
-    name: str
-    dtype: str
-    shape: Shape
-
-    def fits(self, held: Named) -> bool:
-        """Whether the values of `held` can be this one's."""
-        return self.dtype == held.dtype and _compatible(self.shape, held.shape)
-
-    def __str__(self) -> str:
-        return f"{self.dtype}{'[?]' if self.shape is None else list(self.shape)}".replace(
-            "None", "?"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,150 +65,27 @@ class Suggestions:
         return sum(1 if isinstance(step, str) else len(step) for step in steps)
 
 
-def suggest(
-    missing: Sequence[Named],
-    spare: Sequence[Named],
-    matched: Sequence[Named] = (),
-    *,
-    shown: int = 50,
-) -> Suggestions:
-    """Explain the `missing` variables by the `spare` tensors of a checkpoint; `matched` are held under the name wanted.
+def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) -> Suggestions:
+    """Explain the variables among `wanted` whose names a checkpoint that has `held` lacks.
 
-    Where only a rule that also moves names already matched explains everything that is wanted, it is taken: numbered
+    Where only a rule that also moves names which both have explains everything that is wanted, it is taken: numbered
     layers that have moved by one are such a case. Candidates are ranked for the first `shown` of the missing.
     """
-    if not missing or not spare:
+    search = Search(wanted, held)
+    missing = list(search.missing.values())
+    if not missing or not search.spare:
         return Suggestions(len(missing))
-    search = _Search(missing, spare, matched)
     found = _explanations(search)
     chosen, pairs = _chosen(found, search)
     rename = _spec(chosen, pairs, search)
-    unexplained = [n for n in missing if n.name not in pairs]
+    unexplained = [named for named in missing if named.name not in pairs]
     return Suggestions(
         len(missing),
         pairs,
         rename,
-        {n.name: _ranked(n, search, found) for n in missing[:shown]},
-        _by_order(unexplained, spare, set(pairs.values())),
+        {named.name: _ranked(named, search, found) for named in missing[:shown]},
+        _by_order(unexplained, list(search.spare.values()), set(pairs.values())),
     )
-
-
-def _compatible(a: Shape, b: Shape) -> bool:
-    if a is None or b is None:
-        return True
-    return len(a) == len(b) and all(
-        x == y or x is None or y is None for x, y in zip(a, b, strict=True)
-    )
-
-
-def _parts(name: str) -> tuple[str, ...]:
-    return tuple(re.split(r"[/.]", name))
-
-
-class _Search:
-    """The missing and the spare, with tables to find near names."""
-
-    def __init__(
-        self, missing: Sequence[Named], spare: Sequence[Named], matched: Sequence[Named]
-    ) -> None:
-        self.missing = {n.name: n for n in missing}
-        self.spare = {n.name: n for n in spare}
-        self.matched = {n.name: n for n in matched}
-        self.wanted = self.missing | self.matched
-        self.held = self.spare | self.matched
-        self._kinds: dict[str, tuple[str, ...]] = {}
-
-    @cached_property
-    def tables(self) -> list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]]:
-        """(keys of a name, key -> spare names), the most telling keys first."""
-        found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
-        for keys in (_folded, _blanked, _ends, _starts, _scopes):
-            table: dict[object, list[str]] = defaultdict(list)
-            for name in self.spare:
-                for key in keys(name):
-                    table[key].append(name)
-            found.append((keys, table))
-        return found
-
-    @cached_property
-    def by_shape(self) -> dict[object, list[str]]:
-        """(dtype, shape) -> spare names."""
-        table: dict[object, list[str]] = defaultdict(list)
-        for named in self.spare.values():
-            table[named.dtype, named.shape].append(named.name)
-        return table
-
-    @cached_property
-    def missing_by_shape(self) -> Counter[object]:
-        """How many missing variables have one dtype and shape."""
-        return Counter((n.dtype, n.shape) for n in self.missing.values())
-
-    def near(self, wanted: str) -> list[str]:
-        """Spare names that have something in common with `wanted`, the most telling first."""
-        found: dict[str, None] = {}
-        for keys, table in self.tables:
-            before = len(found)
-            for key in keys(wanted):
-                found.update(dict.fromkeys(table.get(key, ())[:_NEAR]))
-                if len(found) - before >= _NEAR:
-                    break
-        return list(found)
-
-    def is_alone(self, named: Named) -> str | None:
-        """The only spare tensor of the dtype and shape of the only such variable missing."""
-        key = (named.dtype, named.shape)
-        held = self.by_shape.get(key, [])
-        return held[0] if len(held) == 1 == self.missing_by_shape[key] else None
-
-    def accepts(self, wanted: Named, held: Named) -> bool:
-        """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
-        if not wanted.fits(held):
-            return False
-        mine, theirs = self.kind(wanted.name), self.kind(held.name)
-        return mine == theirs or (not mine and theirs == AVERAGE_KIND)
-
-    def kind(self, name: str) -> tuple[str, ...]:
-        """What the tensor of this name is for, remembered."""
-        if name not in self._kinds:
-            self._kinds[name] = kind(name)
-        return self._kinds[name]
-
-
-def _folded(name: str) -> Iterable[object]:
-    """The name without capital letters, separators, numbers, or what stands before and after it."""
-    plain = re.sub(r"[^a-z0-9]+", "", name.lower())
-    yield plain
-    yield re.sub(r"\d+", "", plain)
-
-
-def _blanked(name: str) -> Iterable[object]:
-    """The name with one part left out, for each part."""
-    parts = _parts(name)
-    for place in range(len(parts) if len(parts) > 1 else 0):
-        yield parts[:place] + parts[place + 1 :]
-    yield parts
-
-
-def _ends(name: str) -> Iterable[object]:
-    """How the name ends, the longest first."""
-    parts = _parts(name)
-    for start in range(max(0, len(parts) - 6), len(parts)):
-        yield parts[start:]
-    yield (re.sub(r"(_\d+|:\d+)$", "", parts[-1]),)
-
-
-def _starts(name: str) -> Iterable[object]:
-    """How the name begins, the longest first."""
-    parts = _parts(name)
-    for end in range(min(len(parts), 6), 0, -1):
-        yield parts[:end]
-
-
-def _scopes(name: str) -> Iterable[object]:
-    """How the scope of the name ends, the longest first: for names that differ at both ends."""
-    parts = _parts(name)[:-1]
-    for start in range(max(0, len(parts) - 6), len(parts)):
-        yield parts[start:]
 
 
 def _sample(names: Sequence[str], size: int) -> list[str]:
@@ -237,7 +93,7 @@ def _sample(names: Sequence[str], size: int) -> list[str]:
     return list(names) if len(names) <= size else random.Random(size).sample(names, size)
 
 
-def _explanations(search: _Search) -> list[Explanation]:
+def _explanations(search: Search) -> list[Explanation]:
     """The rules that the near names of some missing variables suggest, with all that each explains."""
     votes: Counter[tuple[name_edits.Rule, ...]] = Counter()
     for wanted in _sample(list(search.missing), _SAMPLE):
@@ -265,9 +121,7 @@ def _length(rules: Sequence[name_edits.Rule]) -> int:
     )
 
 
-def _tested(
-    candidates: Iterable[tuple[name_edits.Rule, ...]], search: _Search
-) -> list[Explanation]:
+def _tested(candidates: Iterable[tuple[name_edits.Rule, ...]], search: Search) -> list[Explanation]:
     found = []
     for rules in _most_telling(candidates, search):
         explained = _explained(rules, search)
@@ -277,7 +131,7 @@ def _tested(
 
 
 def _most_telling(
-    candidates: Iterable[tuple[name_edits.Rule, ...]], search: _Search
+    candidates: Iterable[tuple[name_edits.Rule, ...]], search: Search
 ) -> list[tuple[name_edits.Rule, ...]]:
     """The rules that explain most of some names, of those that say the same the simplest: all names are for them alone."""
     few = _sample(list(search.held), _FEW)
@@ -292,7 +146,7 @@ def _most_telling(
     return [simplest[said] for said in best[:_TRIED_ON_ALL]]
 
 
-def _explained(rules: tuple[name_edits.Rule, ...], search: _Search) -> Explanation:
+def _explained(rules: tuple[name_edits.Rule, ...], search: Search) -> Explanation:
     """All that the rules explain; a name that they give to two tensors is not explained."""
     apply = renames.function(_as_steps(rules))
     targets: dict[str, list[str]] = defaultdict(list)
@@ -316,7 +170,7 @@ def _explained(rules: tuple[name_edits.Rule, ...], search: _Search) -> Explanati
 def _explanation(
     rules: tuple[name_edits.Rule, ...],
     pairs: Mapping[str, str],
-    search: _Search,
+    search: Search,
     misfits: int = 0,
     is_contested: bool = False,
     is_complete: bool = False,
@@ -325,7 +179,7 @@ def _explanation(
     return Explanation(rules, pairs, misfits, second_hand, is_contested, is_complete)
 
 
-def _same_letters(search: _Search, key: Callable[[str], str]) -> Explanation:
+def _same_letters(search: Search, key: Callable[[str], str]) -> Explanation:
     """Names that are the same but for capital letters, or for everything that is no letter or number."""
     wanted, held = defaultdict(list), defaultdict(list)
     for name in search.missing:
@@ -346,7 +200,7 @@ def _as_steps(rules: Iterable[name_edits.Rule]) -> list[Any]:
 
 
 def _chosen(
-    found: Sequence[Explanation], search: _Search
+    found: Sequence[Explanation], search: Search
 ) -> tuple[list[Explanation], dict[str, str]]:
     """The fewest rules that explain most, and the pairs of theirs that nothing speaks against."""
     plain = [e for e in found if not e.is_contested and e.misfits <= len(e.pairs)]
@@ -364,7 +218,7 @@ def _chosen(
         chosen.append(best)
         remaining -= best[1].keys()
         used.update(best[1].values())
-    doubtful = _doubtful(chosen, found)
+    doubtful = _doubtful(chosen, found, search)
     complete = [e for e in found if e.is_contested and e.is_complete]
     if (remaining or doubtful) and complete and all(e.pairs == complete[0].pairs for e in complete):
         return complete[:1], dict(complete[0].pairs)
@@ -394,7 +248,9 @@ def _new(explanation: Explanation, remaining: set[str], used: set[str]) -> dict[
 
 
 def _doubtful(
-    chosen: Sequence[tuple[Explanation, Mapping[str, str]]], found: Sequence[Explanation]
+    chosen: Sequence[tuple[Explanation, Mapping[str, str]]],
+    found: Sequence[Explanation],
+    search: Search,
 ) -> set[str]:
     """The names for which another rule of some weight says something else.
 
@@ -404,14 +260,16 @@ def _doubtful(
     doubtful: set[str] = set()
     for explanation, new in chosen:
         wanted_by = {held: wanted for wanted, held in new.items()}
-        sources, size = explanation.sources, len(explanation.pairs)
+        sources, size = explanation.sources | search.matched, len(explanation.pairs)
         for other in found:
             is_light = 2 * len(other.pairs) < size
             if is_light or (other.is_second_hand and not explanation.is_second_hand):
                 continue
+            if len(other.rules) > len(explanation.rules) > 0:
+                continue  # it needs more to have happened to say something else
             if other.pairs.items() <= explanation.pairs.items():
                 continue
-            is_weaker = len(other.pairs) < size and not other.is_contested
+            is_weaker = len(other.pairs) < size and not (other.is_contested and other.is_complete)
             for wanted, held in other.pairs.items():
                 if new.get(wanted, held) != held and not (is_weaker and held in sources):
                     doubtful.add(wanted)
@@ -424,18 +282,11 @@ def _doubtful(
 def _spec(
     chosen: Sequence[Explanation],
     pairs: Mapping[str, str],
-    search: _Search,
+    search: Search,
 ) -> Any:
     """The rules as `rename=` takes them, checked to say what `pairs` says; else the names one by one."""
-    single = [e.rules[0] for e in chosen if len(e.rules) == 1]
-    entries = [rule for rule in single if not isinstance(rule, str)]
-    tries: list[Any] = []
-    if len(entries) == len(chosen) and entries:
-        tries.append(dict(entries))
-    steps = _as_steps(rule for e in chosen for rule in e.rules)
-    tries.append(steps[0] if len(steps) == 1 else steps)
     expected = {name: name for name in search.matched} | dict(pairs)
-    for spec in tries:
+    for spec in _written([e.rules for e in chosen]):
         try:
             sources = renames.renamed(search.held, spec, wanted=search.wanted).sources
         except SelectionError:
@@ -455,7 +306,22 @@ def _spec(
     }
 
 
-def _ranked(named: Named, search: _Search, found: Sequence[Explanation]) -> list[tuple[str, str]]:
+def _written(chosen: Sequence[tuple[name_edits.Rule, ...]]) -> Iterable[Any]:
+    """Ways to write these sequences of rules as one `rename=`: side by side where they can be, else in one row."""
+    if not chosen:
+        return
+    stages: list[Any] = []
+    for place in range(max(map(len, chosen))):
+        rules = list(dict.fromkeys(rules[place] for rules in chosen if place < len(rules)))
+        if all(isinstance(rule, tuple) for rule in rules):
+            stages.append(dict(rule for rule in rules if isinstance(rule, tuple)))
+        else:
+            stages += _as_steps(rules)
+    yield stages[0] if len(stages) == 1 else stages
+    yield _as_steps(dict.fromkeys(rule for rules in chosen for rule in rules))
+
+
+def _ranked(named: Named, search: Search, found: Sequence[Explanation]) -> list[tuple[str, str]]:
     """Up to three names in the checkpoint for one that is missing, with the reason, the best first."""
     scores: dict[str, tuple[float, ...]] = {}
     weight: Counter[str] = Counter()

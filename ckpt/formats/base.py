@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,8 +19,7 @@ StrPath = str | os.PathLike[str]
 Slices = tuple[slice, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TensorSpec:
+class TensorSpec(NamedTuple):
     """What a file says about one tensor without reading it: `nbytes` is what it takes in the file."""
 
     name: str
@@ -32,16 +31,14 @@ class TensorSpec:
         return f"{self.dtype}{list(self.shape)}"
 
 
-@dataclass(frozen=True, slots=True)
-class SliceSpec:
+class SliceSpec(NamedTuple):
     """Where an array lies in a partitioned variable: its first index per axis, and the full shape."""
 
     full_shape: tuple[int, ...]
     starts: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class TensorEntry:
+class TensorEntry(NamedTuple):
     """One array to be written under a name; with `slice_spec` it is one part of the tensor of that name."""
 
     name: str
@@ -85,6 +82,80 @@ class TensorReader(Protocol):
     ) -> None:
         """Close it."""
         ...
+
+
+class Target(Protocol):
+    """Where `read_all` puts tensors. `number` counts the tensors asked for; calls come from one thread.
+
+    A tensor comes by `put`, or by `begin`, which is followed by `end` or, when reading fails, by `abandon`.
+    """
+
+    def put(self, number: int, values: Array) -> None:
+        """Copy these values, which are overwritten soon."""
+        ...
+
+    def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """A writable array of this shape and dtype, to be filled."""
+        ...
+
+    def end(self, number: int, array: Array) -> None:
+        """It is filled, with verified values."""
+        ...
+
+    def abandon(self, number: int) -> None:
+        """Its content is undefined."""
+        ...
+
+
+class FreshArrays:
+    """The target that keeps the tensors in arrays of their own, in `found`."""
+
+    def __init__(self, count: int) -> None:
+        self.found: list[Any] = [None] * count
+
+    def put(self, number: int, values: Array) -> None:
+        """Keep a copy."""
+        self.found[number] = values.copy()
+
+    def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """New memory."""
+        import numpy as np
+
+        return np.empty(shape, dtype)
+
+    def end(self, number: int, array: Array) -> None:
+        """Keep it."""
+        self.found[number] = array
+
+    def abandon(self, number: int) -> None:
+        """Forget it."""
+
+
+@runtime_checkable
+class BulkReader(Protocol):
+    """A reader that is faster when it is asked for many tensors at once."""
+
+    def read_all(self, names: Sequence[str], target: Target) -> None:
+        """Read these whole tensors into `target`."""
+        ...
+
+
+@runtime_checkable
+class MappingReader(Protocol):
+    """A reader whose file may be mapped into memory."""
+
+    def view(self, name: str, *, verify: bool = True) -> Array | None:
+        """The values of a whole tensor as a read-only view of the file; None where that cannot be."""
+        ...
+
+
+def read_all(reader: TensorReader, names: Sequence[str], target: Target) -> None:
+    """Read whole tensors, of any format, into `target`. Raises what `read` raises."""
+    if isinstance(reader, BulkReader):
+        reader.read_all(names, target)
+        return
+    for number, name in enumerate(names):
+        target.put(number, reader.read(name))
 
 
 class TensorWriter(Protocol):

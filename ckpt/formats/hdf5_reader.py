@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from itertools import product
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt.core import dtypes
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.formats import hdf5_index, string_payload
-from ckpt.formats.base import Slices, StrPath, TensorSpec
-from ckpt.formats.hdf5_index import Part, Tensor
+from ckpt.formats.array_bytes import bytes_of
+from ckpt.formats.base import Slices, StrPath, Target, TensorSpec
+from ckpt.formats.hdf5_blocks import Blocks
+from ckpt.formats.hdf5_index import BLOCK, Part, Tensor, blocks_of
+from ckpt.formats.hdf5_small import numpy_dtype, read_small, small_tensors
 from ckpt.formats.hdf5_volumes import Volume, open_checkpoint
 
 if TYPE_CHECKING:
@@ -27,17 +30,21 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-_TASK = 8 * 1024 * 1024  # bytes that one thread reads before it takes the next task
-_STRIPE = 4 * 1024 * 1024  # bytes of whole rows read to take columns out of them
+_TASK = 1024 * 1024  # bytes that one thread reads before it takes the next task
+_STRIPE = 4 * 1024 * 1024  # bytes of short rows read at once to take columns out of them
+_THREADS = min(4, os.cpu_count() or 1)
 
 
 class Hdf5Reader:
-    """The tensors of one of our files, or of the shards that a `.index` names. All methods may be called by several threads at once."""
+    """The tensors of one of our files, or of the shards that a `.index` names.
+
+    All methods may be called by several threads at once.
+    """
 
     def __init__(self, path: StrPath) -> None:
         self._checkpoint = open_checkpoint(path)
-        self._index = self._checkpoint.index
-        self._files = [volume.file for volume in self._checkpoint.volumes]
+        self._blocks = Blocks(self._checkpoint)
+        self._verified: set[str] = set()  # tensors whose mapped bytes were checked
 
     @property
     def path(self) -> str:
@@ -47,18 +54,16 @@ class Hdf5Reader:
     @property
     def aliases(self) -> Mapping[str, str]:
         """Further names of tensors; `spec` and `read` take them too."""
-        return self._index.aliases
+        return self._checkpoint.aliases
 
     def names(self) -> list[str]:
         """All tensor names, in the order they were written; aliases are not among them."""
-        return list(self._index.tensors)
+        return self._checkpoint.names()
 
     def spec(self, name: str) -> TensorSpec:
         """Dtype, full shape and size. Raises NotFoundError."""
         tensor = self._tensor(name)
-        return TensorSpec(
-            name, tensor.dtype, tensor.shape, sum(part.length for part in tensor.parts)
-        )
+        return TensorSpec(name, tensor.dtype, tensor.shape, tensor.nbytes)
 
     def parts(self, name: str) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """First index and shape of each part that this file holds; one entry for a whole tensor."""
@@ -66,16 +71,16 @@ class Hdf5Reader:
 
     def metadata(self) -> Mapping[str, str]:
         """The strings that the writer left."""
-        return self._index.metadata
+        return self._checkpoint.metadata
 
     def metagraph(self) -> bytes | None:
         """The MetaGraph, verified; None when the file has none. Raises DataLossError."""
-        blob = self._index.metagraph
+        blob = self._checkpoint.metagraph
         if blob is None:
             return None
-        data = self._files[blob.file].read(blob.offset, blob.length)
+        data = self._checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
         if crc32c(data) != blob.crc:
-            raise self._damage("the MetaGraph does not match its checksum")
+            raise self._blocks.damage("the MetaGraph does not match its checksum")
         return data
 
     def read(self, name: str, part: Slices | None = None, out: Array | None = None) -> Array:
@@ -96,51 +101,74 @@ class Hdf5Reader:
         self._settle(tensor, out)
         return out
 
-    def read_into(self, arrays: Mapping[str, Array], *, threads: int | None = None) -> None:
-        """Read whole tensors into the arrays given, several at a time: the fastest way to restore.
+    def read_into(self, arrays: Mapping[str, Array], *, threads: int = _THREADS) -> None:
+        """Read whole tensors into the arrays given. Raises what `read` raises; then the arrays are undefined."""
+        for name, out in arrays.items():
+            self._target(self._tensor(name), None, out)
+        self.read_all(list(arrays), _Given(list(arrays.values())), threads=threads)
 
-        Raises what `read` raises; then the arrays are undefined.
+    def read_all(self, names: Sequence[str], target: Target, *, threads: int = _THREADS) -> None:
+        """Read whole tensors into `target`: small neighbours at once, large ones by several threads.
+
+        Raises what `read` raises, NotFoundError before anything is read.
         """
-        tasks: list[_Task] = []
-        for name, out in arrays.items():
-            tensor = self._tensor(name)
-            direct = tensor.is_whole and tensor.dtype != "string" and out.flags.c_contiguous
-            if not direct:
-                self.read(name, out=out)
-                continue
-            self._target(tensor, _box(name, tensor.shape, None), out)
-            tasks += self._tasks(tensor, out)
-        workers = threads or min(4, os.cpu_count() or 1)
-        if workers == 1 or sum(task[3].nbytes for task in tasks) <= _TASK:
-            for task in tasks:
-                self._read_range(*task)
-        else:
-            with ThreadPoolExecutor(workers) as pool:
-                for _ in pool.map(lambda task: self._read_range(*task), tasks):
-                    pass
-        for name, out in arrays.items():
-            self._settle(self._tensor(name), out)
+        aliases = self._checkpoint.aliases
+        names = [aliases.get(name, name) for name in names] if aliases else names
+        left = set(range(len(names)))
+        groups = []
+        for index in self._checkpoint.indexes:
+            found = small_tensors(index, list(map(index.rows.get, names)))
+            left.difference_update(found.numbers.tolist())
+            groups.append(found)
+        tensors = {number: self._tensor(names[number]) for number in sorted(left)}
+        with ThreadPoolExecutor(max(threads - 1, 1)) as pool:
+            for number, tensor in tensors.items():
+                self._read_large(number, tensor, target, pool if threads > 1 else None)
+        for group in groups:
+            if len(group.numbers):
+                read_small(self._blocks, group, target)
+
+    def view(self, name: str, *, verify: bool = True) -> Array | None:
+        """The values of a whole tensor as a read-only view of the file in memory; None where that cannot be.
+
+        With `verify`, all bytes of the tensor are checked the first time. Raises NotFoundError, DataLossError.
+        """
+        tensor = self._tensor(name)
+        part, kind = tensor.parts[0], numpy_dtype(tensor.dtype)
+        can_be = tensor.is_whole and part.chunks is None and sys.byteorder == "little"
+        if not can_be or tensor.dtype in ("string", "bool") or part.offset % kind.alignment:
+            return None
+        if not part.length:
+            return np.empty(tensor.shape, kind)
+        memory = self._blocks.mapped(tensor, part)
+        if memory is None:
+            return None
+        if verify and tensor.name not in self._verified:
+            self._blocks.check(tensor, part, 0, memory)
+            self._verified.add(tensor.name)
+        return np.ndarray(tensor.shape, kind, memory)
 
     def verify(self) -> None:
         """Read every byte of the file. Raises DataLossError naming all that is damaged."""
-        scratch = memoryview(bytearray(self._index.block))
         damaged = []
-        for tensor in self._index.tensors.values():
+        for name in self._checkpoint.names():
+            tensor = self._checkpoint.tensor(name)
             try:
                 for part in tensor.parts:
-                    self._verify_part(tensor, part, scratch)
+                    self._blocks.verify(tensor, part)
             except DataLossError:
                 damaged.append(f"tensor {tensor.name!r}")
         try:
             self.metagraph()
         except DataLossError:
             damaged.append("the MetaGraph")
-        for volume in self._checkpoint.volumes:
+        volumes = self._checkpoint.volumes
+        for volume in volumes:
             if _structure_checksum(volume) != volume.index.structure_crc:
-                where = "" if len(self._files) == 1 else f" of {volume.file.path}"
+                where = "" if len(volumes) == 1 else f" of {volume.file.path}"
                 damaged.append(f"the HDF5 structure{where} (values are not affected)")
         if damaged:
-            raise self._damage(
+            raise self._blocks.damage(
                 f"{len(damaged)} pieces do not match their checksums: {', '.join(damaged)}"
             )
 
@@ -155,19 +183,60 @@ class Hdf5Reader:
         self.close()
 
     def _tensor(self, name: str) -> Tensor:
-        tensors = self._index.tensors
-        tensor = tensors.get(self._index.aliases.get(name, name))
-        if tensor is None:
-            raise NotFoundError(
-                None,
-                None,
-                f"{self.path}: tensor {name!r} is not among the {len(tensors)} in the file",
-            )
-        return tensor
+        try:
+            return self._checkpoint.tensor(self._checkpoint.aliases.get(name, name))
+        except KeyError:
+            raise self._missing(name) from None
 
-    def _target(self, tensor: Tensor, box: _Box, out: Array | None) -> Array:
-        shape = tuple(n for _, n in box)
-        kind = np.dtype(dtypes.as_dtype(tensor.dtype).as_numpy_dtype)
+    def _missing(self, name: str) -> NotFoundError:
+        count = len(self._checkpoint.names())
+        return NotFoundError(
+            None, None, f"{self.path}: tensor {name!r} is not among the {count} in the file"
+        )
+
+    def _read_large(
+        self, number: int, tensor: Tensor, target: Target, pool: ThreadPoolExecutor | None
+    ) -> None:
+        if not tensor.is_whole or tensor.parts[0].chunks or tensor.dtype == "string":
+            target.put(number, self.read(tensor.name))
+            return
+        out = target.begin(number, tensor.shape, numpy_dtype(tensor.dtype))
+        try:
+            if out.flags.c_contiguous:
+                self._fill_whole(tensor, bytes_of(out), pool)
+                self._settle(tensor, out)
+            else:
+                self.read(tensor.name, out=out)
+        except BaseException:
+            target.abandon(number)
+            raise
+        target.end(number, out)
+
+    def _fill_whole(
+        self, tensor: Tensor, view: memoryview, pool: ThreadPoolExecutor | None
+    ) -> None:
+        """All bytes of a whole tensor, by this thread and those of the pool."""
+        part = tensor.parts[0]
+        starts = iter(range(0, part.length, _TASK))
+
+        def fill() -> None:
+            for start in starts:  # the threads share the iterator
+                self._blocks.read(tensor, part, start, view[start : start + _TASK])
+
+        if pool is None or part.length <= _TASK:
+            fill()
+            return
+        others = [pool.submit(fill) for _ in range(_THREADS - 1)]
+        try:
+            fill()
+        finally:
+            wait(others)
+        for other in others:
+            other.result()
+
+    def _target(self, tensor: Tensor, box: _Box | None, out: Array | None) -> Array:
+        shape = tensor.shape if box is None else tuple([n for _, n in box])
+        kind = numpy_dtype(tensor.dtype)
         if out is not None:
             if out.shape != shape or out.dtype != kind or not out.flags.writeable:
                 raise InvalidArgumentError(
@@ -197,23 +266,55 @@ class Hdf5Reader:
         """Copy `box`, which lies inside `part` and counts from its corner, into `out`."""
         if not out.size:
             return
-        rows = _leading(part.shape, box)
-        if rows is not None and out.flags.c_contiguous:
-            first, _ = rows
-            item = out.itemsize
-            self._read_range(tensor, part, first * item, _bytes_of(out))
+        if part.chunks is not None:
+            self._fill_from_chunks(tensor, part, box, out)
+        else:
+            self._fill_rows(tensor, part, 0, part.shape, box, out)
+
+    def _fill_rows(
+        self, tensor: Tensor, part: Part, at: int, shape: tuple[int, ...], box: _Box, out: Array
+    ) -> None:
+        """The same for the array of `shape` that begins `at` so many bytes: in runs, or stripes of short rows."""
+        item = out.itemsize
+        first = _leading(shape, box)
+        if first is not None and out.flags.c_contiguous:
+            self._blocks.read(tensor, part, at + first * item, bytes_of(out))
             return
-        shape, box = part.shape or (1,), box or ((0, 1),)
+        shape, box = shape or (1,), box or ((0, 1),)
         out = out.reshape(tuple(n for _, n in box)) if out.ndim == 0 else out
         start, count = box[0]
+        row = prod(shape[1:]) * item
+        if row > 2 * BLOCK:
+            for number in range(count):
+                where = at + (start + number) * row
+                self._fill_rows(tensor, part, where, shape[1:], box[1:], out[number])
+            return
         inner: Slices = (slice(None), *(slice(a, a + n) for a, n in box[1:]))
-        row = prod(shape[1:]) * out.itemsize
         step = max(1, _STRIPE // row)
-        for first in range(start, start + count, step):
-            number = min(step, start + count - first)
+        for begin in range(start, start + count, step):
+            number = min(step, start + count - begin)
             stripe = np.empty((number, *shape[1:]), out.dtype)
-            self._read_range(tensor, part, first * row, _bytes_of(stripe))
-            out[first - start : first - start + number] = stripe[inner]
+            self._blocks.read(tensor, part, at + begin * row, bytes_of(stripe))
+            out[begin - start : begin - start + number] = stripe[inner]
+
+    def _fill_from_chunks(self, tensor: Tensor, part: Part, box: _Box, out: Array) -> None:
+        """The same where the part is cut in chunks: only those that hold some of the box are read."""
+        assert part.chunks is not None
+        size = part.chunks.shape
+        grid = tuple(map(blocks_of, part.shape, size))
+        touched = [range(a // n, -(-(a + k) // n)) for (a, k), n in zip(box, size, strict=True)]
+        for place in product(*touched):
+            number = 0
+            for index, count in zip(place, grid, strict=True):
+                number = number * count + index
+            data = self._blocks.read_chunk(tensor, part, number, out.itemsize)
+            values = np.frombuffer(data, out.dtype).reshape(size)
+            inside, outside = [], []
+            for index, n, (start, count) in zip(place, size, box, strict=True):
+                low, high = max(index * n, start), min((index + 1) * n, start + count)
+                inside.append(slice(low - index * n, high - index * n))
+                outside.append(slice(low - start, high - start))
+            out[tuple(outside)] = values[tuple(inside)]
 
     def _fill_from_parts(self, tensor: Tensor, box: _Box, out: Array) -> None:
         filled = np.zeros(out.shape, bool)
@@ -237,11 +338,11 @@ class Hdf5Reader:
             if shared is None:
                 continue
             payload = bytearray(part.length)
-            self._read_range(tensor, part, 0, memoryview(payload))
+            self._blocks.read(tensor, part, 0, memoryview(payload))
             try:
                 values = string_payload.decode(bytes(payload), part.shape)
             except ValueError as error:
-                raise self._damage(f"tensor {tensor.name!r}: {error}") from error
+                raise self._blocks.damage(f"tensor {tensor.name!r}: {error}") from error
             inside, outside = shared
             out[outside] = values[tuple(slice(a, a + n) for a, n in inside)]
             filled[outside] = True
@@ -249,62 +350,39 @@ class Hdf5Reader:
             raise self._incomplete(tensor, out.shape)
         return out
 
-    def _tasks(self, tensor: Tensor, out: Array) -> Iterator[_Task]:
-        view = _bytes_of(out)
-        step = max(_TASK // self._index.block, 1) * self._index.block
-        for start in range(0, len(view), step):
-            yield tensor, tensor.parts[0], start, view[start : start + step]
-
-    def _read_range(self, tensor: Tensor, part: Part, start: int, view: memoryview) -> None:
-        """Fill `view` with the bytes of `part` from `start`, verified in the pass that reads them."""
-        block, end = self._index.block, start + len(view)
-        for number in range(start // block, -(-end // block)):
-            low = number * block
-            high = min(low + block, part.length)
-            if start <= low and high <= end:
-                self._read_block(tensor, part, number, view[low - start : high - start])
-                continue
-            whole = memoryview(bytearray(high - low))
-            self._read_block(tensor, part, number, whole)
-            first, last = max(low, start), min(high, end)
-            view[first - start : last - start] = whole[first - low : last - low]
-
-    def _read_block(self, tensor: Tensor, part: Part, number: int, view: memoryview) -> None:
-        offset = part.offset + number * self._index.block
-        file = self._files[part.file]
-        file.read_into(view, offset)
-        found = crc32c(view)
-        if found != part.crcs[number]:
-            where = "" if len(self._files) == 1 else f" of {file.path}"
-            raise self._damage(
-                f"tensor {tensor.name!r}: bytes {offset} to {offset + len(view)}{where} have CRC32C {found:08x}, "
-                f"expected {part.crcs[number]:08x}"
-            )
-
-    def _verify_part(self, tensor: Tensor, part: Part, scratch: memoryview) -> None:
-        block = self._index.block
-        for number in range(len(part.crcs)):
-            self._read_block(
-                tensor, part, number, scratch[: min(block, part.length - number * block)]
-            )
-
     def _settle(self, tensor: Tensor, out: Array) -> None:
         """Bytes to values: refuse what is no bool, swap where the machine is big-endian."""
         if tensor.dtype == "bool" and out.size and out.view(np.uint8).max() > 1:
-            raise self._damage(
+            raise self._blocks.damage(
                 f"tensor {tensor.name!r}: holds bytes that are neither true nor false"
             )
         if sys.byteorder == "big" and tensor.dtype != "string":
             out.byteswap(inplace=True)
 
-    def _damage(self, found: str) -> DataLossError:
-        return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
+
+class _Given:
+    """The target that fills arrays which the caller made; they were checked before."""
+
+    def __init__(self, arrays: list[Array]) -> None:
+        self._arrays = arrays
+
+    def put(self, number: int, values: Array) -> None:
+        self._arrays[number][...] = values
+
+    def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        return self._arrays[number]
+
+    def end(self, number: int, array: Array) -> None:
+        pass
+
+    def abandon(self, number: int) -> None:
+        pass
 
 
 def _structure_checksum(volume: Volume) -> int:
     """CRC32C of all bytes, in file order, that are neither header nor index nor under another checksum."""
     file, block = volume.file, volume.index.block
-    covered = sorted([*((at, n) for at, n, _ in hdf5_index.ranges(volume.index)), volume.own])
+    covered = sorted([*volume.index.ranges(), volume.own])
     position, crc = hdf5_index.HEADER, 0
     for offset, length in [*covered, (file.size, 0)]:
         while position < offset:
@@ -322,7 +400,6 @@ def verify(path: StrPath) -> None:
 
 
 _Box = tuple[tuple[int, int], ...]  # first index and count, per axis
-_Task = tuple[Tensor, Part, int, memoryview]  # what _read_range takes
 
 
 def _box(name: str, shape: tuple[int, ...], part: Slices | None) -> _Box:
@@ -338,8 +415,8 @@ def _box(name: str, shape: tuple[int, ...], part: Slices | None) -> _Box:
     return tuple((start, max(stop - start, 0)) for start, stop in bounds)
 
 
-def _leading(shape: tuple[int, ...], box: _Box) -> tuple[int, int] | None:
-    """First element and count when `box` is one run of a row-major array of `shape`, else None."""
+def _leading(shape: tuple[int, ...], box: _Box) -> int | None:
+    """The first element when `box` is one run of a row-major array of `shape`, else None."""
     axis = 0
     while axis < len(shape) and box[axis][1] == 1:
         axis += 1
@@ -348,7 +425,7 @@ def _leading(shape: tuple[int, ...], box: _Box) -> tuple[int, int] | None:
     first = 0
     for (start, _), full in zip(box, shape, strict=True):
         first = first * full + start
-    return first, prod(n for _, n in box)
+    return first
 
 
 def _shared(part: Part, box: _Box) -> tuple[_Box, Slices] | None:
@@ -361,7 +438,3 @@ def _shared(part: Part, box: _Box) -> tuple[_Box, Slices] | None:
         inside.append((low - corner, high - low))
         outside.append(slice(low - start, high - start))
     return tuple(inside), tuple(outside)
-
-
-def _bytes_of(array: Array) -> memoryview:
-    return memoryview(array.reshape(-1).view(np.uint8))

@@ -112,8 +112,9 @@ def build(datasets: Sequence[Dataset], user_block: int) -> tuple[SparseFile, lis
     try:
         handle = _create(file, user_block)
         try:
-            making = _dataset_creation(), _link_creation()
-            offsets = [_add(handle, dataset, *making) for dataset in datasets]
+            creation, linking = _dataset_creation(), _link_creation()
+            _add_groups(handle, datasets, linking)
+            offsets = [_add(handle, dataset, creation, linking) for dataset in datasets]
         finally:
             handle.close()  # while `file` lives: HDF5 writes into it here
     except (OSError, RuntimeError, ValueError, TypeError) as error:
@@ -131,6 +132,7 @@ def _create(file: SparseFile, user_block: int) -> FileID:
     access.set_alignment(ALIGNED_FROM, ALIGNMENT)
     creation = h5p.create(h5p.FILE_CREATE)
     creation.set_userblock(user_block)
+    creation.set_obj_track_times(False)  # of the root group
     return h5f.create(b"checkpoint", h5f.ACC_TRUNC, fcpl=creation, fapl=access)
 
 
@@ -145,13 +147,30 @@ def _dataset_creation() -> PropDCID:
     return creation
 
 
+def _add_groups(handle: FileID, datasets: Sequence[Dataset], linking: PropLCID) -> None:
+    """The groups above the datasets. HDF5 would make them too, but with the time of day in them."""
+    from h5py import h5g, h5p
+
+    creation = h5p.create(h5p.GROUP_CREATE)
+    creation.set_obj_track_times(False)
+    made = {""}
+    for dataset in datasets:
+        missing = []
+        path = dataset.path.rpartition("/")[0]
+        while path not in made:
+            missing.append(path)
+            made.add(path)
+            path = path.rpartition("/")[0]
+        for group in reversed(missing):
+            h5g.create(handle, group.encode(), lcpl=linking, gcpl=creation)
+
+
 def _link_creation() -> PropLCID:
     from h5py import h5p, h5t
 
-    creation = h5p.create(h5p.LINK_CREATE)
-    creation.set_create_intermediate_group(True)
-    creation.set_char_encoding(h5t.CSET_UTF8)
-    return creation
+    linking = h5p.create(h5p.LINK_CREATE)
+    linking.set_char_encoding(h5t.CSET_UTF8)
+    return linking
 
 
 def _add(handle: FileID, dataset: Dataset, creation: PropDCID, linking: PropLCID) -> int:

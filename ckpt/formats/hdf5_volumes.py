@@ -1,18 +1,18 @@
-"""The files behind one path: a single file, or the shards that an index names, as one index. Loads no numpy.
+"""The files behind one path: a single file, or the shards that an index names, as one checkpoint. Loads no numpy.
 
 Must not know arrays: it opens, checks that the files belong together, and says in which file each part lies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, NotFoundError
 from ckpt.core.storage import Input, joined, open_input, resolved, split
 from ckpt.formats.base import StrPath
-from ckpt.formats.hdf5_index import HEADER, Index, Tensor, read_index
+from ckpt.formats.hdf5_header import identity_of, read_index
+from ckpt.formats.hdf5_index import Blob, Index, Tensor
 from ckpt.formats.shard_index import SHARD_MAGIC, Shard, read_shard_index
 
 _ATTEMPTS = 5  # to open shards, while another process replaces the checkpoint by a newer one
@@ -27,18 +27,64 @@ class Volume:
     own: tuple[int, int]
 
 
-@dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What one path names: its files, and all that they hold; each part says by number in which file it lies."""
+    """What one path names: its files, and which tensors they hold."""
 
-    path: str
-    volumes: tuple[Volume, ...]
-    index: Index
+    def __init__(self, path: str, volumes: tuple[Volume, ...]) -> None:
+        self.path = path
+        self.volumes = volumes
+        self.indexes = [replace(volume.index, file=n) for n, volume in enumerate(volumes)]
+        self.metadata: dict[str, str] = {}
+        self.aliases: dict[str, str] = {}
+        self.metagraph: Blob | None = None
+        for index in self.indexes:
+            self.metadata.update(index.metadata)
+            self.aliases.update(index.aliases)
+            if self.metagraph is None and index.metagraph is not None:
+                self.metagraph = index.metagraph._replace(file=index.file)
+        self._shared: dict[str, Tensor] = {}  # those of which several files hold parts
+        self._place: dict[str, int] = {}
+        if len(volumes) > 1:
+            self._place = self._placed()
+
+    def names(self) -> list[str]:
+        """All tensor names, in the order of the files."""
+        return list(self._place or self.indexes[0].rows)
+
+    def entries(self) -> Iterator[tuple[str, str, tuple[int, ...], int]]:
+        """Name, dtype, shape and stored bytes of every tensor."""
+        if not self._place:
+            index = self.indexes[0]
+            yield from zip(index.rows, index.dtypes, index.shapes, index.sizes(), strict=True)
+            return
+        for name in self._place:
+            tensor = self.tensor(name)
+            yield tensor.name, tensor.dtype, tensor.shape, tensor.nbytes
+
+    def place(self, name: str) -> int | None:
+        """The number of the one file that holds a tensor; None when several do. Raises KeyError."""
+        if not self._place:
+            return 0 if name in self.indexes[0].rows else self._place[name]
+        return None if name in self._shared else self._place[name]
+
+    def tensor(self, name: str) -> Tensor:
+        """The tensor of that name, with all its parts. Raises KeyError."""
+        if name in self._shared:
+            return self._shared[name]
+        return self.indexes[self._place[name] if self._place else 0].tensor(name)
+
+    def _placed(self) -> dict[str, int]:
+        place: dict[str, int] = {}
+        for index in self.indexes:
+            for name in index.rows:
+                if place.setdefault(name, index.file) != index.file:
+                    before = self._shared.get(name) or self.indexes[place[name]].tensor(name)
+                    self._shared[name] = _joined(self.path, before, index.tensor(name))
+        return place
 
     def close(self) -> None:
         """Close all files; closing twice is allowed."""
-        for volume in self.volumes:
-            volume.file.close()
+        _close(self.volumes)
 
 
 def open_checkpoint(path: StrPath) -> Checkpoint:
@@ -47,7 +93,7 @@ def open_checkpoint(path: StrPath) -> Checkpoint:
     try:
         if file.read(0, min(file.size, len(SHARD_MAGIC))) != SHARD_MAGIC:
             index, own = read_index(file)
-            return Checkpoint(file.path, (Volume(file, index, own),), index)
+            return Checkpoint(file.path, (Volume(file, index, own),))
         shards = read_shard_index(file)
     except BaseException:
         file.close()
@@ -55,7 +101,7 @@ def open_checkpoint(path: StrPath) -> Checkpoint:
     file.close()
     volumes = _opened_shards(file, shards)
     try:
-        return Checkpoint(file.path, volumes, _merged(file.path, volumes))
+        return Checkpoint(file.path, volumes)
     except BaseException:
         _close(volumes)
         raise
@@ -96,7 +142,7 @@ def _opened(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
 
 def _check(path: str, file: Input, shard: Shard) -> None:
     """Raise DataLossError unless `file` is the shard that the index means, not one of another save."""
-    found = file.size, crc32c(file.read(0, min(file.size, HEADER)))
+    found = file.size, identity_of(file)
     if found != (shard.length, shard.crc):
         raise DataLossError(
             None,
@@ -106,26 +152,8 @@ def _check(path: str, file: Input, shard: Shard) -> None:
         )
 
 
-def _merged(path: str, volumes: tuple[Volume, ...]) -> Index:
-    tensors: dict[str, Tensor] = {}
-    metadata: dict[str, str] = {}
-    aliases: dict[str, str] = {}
-    metagraph = None
-    for number, volume in enumerate(volumes):
-        for name, tensor in volume.index.tensors.items():
-            parts = tuple(replace(part, file=number) for part in tensor.parts)
-            tensors[name] = _joined(path, replace(tensor, parts=parts), tensors.get(name))
-        metadata.update(volume.index.metadata)
-        aliases.update(volume.index.aliases)
-        if metagraph is None and volume.index.metagraph is not None:
-            metagraph = replace(volume.index.metagraph, file=number)
-    return Index(tensors=tensors, metadata=metadata, aliases=aliases, metagraph=metagraph)
-
-
-def _joined(path: str, tensor: Tensor, before: Tensor | None) -> Tensor:
+def _joined(path: str, before: Tensor, tensor: Tensor) -> Tensor:
     """`tensor` with the parts of it that earlier shards hold."""
-    if before is None:
-        return tensor
     parts = (*before.parts, *tensor.parts)
     boxes = {(part.starts, part.shape) for part in parts}
     if (before.dtype, before.shape) != (tensor.dtype, tensor.shape) or len(boxes) < len(parts):
@@ -135,7 +163,7 @@ def _joined(path: str, tensor: Tensor, before: Tensor | None) -> Tensor:
             f"{path}: two shards hold tensor {tensor.name!r}, as {before.dtype}{list(before.shape)} and "
             f"{tensor.dtype}{list(tensor.shape)}, and not as different parts of it; they do not belong together",
         )
-    return replace(tensor, parts=parts)
+    return tensor._replace(parts=parts)
 
 
 def _close(volumes: Iterable[Volume]) -> None:

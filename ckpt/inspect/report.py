@@ -81,19 +81,15 @@ def _of_hdf5(file: str, kind: str) -> CheckpointReport:
     """Our own files by their index: two small reads of each, and one for the graph."""
     checkpoint = open_checkpoint(file)
     try:
-        index = checkpoint.index
-        variables = [
-            VariableReport(t.name, t.dtype, t.shape, sum(part.length for part in t.parts))
-            for t in index.tensors.values()
-        ]
-        blob = index.metagraph
+        variables = [VariableReport(*entry) for entry in checkpoint.entries()]
+        blob = checkpoint.metagraph
         data = b""
         if blob is not None and blob.length:
             data = checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
     finally:
         checkpoint.close()
     graph = metagraph_file.summary(data, file) if data else _beside(file)
-    return _report(file, kind, variables, index.metadata, graph)
+    return _report(file, kind, variables, checkpoint.metadata, graph)
 
 
 def _beside(file: str) -> MetaGraphSummary | None:

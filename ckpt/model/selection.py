@@ -32,14 +32,16 @@ def select_variables(
         found += [m for m in members if hasattr(m, "op") and all(m is not f for f in found)]
     facts = described(found, graph)
     names = set(selectors.select(texts, facts))
-    return [variable for variable, fact in zip(found, facts, strict=True) if fact.name in names]
+    chosen = (v for v, fact in zip(found, facts, strict=True) if fact.name in names)
+    return list({id(variable): variable for variable in chosen}.values())
 
 
-def expanded(members: Sequence[Any], candidates: Sequence[Any]) -> list[Any]:
-    """`members`, and what the patterns among them select from `candidates`; nothing twice.
+def expanded(members: str | Iterable[Any], candidates: Sequence[Any]) -> list[Any]:
+    """`members` (or the one pattern), and what the patterns among them select from `candidates`; nothing twice.
 
     Raises SelectionError (a ValueError) for patterns that cannot be understood or match nothing.
     """
+    members = [members] if isinstance(members, str) else list(members)
     patterns = [member for member in members if isinstance(member, str)]
     given = [member for member in members if not isinstance(member, str)]
     found = select_variables(patterns, candidates) if patterns else []

@@ -19,6 +19,7 @@ from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Operators, Reference, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.graph.slices import IndexedSlices
+from ckpt.model.selection import expanded
 from ckpt.ops import control, scatter, state
 
 _CREATORS = ("__variable_creators",)
@@ -610,7 +611,8 @@ def moving_average_variables(scope: str | None = None) -> list[Any]:
 def variables_initializer(var_list: Sequence[Any] | None, name: str = "init") -> Operation:
     """An operation that initialises all variables of the list."""
     if var_list:
-        return control.group(*[v.initializer for v in var_list], name=name)
+        chosen = expanded(var_list, global_variables() + local_variables())
+        return control.group(*[v.initializer for v in chosen], name=name)
     return control.group(name=name)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, REAL, bool_
 from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.memory import own_part
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -78,7 +79,7 @@ def strided_slice_op(
         "shrink_axis_mask": shrink_axis_mask,
     }
     try:
-        return np.asarray(x)[_key(begin, end, strides, masks)]
+        return own_part(np.asarray(x)[_key(begin, end, strides, masks)])
     except IndexError as error:
         raise InvalidArgumentError(
             None, None, _index_complaint(x, begin, masks, str(error))
@@ -336,7 +337,7 @@ def slice_op(x, begin, size):
                 f"Expected begin[{axis}] in [0, {whole}] and size[{axis}] in [0, {whole - b}], but got {b} and {n}",
             )
         key.append(slice(b, b + n))
-    return x[tuple(key)]
+    return own_part(x[tuple(key)])
 
 
 @slice_op.shape

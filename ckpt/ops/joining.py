@@ -11,6 +11,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.memory import own_part
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -149,7 +150,7 @@ def unpack(value, *, num, axis):
         raise InvalidArgumentError(
             None, None, f"Input shape axis {axis} must equal {num}, got shape {np.shape(value)}"
         )
-    return [part for part in np.moveaxis(value, axis, 0)]
+    return [own_part(part) for part in np.moveaxis(value, axis, 0)]
 
 
 @unpack.shape
@@ -223,10 +224,11 @@ def split_op(axis, value, *, num_split):
 
 
 def parts_of(value, sizes, axis):
-    """`value` cut into parts of these sizes along an axis: views."""
+    """`value` cut into parts of these sizes along an axis."""
     before = (slice(None),) * (axis % np.ndim(value))
     ends = list(itertools.accumulate(sizes))
-    return [value[(*before, slice(end - n, end))] for n, end in zip(sizes, ends, strict=True)]
+    cuts = [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
+    return [own_part(value[(*before, cut)]) for cut in cuts]
 
 
 @split_op.shape

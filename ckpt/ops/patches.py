@@ -11,19 +11,22 @@ from numpy.lib.stride_tricks import as_strided
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.ops.windows import Axis
 
-PATCH_BYTES = 1 << 22
+PATCH_BYTES = 1 << 21
 """How many bytes of patches are laid out at a time: what the caches between the cores and memory hold."""
 
 
-def _padded(x, rows: Axis, columns: Axis):
-    """`x` with zeros around it as far as windows reach."""
-    pads = (rows.before, max(rows.after, 0)), (columns.before, max(columns.after, 0))
-    if not any(pads[0]) and not any(pads[1]):
-        return x
-    n, h, w, c = x.shape
-    wide = np.zeros((n, h + sum(pads[0]), w + sum(pads[1]), c), x.dtype)
-    wide[:, pads[0][0] : pads[0][0] + h, pads[1][0] : pads[1][0] + w] = x
-    return wide
+def _padding(count: int, x, rows: Axis, columns: Axis):
+    """Zeros for `count` images of `x` with a margin as wide as windows reach, and where in them the images go.
+
+    (None, ()) where no window reaches beyond an image.
+    """
+    high, low = rows.before, max(rows.after, 0)
+    left, right = columns.before, max(columns.after, 0)
+    if not (high or low or left or right):
+        return None, ()
+    _, h, w, c = x.shape
+    wide = np.zeros((count, h + high + low, w + left + right, c), x.dtype)
+    return wide, (slice(high, high + h), slice(left, left + w))
 
 
 def _patches(x, rows: Axis, columns: Axis):
@@ -43,28 +46,40 @@ def _is_pointwise(rows: Axis, columns: Axis) -> bool:
     )
 
 
-def _chunks(batch: int, bytes_each: int):
-    """Slices of the batch whose patches fit in PATCH_BYTES."""
-    step = max(1, PATCH_BYTES // max(bytes_each, 1))
+def _step(batch: int, bytes_each: int) -> int:
+    """How many images have patches that fit in PATCH_BYTES; at least one."""
+    return max(1, min(batch, PATCH_BYTES // max(bytes_each, 1)))
+
+
+def _chunks(batch: int, step: int):
+    """Slices of the batch, `step` images each."""
     for start in range(0, batch, step):
         yield slice(start, min(start + step, batch))
 
 
 def _patch_matrices(x, rows: Axis, columns: Axis):
-    """(slice of the batch, matrix [positions, window elements]) until the batch is through."""
+    """(slice of the batch, matrix [positions, window elements]) until the batch is through; the next overwrites it."""
     if _is_pointwise(rows, columns):
         yield slice(0, x.shape[0]), x.reshape(-1, x.shape[3])
         return
     width = rows.window * columns.window * x.shape[3]
     positions = rows.count * columns.count
-    wide = _padded(x, rows, columns)
-    for part in _chunks(x.shape[0], positions * width * x.dtype.itemsize):
-        if x.shape[3] * columns.window < columns.count:
-            # Few channels: runs along the output columns are longer than those along the window.
-            turned = _patches(wide[part], rows, columns).transpose(3, 4, 5, 0, 1, 2)
-            yield part, np.ascontiguousarray(turned).reshape(width, -1).T
-        else:
-            yield part, np.ascontiguousarray(_patches(wide[part], rows, columns)).reshape(-1, width)
+    step = _step(x.shape[0], positions * width * x.dtype.itemsize)
+    wide, inside = _padding(step, x, rows, columns)
+    memory = np.empty(step * positions * width, x.dtype)
+    for part in _chunks(x.shape[0], step):
+        images = x[part]
+        if wide is not None:
+            wide[(slice(len(images)), *inside)] = images
+            images = wide[: len(images)]
+        windows = _patches(images, rows, columns)
+        # With few channels, runs along the output columns are longer than those along the window.
+        is_turned = x.shape[3] * columns.window < columns.count
+        if is_turned:
+            windows = windows.transpose(3, 4, 5, 0, 1, 2)
+        laid_out = memory[: windows.size].reshape(windows.shape)
+        laid_out[...] = windows
+        yield part, laid_out.reshape(width, -1).T if is_turned else laid_out.reshape(-1, width)
 
 
 def _grouped(x, filters):
@@ -134,7 +149,8 @@ def _opposite(axis: Axis) -> Axis:
 def _scattered(sizes, filters, dy, rows: Axis, columns: Axis):
     dx = np.zeros(sizes, dy.dtype)
     taps = [(r, c) for r in rows.taps() for c in columns.taps()]
-    for part in _chunks(dy.shape[0], rows.count * columns.count * sizes[3] * dy.dtype.itemsize):
+    step = _step(dy.shape[0], rows.count * columns.count * sizes[3] * dy.dtype.itemsize)
+    for part in _chunks(dy.shape[0], step):
         flat = dy[part].reshape(-1, dy.shape[3])
         shape = (part.stop - part.start, rows.count, columns.count, sizes[3])
         for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:

@@ -29,6 +29,7 @@ def interpret(plan: Plan, feeds: Sequence[Any]) -> list[Any]:
             if step.many:
                 for slot, result in zip(step.outputs, results or (), strict=True):
                     values[slot] = result
+                results = result = None  # they hold what the slots may let go of
             else:
                 values[step.outputs[0]] = results
             for slot in step.last_uses:

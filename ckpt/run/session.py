@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt.core.errors import InvalidArgumentError, OpError, ResourceExhaustedError, UnknownError
+from ckpt.core.errors import (
+    CancelledError,
+    InvalidArgumentError,
+    OpError,
+    ResourceExhaustedError,
+    UnknownError,
+)
 from ckpt.core.memory import keep_freed_memory
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
@@ -335,10 +341,12 @@ class Session:
         limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
         return deadline(limit, self._cancelled)
 
-    @staticmethod
-    def _named(failure: StepFailure) -> BaseException:
-        assert failure.__cause__ is not None  # StepFailure is always raised from the kernel's error
-        return _named_error(failure.__cause__, failure.node)
+    def _named(self, failure: StepFailure) -> BaseException:
+        cause = failure.__cause__
+        assert cause is not None  # StepFailure is always raised from the kernel's error
+        if self._closed and isinstance(cause, Exception):  # what is missing, closing took away
+            cause = CancelledError(None, None, "Run call was cancelled: the session was closed")
+        return _named_error(cause, failure.node)
 
 
 def returned(value: Any) -> Any:

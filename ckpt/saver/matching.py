@@ -12,8 +12,10 @@ import numpy as np
 
 from ckpt.core import dtypes, renames
 from ckpt.core.errors import InvalidArgumentError, SelectionError
-from ckpt.core.suggestions import Named, Suggestions, suggest
+from ckpt.core.near_names import Named
+from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.formats.base import TensorReader, TensorSpec
+from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
 from ckpt.saver import restore_errors
 from ckpt.saver.policies import Policies
@@ -81,10 +83,19 @@ class Match:
     renamed: dict[str, str] = field(default_factory=dict)
     suggested: dict[str, str] = field(default_factory=dict)
     unexpected: tuple[str, ...] = ()
+    reader: TensorReader | None = (
+        None  # reads what the pieces name, also tensors put together from parts
+    )
 
     def is_plain(self, wanted: Sequence[Restored]) -> bool:
         """True when the restore operation of the graph, as it is, does all of it."""
-        return len(self.pieces) == len(wanted) and all(piece.is_plain for piece in self.pieces)
+        is_all = len(self.pieces) == len(wanted) and all(piece.is_plain for piece in self.pieces)
+        return is_all and not isinstance(self.reader, JoinedReader)
+
+    def values(self) -> dict[Any, Array]:
+        """What to feed: the tensor that RestoreV2 would make of each piece, and its values."""
+        assert self.reader is not None  # match() sets it
+        return {piece.entry.tensor: piece.read(self.reader) for piece in self.pieces}
 
     def report(self, path: str) -> RestoreReport:
         """What the caller is told."""
@@ -125,19 +136,37 @@ def match(
     names = list(dict.fromkeys(entry.name for entry in wanted))
     sources = _renamed(path, held, names, policies)
     found = Match()
+    joined: dict[str, Joint] = {}
     if policies.apply_suggestions and any(name not in sources for name in names):
         pairs = _suggestions(wanted, sources, reader).pairs
         found.suggested = {sources[old]: new for new, old in pairs.items()}
         sources = dict(sources) | {new: sources[old] for new, old in pairs.items()}
+        joined = joints(reader, _absent(wanted, sources))
+        reader = JoinedReader(reader, joined)
+        sources |= {name: name for name in joined}
+        found.suggested |= {part: name for name, joint in joined.items() for part in joint.parts}
+    found.reader = reader
     _fit(wanted, sources, reader, policies, found, is_slot)
     used = {piece.source for piece in found.pieces}
     found.renamed = {
-        piece.source: piece.entry.name for piece in found.pieces if piece.source != piece.entry.name
+        part: piece.entry.name
+        for piece in found.pieces
+        for part in used_parts(joined, [piece.source])
+        if part != piece.entry.name
     }
-    taken = used | {sources[m.name] for m in found.mismatched}
+    taken = used_parts(joined, used | {sources[m.name] for m in found.mismatched})
     found.unexpected = tuple(name for name in held if name not in taken)
     _check(wanted, sources, reader, path, policies, found)
     return found
+
+
+def _absent(wanted: Sequence[Restored], sources: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
+    """Name -> full shape of what has no source and a shape that is known."""
+    return {
+        entry.name: entry.full_shape.as_tuple()
+        for entry in wanted
+        if entry.name not in sources and entry.full_shape.is_fully_defined()
+    }
 
 
 def _renamed(
@@ -166,16 +195,11 @@ def _suggestions(
     wanted: Sequence[Restored], sources: Mapping[str, str], reader: TensorReader
 ) -> Suggestions:
     names = {entry.name: _named(entry) for entry in wanted}
-    held = {}
+    held = []
     for name, source in sources.items():
         spec = reader.spec(source)
-        held[name] = Named(name, spec.dtype, spec.shape)
-    return suggest(
-        [named for name, named in names.items() if name not in held],
-        [named for name, named in held.items() if name not in names],
-        [named for name, named in held.items() if name in names],
-        shown=restore_errors.SHOWN,
-    )
+        held.append(Named(name, spec.dtype, spec.shape))
+    return suggest(list(names.values()), held, shown=restore_errors.SHOWN)
 
 
 def _fit(
@@ -299,6 +323,12 @@ def _check(
     if is_wrong or refused:
         none = Suggestions(0)
         explained = _suggestions(wanted, sources, reader) if missing else none
+        parted = joints(reader, {n: s for n, s in _absent(wanted, sources).items() if n in missing})
+        if parted:
+            refused.append(
+                f"{len(parted)} are there in parts, such as {parted[min(parted)].parts[0]}: apply_suggestions=True "
+                "puts them together"
+            )
         raise restore_errors.failure(
             found.report(path),
             list(missing.values()),

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
-from ckpt.core.suggestions import Named, Suggestions
+from ckpt.core.near_names import Named
+from ckpt.core.suggestions import Suggestions
 from ckpt.core.tensor_roles import is_slot
 from ckpt.saver.report import Mismatch, RestoreReport
 
@@ -61,7 +62,8 @@ def _missing(missing: Sequence[Named], found: Suggestions) -> Iterable[str]:
     yield f"{len(missing)} are missing from the checkpoint (Key {missing[0].name} not found in checkpoint):"
     for named in missing[:SHOWN]:
         yield f"  {named.name} {named}"
-        for held, reason in found.candidates.get(named.name, ()):
+        candidates = found.candidates.get(named.name, [])
+        for held, reason in candidates[:1] if named.name in found.pairs else candidates:
             yield f"      perhaps {held}: {reason}"
     yield _more(len(missing))
 

@@ -29,10 +29,9 @@ def selected(var_list: Any) -> Any:
 
     Raises SelectionError (a ValueError) for patterns that cannot be understood or match nothing.
     """
-    if isinstance(var_list, str):
-        var_list = [var_list]
-    if isinstance(var_list, (list, tuple, set)) and any(isinstance(m, str) for m in var_list):
-        return expanded(list(var_list), saveable_objects())
+    is_list = isinstance(var_list, (list, tuple, set))
+    if isinstance(var_list, str) or (is_list and any(isinstance(m, str) for m in var_list)):
+        return expanded(var_list, saveable_objects())
     return var_list
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.checksum import crc32c
+from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
-from ckpt.wire.collector import paused
 from ckpt.wire.metagraph_tree import Damage, TreeReader
 
 MAGIC = b"\x89ckptMG\n"
@@ -51,16 +52,12 @@ def _culprit(meta: defs.MetaGraphDef) -> str:
 
 
 def _sealed(body: bytes) -> bytes:
-    from crc32c import crc32c
-
     head = _HEAD.pack(MAGIC, VERSION, 0, len(body))
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
 
 
 def _unsealed(data: bytes, where: str) -> bytes:
     """The body of a sealed file, checked."""
-    from crc32c import crc32c
-
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         raise _loss(where, "is not a ckpt .meta file, or its beginning is damaged")
     _, version, reserved, length = _HEAD.unpack_from(data)

@@ -3,7 +3,7 @@
 import random
 import re
 
-from ckpt.core.suggestions import Named
+from ckpt.core.near_names import Named
 
 F32 = "float32"
 
@@ -71,6 +71,10 @@ def recurrent(rng):
 MODELS = [tf_slim, keras, torch, recurrent]
 
 
+EXTRAS = ["nothing", "slots", "averages", "another tower", "removed layer", "new variable"]
+"""What a checkpoint may hold, or a program want, beside the model."""
+
+
 def _mark(name):
     return "." if "/" not in name and "." in name else "/"
 
@@ -130,7 +134,7 @@ def _also(change, kind, name, suffix):
 
 
 def case(seed):
-    """(kind, missing, spare, matched, truth): truth is variable -> name in the checkpoint, for those renamed.
+    """(kind, wanted, held, truth): truth is variable -> name in the checkpoint, for those renamed.
 
     The checkpoint also holds what nobody wants: slots of the renamed, another tower, a layer that was removed; and some
     variables are new.
@@ -145,7 +149,7 @@ def case(seed):
         if len(set(renamed.values())) == len(model) and any(n != c for n, c in renamed.items()):
             break
     held = {renamed[n]: shape for n, shape in model.items()}
-    extra = rng.choice(["nothing", "nothing", "slots", "averages", "removed layer", "new variable"])
+    extra = rng.choice([*EXTRAS, "nothing"])
     if kind == "moving averages" and extra == "averages":
         extra = "slots"
     if kind in ("leaf renamed", "scope put in"):  # these say nothing about slots
@@ -155,13 +159,13 @@ def case(seed):
     if not any("Adam" in name for name in model):
         for suffix in suffixes.get(extra, ()):
             held.update({_also(change, kind, n, suffix): s for n, s in model.items()})
+    if extra == "another tower":
+        held.update({f"student{_mark(n)}{renamed[n]}": shape for n, shape in model.items()})
     if extra == "removed layer":
         held.update({"legacy/head/weights": (7, 3), "legacy/head/biases": (3,)})
     if extra == "new variable":
         wanted["brand/new/thing"] = rng.choice([(77,), *model.values()])
-    missing = [Named(n, F32, s) for n, s in wanted.items() if n not in held]
-    spare = [Named(n, F32, s) for n, s in held.items() if n not in wanted]
+    found = [Named(n, F32, s) for n, s in held.items()]
     truth = {n: renamed[n] for n in model if n != renamed[n]}
-    matched = [Named(n, F32, held[n]) for n in wanted if n in held]
-    rng.shuffle(spare)
-    return f"{kind}, {extra}", missing, spare, matched, truth
+    rng.shuffle(found)
+    return f"{kind}, {extra}", [Named(n, F32, s) for n, s in wanted.items()], found, truth

@@ -71,6 +71,16 @@ def test_an_optimizer_takes_patterns():
     assert names(v for _, v in pairs) == ["conv/kernel"]
 
 
+def test_an_initializer_takes_patterns():
+    with tf.Session() as sess:
+        sess.run(tf.variables_initializer(["conv/*", "@collection:local_variables"]))
+        assert "dense/kernel" in {n.decode() for n in sess.run(tf.report_uninitialized_variables())}
+        assert "conv/bias" not in {
+            n.decode() for n in sess.run(tf.report_uninitialized_variables())
+        }
+        sess.run(tf.local_variables("seen")[0])
+
+
 def test_what_matches_nothing_is_refused_with_what_is_near():
     with pytest.raises(SelectionError, match=r"'\*\*/kernels'; near it: conv/kernel"):
         tf.train.Saver("**/kernels")

@@ -1,0 +1,152 @@
+"""Which names of a checkpoint are near a name that is missing: found through tables, never by comparing all with all.
+
+Knows no files, no graphs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from ckpt.core.tensor_roles import AVERAGE_KIND, kind
+
+Shape = tuple[int | None, ...] | None
+
+_NEAR = 12  # near names that one table gives
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tensor wanted or held: its name, dtype and shape (None where it is not known)."""
+
+    name: str
+    dtype: str
+    shape: Shape
+
+    def fits(self, held: Named) -> bool:
+        """Whether the values of `held` can be this one's."""
+        return self.dtype == held.dtype and _compatible(self.shape, held.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{'[?]' if self.shape is None else list(self.shape)}".replace(
+            "None", "?"
+        )
+
+
+class Search:
+    """The missing and the spare, with tables to find near names."""
+
+    def __init__(self, wanted: Sequence[Named], held: Sequence[Named]) -> None:
+        self.wanted = {n.name: n for n in wanted}
+        self.held = {n.name: n for n in held}
+        self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
+        self.spare = {name: n for name, n in self.held.items() if name not in self.wanted}
+        self.matched = self.wanted.keys() & self.held.keys()
+        self._kinds: dict[str, tuple[str, ...]] = {}
+
+    @cached_property
+    def tables(self) -> list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]]:
+        """(keys of a name, key -> spare names), the most telling keys first."""
+        found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
+        for keys in (_folded, _blanked, _ends, _starts, _scopes):
+            table: dict[object, list[str]] = defaultdict(list)
+            for name in self.spare:
+                for key in keys(name):
+                    table[key].append(name)
+            found.append((keys, table))
+        return found
+
+    @cached_property
+    def by_shape(self) -> dict[object, list[str]]:
+        """(dtype, shape) -> spare names."""
+        table: dict[object, list[str]] = defaultdict(list)
+        for named in self.spare.values():
+            table[named.dtype, named.shape].append(named.name)
+        return table
+
+    @cached_property
+    def missing_by_shape(self) -> Counter[object]:
+        """How many missing variables have one dtype and shape."""
+        return Counter((n.dtype, n.shape) for n in self.missing.values())
+
+    def near(self, wanted: str) -> list[str]:
+        """Spare names that have something in common with `wanted`, the most telling first."""
+        found: dict[str, None] = {}
+        for keys, table in self.tables:
+            before = len(found)
+            for key in keys(wanted):
+                found.update(dict.fromkeys(table.get(key, ())[:_NEAR]))
+                if len(found) - before >= _NEAR:
+                    break
+        return list(found)
+
+    def is_alone(self, named: Named) -> str | None:
+        """The only spare tensor of the dtype and shape of the only such variable missing."""
+        key = (named.dtype, named.shape)
+        held = self.by_shape.get(key, [])
+        return held[0] if len(held) == 1 == self.missing_by_shape[key] else None
+
+    def accepts(self, wanted: Named, held: Named) -> bool:
+        """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
+        if not wanted.fits(held):
+            return False
+        mine, theirs = self.kind(wanted.name), self.kind(held.name)
+        return mine == theirs or (not mine and theirs == AVERAGE_KIND)
+
+    def kind(self, name: str) -> tuple[str, ...]:
+        """What the tensor of this name is for, remembered."""
+        if name not in self._kinds:
+            self._kinds[name] = kind(name)
+        return self._kinds[name]
+
+
+def _folded(name: str) -> Iterable[object]:
+    """The name without capital letters, separators, numbers, or what stands before and after it."""
+    plain = re.sub(r"[^a-z0-9]+", "", name.lower())
+    yield plain
+    yield re.sub(r"\d+", "", plain)
+
+
+def _blanked(name: str) -> Iterable[object]:
+    """The name with one part left out, for each part."""
+    parts = _parts(name)
+    for place in range(len(parts) if len(parts) > 1 else 0):
+        yield parts[:place] + parts[place + 1 :]
+    yield parts
+
+
+def _ends(name: str) -> Iterable[object]:
+    """How the name ends, the longest first."""
+    parts = _parts(name)
+    for start in range(max(0, len(parts) - 6), len(parts)):
+        yield parts[start:]
+    yield (re.sub(r"(_\d+|:\d+)$", "", parts[-1]),)
+
+
+def _starts(name: str) -> Iterable[object]:
+    """How the name begins, the longest first."""
+    parts = _parts(name)
+    for end in range(min(len(parts), 6), 0, -1):
+        yield parts[:end]
+
+
+def _scopes(name: str) -> Iterable[object]:
+    """How the scope of the name ends, the longest first: for names that differ at both ends."""
+    parts = _parts(name)[:-1]
+    for start in range(max(0, len(parts) - 6), len(parts)):
+        yield parts[start:]
+
+
+def _compatible(a: Shape, b: Shape) -> bool:
+    if a is None or b is None:
+        return True
+    return len(a) == len(b) and all(
+        x == y or x is None or y is None for x, y in zip(a, b, strict=True)
+    )
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return tuple(re.split(r"[/.]", name))

@@ -1,0 +1,112 @@
+"""Bytes of parts, each verified in the pass that reads it. Must not know shapes or dtypes."""
+
+from __future__ import annotations
+
+from math import prod
+from mmap import mmap
+
+from ckpt.core.checksum import crc32c
+from ckpt.core.errors import DataLossError
+from ckpt.formats import hdf5_filters
+from ckpt.formats.hdf5_index import Part, Tensor
+from ckpt.formats.hdf5_volumes import Checkpoint
+
+STEP = 512 * 1024  # bytes read at once: verified while they are in a core's cache
+
+
+class Blocks:
+    """The files of a checkpoint as verified bytes. Any number of threads may use it."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.path = checkpoint.path
+        self._files = [volume.file for volume in checkpoint.volumes]
+        self._sizes = [volume.index.block for volume in checkpoint.volumes]
+        self._maps: dict[int, mmap | None] = {}
+
+    def read(self, tensor: Tensor, part: Part, start: int, view: memoryview) -> None:
+        """Fill `view` with the bytes of `part` from `start`; blocks that it only touches are read whole."""
+        block, position, end = self._sizes[part.file], start, start + len(view)
+        step = max(STEP // block, 1) * block
+        while position < end:
+            low = position // block * block
+            full = min(low + step, end if end == part.length else end // block * block)
+            if position == low and full > low:
+                piece = view[low - start : full - start]
+                self._files[part.file].read_into(piece, part.offset + low)
+                self.check(tensor, part, low, piece)
+                position = full
+            else:
+                high = min(low + block, part.length)
+                whole = memoryview(bytearray(high - low))
+                self._files[part.file].read_into(whole, part.offset + low)
+                self.check(tensor, part, low, whole)
+                taken = min(high, end)
+                view[position - start : taken - start] = whole[position - low : taken - low]
+                position = taken
+
+    def read_chunk(self, tensor: Tensor, part: Part, number: int, item: int) -> bytes:
+        """A chunk, verified and without its filters."""
+        assert part.chunks is not None
+        stored = self._files[part.file].read(
+            part.chunks.offsets[number], part.chunks.lengths[number]
+        )
+        if crc32c(stored) != part.crcs[number]:
+            where = part.chunks.offsets[number], len(stored)
+            raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
+        try:
+            return hdf5_filters.decode(
+                stored, part.chunks.pipeline, prod(part.chunks.shape) * item, item
+            )
+        except ValueError as error:
+            raise self.damage(f"tensor {tensor.name!r}: chunk {number}: {error}") from error
+
+    def read_raw(self, file: int, offset: int, view: memoryview) -> None:
+        """Fill `view` from one of the files, unverified: the caller checks what it uses."""
+        self._files[file].read_into(view, offset)
+
+    def check(self, tensor: Tensor, part: Part, low: int, view: memoryview) -> None:
+        """Raise DataLossError unless `view` is the bytes of `part` from `low`, a multiple of its block."""
+        block = self._sizes[part.file]
+        for at in range(0, len(view), block):
+            piece = view[at : at + block]
+            number = (low + at) // block
+            if crc32c(piece) != part.crcs[number]:
+                where = part.offset + low + at, len(piece)
+                raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
+
+    def mapped(self, tensor: Tensor, part: Part) -> memoryview | None:
+        """The bytes of a raw part as a view of the file, unverified; None where files cannot be mapped."""
+        if part.file not in self._maps:
+            self._maps[part.file] = self._files[part.file].map()
+        memory = self._maps[part.file]
+        if memory is None:
+            return None
+        return memoryview(memory)[part.offset : part.offset + part.length]
+
+    def verify(self, tensor: Tensor, part: Part) -> None:
+        """Read all bytes of a part, in pieces. Raises DataLossError."""
+        if part.chunks is None:
+            scratch = memoryview(bytearray(min(max(STEP, self._sizes[part.file]), part.length)))
+            step = max(STEP // self._sizes[part.file], 1) * self._sizes[part.file]
+            for low in range(0, part.length, step):
+                self.read(tensor, part, low, scratch[: min(step, part.length - low)])
+            return
+        for number, (offset, length) in enumerate(
+            zip(part.chunks.offsets, part.chunks.lengths, strict=True)
+        ):
+            if crc32c(self._files[part.file].read(offset, length)) != part.crcs[number]:
+                raise self.mismatch(tensor.name, part.file, offset, length, part.crcs[number])
+
+    def damage(self, found: str) -> DataLossError:
+        """The error that says what is damaged, and where."""
+        return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
+
+    def mismatch(
+        self, name: str, file: int, offset: int, length: int, expected: int
+    ) -> DataLossError:
+        """The error for bytes that do not have the checksum `expected`."""
+        where = "" if len(self._files) == 1 else f" of {self._files[file].path}"
+        return self.damage(
+            f"tensor {name!r}: bytes {offset} to {offset + length}{where} do not have the CRC32C "
+            f"{expected:08x}"
+        )

@@ -1,0 +1,102 @@
+"""The first 512 bytes of our HDF5 files, and from there to the index: two small reads. Loads no numpy and no h5py.
+
+Bytes are treated as hostile: checksum before parsing, and no number is believed before it was checked against the
+bytes present.
+"""
+
+from __future__ import annotations
+
+import struct
+from itertools import pairwise
+from operator import gt
+
+from ckpt.core.checksum import crc32c
+from ckpt.core.errors import UnimplementedError
+from ckpt.core.storage import Input
+from ckpt.formats.hdf5_columns import parse_index
+from ckpt.formats.hdf5_index import HEADER, MAGIC, USER_BLOCK, VERSION, Index, damaged
+
+_HEADER = struct.Struct(
+    "<16sIIQQQI"
+)  # magic, version, zero, index offset, index length, file length, index crc
+_MAX_INDEX = 1 << 30
+
+
+def pack_header(index_offset: int, index: bytes, file_length: int) -> bytes:
+    """The first 512 bytes of a file."""
+    fields = _HEADER.pack(
+        MAGIC, VERSION, 0, index_offset, len(index), file_length, crc32c(index)
+    ).ljust(HEADER - 4, b"\0")
+    return fields + struct.pack("<I", crc32c(fields))
+
+
+def identity_of(file: Input) -> int:
+    """The checksum of the header without its own checksum, which differs for files that differ anywhere.
+
+    With its own checksum it would be the same for every file: that is what a CRC does.
+    """
+    return crc32c(file.read(0, min(file.size, HEADER - 4)))
+
+
+def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
+    """The index of an open file, and where it lies: two reads. Raises DataLossError or UnimplementedError."""
+    header = file.read(0, min(HEADER, file.size))
+    if len(header) < HEADER or header[:16] != MAGIC:
+        raise damaged(
+            file.path, "the first 512 bytes are not a ckpt header", "another file or a damaged one"
+        )
+    if struct.unpack_from("<I", header, HEADER - 4)[0] != crc32c(header[: HEADER - 4]):
+        raise damaged(
+            file.path, "the header does not match its checksum", "the first 512 bytes are damaged"
+        )
+    _, version, _, offset, length, file_length, crc = _HEADER.unpack_from(header)
+    if version != VERSION:
+        raise UnimplementedError(
+            None,
+            None,
+            f"{file.path}: has layout version {version}, this ckpt reads version {VERSION}; use a newer ckpt",
+        )
+    if file_length != file.size:
+        raise damaged(
+            file.path, f"the file has {file.size} bytes, expected {file_length}", "cut or extended"
+        )
+    if length > _MAX_INDEX or offset < USER_BLOCK or offset + length > file_length:
+        raise damaged(
+            file.path, f"the index lies at {offset}+{length}, outside the file", "damaged header"
+        )
+    data = file.read(offset, length)
+    if crc32c(data) != crc:
+        raise damaged(
+            file.path, "the index does not match its checksum", "bytes of the index are damaged"
+        )
+    index = parse_index(data, file.path)
+    _check_ranges(index, (offset, length), file_length, file.path)
+    return index, (offset, length)
+
+
+def _check_ranges(index: Index, own: tuple[int, int], file_length: int, path: str) -> None:
+    """Raise DataLossError unless all pieces lie behind the user block, in the file, and apart."""
+    pieces = sorted([*index.ranges(), own])
+    ends = [offset + length for offset, length in pieces]
+    if any(map(gt, [USER_BLOCK, *ends], [offset for offset, _ in pieces])):
+        where = _overlapping(index, own)
+        raise damaged(path, f"{where} overlap, or lie in the header", "the index is wrong")
+    if ends[-1] > file_length:
+        raise damaged(
+            path, f"a piece ends at byte {ends[-1]} of {file_length}", "the index is wrong"
+        )
+
+
+def _overlapping(index: Index, own: tuple[int, int]) -> str:
+    """Which pieces do: only an error asks."""
+    pieces = [(*own, "the index"), (0, USER_BLOCK, "the user block")]
+    for name in index.rows:
+        for part in index.tensor(name).parts:
+            places = [(part.offset, part.length)]
+            if part.chunks is not None:
+                places = list(zip(part.chunks.offsets, part.chunks.lengths, strict=True))
+            pieces += [(offset, length, f"tensor {name!r}") for offset, length in places if length]
+    if index.metagraph is not None:
+        pieces.append((index.metagraph.offset, index.metagraph.length, "the MetaGraph"))
+    pieces.sort()
+    return next(f"{a[2]} and {b[2]}" for a, b in pairwise(pieces) if a[0] + a[1] > b[0])

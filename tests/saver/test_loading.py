@@ -1,0 +1,73 @@
+"""ckpt.load: a dict of arrays, of which only the bytes asked for are read."""
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from ckpt.core.errors import SelectionError
+from ckpt.formats import hdf5_writer
+from ckpt.formats.base import TensorEntry
+
+BIG = np.arange(4_000_000, dtype=np.float32).reshape(1000, 4000)
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    path = tmp_path_factory.mktemp("load") / "m.h5"
+    tensors = {"a/emb": BIG, "a/emb/Adam": BIG, "b/w": np.ones(3), "s": np.array([b"x"], object)}
+    hdf5_writer.write(
+        path, [TensorEntry(name, array) for name, array in tensors.items()], durable=False
+    )
+    return path
+
+
+def test_everything_is_loaded_unless_something_is_selected(path):
+    found = tf.load(path)
+    assert list(found) == ["a/emb", "a/emb/Adam", "b/w", "s"]
+    np.testing.assert_array_equal(found["a/emb"], BIG)
+    assert list(tf.load(path, ["@float", "!@slots"])) == ["a/emb", "b/w"]
+
+
+def test_only_what_is_selected_is_read(path, bytes_read):
+    assert tf.load(path, "b/**")["b/w"].tolist() == [1, 1, 1]
+    assert 24 <= bytes_read() < 65536  # of 32 MB: header, index, and 24 bytes of values
+
+
+def test_only_the_part_asked_for_is_read(path, bytes_read):
+    found = tf.load(
+        path, "a/**", parts={"**/emb": slice(0, 10), "@slots": (slice(5, 7), slice(1, 3))}
+    )
+    np.testing.assert_array_equal(found["a/emb"], BIG[:10])
+    np.testing.assert_array_equal(found["a/emb/Adam"], BIG[5:7, 1:3])
+    assert 0 < bytes_read() < BIG.nbytes / 4
+
+
+def test_names_are_renamed(path):
+    assert list(tf.load(path, "b/w", rename={"b/": "c/"})) == ["c/w"]
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        ({"include": "a/embb"}, SelectionError, r"m\.h5: .*\n.*near it: a/emb"),
+        ({"rename": ("z/", "")}, SelectionError, r"m\.h5: 1 rename rules fit none"),
+        ({"include": "b/**", "parts": {"a/emb": slice(1)}}, SelectionError, "tensors that are loaded"),
+        ({"parts": {"b/w": (slice(1), slice(1))}}, tf.errors.InvalidArgumentError, r"b/w float64\[3\]"),
+        ({"parts": {"b/w": slice(0, 3, 2)}}, tf.errors.InvalidArgumentError, "of step 1"),
+        ({"parts": {"b/w": 1}}, tf.errors.InvalidArgumentError, "a part is a slice"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_selected_is_refused(path, options, error, told):
+    with pytest.raises(error, match=told):
+        tf.load(path, **options)
+
+
+def test_a_directory_means_its_newest_checkpoint(tmp_path):
+    tf.Variable([1.0], name="v")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver()
+        saver.save(sess, tmp_path / "m", global_step=1)
+        sess.run(tf.global_variables()[0].assign([2.0]))
+        saver.save(sess, tmp_path / "m", global_step=2)
+    assert tf.load(tmp_path)["v"].tolist() == [2.0]
