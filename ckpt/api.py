@@ -564,6 +564,7 @@ from ckpt.ops.text import (
     substr,
 )
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
 
 newaxis = None
@@ -800,6 +801,7 @@ __all__ = [
     "fft2d",
     "fft3d",
     "fill",
+    "find_latest",
     "fingerprint",
     "fixed_size_partitioner",
     "float16",
