@@ -23,9 +23,12 @@ from ckpt import (
     math,
     nest,
     nn,
+    quantization,
     random,
+    saved_model,
     sets,
     sparse,
+    spectral,
     strings,
     surgery,
     timeline,
@@ -382,6 +385,21 @@ from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
+from ckpt.ops.fake_quant import (
+    fake_quant_with_min_max_args,
+    fake_quant_with_min_max_args_gradient,
+    fake_quant_with_min_max_vars,
+    fake_quant_with_min_max_vars_gradient,
+    fake_quant_with_min_max_vars_per_channel,
+    fake_quant_with_min_max_vars_per_channel_gradient,
+)
+from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
+from ckpt.ops.hashing import (
+    fingerprint,
+    string_to_hash_bucket,
+    string_to_hash_bucket_fast,
+    string_to_hash_bucket_strong,
+)
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.indexing import slice_ as slice
@@ -401,6 +419,7 @@ from ckpt.ops.linear_algebra import (
     svd,
 )
 from ckpt.ops.matmul import matmul
+from ckpt.ops.matrix_functions import matrix_square_root
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
     broadcast_static_shape,
@@ -421,6 +440,8 @@ from ckpt.ops.random import (
     random_uniform,
     truncated_normal,
 )
+from ckpt.ops.reduction import arg_max_op as arg_max
+from ckpt.ops.reduction import arg_min_op as arg_min
 from ckpt.ops.reduction import (
     argmax,
     argmin,
@@ -463,6 +484,7 @@ from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
 from ckpt.ops.script import allow_py_functions, numpy_function, py_func
+from ckpt.ops.searching import repeat, searchsorted, timestamp, unravel_index, where_v2
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -542,6 +564,7 @@ from ckpt.ops.text import (
     string_to_number,
     substr,
 )
+from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.loading import load
 
@@ -647,6 +670,8 @@ __all__ = [
     "all_variables",
     "allow_py_functions",
     "angle",
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "argsort",
@@ -767,7 +792,17 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fake_quant_with_min_max_args",
+    "fake_quant_with_min_max_args_gradient",
+    "fake_quant_with_min_max_vars",
+    "fake_quant_with_min_max_vars_gradient",
+    "fake_quant_with_min_max_vars_per_channel",
+    "fake_quant_with_min_max_vars_per_channel_gradient",
+    "fft",
+    "fft2d",
+    "fft3d",
     "fill",
+    "fingerprint",
     "fixed_size_partitioner",
     "float16",
     "float32",
@@ -809,6 +844,9 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "ifft",
+    "ifft2d",
+    "ifft3d",
     "igamma",
     "igammac",
     "imag",
@@ -871,6 +909,7 @@ __all__ = [
     "matrix_set_diag",
     "matrix_solve",
     "matrix_solve_ls",
+    "matrix_square_root",
     "matrix_transpose",
     "matrix_triangular_solve",
     "maximum",
@@ -911,11 +950,13 @@ __all__ = [
     "plan_merge",
     "polygamma",
     "pow",
+    "print",
     "py_func",
     "qint16",
     "qint32",
     "qint8",
     "qr",
+    "quantization",
     "quint16",
     "quint8",
     "random",
@@ -944,6 +985,7 @@ __all__ = [
     "reduce_sum",
     "regex_replace",
     "register_tensor_conversion_function",
+    "repeat",
     "report_uninitialized_variables",
     "required_space_to_batch_paddings",
     "reset_default_graph",
@@ -958,6 +1000,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "saved_model",
     "scalar_mul",
     "scan",
     "scatter_add",
@@ -971,6 +1014,7 @@ __all__ = [
     "scatter_nd_update",
     "scatter_sub",
     "scatter_update",
+    "searchsorted",
     "segment_max",
     "segment_mean",
     "segment_min",
@@ -1024,6 +1068,7 @@ __all__ = [
     "sparse_to_dense",
     "sparse_to_indicator",
     "sparse_transpose",
+    "spectral",
     "split",
     "sqrt",
     "square",
@@ -1036,6 +1081,9 @@ __all__ = [
     "string_join",
     "string_split",
     "string_strip",
+    "string_to_hash_bucket",
+    "string_to_hash_bucket_fast",
+    "string_to_hash_bucket_strong",
     "string_to_number",
     "strings",
     "substr",
@@ -1059,6 +1107,7 @@ __all__ = [
     "tensordot",
     "tile",
     "timeline",
+    "timestamp",
     "to_bfloat16",
     "to_complex128",
     "to_complex64",
@@ -1084,6 +1133,7 @@ __all__ = [
     "uniform_unit_scaling_initializer",
     "unique",
     "unique_with_counts",
+    "unravel_index",
     "unsorted_segment_max",
     "unsorted_segment_mean",
     "unsorted_segment_min",
@@ -1101,6 +1151,7 @@ __all__ = [
     "verify_tensor_all_finite",
     "version",
     "where",
+    "where_v2",
     "while_loop",
     "zeros",
     "zeros_initializer",

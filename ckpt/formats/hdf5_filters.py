@@ -54,7 +54,7 @@ def check_compression(compression: str | None) -> None:
 
 
 def pipeline_of(creation: PropDCID) -> Pipeline:
-    """The filters of a dataset that was made, with the parameters that HDF5 gave them."""
+    """The filters of a dataset to be, with the parameters that a writer gives HDF5; some filters add their own."""
     found = []
     for position in range(creation.get_nfilters()):
         number, _, parameters, _ = creation.get_filter(position)

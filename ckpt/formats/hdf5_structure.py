@@ -216,14 +216,13 @@ class _Maker:
         for key, text in notes.items():
             _note(made, key, text)
         if dataset.filtered is not None:
-            self._put_chunks(made, dataset.filtered)
+            self._put_chunks(made, dataset.filtered, hdf5_filters.pipeline_of(creation))
             return 0
         if dataset.content is not None and dataset.content.size:
             made.write(h5s.ALL, h5s.ALL, dataset.content)
         return int(made.get_offset()) if prod(shape) else 0
 
-    def _put_chunks(self, made: DatasetID, filtered: Filtered) -> None:
-        pipeline = hdf5_filters.pipeline_of(made.get_create_plist())
+    def _put_chunks(self, made: DatasetID, filtered: Filtered, pipeline: Pipeline) -> None:
         for place, data in filtered.chunks(pipeline):
             offset = self._file.place_of(data, partial(made.write_direct_chunk, place, data))
             filtered.put(data, offset)

@@ -41,7 +41,7 @@ def write(
     layout: Layout = "auto",
     compression: str | None = None,
     durable: bool = True,
-    threads: int = _THREADS,
+    threads: int | None = None,
 ) -> None:
     """Write a checkpoint to `path`, atomically: old or new, whole, whatever happens.
 
@@ -62,7 +62,8 @@ def write(
             plan = Plan(boxes, *texts, metagraph, layout, compression, file.write)
         file.reserve(plan.structure.size)
         is_direct = durable and file.open_direct()
-        _write_large(file, plan, _direct_writer(file) if is_direct else _writer(file), threads)
+        segment = _direct_writer(file) if is_direct else _writer(file)
+        _write_large(plan, segment, threads or _THREADS)
         _write_rest(file, plan)
 
 
@@ -223,7 +224,7 @@ _Segment = Callable[[Box, int, memoryview], None]
 """Writes the bytes of a box that begin `start` bytes into it, and notes their checksums."""
 
 
-def _write_large(file: Output, plan: Plan, write_segment: _Segment, threads: int) -> None:
+def _write_large(plan: Plan, write_segment: _Segment, threads: int) -> None:
     """Write large boxes whose bytes lie ready. One thread computes checksums while the other's bytes are written."""
     tasks: list[tuple[Box, int]] = []
     for box in plan.boxes:

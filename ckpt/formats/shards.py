@@ -61,6 +61,7 @@ def write_checkpoint(
     layout: Layout = "auto",
     compression: str | None = None,
     durable: bool = True,
+    threads: int | None = None,
 ) -> None:
     """Write the checkpoint `prefix`: one file, or shards of about `shard_size` bytes where it does not fit in one.
 
@@ -76,7 +77,7 @@ def write_checkpoint(
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
     options: dict[str, Any] = {"layout": layout, "compression": compression, "durable": durable}
     if len(groups) == 1:
-        write(path + FILE_SUFFIX, entries, aliases=aliases, **first, **options)
+        write(path + FILE_SUFFIX, entries, aliases=aliases, threads=threads, **first, **options)
         _remove_shards(path, durable=durable)
         return
     held = _aliases_by_group(aliases or {}, groups)

@@ -40,16 +40,19 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     entries = list(map(TensorEntry, names, tensors, map(_slice_spec, specs)))
     part = _SHARD.fullmatch(path)
     extras = dict(ctx.attachment(part[1] if part else path) or {})
-    later = extras.pop("later", _at_once)
+    later = extras.pop("later", None)
     if part is not None:
         extras = {"durable": extras.get("durable", True)}
+    threads = (
+        1 if later else None
+    )  # in the background, the other processors are left to the training
 
     def write():
         if part is not None:
             storage.make_directory(storage.split(path)[0], durable=extras["durable"])
-        shards.write_checkpoint(path, entries, **extras)
+        shards.write_checkpoint(path, entries, threads=threads, **extras)
 
-    later(write)
+    (later or _at_once)(write)
 
 
 def _at_once(work):

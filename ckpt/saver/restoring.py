@@ -50,8 +50,8 @@ def restore(
             if wanted:
                 error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
             raise
-        initializers = _initializers(sess.graph, found.missing.get("init", ()), path)
-        _check_kept(sess, found.missing.get("keep", ()), path)
+        initializers = _initializers(sess.graph, found.left_to("init"), path)
+        _check_kept(sess, found.left_to("keep"), path)
         if not found.is_plain(wanted):
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
