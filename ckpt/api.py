@@ -567,6 +567,7 @@ from ckpt.ops.text import (
 )
 from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
 
 newaxis = None
@@ -805,6 +806,7 @@ __all__ = [
     "fft2d",
     "fft3d",
     "fill",
+    "find_latest",
     "fingerprint",
     "fixed_size_partitioner",
     "float16",
