@@ -311,3 +311,19 @@ def test_a_clock_that_was_set_back_preserves_as_if_new(tmp_path):
     assert history.remembered == ()
     history.remember([Saved("a", 0.0)])
     assert history.last_checkpoints == ["a"]
+
+
+def test_only_the_whole_name_can_collide_with_the_state_file(tmp_path):
+    with Run(tmp_path, "checkpoint") as run:
+        assert run.save(1) == str(tmp_path / "checkpoint-1")
+        with pytest.raises(ValueError, match="collides"):
+            run.saver.save(run.session, tmp_path / "checkpoint")
+
+
+def test_a_file_in_the_place_of_the_directory_is_what_tensorflow_says(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        Run(tmp_path / "file") as run,
+        pytest.raises(ValueError, match=r"Parent directory of .*file/m"),
+    ):
+        run.save(1)
