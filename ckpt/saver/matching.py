@@ -241,10 +241,12 @@ def _fit(
 def _piece(
     entry: Restored, source: str, spec: TensorSpec, policies: Policies
 ) -> tuple[Piece | None, Mismatch | None]:
-    fit = "" if entry.full_shape.is_compatible_with(spec.shape) else policies.on_shape
+    full, dtype = entry.full_shape, entry.dtype.base_dtype
+    if full.sizes == spec.shape and spec.dtype == dtype.name:  # as a rule, and at once
+        return Piece(entry, source), None
+    fit = "" if full.is_compatible_with(spec.shape) else policies.on_shape
     if fit and (entry.is_reshaped or fit == "reshape"):
         fit = "reshape"
-    dtype = entry.dtype.base_dtype
     cast = "" if spec.dtype == dtype.name else policies.on_dtype
     if not fit and not cast:
         return Piece(entry, source), None

@@ -213,6 +213,7 @@ class Saver:
         *,
         durable: bool = ...,
         shard_size: int | str | None = ...,
+        compression: str | None = ...,
         metrics: Mapping[str, float] | None = ...,
         asynchronous: Literal[False] = ...,
     ) -> str | None: ...
@@ -232,6 +233,7 @@ class Saver:
         *,
         durable: bool = ...,
         shard_size: int | str | None = ...,
+        compression: str | None = ...,
         metrics: Mapping[str, float] | None = ...,
         asynchronous: Literal[True],
     ) -> PendingSave | None: ...
@@ -250,6 +252,7 @@ class Saver:
         *,
         durable: bool = True,
         shard_size: int | str | None = None,
+        compression: str | None = None,
         metrics: Mapping[str, float] | None = None,
         asynchronous: bool = False,
     ) -> str | PendingSave | None:
@@ -257,7 +260,8 @@ class Saver:
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
         and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
-        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `metrics` are kept in the
+        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
+        "deflate", or what hdf5_writer.write takes. `metrics` are kept in the
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session, ValueError for bad names or a missing
@@ -283,6 +287,7 @@ class Saver:
                 "packed_graph": packed,
                 "durable": durable,
                 "shard_size": shard_size,
+                "compression": compression,
                 "metadata": validity.metadata(step, rated, suffix),
             }
 

@@ -176,3 +176,9 @@ def test_the_list_that_is_given_gets_the_latest_as_in_tensorflow():
     paths = ["/a/m-0"]
     generate_checkpoint_state_proto("/a", "/a/m-1", paths)
     assert paths == ["/a/m-0", "/a/m-1"]
+
+
+def test_an_empty_state_file_is_a_value_error_too(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    with pytest.raises(ValueError, match="is empty"):
+        get_checkpoint_state(tmp_path)
