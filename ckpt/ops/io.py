@@ -42,14 +42,12 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     extras = dict(ctx.attachment(part[1] if part else path) or {})
     later = extras.pop("later", None)
     if part is not None:
-        extras = {"durable": extras.get("durable", True)}
-    threads = (
-        1 if later else None
-    )  # in the background, the other processors are left to the training
+        extras = {key: extras[key] for key in ("durable", "compression") if key in extras}
+    threads = 1 if later else None  # in the background, the other processors are for the training
 
     def write():
         if part is not None:
-            storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+            storage.make_directory(storage.split(path)[0], durable=extras.get("durable", True))
         shards.write_checkpoint(path, entries, threads=threads, **extras)
 
     (later or _at_once)(write)
@@ -111,7 +109,7 @@ def merge_v2_checkpoints(
     whole = _text(destination_prefix)
     extras = dict(ctx.attachment(whole) or {})
     later = extras.pop("later", _at_once)
-    extras.pop("shard_size", None)
+    extras = {key: extras[key] for key in ("metadata", "metagraph", "durable") if key in extras}
 
     def merge():
         parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]

@@ -327,3 +327,15 @@ def test_a_file_in_the_place_of_the_directory_is_what_tensorflow_says(tmp_path):
         pytest.raises(ValueError, match=r"Parent directory of .*file/m"),
     ):
         run.save(1)
+
+
+def test_a_manager_goes_on_with_its_own_and_leaves_a_savers_alone(tmp_path):
+    with tf.Graph().as_default(), Run(tmp_path, "best", max_to_keep=3) as best:
+        best.save(1)
+        with best.graph.as_default(), best.session.as_default():
+            for _ in range(2):
+                manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=best.v), tmp_path, 1)
+                manager.save()
+                manager.save()
+                best.save(2)  # now the state file is the Saver's
+    assert held(tmp_path) == ["best-1", "best-2", manager.latest_checkpoint.rpartition("/")[2]]
