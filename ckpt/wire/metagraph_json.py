@@ -22,6 +22,10 @@ from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of
 
 FORMAT = "ckpt-metagraph"
 
+# an element takes up to 64 bytes of memory; in graphs that were written here there is one in 30 characters
+_FEW_ELEMENTS = 1 << 19
+_CHARACTERS = 8
+
 
 def to_json(meta: defs.MetaGraphDef) -> str:
     """`meta` as JSON text. Raises GraphError for values that no file can hold."""
@@ -72,6 +76,10 @@ def _tagged(value: Any) -> Any:
 
 def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
     """The MetaGraph in JSON text. Raises DataLossError or UnimplementedError that names `where`."""
+    if sum(map(text.count, ",[{")) > _FEW_ELEMENTS + len(text) // _CHARACTERS:
+        raise DataLossError(
+            None, None, f"{where}: JSON of more lists and elements than any graph of its size has"
+        )
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:

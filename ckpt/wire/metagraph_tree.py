@@ -95,16 +95,27 @@ class TreeReader:
         )
         arg = self._record(defs.ArgDef, _text, dtype_or_none, _text, _text, _text, _flag)
         nodes, args, attrs = self._nodes, _many(arg), self.attrs
-        texts = _mapping(_text)
-        function = self._record(defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs)
-        info = self._record(defs.TensorInfo, _text, dtype_or_none, shape_or_none, _texts, needed=3)
+        self.texts = texts = _mapping(_text)
+        self.function = self._record(
+            defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs
+        )
+        tensor = self._record(
+            defs.TensorInfo, _text, dtype_or_none, shape_or_none, _texts, needed=3
+        )
+        self.info = self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts)
+        self.saver = _optional(
+            self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)
+        )
+        self.signatures = _mapping(
+            self._record(defs.SignatureDef, _mapping(tensor), _mapping(tensor), _text)
+        )
         self.meta_graph = self._record(
             defs.MetaGraphDef,
-            self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts),
-            self._record(defs.GraphDef, nodes, _many(function), texts, _integer, _integer),
-            _optional(self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)),
-            _mapping(self._collection),
-            _mapping(self._record(defs.SignatureDef, _mapping(info), _mapping(info), _text)),
+            self.info,
+            self._record(defs.GraphDef, nodes, _many(self.function), texts, _integer, _integer),
+            self.saver,
+            _mapping(self.collection),
+            self.signatures,
         )
 
     def _record(self, cls: Any, *reads: Read, needed: int | None = None) -> Read:
@@ -143,10 +154,15 @@ class TreeReader:
             return _many(read)(raw, place)  # type: ignore[no-any-return]
         return tuple([self._node(item, place, i) for i, item in enumerate(raw)])
 
-    def _node(self, raw: Any, place: str, index: int) -> defs.NodeDef:
+    def node(self, raw: Any, place: str) -> defs.NodeDef:
+        """One node from a list."""
+        return self._node(raw, place, None)
+
+    def _node(self, raw: Any, place: str, index: int | None) -> defs.NodeDef:
         """One node from a list: written out, because graphs have many."""
         if type(raw) is not list or len(raw) != 5:
-            raise Damage(f"{place}[{index}]: {_shown(raw)} where NodeDef should be")
+            here = place if index is None else f"{place}[{index}]"
+            raise Damage(f"{here}: {_shown(raw)} where NodeDef should be")
         name, op, inputs, device, attr = raw
         if type(name) is str and type(op) is str and type(device) is str and type(attr) is dict:
             types = self._value_types
@@ -154,7 +170,7 @@ class TreeReader:
                 [type(key) is str for key in attr]
             ):
                 return defs.NodeDef(name, op, _texts(inputs, f"node {name!r} input"), device, attr)
-        here = f"node {index} {name!r}"
+        here = f"{place} {name!r}" if index is None else f"node {index} {name!r}"
         text = [_text(item, here) for item in (name, op, device)]
         inputs, attr = _texts(inputs, f"{here} input"), self.attrs(attr, here)
         return defs.NodeDef(text[0], text[1], inputs, text[2], attr)
@@ -172,7 +188,8 @@ class TreeReader:
                     )
         return raw
 
-    def _collection(self, raw: Any, place: str) -> defs.CollectionDef:
+    def collection(self, raw: Any, place: str) -> defs.CollectionDef:
+        """A collection: [kind, elements]."""
         if self._named and type(raw) is dict and raw.keys() == {"kind", "value"}:
             raw = [raw["kind"], raw["value"]]
         if type(raw) is not list or len(raw) != 2 or raw[0] not in KINDS:

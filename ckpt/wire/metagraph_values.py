@@ -15,9 +15,11 @@ from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
 from ckpt.wire.metagraph_tree import FIELDS, Damage
+from ckpt.wire.metagraph_walk import MOST_ELEMENTS
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
+_LONGEST_SHAPE = 4096  # bytes: 450 sizes of the longest kind
 ITEM_TYPES: frozenset[type] = frozenset(
     {
         bytes,
@@ -78,7 +80,7 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
 
 
 def decoder(
-    unpackb: Callable[[bytes, Callable[[int, bytes], Any]], Any],
+    unpackb: Callable[..., Any],
     check_attrs: Callable[[Any, str], dict[str, Any]],
     depth: int = 0,
 ) -> Callable[[int, bytes], Any]:
@@ -89,11 +91,14 @@ def decoder(
         if code == TYPE:
             return read_type(data.decode())
         if code == SHAPE:
+            if len(data) > _LONGEST_SHAPE:
+                raise Damage(f"a shape takes {len(data)} bytes")
             if data not in shapes:
                 shapes[data] = read_shape(unpackb(data, _no_extension))
             return shapes[data]
         if code == TENSOR:
-            return read_tensor(unpackb(data, _no_extension))
+            # a list of strings is as long as there are strings
+            return read_tensor(unpackb(data, _no_extension, max(len(data), MOST_ELEMENTS)))
         if code == PLACEHOLDER:
             return defs.Placeholder(data.decode())
         if code != FUNC:
