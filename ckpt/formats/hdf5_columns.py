@@ -26,9 +26,7 @@ from ckpt.formats.hdf5_index import (
     damaged,
 )
 
-MOST_TENSORS = (
-    1 << 18
-)  # of one file: what takes no more than a second or two to read, be it hostile
+MOST_TENSORS = 1 << 17  # of one file: what takes 64 MiB and a second to read, be it hostile
 _MAX_RANK = 64  # numpy's limit
 _MAX_LIST = 4096  # msgpack allocates lists from their announced length
 _MAX_LISTS = 4096  # descriptions of filters are the most

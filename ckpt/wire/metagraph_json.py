@@ -18,7 +18,7 @@ from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.core.shapes import TensorShape
 from ckpt.wire import metagraph_values as values
 from ckpt.wire.metagraph_file import DEEPEST, VERSION, tree_reader
-from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of
+from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of, shown
 
 FORMAT = "ckpt-metagraph"
 
@@ -91,7 +91,7 @@ def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
         raise UnimplementedError(
             None,
             None,
-            f"{where}: is a text .meta file of version {version!r}; this ckpt reads {VERSION}",
+            f"{where}: is a text .meta file of version {shown(version)}; this ckpt reads {VERSION}",
         )
     reader = tree_reader(named=True)
     try:

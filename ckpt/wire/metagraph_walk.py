@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ckpt.wire.metagraph_tree import Damage, TreeReader
+from ckpt.wire.metagraph_tree import KINDS, Damage, TreeReader, shown
 
 LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
 MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
@@ -40,16 +40,24 @@ class Checks:
 
     @classmethod
     def light(cls) -> Checks:
-        """Only that nodes look like nodes."""
+        """Only that nodes look like nodes, and elements of collections like such."""
 
         def node(raw: Any, place: str) -> None:
             if type(raw) is not list or len(raw) != 5 or type(raw[0]) is not str:
-                raise Damage(f"{place}: {repr(raw)[:40]} where NodeDef should be")
+                raise Damage(f"{place}: {shown(raw)} where NodeDef should be")
+
+        def collection(raw: Any, place: str) -> None:
+            kind, (element,) = raw
+            lengths = {"variables": 9, "any_list": 2}
+            if kind not in KINDS or (
+                type(element) in (list, dict) and len(element) != lengths.get(kind)
+            ):
+                raise Damage(f"{place}: {shown(raw)} where CollectionDef should be")
 
         def anything(raw: Any, place: str) -> None:
             pass
 
-        return cls(anything, node, *[anything] * 5)
+        return cls(anything, node, anything, anything, anything, collection, anything)
 
 
 class Budget:
@@ -141,7 +149,7 @@ class _Walk:
         self._checks.function(raw, place)
 
     def _collection(self, name: Any) -> None:
-        self._fields(2, f"{name!r:.60}: CollectionDef")
+        self._fields(2, f"{shown(name)}: CollectionDef")
         kind = self._next()
         for number in range(self._unpacker.read_array_header()):
-            self._checks.collection([kind, [self._next()]], f"{name!r:.60}[{number}]")
+            self._checks.collection([kind, [self._next()]], f"{shown(name)}[{number}]")
