@@ -48,7 +48,7 @@ def whole(values, name="p"):
 
 DTYPES = [
     "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "bool", "complex64", "complex128", "string",
+    "bool", "complex64", "complex128", "string", "float8_e5m2", "float8_e4m3fn",
 ]  # fmt: skip
 
 
