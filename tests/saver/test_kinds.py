@@ -232,6 +232,19 @@ def test_a_sharded_saver_writes_a_file_per_device_that_any_saver_reads(tmp_path,
     same(restored(str(tmp_path / "again"), on_devices), values)
 
 
+def test_shards_are_compressed_when_asked(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        with tf.device("/cpu:1"):
+            tf.get_variable("big", [300, 300], initializer=tf.zeros_initializer())
+        tf.get_variable("small", [1])
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver(sharded=True)
+        prefix = saver.save(sess, tmp_path / "m", compression="deflate", write_meta_graph=False)
+        saver.restore(sess, prefix)
+        assert not sess.run("big:0").any()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.h5")) < 100_000
+
+
 def test_parts_on_different_devices_are_one_variable(tmp_path):
     def build():
         with tf.device(lambda op: f"/cpu:{int('part_1' in op.name)}"):
