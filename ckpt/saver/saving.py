@@ -50,6 +50,7 @@ def write(
     packed_graph: bytes | None,
     durable: bool,
     shard_size: int | str | None = None,
+    compression: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Run the save operation of `saver_def`: the values, the MetaGraph and the metadata become one checkpoint."""
@@ -58,6 +59,7 @@ def write(
         "metadata": metadata or {},
         "durable": durable,
         "shard_size": shard_size,
+        "compression": compression,
     }
     _run(sess, saver_def, prefix, extras)
 

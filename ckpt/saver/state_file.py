@@ -208,6 +208,10 @@ def _state(
     )
 
 
+class DamagedStateError(DataLossError, ValueError):
+    """A state file is damaged or names no checkpoint; a ValueError too, as TensorFlow raises for the latter."""
+
+
 class InvalidStateError(InvalidArgumentError, ValueError):
     """Timestamps and paths of a CheckpointState do not match; a ValueError, as in TensorFlow."""
 
@@ -415,8 +419,8 @@ def _check_seal(data: bytes, path: str) -> None:
         raise _damaged(path, "does not match its checksum")
 
 
-def _damaged(path: str, found: str) -> DataLossError:
-    return DataLossError(
+def _damaged(path: str, found: str) -> DamagedStateError:
+    return DamagedStateError(
         None,
         None,
         f"{path}: the state file {found}. The checkpoints beside it are not affected: restore one by its own "

@@ -156,3 +156,9 @@ def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
     assert not checkpoint_exists(tmp_path / "m")
     assert not checkpoint_exists(tmp_path)
     assert not checkpoint_exists("nul\0")
+
+
+def test_an_empty_state_file_is_a_value_error_too(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    with pytest.raises(ValueError, match="is empty"):
+        get_checkpoint_state(tmp_path)
