@@ -46,9 +46,7 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     later = extras.pop("later", None)
     if part is not None:
         extras = {name: value for name, value in extras.items() if name not in _OF_THE_WHOLE}
-    threads = (
-        1 if later else None
-    )  # in the background, the other processors are left to the training
+    threads = 1 if later else None  # in the background, the other processors are for the training
 
     def write():
         if part is not None:

@@ -280,9 +280,9 @@ class Saver:
         if not hasattr(sess, "run"):
             raise TypeError(f"'sess' must be a Session; {sess}")
         path = os.fspath(save_path)
-        latest_filename = saving.checked_latest(latest_filename, path)
         step = saving.step_value(sess, global_step)
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
+        latest_filename = saving.checked_latest(latest_filename, prefix)
         rated = validity.checked_metrics(metrics)
         if self._is_empty:
             return None
