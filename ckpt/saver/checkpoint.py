@@ -129,8 +129,8 @@ class CheckpointLoadStatus:
         return self
 
     def assert_nontrivial_match(self) -> CheckpointLoadStatus:
-        """Raise AssertionError when nothing but the counter of saves is taken."""
-        if not any(v is not self._checkpoint.save_counter for v in self._matched().values()):
+        """Raise AssertionError when nothing is taken; the counter of saves counts, as in TensorFlow."""
+        if not self._matched():
             raise AssertionError(f"Nothing to load: no variable of the program is in {self._path}")
         return self
 

@@ -49,21 +49,25 @@ class History:
         self.remembered = tuple(saved)
         self._is_told = True
 
-    def resume(self, state: CheckpointState) -> None:
-        """Go on where another process ended: remember what its state file lists, and when it last kept one for good.
+    def resume(self, state: CheckpointState, save_path: str) -> None:
+        """Go on where another process ended, as a CheckpointManager does, and when it last kept one for good.
 
-        Checkpoints without a time are somebody else's and are left alone. Times in the future count as now: the clock
-        may have been ahead.
+        Remembered is what a manager's state file lists, under whatever name; of a Saver's (which says nothing of the
+        last one kept for good), and of what other Savers noted, only what was saved to this path. Checkpoints without a
+        time are somebody else's. Times in the future count as now: the clock may have been ahead.
         """
         now = time.time()
         records = state.records
+        belongs = retention.is_of(storage.split(save_path)[1])
+        listed = state.all_model_checkpoint_paths if state.last_preserved_timestamp else []
         self.remember(
             [
                 Saved(
                     path, min(when, now), retention.numbered(path), pinned=_is_pinned(records, path)
                 )
                 for path, when in state_file.times_of(state)
-                if when and (path not in records or not records[path].preserved)
+                if when and (path in listed or belongs(storage.split(path)[1]))
+                if path not in records or not records[path].preserved
             ]
         )
         if 0 < state.last_preserved_timestamp <= now:

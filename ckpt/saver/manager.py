@@ -58,7 +58,7 @@ class CheckpointManager:
         self._latest: str | None = None
         found = state_file.get_checkpoint_state(self._directory)
         if found is not None:
-            self._history.resume(found)
+            self._history.resume(found, self._prefix)
             self._latest = found.model_checkpoint_path
 
     @property
