@@ -23,9 +23,12 @@ from ckpt import (
     math,
     nest,
     nn,
+    quantization,
     random,
+    saved_model,
     sets,
     sparse,
+    spectral,
     strings,
     surgery,
     timeline,
@@ -90,6 +93,7 @@ from ckpt.core.versions import (
     GRAPH_DEF_VERSION_MIN_PRODUCER,
     VERSION,
 )
+from ckpt.formats.lazy import open_checkpoint as open
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -381,6 +385,21 @@ from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
+from ckpt.ops.fake_quant import (
+    fake_quant_with_min_max_args,
+    fake_quant_with_min_max_args_gradient,
+    fake_quant_with_min_max_vars,
+    fake_quant_with_min_max_vars_gradient,
+    fake_quant_with_min_max_vars_per_channel,
+    fake_quant_with_min_max_vars_per_channel_gradient,
+)
+from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
+from ckpt.ops.hashing import (
+    fingerprint,
+    string_to_hash_bucket,
+    string_to_hash_bucket_fast,
+    string_to_hash_bucket_strong,
+)
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.indexing import slice_ as slice
@@ -400,6 +419,7 @@ from ckpt.ops.linear_algebra import (
     svd,
 )
 from ckpt.ops.matmul import matmul
+from ckpt.ops.matrix_functions import matrix_square_root
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
     broadcast_static_shape,
@@ -420,6 +440,8 @@ from ckpt.ops.random import (
     random_uniform,
     truncated_normal,
 )
+from ckpt.ops.reduction import arg_max_op as arg_max
+from ckpt.ops.reduction import arg_min_op as arg_min
 from ckpt.ops.reduction import (
     argmax,
     argmin,
@@ -646,6 +668,8 @@ __all__ = [
     "all_variables",
     "allow_py_functions",
     "angle",
+    "arg_max",
+    "arg_min",
     "argmax",
     "argmin",
     "argsort",
@@ -766,7 +790,17 @@ __all__ = [
     "expand_dims",
     "expm1",
     "eye",
+    "fake_quant_with_min_max_args",
+    "fake_quant_with_min_max_args_gradient",
+    "fake_quant_with_min_max_vars",
+    "fake_quant_with_min_max_vars_gradient",
+    "fake_quant_with_min_max_vars_per_channel",
+    "fake_quant_with_min_max_vars_per_channel_gradient",
+    "fft",
+    "fft2d",
+    "fft3d",
     "fill",
+    "fingerprint",
     "fixed_size_partitioner",
     "float16",
     "float32",
@@ -808,6 +842,9 @@ __all__ = [
     "histogram_fixed_width_bins",
     "identity",
     "identity_n",
+    "ifft",
+    "ifft2d",
+    "ifft3d",
     "igamma",
     "igammac",
     "imag",
@@ -870,6 +907,7 @@ __all__ = [
     "matrix_set_diag",
     "matrix_solve",
     "matrix_solve_ls",
+    "matrix_square_root",
     "matrix_transpose",
     "matrix_triangular_solve",
     "maximum",
@@ -900,6 +938,7 @@ __all__ = [
     "ones_like",
     "op",
     "op_scope",
+    "open",
     "orthogonal_initializer",
     "pad",
     "parallel_dynamic_stitch",
@@ -914,6 +953,7 @@ __all__ = [
     "qint32",
     "qint8",
     "qr",
+    "quantization",
     "quint16",
     "quint8",
     "random",
@@ -956,6 +996,7 @@ __all__ = [
     "round",
     "rsqrt",
     "saturate_cast",
+    "saved_model",
     "scalar_mul",
     "scan",
     "scatter_add",
@@ -1022,6 +1063,7 @@ __all__ = [
     "sparse_to_dense",
     "sparse_to_indicator",
     "sparse_transpose",
+    "spectral",
     "split",
     "sqrt",
     "square",
@@ -1034,6 +1076,9 @@ __all__ = [
     "string_join",
     "string_split",
     "string_strip",
+    "string_to_hash_bucket",
+    "string_to_hash_bucket_fast",
+    "string_to_hash_bucket_strong",
     "string_to_number",
     "strings",
     "substr",

@@ -2,6 +2,10 @@
 # fmt: off
 # isort: skip_file
 
+from ckpt.model.matrices import (
+    expm, lu_matrix_inverse, lu_reconstruct, lu_solve, matrix_rank, matvec, normalize, pinv,
+    tridiagonal_matmul, tridiagonal_solve,
+)
 from ckpt.ops.clipping import global_norm
 from ckpt.ops.contraction import cross, einsum, tensordot
 from ckpt.ops.diagonals import (
@@ -15,11 +19,14 @@ from ckpt.ops.linear_algebra import (
     norm, qr, slogdet, matrix_solve as solve, svd, matrix_triangular_solve as triangular_solve,
 )
 from ckpt.ops.matmul import matmul
+from ckpt.ops.matrix_functions import matrix_logarithm as logm, lu, matrix_square_root as sqrtm
 from ckpt.ops.moments import l2_normalize
 
 __all__ = [
     "adjoint", "band_part", "cholesky", "cholesky_solve", "cross", "det", "diag", "diag_part",
-    "eigh", "eigvalsh", "einsum", "eye", "global_norm", "inv", "l2_normalize", "logdet",
-    "lstsq", "matmul", "matrix_transpose", "norm", "qr", "set_diag", "slogdet", "solve", "svd",
-    "tensor_diag", "tensor_diag_part", "tensordot", "trace", "transpose", "triangular_solve",
+    "eigh", "eigvalsh", "einsum", "expm", "eye", "global_norm", "inv", "l2_normalize", "logdet",
+    "logm", "lstsq", "lu", "lu_matrix_inverse", "lu_reconstruct", "lu_solve", "matmul",
+    "matrix_rank", "matrix_transpose", "matvec", "norm", "normalize", "pinv", "qr", "set_diag",
+    "slogdet", "solve", "sqrtm", "svd", "tensor_diag", "tensor_diag_part", "tensordot", "trace",
+    "transpose", "triangular_solve", "tridiagonal_matmul", "tridiagonal_solve",
 ]

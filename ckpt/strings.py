@@ -1,25 +1,17 @@
-"""`ckpt.strings`: operations on strings, by TensorFlow's names. Defines nothing itself."""
+"""`ckpt.strings`: strings, by TensorFlow's names. Defines nothing itself."""
+# fmt: off
+# isort: skip_file
 
-from ckpt.ops.text import (
-    as_string,
-    reduce_join,
-    regex_full_match,
-    regex_replace,
-    substr,
+from ckpt.ops.hashing import (
+    string_to_hash_bucket as to_hash_bucket, string_to_hash_bucket_fast as to_hash_bucket_fast,
+    string_to_hash_bucket_strong as to_hash_bucket_strong,
 )
-from ckpt.ops.text import string_join as join
-from ckpt.ops.text import string_length as length
-from ckpt.ops.text import string_strip as strip
-from ckpt.ops.text import string_to_number as to_number
+from ckpt.ops.text import (
+    as_string, string_join as join, string_length as length, reduce_join, regex_full_match,
+    regex_replace, string_strip as strip, substr, string_to_number as to_number,
+)
 
 __all__ = [
-    "as_string",
-    "join",
-    "length",
-    "reduce_join",
-    "regex_full_match",
-    "regex_replace",
-    "strip",
-    "substr",
-    "to_number",
+    "as_string", "join", "length", "reduce_join", "regex_full_match", "regex_replace", "strip",
+    "substr", "to_hash_bucket", "to_hash_bucket_fast", "to_hash_bucket_strong", "to_number",
 ]

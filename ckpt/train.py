@@ -32,6 +32,12 @@ from ckpt.run.hooks import (
     SessionRunValues,
 )
 from ckpt.saver.building import SaverBuilder
+from ckpt.saver.copying import (
+    copy_scoped_meta_graph,
+    export_scoped_meta_graph,
+    import_scoped_meta_graph,
+    import_scoped_meta_graph_with_return_elements,
+)
 from ckpt.saver.graph_file import write_graph
 from ckpt.saver.init_from import init_from_checkpoint
 from ckpt.saver.latest import (
@@ -109,10 +115,12 @@ __all__ = [
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
+    "copy_scoped_meta_graph",
     "cosine_decay",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
+    "export_scoped_meta_graph",
     "find_latest",
     "generate_checkpoint_state_proto",
     "get_checkpoint_mtimes",
@@ -121,6 +129,8 @@ __all__ = [
     "get_or_create_global_step",
     "global_step",
     "import_meta_graph",
+    "import_scoped_meta_graph",
+    "import_scoped_meta_graph_with_return_elements",
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",

@@ -10,8 +10,11 @@ import click
 
 from ckpt.cli.graph import graph_command
 from ckpt.cli.inspect import inspect_command
+from ckpt.cli.latest import latest_command
 from ckpt.cli.merge import merge_command
+from ckpt.cli.prune import pin_command, prune_command
 from ckpt.cli.surgery import extract_command, freeze_command, rename_command
+from ckpt.cli.verify import verify_command
 from ckpt.core import errors
 
 EXIT_CODES = """\b
@@ -52,6 +55,10 @@ def program(debug: bool) -> None:
 
 program.add_command(inspect_command)
 program.add_command(merge_command)
+program.add_command(latest_command)
+program.add_command(verify_command)
+program.add_command(prune_command)
+program.add_command(pin_command)
 program.add_command(graph_command)
 program.add_command(rename_command)
 program.add_command(extract_command)

@@ -14,17 +14,16 @@ from typing import Any
 import numpy as np
 
 from ckpt.compose.models import checkpoint_prefix, meta_graph_path
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.savings import saver_only, savings
-from ckpt.compose.selection import node_of, without
 from ckpt.core import defs
 from ckpt.core.atomic import make_directory
 from ckpt.core.errors import AlreadyExistsError, GraphError, NotFoundError
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
+from ckpt.graph.selection import node_of, without
 from ckpt.saver import metagraph
 from ckpt.saver.saver import Saver
+from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.selection import dependent, needed, node_of
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.selectors import Candidate, select
 from ckpt.core.tensor_roles import is_slot
 from ckpt.graph.keys import GraphKeys
+from ckpt.graph.selection import dependent, needed, node_of
+from ckpt.saver.savings import VARIABLE_TYPES
 
 
 def dropped_nodes(meta: defs.MetaGraphDef, drop: Iterable[str]) -> set[str]:

@@ -7,11 +7,11 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.selection import needed, node_of
 from ckpt.compose.surgery.inference import remove_identities
 from ckpt.compose.surgery.values import freeze
 from ckpt.core import defs
+from ckpt.graph.selection import needed, node_of
+from ckpt.saver.savings import VARIABLE_TYPES
 
 
 def _plain(graph_def: Any) -> defs.GraphDef:
@@ -49,10 +49,11 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Sequence[str]) -> Any:
 def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | None = None) -> Any:
     """The GraphDef message without CheckNumerics and Identity nodes, but for `protected_nodes` and those that must stay.
 
-    What took one takes its source. Nodes that wait for others stay.
+    What took one takes its source. Nodes that wait for others, and those that others wait for, stay.
     """
-    keep = set(protected_nodes or ())
     graph = _plain(input_graph)
+    keep = set(protected_nodes or ())
+    keep |= {t[1:] for node in graph.node for t in node.input if t.startswith("^")}
     passing = tuple(
         replace(node, op="Identity")
         if node.op == "CheckNumerics" and node.name not in keep

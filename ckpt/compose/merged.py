@@ -14,9 +14,6 @@ import numpy as np
 
 from ckpt.compose.dropping import dropped_nodes, kept_nodes
 from ckpt.compose.parts import Part, Parts
-from ckpt.compose.renaming import apart, renamed, under
-from ckpt.compose.savings import Saving, saver_only, savings
-from ckpt.compose.selection import without
 from ckpt.compose.sharing import checked_shares, shared
 from ckpt.compose.wiring import Wire, checked_wires, circle, rewired
 from ckpt.core import defs
@@ -26,9 +23,12 @@ from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
+from ckpt.graph.renaming import apart, renamed, under
+from ckpt.graph.selection import without
 from ckpt.graph.transaction import transaction
 from ckpt.saver import metagraph
 from ckpt.saver.saver import Saver
+from ckpt.saver.savings import Saving, saver_only, savings
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
 from ckpt.saver import metagraph
-
-VARIABLE_TYPES = ("Variable", "VariableV2", "VarHandleOp")
+from ckpt.saver.savings import VARIABLE_TYPES
 
 
 class Part:

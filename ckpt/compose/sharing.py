@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.compose.parts import Parts
-from ckpt.compose.renaming import renamed
-from ckpt.compose.selection import exclusive, node_of, without
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
+from ckpt.graph.renaming import renamed
+from ckpt.graph.selection import exclusive, node_of, without
 
 
 def checked_shares(

@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ckpt.compose.parts import Parts
-from ckpt.compose.selection import node_of
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.graph.load import split_input
+from ckpt.graph.selection import node_of
 
 
 @dataclass(frozen=True, slots=True)

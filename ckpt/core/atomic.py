@@ -326,6 +326,12 @@ def is_file(path: StrPath) -> bool:
     return mode is not None and stat.S_ISREG(mode)
 
 
+def is_directory(path: StrPath) -> bool:
+    """True when this is a directory or a link to one. Raises OpError where nobody can tell."""
+    mode = _mode(files.stat, path)
+    return mode is not None and stat.S_ISDIR(mode)
+
+
 def _mode(look: Callable[[StrPath], os.stat_result], path: StrPath) -> int | None:
     """None when there is no such file. An error of the disk does not mean that: then an older one would be taken."""
     with _typed(path, "looking for it"):
@@ -385,13 +391,13 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
     """
     path = os.fspath(directory)
     above = os.path.dirname(path)
-    if parents and above not in ("", path) and not os.path.isdir(above):
+    if parents and above not in ("", path) and not is_directory(above):
         make_directory(above, parents=True, durable=durable)
     with _typed(path, "making the directory"):
         try:
             _again(files.mkdir, path)
         except FileExistsError:
-            if not os.path.isdir(path):
+            if not is_directory(path):
                 raise
             # an empty one may be what a writer left that was killed before it had synced the directory above
             with suppress(PermissionError):

@@ -92,6 +92,33 @@ class Cell:
         self.is_open = False
         self.lock.release()
 
+    def reopen(self, shape: tuple[int, ...], dtype: Any) -> Array | None:
+        """The memory of the value, to be overwritten until `close` or `drop`; None, and nothing is open, where others
+        hold it or a value of this shape and numpy dtype does not fit.
+        """
+        self.lock.acquire()
+        value = self.value
+        if value is not None and value.shape == shape and value.dtype == dtype:
+            self.is_open = True
+            is_shared = sys.getrefcount(self.value) > _ALONE + 1
+            if not is_shared and value.base is None and value.flags.c_contiguous:
+                value.flags.writeable = True
+                return value
+            self.is_open = False
+        self.lock.release()
+        return None
+
+    def drop(self) -> None:
+        """After `reopen`: what was written there is no value, and the old one is gone."""
+        self.value = None
+        self.is_open = False
+        self.lock.release()
+
+    def clear(self) -> None:
+        """Take the value away: the variable is uninitialized again."""
+        with self.lock:
+            self.value = None
+
     def check_shape(self, value: Any) -> None:
         """Raise InvalidArgumentError unless `value` has the shape of this variable."""
         held = self.shape if self.value is None else self.value.shape

@@ -140,11 +140,15 @@ class CollectionDef:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """A tensor of a signature: its name, dtype and static shape."""
+    """A tensor of a signature: its name, dtype and static shape.
+
+    A sparse tensor has no name, but the names of its values, indices and dense shape.
+    """
 
     name: str = ""
     dtype: Any = None
     tensor_shape: Any = None
+    coo_sparse: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

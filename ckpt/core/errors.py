@@ -165,6 +165,14 @@ class DataLossError(OpError):
     error_code = 15
 
 
+class MissingFileError(NotFoundError, OSError):
+    """A file that a loader needs does not exist: where TensorFlow raises an IOError."""
+
+
+class UnparsableFileError(DataLossError, OSError):
+    """A file is not what a loader expects: where TensorFlow raises an IOError."""
+
+
 class UnauthenticatedError(OpError):
     """The caller has no valid credentials."""
 

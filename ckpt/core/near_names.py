@@ -39,14 +39,12 @@ class Named:
 class Search:
     """The missing and the spare, with tables to find near names."""
 
-    def __init__(
-        self, missing: Sequence[Named], spare: Sequence[Named], matched: Sequence[Named]
-    ) -> None:
-        self.missing = {n.name: n for n in missing}
-        self.spare = {n.name: n for n in spare}
-        self.matched = {n.name: n for n in matched}
-        self.wanted = self.missing | self.matched
-        self.held = self.spare | self.matched
+    def __init__(self, wanted: Sequence[Named], held: Sequence[Named]) -> None:
+        self.wanted = {n.name: n for n in wanted}
+        self.held = {n.name: n for n in held}
+        self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
+        self.spare = {name: n for name, n in self.held.items() if name not in self.wanted}
+        self.matched = self.wanted.keys() & self.held.keys()
         self._kinds: dict[str, tuple[str, ...]] = {}
 
     @cached_property

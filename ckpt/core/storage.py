@@ -156,7 +156,7 @@ def is_directory(path: StrPath) -> bool:
         from ckpt.core import remote
 
         return remote.is_directory(os.fspath(path))
-    return os.path.isdir(path)
+    return atomic.is_directory(path)
 
 
 def is_file(path: StrPath) -> bool:

@@ -65,31 +65,26 @@ class Suggestions:
         return sum(1 if isinstance(step, str) else len(step) for step in steps)
 
 
-def suggest(
-    missing: Sequence[Named],
-    spare: Sequence[Named],
-    matched: Sequence[Named] = (),
-    *,
-    shown: int = 50,
-) -> Suggestions:
-    """Explain the `missing` variables by the `spare` tensors of a checkpoint; `matched` are held under the name wanted.
+def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) -> Suggestions:
+    """Explain the variables among `wanted` whose names a checkpoint that has `held` lacks.
 
-    Where only a rule that also moves names already matched explains everything that is wanted, it is taken: numbered
+    Where only a rule that also moves names which both have explains everything that is wanted, it is taken: numbered
     layers that have moved by one are such a case. Candidates are ranked for the first `shown` of the missing.
     """
-    if not missing or not spare:
+    search = Search(wanted, held)
+    missing = list(search.missing.values())
+    if not missing or not search.spare:
         return Suggestions(len(missing))
-    search = Search(missing, spare, matched)
     found = _explanations(search)
     chosen, pairs = _chosen(found, search)
     rename = _spec(chosen, pairs, search)
-    unexplained = [n for n in missing if n.name not in pairs]
+    unexplained = [named for named in missing if named.name not in pairs]
     return Suggestions(
         len(missing),
         pairs,
         rename,
-        {n.name: _ranked(n, search, found) for n in missing[:shown]},
-        _by_order(unexplained, spare, set(pairs.values())),
+        {named.name: _ranked(named, search, found) for named in missing[:shown]},
+        _by_order(unexplained, list(search.spare.values()), set(pairs.values())),
     )
 
 
@@ -223,7 +218,7 @@ def _chosen(
         chosen.append(best)
         remaining -= best[1].keys()
         used.update(best[1].values())
-    doubtful = _doubtful(chosen, found)
+    doubtful = _doubtful(chosen, found, search)
     complete = [e for e in found if e.is_contested and e.is_complete]
     if (remaining or doubtful) and complete and all(e.pairs == complete[0].pairs for e in complete):
         return complete[:1], dict(complete[0].pairs)
@@ -253,7 +248,9 @@ def _new(explanation: Explanation, remaining: set[str], used: set[str]) -> dict[
 
 
 def _doubtful(
-    chosen: Sequence[tuple[Explanation, Mapping[str, str]]], found: Sequence[Explanation]
+    chosen: Sequence[tuple[Explanation, Mapping[str, str]]],
+    found: Sequence[Explanation],
+    search: Search,
 ) -> set[str]:
     """The names for which another rule of some weight says something else.
 
@@ -263,14 +260,16 @@ def _doubtful(
     doubtful: set[str] = set()
     for explanation, new in chosen:
         wanted_by = {held: wanted for wanted, held in new.items()}
-        sources, size = explanation.sources, len(explanation.pairs)
+        sources, size = explanation.sources | search.matched, len(explanation.pairs)
         for other in found:
             is_light = 2 * len(other.pairs) < size
             if is_light or (other.is_second_hand and not explanation.is_second_hand):
                 continue
+            if len(other.rules) > len(explanation.rules) > 0:
+                continue  # it needs more to have happened to say something else
             if other.pairs.items() <= explanation.pairs.items():
                 continue
-            is_weaker = len(other.pairs) < size and not other.is_contested
+            is_weaker = len(other.pairs) < size and not (other.is_contested and other.is_complete)
             for wanted, held in other.pairs.items():
                 if new.get(wanted, held) != held and not (is_weaker and held in sources):
                     doubtful.add(wanted)

@@ -140,6 +140,15 @@ class BulkReader(Protocol):
         ...
 
 
+@runtime_checkable
+class MappingReader(Protocol):
+    """A reader whose file may be mapped into memory."""
+
+    def view(self, name: str, *, verify: bool = True) -> Array | None:
+        """The values of a whole tensor as a read-only view of the file; None where that cannot be."""
+        ...
+
+
 def read_all(reader: TensorReader, names: Sequence[str], target: Target) -> None:
     """Read whole tensors, of any format, into `target`. Raises what `read` raises."""
     if isinstance(reader, BulkReader):

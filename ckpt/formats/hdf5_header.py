@@ -30,6 +30,14 @@ def pack_header(index_offset: int, index: bytes, file_length: int) -> bytes:
     return fields + struct.pack("<I", crc32c(fields))
 
 
+def identity_of(file: Input) -> int:
+    """The checksum of the header without its own checksum, which differs for files that differ anywhere.
+
+    With its own checksum it would be the same for every file: that is what a CRC does.
+    """
+    return crc32c(file.read(0, min(file.size, HEADER - 4)))
+
+
 def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
     """The index of an open file, and where it lies: two reads. Raises DataLossError or UnimplementedError."""
     header = file.read(0, min(HEADER, file.size))

@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, NotFoundError
 from ckpt.core.storage import Input, joined, open_input, resolved, split
 from ckpt.formats.base import StrPath
-from ckpt.formats.hdf5_header import read_index
-from ckpt.formats.hdf5_index import HEADER, Blob, Index, Tensor
+from ckpt.formats.hdf5_header import identity_of, read_index
+from ckpt.formats.hdf5_index import Blob, Index, Tensor
 from ckpt.formats.shard_index import SHARD_MAGIC, Shard, read_shard_index
 
 _ATTEMPTS = 5  # to open shards, while another process replaces the checkpoint by a newer one
@@ -143,7 +142,7 @@ def _opened(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
 
 def _check(path: str, file: Input, shard: Shard) -> None:
     """Raise DataLossError unless `file` is the shard that the index means, not one of another save."""
-    found = file.size, crc32c(file.read(0, min(file.size, HEADER)))
+    found = file.size, identity_of(file)
     if found != (shard.length, shard.crc):
         raise DataLossError(
             None,

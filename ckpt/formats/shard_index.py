@@ -27,7 +27,7 @@ _LARGEST = 1 << 22  # 4096 names of 255 bytes and their numbers, with room
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """One file of a sharded checkpoint: `crc` is that of its first 512 bytes, which hold the checksum of the rest."""
+    """One file of a sharded checkpoint: `crc` is that of its first 508 bytes, which hold the checksum of the rest."""
 
     name: str
     length: int

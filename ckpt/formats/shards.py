@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
 from ckpt.core.atomic import new_token
-from ckpt.core.checksum import crc32c
 from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.formats.base import StrPath, TensorEntry
-from ckpt.formats.hdf5_index import HEADER
+from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
     MOST_SHARDS,
     SHARD_MAGIC,
@@ -61,6 +60,7 @@ def write_checkpoint(
     metagraph: bytes | None = None,
     layout: Layout = "auto",
     durable: bool = True,
+    threads: int | None = None,
 ) -> None:
     """Write the checkpoint `prefix`: one file, or shards of about `shard_size` bytes where it does not fit in one.
 
@@ -76,8 +76,8 @@ def write_checkpoint(
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
 
     if len(groups) == 1:
-        options: dict[str, Any] = {"aliases": aliases, "layout": layout, "durable": durable}
-        write(path + FILE_SUFFIX, entries, **first, **options)
+        options: dict[str, Any] = {"layout": layout, "durable": durable, "threads": threads}
+        write(path + FILE_SUFFIX, entries, aliases=aliases, **first, **options)
         _remove_shards(path, durable=durable)
         return
     held = _aliases_by_group(aliases or {}, groups)
@@ -155,9 +155,7 @@ def remove_checkpoint_files(prefix: StrPath, *, durable: bool = True) -> None:
 def _written(write: Callable[[str], None], path: str) -> Shard:
     write(path)
     with storage.open_input(path, follow=False) as file:
-        return Shard(
-            os.path.basename(path), file.size, crc32c(file.read(0, min(file.size, HEADER)))
-        )
+        return Shard(os.path.basename(path), file.size, identity_of(file))
 
 
 def _remove_shards(path: str, *, durable: bool) -> None:

@@ -230,7 +230,7 @@ class _Loader:
                 raise GraphError(
                     f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
                 )
-        opdef = OPS.get(node.op)
+        opdef = understood(node)
         attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
         if "_class" in attrs:
             attrs["_class"] = [self._colocation(group) for group in attrs["_class"]]
@@ -367,13 +367,13 @@ def _ordered(
 
 
 def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a node of a known type: decoded by kind, defaults filled in, unknown defaults dropped."""
+    """The attributes of a node of a known type: decoded by kind, defaults filled in; unknown ones as they are."""
     attrs: dict[str, Any] = {}
     for key, value in given.items():
         attr = opdef.attrs.get(key)
         if attr is not None:
             attrs[key] = _as_kind(attr.kind, value)
-        elif key.startswith("_"):
+        else:
             attrs[key] = value
     for key, attr in opdef.attrs.items():
         if key not in attrs and attr.default is not REQUIRED:
@@ -402,8 +402,64 @@ def _as_kind(kind: str, value: Any) -> Any:
     return value
 
 
-def _attr_problems(node: defs.NodeDef) -> list[str]:
+def understood(node: defs.NodeDef) -> OpDef | None:
+    """The definition of a node's type, or None where it is unknown, or the node says more than we understand.
+
+    An attribute that a later version of TensorFlow added and that is off (False, 0, empty) changes nothing. With any
+    other value the node may compute something else, so it stays opaque: inspected and exported, but not run.
+    """
     opdef = OPS.get(node.op)
+    if opdef is None or node.attr.keys() <= opdef.attrs.keys():
+        return opdef
+    for key, value in node.attr.items():
+        if key not in opdef.attrs and not key.startswith("_") and not _is_off(value):
+            return None
+    return opdef
+
+
+def _is_off(value: Any) -> bool:
+    if isinstance(value, (bool, int, float, str, bytes, list)):
+        return not value
+    return False
+
+
+def without_unknown_defaults(graph_def: defs.GraphDef, producer_op_list: Any) -> defs.GraphDef:
+    """The graph without the attributes that we do not know and that have the default which their producer declares.
+
+    `producer_op_list` is an OpList message, or None: then the graph as it is.
+    """
+    if producer_op_list is None:
+        return graph_def
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+    defaults = {
+        (op.name, attr.name): tf_pb.attr_from_message(attr.default_value)
+        for op in producer_op_list.op
+        for attr in op.attr
+        if attr.HasField("default_value")
+    }
+
+    def is_kept(node: defs.NodeDef, key: str, value: Any) -> bool:
+        opdef = OPS.get(node.op)
+        if opdef is None or key in opdef.attrs or (node.op, key) not in defaults:
+            return True
+        return not _is_same(value, defaults[node.op, key])
+
+    return replace(
+        graph_def,
+        node=tuple(
+            replace(node, attr={k: v for k, v in node.attr.items() if is_kept(node, k, v)})
+            for node in graph_def.node
+        ),
+    )
+
+
+def _is_same(value: Any, other: Any) -> bool:
+    return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
+
+
+def _attr_problems(node: defs.NodeDef) -> list[str]:
+    opdef = understood(node)
     if opdef is None:
         return []
     return [
@@ -515,7 +571,8 @@ def import_graph_def(
 ) -> list[Any] | None:
     """Add the nodes of a GraphDef (a message or plain data) to the default graph under `name` ("import").
 
-    Returns the operations and tensors named in `return_elements`, in that order. Raises ValueError for entries of
+    Returns the operations and tensors named in `return_elements`, in that order. Attributes that we do not know are
+    dropped where `producer_op_list` (an OpList message) says that they have their default. Raises ValueError for entries of
     `input_map` or `return_elements` that are not in the GraphDef, listing all of them.
     """
     graph = stack.get_default_graph()
@@ -527,6 +584,7 @@ def import_graph_def(
     else:
         scope = graph.get_name_scope()
     unused: list[str] = []
+    plain = without_unknown_defaults(plain, producer_op_list)
     operations = load_graph(graph, plain, scope, mapped_tensors(graph, input_map), unused)
     if unused:
         raise ValueError(
@@ -534,10 +592,11 @@ def import_graph_def(
         )
     if return_elements is None:
         return None
-    return [_returned(operations, element) for element in return_elements]
+    return [returned_element(operations, element) for element in return_elements]
 
 
-def _returned(operations: dict[str, Operation], element: str) -> Any:
+def returned_element(operations: Mapping[str, Operation], element: str) -> Any:
+    """The operation or tensor that an element names in the imported graph. Raises ValueError when there is none."""
     node, index = split_input(element)
     if node not in operations:
         raise ValueError(f"Requested return_element {element!r} not found in graph_def.")

@@ -15,6 +15,7 @@ from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
+from ckpt.ops.in_place import cell_of, read_into, restore_key
 
 _SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
@@ -35,22 +36,23 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
-    entries = [
-        TensorEntry(_text(name), np.asarray(tensor), _slice_spec(_text(spec)))
-        for name, spec, tensor in zip(tensor_names, shape_and_slices, tensors, strict=True)
-    ]
+    names, specs = list(map(_text, tensor_names)), list(map(_text, shape_and_slices))
+    entries = list(map(TensorEntry, names, tensors, map(_slice_spec, specs)))
     part = _SHARD.fullmatch(path)
     extras = dict(ctx.attachment(part[1] if part else path) or {})
-    later = extras.pop("later", _at_once)
+    later = extras.pop("later", None)
     if part is not None:
         extras = {"durable": extras.get("durable", True)}
+    threads = (
+        1 if later else None
+    )  # in the background, the other processors are left to the training
 
     def write():
         if part is not None:
             storage.make_directory(storage.split(path)[0], durable=extras["durable"])
-        shards.write_checkpoint(path, entries, **extras)
+        shards.write_checkpoint(path, entries, threads=threads, **extras)
 
-    later(write)
+    (later or _at_once)(write)
 
 
 def _at_once(work):
@@ -69,18 +71,19 @@ save_v2.no_gradient("files are not differentiable")
 def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
     """Read the tensors of these names from the checkpoint `prefix`, of any format ckpt knows.
 
+    What the caller of the run prepared under `restore_key` is read from there, into the variables that it names.
     Raises NotFoundError listing every name that the checkpoint lacks, InvalidArgumentError for other dtypes.
     """
     path = _text(prefix)
+    names, specs = list(map(_text, tensor_names)), list(map(_text, shape_and_slices))
+    prepared = ctx.attachment(restore_key(path))
+    if prepared is not None and prepared.matched.issuperset(ctx.node.outputs):
+        cells = [cell_of(ctx, prepared.assigned.get(tensor)) for tensor in ctx.node.outputs]
+        return read_into(cells, prepared.reader, names, list(map(part_of, specs)))
     with detect.open_reader(detect.resolve(path)) as reader:
-        held = set(reader.names())
-        names = [_text(name) for name in tensor_names]
-        check_held(path, names, held)
+        check_held(path, names, set(reader.names()))
         check_dtypes(path, names, dtypes, reader)
-        return [
-            reader.read(name, part=part_of(_text(spec)))
-            for name, spec in zip(names, shape_and_slices, strict=True)
-        ]
+        return read_into([None] * len(names), reader, names, list(map(part_of, specs)))
 
 
 @op("ShardedFilename", "basename: string, shard: int32, num_shards: int32 -> filename: string")
@@ -202,13 +205,13 @@ def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int
 
 
 def _slice_spec(text: str) -> SliceSpec | None:
-    parsed = parsed_slice(text)
+    parsed = parsed_slice(text) if text else None
     return None if parsed is None else SliceSpec(parsed[0], parsed[2])
 
 
 def part_of(text: str) -> tuple[slice, ...] | None:
     """The slices of a `shape_and_slice`; None for the whole."""
-    parsed = parsed_slice(text)
+    parsed = parsed_slice(text) if text else None
     if parsed is None:
         return None
     return tuple(slice(s, s + n) for s, n in zip(parsed[2], parsed[1], strict=True))

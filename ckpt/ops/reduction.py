@@ -121,6 +121,16 @@ max_op = _reduction("Max", _max, REAL)
 min_op = _reduction("Min", _min, REAL)
 
 
+def _euclidean(x, axis, *, keep_dims):
+    """The root of the sum of squares over `reduction_indices`."""
+    size = np.abs(x) if np.iscomplexobj(x) else x
+    total = np.sum(np.square(size), axis=_axes(x, axis), keepdims=keep_dims)
+    return np.sqrt(total).astype(x.dtype)
+
+
+euclidean_norm_op = _reduction("EuclideanNorm", _euclidean, NUMERIC)
+
+
 def _logical(type_name, function):
     opdef = op(
         type_name,
@@ -241,6 +251,12 @@ def _extreme_grad(node, dy):
     return [elementwise.real_div(chosen, count) * dy, None]
 
 
+@euclidean_norm_op.grad
+def euclidean_norm_grad(node, dy):
+    y, dy = (_reshaped_like_reduced(node, v) for v in (node.outputs[0], dy))
+    return [elementwise.real_div(node.inputs[0], elementwise.real_div(y, dy)), None]
+
+
 max_op.grad(_extreme_grad)
 min_op.grad(_extreme_grad)
 
@@ -331,6 +347,9 @@ def _front(opdef, doc, to_tensor=None):
 
 reduce_sum = _front(
     sum_op, "The sum over `axis` (all axes where None); `keepdims` leaves them with size 1."
+)
+reduce_euclidean_norm = _front(
+    euclidean_norm_op, "The root of the sum of squares over `axis` (all axes where None)."
 )
 reduce_mean = _front(
     mean_op, "The mean over `axis` (all axes where None); integers round towards zero."

@@ -468,3 +468,10 @@ def control_rank(x: Tensor) -> Tensor:
 
     check = checking.assert_rank_at_least(x, 1)
     return control.with_dependencies([check], x)
+
+
+def erfcinv(x: Any, name: str | None = None) -> Tensor:
+    """The inverse of 1 - erf(x)."""
+    with name_scope(name, "erfcinv", [x]):
+        x = convert.convert_to_tensor(x, name="start")
+        return -ndtri(_constant(x, 0.5) * x) * _constant(x, math.sqrt(0.5))

@@ -26,6 +26,7 @@ from ckpt.ops.tensor_list import (
 )
 
 ITEM = Attr("type")
+INDEX32 = Attr("type", dtypes.int32, dtypes.INDEX)
 
 
 def _fail(text: str) -> Any:
@@ -81,8 +82,8 @@ tensor_list_reserve.shape(lambda element_shape, num_elements: [()])
 tensor_list_reserve.no_gradient("it depends on no value")
 
 
-@op("TensorListGetItem", "input_handle: variant, index: int32, element_shape: int32 -> item: element_dtype",
-    element_dtype=ITEM)  # fmt: skip
+@op("TensorListGetItem", "input_handle: variant, index: int32, element_shape: Tshape -> item: element_dtype",
+    element_dtype=ITEM, Tshape=INDEX32)  # fmt: skip
 def tensor_list_get_item(input_handle, index, element_shape):
     """The item at `index`, zeros where it is not set. Raises InvalidArgumentError for an index that there is not."""
     items = items_of(input_handle)
@@ -275,6 +276,7 @@ def tensor_list_concat_lists(input_a, input_b):
 
 
 tensor_list_concat_lists.shape(lambda input_a, input_b: [input_a.shape])
+tensor_list_concat_lists.no_gradient("TensorFlow defines none")
 
 
 @op(

@@ -141,8 +141,7 @@ class SaverBuilder:
 
 
 def _filename(filename: str) -> Tensor:
-    default = constants.constant(filename, name="filename/input")
-    default = constants.placeholder_with_default(default, shape=(), name="filename")
+    default = constants.placeholder_with_default(filename, shape=(), name="filename")
     found: Tensor = constants.placeholder_with_default(default, shape=(), name="Const")
     return found
 

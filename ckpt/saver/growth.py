@@ -24,6 +24,7 @@ class Growth:
     def __init__(self) -> None:
         self._graph: ref[Graph] | None = None
         self._nodes = 0
+        self._told = 0  # nodes when it was first saved, or warned of last
         self._warn_from = 0  # nodes; doubles with every warning
         self._large: frozenset[str] = frozenset()
 
@@ -31,14 +32,14 @@ class Growth:
         """Warn when the graph has more nodes than at the save before, and of constants above 1 MiB that are new in it."""
         operations = graph.get_operations()
         if self._graph is None or self._graph() is not graph:
-            self._graph, self._nodes, self._warn_from = ref(graph), len(operations), 0
-            self._large = frozenset()
+            self._graph, self._large, self._warn_from = ref(graph), frozenset(), 0
+            self._nodes = self._told = len(operations)
         elif len(operations) == self._nodes:
             return
-        new = operations[self._nodes :]
-        if new and len(operations) >= self._warn_from:
-            log.warning("%s", growth_text([op.name for op in new], len(operations)))
-            self._warn_from = 2 * len(operations)
+        if len(operations) > self._nodes and len(operations) >= self._warn_from:
+            names = [op.name for op in operations[self._told :]]
+            log.warning("%s", growth_text(names, len(operations)))
+            self._told, self._warn_from = len(operations), 2 * len(operations)
         self._nodes = len(operations)
         self._warn_of_constants(graph)
 
@@ -54,21 +55,20 @@ class Growth:
         if new:
             shown = ", ".join(f"{n} ({size / (1 << 20):.1f} MiB)" for n, size in _largest(new))
             log.warning(
-                "%d constants of more than 1 MiB are part of the graph, and so of every .meta file and checkpoint: %s%s; "
+                "constants of more than 1 MiB are part of the graph, and so of every .meta file and checkpoint: %s%s; "
                 "hold such values in variables, or feed them",
-                len(new),
                 shown,
                 ", …" if len(new) > _SHOWN else "",
             )
 
 
 def growth_text(new: list[str], total: int) -> str:
-    """What to tell of the names of the nodes that were added since the save before."""
+    """What to tell of the names of the nodes that were added between saves."""
     counts = _largest(dict(Counter(map(_scope, new))))
     shown = ", ".join(f"{scope} (+{count})" for scope, count in counts)
     more = ", …" if len({_scope(name) for name in new}) > _SHOWN else ""
     return (
-        f"the graph has grown by {len(new)} nodes since the save before, to {total}, in: {shown}{more}. Where operations "
+        f"the graph has grown from {total - len(new)} to {total} nodes between saves, in: {shown}{more}. Where operations "
         "are added in a loop, .meta files grow and runs become slower; build the graph before the loop "
         "(graph.finalize() finds the place)"
     )

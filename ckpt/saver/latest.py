@@ -58,7 +58,7 @@ def latest_checkpoint(
     if valid_only:
         found = find_latest(checkpoint_dir, latest_filename, every_byte=valid_only != "quick")
     else:
-        found = _newest_with_files(checkpoint_dir, latest_filename)
+        found = find_listed(checkpoint_dir, latest_filename)
     for note in found.notes:
         log.warning("%s", note)
     for skipped in found.skipped:
@@ -92,7 +92,8 @@ def find_latest(
     )
 
 
-def _newest_with_files(directory: StrPath, latest_filename: str | None) -> Latest:
+def find_listed(directory: StrPath, latest_filename: str | None = None) -> Latest:
+    """The newest checkpoint that the state file lists and whose files are there. Raises what `latest_checkpoint` raises."""
     state = state_file.get_checkpoint_state(directory, latest_filename)
 
     def lost(path: str) -> Problem | None:

@@ -195,16 +195,11 @@ def _suggestions(
     wanted: Sequence[Restored], sources: Mapping[str, str], reader: TensorReader
 ) -> Suggestions:
     names = {entry.name: _named(entry) for entry in wanted}
-    held = {}
+    held = []
     for name, source in sources.items():
         spec = reader.spec(source)
-        held[name] = Named(name, spec.dtype, spec.shape)
-    return suggest(
-        [named for name, named in names.items() if name not in held],
-        [named for name, named in held.items() if name not in names],
-        [named for name, named in held.items() if name in names],
-        shown=restore_errors.SHOWN,
-    )
+        held.append(Named(name, spec.dtype, spec.shape))
+    return suggest(list(names.values()), held, shown=restore_errors.SHOWN)
 
 
 def _fit(

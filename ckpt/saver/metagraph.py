@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,10 +13,17 @@ from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
-from ckpt.graph.keys import GraphKeys
-from ckpt.graph.load import load_graph, mapped_tensors, split_input
-from ckpt.graph.operation import Operation, Tensor
-from ckpt.model.variables import Variable
+from ckpt.graph.load import (
+    load_graph,
+    mapped_tensors,
+    returned_element,
+    without_unknown_defaults,
+)
+from ckpt.graph.operation import Operation
+from ckpt.graph.transaction import transaction
+from ckpt.saver.meta_collections import add_collections, collection_def
+from ckpt.saver.savings import without_other_savers
+from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.wire import metagraph_file, metagraph_json
 
 MAX_META_BYTES = 1 << 31
@@ -32,25 +39,21 @@ def message(value: Any) -> Any:
 
 def plain_saver_def(value: Any) -> defs.SaverDef:
     """A SaverDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return _plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
+    return plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
 
 
-def _plain(value: Any, kind: type) -> Any:
+def plain_graph_def(value: Any) -> defs.GraphDef:
+    """A GraphDef as plain data, from plain data or a message of TensorFlow's or ours."""
+    return plain(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
+
+
+def plain(value: Any, kind: type) -> Any:
+    """A value of `core.defs`: itself, or from a message of TensorFlow's or ours."""
     if isinstance(value, kind):
         return value
     from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
     return tf_pb.from_message(value, kind)
-
-
-def renamed_saver(saver: defs.SaverDef, rename: Callable[[str], str]) -> defs.SaverDef:
-    """The SaverDef with every name passed through `rename`."""
-    return replace(
-        saver,
-        filename_tensor_name=rename(saver.filename_tensor_name),
-        save_tensor_name=rename(saver.save_tensor_name),
-        restore_op_name=rename(saver.restore_op_name),
-    )
 
 
 def collection_sizes(graph: Graph) -> tuple[tuple[str, int], ...]:
@@ -78,11 +81,17 @@ def export(
     strip_default_attrs: bool = False,
     export_scope: str | None = None,
     graph_def: defs.GraphDef | None = None,
+    clear_extraneous_savers: bool = False,
+    unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
 ) -> defs.MetaGraphDef:
-    """The graph (or only the nodes in `export_scope`, without that prefix), its collections and a SaverDef."""
+    """The graph (or only the nodes in `export_scope`, without that prefix), its collections and a SaverDef.
+
+    What a scope takes from outside is listed in the collection `unbound_inputs_col_name` of the result.
+    """
     found = graph_def if graph_def is not None else graph_to_def(graph)
+    unbound: list[str] = []
     if export_scope:
-        found = _scoped(found, export_scope)
+        found = scoped_graph(found, export_scope, unbound)
     if clear_devices:
         found = replace(found, node=tuple(replace(node, device="") for node in found.node))
     if strip_default_attrs:
@@ -90,82 +99,18 @@ def export(
     keys = graph.get_all_collection_keys() if collection_list is None else collection_list
     collections = {}
     for key in keys:
-        collection = _collection_def(graph.get_collection(key), export_scope)
+        collection = collection_def(str(key), graph.get_collection(key), export_scope)
         if collection is not None:
             collections[str(key)] = collection
+    if unbound and unbound_inputs_col_name:
+        names = tuple(name.encode() for name in unbound)
+        collections[unbound_inputs_col_name] = defs.CollectionDef("bytes_list", names)
     info = defs.MetaInfoDef(
         stripped_op_list=tuple(sorted({node.op for node in found.node})),
         stripped_default_attrs=strip_default_attrs,
     )
-    return defs.MetaGraphDef(info, found, saver_def, collections)
-
-
-def _scoped(graph_def: defs.GraphDef, scope: str) -> defs.GraphDef:
-    """The nodes inside a scope, their names without it; inputs from outside are refused, all of them at once."""
-    prefix = scope.rstrip("/") + "/"
-    inside = [node for node in graph_def.node if node.name.startswith(prefix)]
-    outside = [
-        f"  {node.name} <- {text}"
-        for node in inside
-        for text in node.input
-        if not text.startswith("^") and not text.startswith(prefix)
-    ]
-    if outside:
-        raise ValueError(
-            f"nodes of the scope '{scope}' take inputs from outside it:\n" + "\n".join(outside[:20])
-        )
-    strip = _without_prefix(prefix)
-    return replace(graph_def, node=tuple(_renamed_node(node, strip, prefix) for node in inside))
-
-
-def _without_prefix(prefix: str) -> Callable[[str], str]:
-    def strip(name: str) -> str:
-        return (
-            f"^{name[1:].removeprefix(prefix)}"
-            if name.startswith("^")
-            else name.removeprefix(prefix)
-        )
-
-    return strip
-
-
-def _renamed_node(node: defs.NodeDef, rename: Callable[[str], str], prefix: str) -> defs.NodeDef:
-    inputs = tuple(
-        rename(text)
-        for text in node.input
-        if not text.startswith("^") or text[1:].startswith(prefix)
-    )
-    attr = dict(node.attr)
-    if "_class" in attr:
-        groups = [g.decode() if isinstance(g, bytes) else g for g in attr["_class"]]
-        attr["_class"] = ["loc:@" + rename(g.removeprefix("loc:@")) for g in groups]
-    return defs.NodeDef(rename(node.name), node.op, inputs, node.device, attr)
-
-
-def _collection_def(members: Sequence[Any], export_scope: str | None) -> defs.CollectionDef | None:
-    """The collection as plain data; None where its members cannot be written (TensorFlow leaves these out too)."""
-    if not members:
-        return None
-    prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
-    if all(isinstance(m, Variable) for m in members):
-        variables = [m.to_def(export_scope) for m in members]
-        return defs.CollectionDef("variables", tuple(v for v in variables if v is not None))
-    if all(isinstance(m, (Tensor, Operation)) for m in members):
-        names = [m.name for m in members if m.name.startswith(prefix)]
-        return defs.CollectionDef("node_list", tuple(name.removeprefix(prefix) for name in names))
-    if all(isinstance(m, bool) for m in members):
-        return None
-    for kind, name in ((int, "int64_list"), (float, "float_list")):
-        if all(type(m) is kind for m in members):
-            return defs.CollectionDef(name, tuple(members))
-    if all(isinstance(m, (str, bytes)) for m in members):
-        return defs.CollectionDef(
-            "bytes_list",
-            tuple(
-                m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
-            ),
-        )
-    return None
+    meta = defs.MetaGraphDef(info, found, saver_def, collections)
+    return without_other_savers(meta) if clear_extraneous_savers else meta
 
 
 def export_meta_graph(
@@ -185,7 +130,13 @@ def export_meta_graph(
 ) -> Any:
     """The MetaGraphDef message of a graph (the default graph); written to `filename` where given, as JSON `as_text`.
 
-    Raises ValueError for unknown arguments and for a scope with inputs from outside.
+    * `export_scope`: only the nodes in that scope, without its prefix; what they take from outside is named
+      `$unbound_inputs_x:0` and listed in the collection "unbound_inputs".
+    * `collection_list`: only these collections. `clear_devices`, `strip_default_attrs`: without device names, without
+      attributes that have their defaults. `clear_extraneous_savers`: without the nodes of other Savers.
+    * `meta_info_def`, `graph_def`, `saver_def`: messages to take instead of the graph's own.
+
+    Raises TypeError for unknown arguments.
     """
     if kwargs:
         raise TypeError(f"export_meta_graph() got unexpected arguments: {', '.join(kwargs)}")
@@ -197,10 +148,11 @@ def export_meta_graph(
         clear_devices,
         strip_default_attrs,
         export_scope,
-        None if graph_def is None else _plain(graph_def, defs.GraphDef),
+        None if graph_def is None else plain(graph_def, defs.GraphDef),
+        clear_extraneous_savers,
     )
     if meta_info_def is not None:
-        found = replace(found, meta_info_def=_plain(meta_info_def, defs.MetaInfoDef))
+        found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
     if filename:
         write_meta_graph(filename, found, as_text=as_text)
     return message(found)
@@ -240,24 +192,34 @@ def import_meta_graph(
     meta_graph_or_file: Any,
     clear_devices: bool = False,
     import_scope: str | None = None,
+    graph: Graph | None = None,
     **kwargs: Any,
 ) -> Any:
-    """Add a MetaGraph (a file name, a message or plain data) to the default graph; returns its Saver.
+    """Add a MetaGraph (a file name, a message or plain data) to `graph` (the default graph); returns its Saver.
 
-    `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs. Where the MetaGraph has no
-    Saver, one over the imported variables is made; None when there are none.
+    `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
+    operations, and then (Saver, those elements) is returned. Where the MetaGraph has no Saver, one over all
+    variables of the graph is made; None when it brings none. Raises ValueError when inputs from outside an exported scope are not in
+    `input_map`, or `input_map` names what is not there.
     """
     from ckpt.saver.saver import Saver  # the Saver exports through this module
 
+    elements = kwargs.pop("return_elements", None)
     imported = import_into(
-        stack.get_default_graph(), meta_graph_or_file, clear_devices, import_scope, **kwargs
+        graph if graph is not None else stack.get_default_graph(),
+        meta_graph_or_file,
+        clear_devices,
+        import_scope,
+        **kwargs,
     )
-    saver_def = imported.meta_graph.saver_def
+    saver_def, saver = imported.meta_graph.saver_def, None
     if saver_def is not None and saver_def.save_tensor_name:
-        return Saver.from_proto(saver_def, import_scope=imported.scope)
-    if imported.variables:
-        return Saver(list(imported.variables.values()), name=imported.scope or None)
-    return None
+        saver = Saver.from_proto(saver_def, import_scope=imported.scope)
+    elif imported.variables:
+        saver = Saver()
+    if elements is None:
+        return saver
+    return saver, [returned_element(imported.operations, element) for element in elements]
 
 
 class Imported:
@@ -275,13 +237,6 @@ class Imported:
         self.operations = operations
         self.variables = variables
 
-    def tensor(self, name: str) -> Tensor:
-        """The tensor of this original name. Raises KeyError listing near names."""
-        node, index = split_input(name)
-        if node not in self.operations or index >= len(self.operations[node].outputs):
-            raise KeyError(f"the imported graph has no tensor '{name}'")
-        return self.operations[node].outputs[index]
-
 
 def import_into(
     graph: Graph,
@@ -290,56 +245,37 @@ def import_into(
     import_scope: str | None = None,
     input_map: Mapping[str, Any] | None = None,
     restore_collections_predicate: Callable[[str], bool] = lambda key: True,
+    unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
+    producer_op_list: Any = None,
 ) -> Imported:
-    """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections.
+    """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
 
-    Raises ValueError for entries of `input_map` that nothing uses, GraphError listing every problem of the nodes.
+    Raises ValueError for entries of `input_map` that nothing uses and for unbound inputs that it does not name,
+    GraphError listing every problem of the nodes.
     """
     if isinstance(meta_graph_or_file, (str, os.PathLike)):
         meta_graph = read_meta_graph_file(os.fspath(meta_graph_or_file))
     else:
-        meta_graph = _plain(meta_graph_or_file, defs.MetaGraphDef)
-    nodes = meta_graph.graph_def
+        meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
+    check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)
+    nodes = without_unknown_defaults(meta_graph.graph_def, producer_op_list)
     if clear_devices:
         nodes = replace(nodes, node=tuple(replace(node, device="") for node in nodes.node))
-    scope = ""
-    with graph.as_default():
+    with transaction(graph), graph.as_default():
+        scope = graph.get_name_scope()
         if import_scope:
             with graph.name_scope(import_scope) as opened:
                 scope = opened.rstrip("/")
-        else:
-            scope = graph.get_name_scope()
         unused: list[str] = []
         operations = load_graph(graph, nodes, scope, mapped_tensors(graph, input_map), unused)
         if unused:
             raise ValueError(
-                f"Attempted to map inputs that were not found in graph_def: {', '.join(unused)}"
+                f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
             )
-        variables = _add_collections(graph, meta_graph, scope, restore_collections_predicate)
+        variables = add_collections(
+            graph,
+            meta_graph,
+            scope,
+            lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key),
+        )
     return Imported(meta_graph, scope, operations, variables)
-
-
-def _add_collections(
-    graph: Graph, meta_graph: defs.MetaGraphDef, scope: str, wanted: Callable[[str], bool]
-) -> dict[str, Any]:
-    """Rebuild the collections; one variable that is in several of them stays one object."""
-    variables: dict[str, Any] = {}
-    by_name: dict[str, Any] = {}
-    keys = sorted(meta_graph.collection_def, key=lambda k: k != GraphKeys.TRAINABLE_VARIABLES)
-    for key in keys:
-        collection = meta_graph.collection_def[key]
-        if not wanted(key):
-            continue
-        for value in collection.value:
-            if collection.kind == "variables":
-                name = value.variable_name
-                if name not in by_name:
-                    by_name[name] = Variable(variable_def=value, import_scope=scope or None)
-                    variables[name.rpartition(":")[0]] = by_name[name]
-                graph.add_to_collection(key, by_name[name])
-            elif collection.kind == "node_list":
-                full = f"{scope}/{value}" if scope else value
-                graph.add_to_collection(key, graph.as_graph_element(full))
-            else:
-                graph.add_to_collection(key, value)
-    return variables

@@ -10,10 +10,12 @@ from ckpt.core import defs
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OpError
 from ckpt.core.tensor_roles import is_slot
 from ckpt.formats import detect
+from ckpt.formats.base import TensorReader
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation
 from ckpt.model.selection import is_slot_of, name_of
+from ckpt.ops.in_place import Prepared, restore_key
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
@@ -54,11 +56,38 @@ def restore(
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
             feeds |= found.values()
-    if targets:
-        sess.run(targets, feeds)
+        if targets:
+            _run(sess, targets, feeds, path, reader, wanted)
     if initializers:
         sess.run(initializers)
     return found.report(path)
+
+
+def _run(
+    sess: Any,
+    targets: Any,
+    feeds: dict[Any, Any],
+    path: str,
+    reader: TensorReader,
+    wanted: Sequence[Restored],
+) -> None:
+    """Run the assignments; what RestoreV2 reads for one variable alone, it reads into that variable's memory."""
+    assigned = {
+        entry.tensor: entry.target.inputs[0].op
+        for entry in wanted
+        if not entry.is_reshaped
+        and not entry.slice_spec
+        and entry.target.type in ("Assign", "AssignVariableOp")
+        and entry.target.inputs[0].op.type in ("VariableV2", "VarHandleOp")
+        and len(entry.tensor.consumers()) == 1
+    }
+    matched = frozenset(entry.tensor for entry in wanted)
+    key = restore_key(path)
+    sess.attach(key, Prepared(reader, matched, assigned))
+    try:
+        sess.run(targets, feeds)
+    finally:
+        sess.detach(key)
 
 
 def _slot_test(graph: Graph) -> Callable[[Restored], bool]:

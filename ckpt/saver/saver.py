@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, storage
+from ckpt.graph.renaming import renamed_saver
 from ckpt.saver import metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.growth import Growth
@@ -157,14 +158,14 @@ class Saver:
         prefix = export_scope.rstrip("/") + "/"
         if not found.filename_tensor_name.startswith(prefix):
             return None
-        return metagraph.renamed_saver(found, lambda name: name.removeprefix(prefix))
+        return renamed_saver(found, lambda name: name.removeprefix(prefix))
 
     @staticmethod
     def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
         plain = metagraph.plain_saver_def(saver_def)
         if import_scope:
-            plain = metagraph.renamed_saver(plain, lambda name: f"{import_scope}/{name}")
+            plain = renamed_saver(plain, lambda name: f"{import_scope}/{name}")
         return Saver(saver_def=plain, name=import_scope)
 
     def _def(self) -> defs.SaverDef:

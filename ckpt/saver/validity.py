@@ -116,6 +116,14 @@ def prefixes_among(names: Iterable[str]) -> list[str]:
     )
 
 
+def prefix_of_file(path: str) -> str:
+    """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself."""
+    name = storage.split(path)[1]
+    shard = SHARD_NAME.fullmatch(name)
+    named = [shard["stem"]] if shard else prefixes_among([name]) or [name.removesuffix(".meta")]
+    return path.removesuffix(name) + named[0]
+
+
 def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     """Metrics as numbers. Raises TypeError naming every one that is none."""
     plain: dict[str, float] = {}

@@ -97,7 +97,7 @@ class TreeReader:
         nodes, args, attrs = self._nodes, _many(arg), self.attrs
         texts = _mapping(_text)
         function = self._record(defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs)
-        info = self._record(defs.TensorInfo, _text, dtype_or_none, shape_or_none)
+        info = self._record(defs.TensorInfo, _text, dtype_or_none, shape_or_none, _texts, needed=3)
         self.meta_graph = self._record(
             defs.MetaGraphDef,
             self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts),
@@ -107,18 +107,20 @@ class TreeReader:
             _mapping(self._record(defs.SignatureDef, _mapping(info), _mapping(info), _text)),
         )
 
-    def _record(self, cls: Any, *reads: Read) -> Read:
+    def _record(self, cls: Any, *reads: Read, needed: int | None = None) -> Read:
+        """Reads records of `cls`; the fields after the first `needed` may be missing at the end."""
         fields = list(zip(names_of(cls), reads, strict=True))
+        shortest = len(fields) if needed is None else needed
 
         def read(raw: Any, place: str) -> Any:
             if self._named:
                 return cls(**self._named_fields(raw, fields, place))
-            if type(raw) is not list or len(raw) != len(fields):
+            if type(raw) is not list or not shortest <= len(raw) <= len(fields):
                 raise Damage(f"{place}: {_shown(raw)} where {cls.__name__} should be")
             return cls(
                 *[
                     field(item, f"{place} {name}")
-                    for (name, field), item in zip(fields, raw, strict=True)
+                    for (name, field), item in zip(fields, raw, strict=False)
                 ]
             )
 

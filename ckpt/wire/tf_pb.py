@@ -202,8 +202,9 @@ def _fill_graph(message: Any, graph: defs.GraphDef) -> None:
         _fill_function(message.library.function.add(), function)
     for name, gradient in graph.gradient.items():
         message.library.gradient.add(function_name=name, gradient_func=gradient)
-    message.versions.producer = graph.producer
-    message.versions.min_consumer = graph.min_consumer
+    if graph.producer or graph.min_consumer:
+        message.versions.producer = graph.producer
+        message.versions.min_consumer = graph.min_consumer
 
 
 def _read_graph(message: Any) -> defs.GraphDef:
@@ -296,8 +297,15 @@ def _read_collection(message: Any, name: str = "") -> defs.CollectionDef:
     return defs.CollectionDef(kind, tuple(values))
 
 
+_SPARSE_FIELDS = ("values_tensor_name", "indices_tensor_name", "dense_shape_tensor_name")
+
+
 def _fill_info(message: Any, info: defs.TensorInfo) -> None:
-    message.name = info.name
+    if info.coo_sparse:
+        for field, name in zip(_SPARSE_FIELDS, info.coo_sparse, strict=True):
+            setattr(message.coo_sparse, field, name)
+    else:
+        message.name = info.name
     message.dtype = 0 if info.dtype is None else info.dtype.as_datatype_enum
     if info.tensor_shape is not None:
         fill_shape(message.tensor_shape, info.tensor_shape)
@@ -308,6 +316,9 @@ def _read_info(message: Any) -> defs.TensorInfo:
         message.name,
         read_type(message.dtype) if message.dtype else None,
         read_shape(message.tensor_shape) if message.HasField("tensor_shape") else None,
+        tuple(getattr(message.coo_sparse, field) for field in _SPARSE_FIELDS)
+        if message.HasField("coo_sparse")
+        else (),
     )
 
 

@@ -242,6 +242,21 @@ def test_a_saver_with_names_of_its_own_keeps_them(tmp_path):
         assert [(e.key, e.variables) for e in entries] == [("old/table", ("m/emb",))]
 
 
+def test_resources_of_two_copies_stay_apart(tmp_path):
+    def resourceful():
+        v = tf.get_variable("v", [2], use_resource=True, initializer=tf.ones_initializer())
+        tf.multiply(v.read_value(), 2.0, name="y")
+
+    path = save(tmp_path / "m", resourceful)
+    merged = tf.merge_graphs({"a": path, "b": path})
+    with tf.Session() as sess:
+        merged.restore(sess)
+        sess.run(tf.global_variables()[0].assign([5.0, 6.0]))
+        a, b = sess.run(["a/y:0", "b/y:0"])
+        assert a.tolist() == [10, 12]
+        assert b.tolist() == [2, 2]
+
+
 def test_loops_and_branches_of_two_copies_stay_apart(tmp_path):
     def looping():
         n = tf.placeholder(tf.int32, [], name="n")

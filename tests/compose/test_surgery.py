@@ -175,10 +175,6 @@ def test_a_frozen_model_is_constants_that_compute_the_same(tmp_path, use_resourc
             ids = tf.placeholder(tf.int64, [None], name="ids")
             tf.identity(tf.nn.embedding_lookup(tf.get_variable("emb", [5, 2]), ids), name="rows")
 
-    if use_resource:
-        pytest.importorskip(
-            "ckpt.saver.saveable", reason="resource variables are saved by a later step"
-        )
     model = save(tmp_path / "m", build)
     frozen = surgery.freeze(surgery.open_draft(model), ["y", "rows"])
     assert not frozen.entries
@@ -186,6 +182,25 @@ def test_a_frozen_model_is_constants_that_compute_the_same(tmp_path, use_resourc
     assert {"VariableV2", "VarHandleOp", "Assign"}.isdisjoint(n.op for n in frozen.nodes.values())
     path = edited(tmp_path, frozen, "frozen")
     assert tf.check(model, path, outputs=["y:0", "rows:0"]).is_equal
+
+
+def test_variables_in_branches_and_loops_are_frozen(tmp_path):
+    def build():
+        n = tf.placeholder(tf.int32, [], name="n")
+        v = tf.get_variable("v", [], use_resource=True, initializer=tf.constant_initializer(3.0))
+        rows = tf.get_variable("rows", [4], use_resource=True)
+
+        def step(i, total):
+            return i + 1, tf.cond(total > 10, lambda: total + v, lambda: total * v)
+
+        _, total = tf.while_loop(lambda i, t: i < n, step, (0, 1.0))
+        tf.add(total, tf.reduce_sum(tf.gather(rows, [1, 2])), name="y")
+
+    model = save(tmp_path / "m", build)
+    frozen = surgery.freeze(surgery.open_draft(model), ["y"])
+    assert not {node.name for node in frozen.nodes.values() if node.op == "VarHandleOp"}
+    path = edited(tmp_path, frozen, "frozen")
+    assert tf.check(model, path, inputs={"n": 5}, outputs=["y:0"]).is_equal
 
 
 def test_some_variables_can_stay(model, tmp_path):

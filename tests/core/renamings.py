@@ -134,7 +134,7 @@ def _also(change, kind, name, suffix):
 
 
 def case(seed):
-    """(kind, missing, spare, matched, truth): truth is variable -> name in the checkpoint, for those renamed.
+    """(kind, wanted, held, truth): truth is variable -> name in the checkpoint, for those renamed.
 
     The checkpoint also holds what nobody wants: slots of the renamed, another tower, a layer that was removed; and some
     variables are new.
@@ -165,9 +165,7 @@ def case(seed):
         held.update({"legacy/head/weights": (7, 3), "legacy/head/biases": (3,)})
     if extra == "new variable":
         wanted["brand/new/thing"] = rng.choice([(77,), *model.values()])
-    missing = [Named(n, F32, s) for n, s in wanted.items() if n not in held]
-    spare = [Named(n, F32, s) for n, s in held.items() if n not in wanted]
+    found = [Named(n, F32, s) for n, s in held.items()]
     truth = {n: renamed[n] for n in model if n != renamed[n]}
-    matched = [Named(n, F32, held[n]) for n in wanted if n in held]
-    rng.shuffle(spare)
-    return f"{kind}, {extra}", missing, spare, matched, truth
+    rng.shuffle(found)
+    return f"{kind}, {extra}", [Named(n, F32, s) for n, s in wanted.items()], found, truth

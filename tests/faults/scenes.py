@@ -13,7 +13,8 @@ import ckpt as tf
 from ckpt.core.errors import OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_writer import NAMED_UP_TO, write
+from ckpt.formats.hdf5_plan import NAMED_UP_TO
+from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
 TEXT = b"state %d"
@@ -79,7 +80,7 @@ class Model:
 class Scene:
     """`before()` prepares, `act()` is what faults happen in, `check(outcome)` says what must be true after it.
 
-    `outcome` is "ok", the error raised, or "killed". `again()` is the next action, which must work.
+    `check_here` says it of memory, `check` of files. `outcome` is "ok", the error raised, or "killed". `again()` is the next action, which must work.
     """
 
     acts_on_one_name = False
@@ -109,6 +110,9 @@ class Scene:
 
     def path(self, name=""):
         return str(self.home / name)
+
+    def check_here(self, outcome):
+        """What must be true in the process that acted, if it lives."""
 
     def leftovers(self):
         return [n for _, _, names in os.walk(self.home) for n in names if n.startswith(".ckpt-tmp")]
@@ -382,13 +386,15 @@ class Restoring(Saving):
         assert prefix == self.path("m.ckpt-2"), "an older one was taken silently"
         self.model.saver.restore(self.model.other, prefix)
 
-    def check(self, outcome):
+    def check_here(self, outcome):
         assert self.model.state(self.model.other) in ({2} if outcome == "ok" else {2, 9})
+
+    def check(self, outcome):
         assert self.latest() == 2
 
     def again(self):
         self.act()
-        self.check("ok")
+        self.check_here("ok")
 
 
 class ImportingAGraph(GraphExport):

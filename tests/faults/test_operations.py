@@ -18,8 +18,21 @@ TYPES = {
 EVERY = [*WRITING, *READING]
 
 
-def names(scenes):
-    return [scene.__name__ for scene in scenes]
+QUICK = (
+    "FirstSaveInANewDirectory",
+    "SecondSaveDeletingTheFirst",
+    "Overwriting",
+    "FileToShards",
+    "Restoring",
+)
+
+
+def each(scenes):
+    """The scenes as parameters; those that add only breadth are slow."""
+    slow = pytest.mark.slow
+    return [
+        pytest.param(s, id=s.__name__, marks=() if s.__name__ in QUICK else slow) for s in scenes
+    ]
 
 
 @pytest.fixture
@@ -44,6 +57,7 @@ def survive(scene, seam):
     with under(seam):
         outcome = outcome_of(scene.act, Killed)
     assert bury(scene.directory) <= scene.size  # of one save at most
+    scene.check_here(outcome)
     scene.check(outcome)
     if outcome not in ("ok", "killed"):
         assert str(scene.directory) in str(outcome), f"names no file: {outcome}"
@@ -52,7 +66,7 @@ def survive(scene, seam):
     return outcome
 
 
-@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+@pytest.mark.parametrize("scene", each(EVERY), indirect=True)
 def test_an_error_at_any_operation_is_typed_and_nothing_is_lost(scene):
     failed = 0
     for at in range(operations(scene)):
@@ -64,7 +78,7 @@ def test_an_error_at_any_operation_is_typed_and_nothing_is_lost(scene):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+@pytest.mark.parametrize("scene", each(EVERY), indirect=True)
 def test_every_error_once_and_from_then_on(scene):
     for at in range(operations(scene)):
         for code in ERRORS:
@@ -75,7 +89,7 @@ def test_every_error_once_and_from_then_on(scene):
                 assert outcome == "ok" or type(outcome) in TYPES[code]
 
 
-@pytest.mark.parametrize("scene", EVERY, ids=names(EVERY), indirect=True)
+@pytest.mark.parametrize("scene", each(EVERY), indirect=True)
 def test_interruptions_and_short_transfers_change_nothing(scene):
     total = operations(scene)
     for at in range(total):
@@ -84,7 +98,7 @@ def test_interruptions_and_short_transfers_change_nothing(scene):
     assert survive(scene, cutting(0, sticky=True)) == "ok"
 
 
-@pytest.mark.parametrize("scene", WRITING, ids=names(WRITING), indirect=True)
+@pytest.mark.parametrize("scene", each(WRITING), indirect=True)
 def test_a_death_at_any_operation_leaves_the_old_or_the_new(scene):
     for at in range(operations(scene)):
         for when in ("before", "torn", "after"):

@@ -20,8 +20,7 @@ ELSEWHERE = {
     **dict.fromkeys(
         ["StackV2", "StackPushV2", "StackPopV2", "StackCloseV2", "TensorArrayV3", "TensorArrayGradV3",
          "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3", "TensorArrayConcatV3",
-         "TensorArraySplitV3", "TensorArraySizeV3", "TensorArrayCloseV3", "EmptyTensorList", "TensorListPushBack",
-         "TensorListPopBack", "TensorListLength"], LISTS),
+         "TensorArraySplitV3", "TensorArraySizeV3", "TensorArrayCloseV3"], LISTS),
     **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip

@@ -80,6 +80,8 @@ TestChoice = conformance([
 TestReductions = conformance([
     case(OPS["Min"], distinct(2, 3), [1], like=lambda x, a: x.min(1)),
     case(OPS["Max"], distinct(2, 3), [0], keep_dims=True, like=lambda x, a: x.max(0, keepdims=True)),
+    case(OPS["EuclideanNorm"], distinct(2, 3), [1], grad=2, rtol=1e-6),
+    case(OPS["EuclideanNorm"], distinct(2, 3), [0], keep_dims=True, grad=1, rtol=1e-6),
     case(OPS["Any"], TABLE != 0, [0], like=lambda x, a: x.any(0), grad=0),
     case(OPS["All"], TABLE != 0, [1], like=lambda x, a: x.all(1), grad=0),
     case(OPS["ArgMax"], distinct(2, 3), 1, like=lambda x, a: x.argmax(1), grad=0),

@@ -280,6 +280,8 @@ TestTables = conformance([
     case(looked_up, np.array([[b"b", b"z"]], object), expect=[np.array([[2, -1]]), np.int64(3)], grad=0),
     case(exported, "LookupTableInsertV2", expect=[np.int64(3), np.int32(2), np.array([1, 2, -1])], grad=0),
     case(exported, "LookupTableImportV2", expect=[np.int64(2), np.int32(1), np.array([-1, 2, -1])], grad=0),
+    case(OPS["GenerateVocabRemapping"], VOCABULARY, VOCABULARY, new_vocab_offset=1, num_new_vocab=2, old_vocab_size=2,
+         expect=[np.array([1, -1]), np.int32(1)], grad=0),
     case(from_file, FRUITS, VOCABULARY, -1, expect=[np.array([1, -1]), np.int64(3)], grad=0, title="line numbers"),
     case(from_file, FRUITS, VOCABULARY, 1, expect=[np.array([-2, -1]), np.int64(3)], grad=0, title="second column"),
     case(from_file, FRUITS, "not there", -1, raises=NotFoundError, match="not there"),

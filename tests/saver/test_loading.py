@@ -7,7 +7,6 @@ import ckpt as tf
 from ckpt.core.errors import SelectionError
 from ckpt.formats import hdf5_writer
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_reader import Hdf5Reader
 
 BIG = np.arange(4_000_000, dtype=np.float32).reshape(1000, 4000)
 
@@ -22,20 +21,6 @@ def path(tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def read(monkeypatch):
-    """The number of bytes of values read so far."""
-    counts = []
-    whole = Hdf5Reader._read_block
-
-    def counted(self, tensor, part, number, view):
-        counts.append(len(view))
-        whole(self, tensor, part, number, view)
-
-    monkeypatch.setattr(Hdf5Reader, "_read_block", counted)
-    return lambda: sum(counts)
-
-
 def test_everything_is_loaded_unless_something_is_selected(path):
     found = tf.load(path)
     assert list(found) == ["a/emb", "a/emb/Adam", "b/w", "s"]
@@ -43,18 +28,18 @@ def test_everything_is_loaded_unless_something_is_selected(path):
     assert list(tf.load(path, ["@float", "!@slots"])) == ["a/emb", "b/w"]
 
 
-def test_only_what_is_selected_is_read(path, read):
+def test_only_what_is_selected_is_read(path, bytes_read):
     assert tf.load(path, "b/**")["b/w"].tolist() == [1, 1, 1]
-    assert read() == 24
+    assert 24 <= bytes_read() < 65536  # of 32 MB: header, index, and 24 bytes of values
 
 
-def test_only_the_part_asked_for_is_read(path, read):
+def test_only_the_part_asked_for_is_read(path, bytes_read):
     found = tf.load(
         path, "a/**", parts={"**/emb": slice(0, 10), "@slots": (slice(5, 7), slice(1, 3))}
     )
     np.testing.assert_array_equal(found["a/emb"], BIG[:10])
     np.testing.assert_array_equal(found["a/emb/Adam"], BIG[5:7, 1:3])
-    assert read() < BIG.nbytes / 4
+    assert 0 < bytes_read() < BIG.nbytes / 4
 
 
 def test_names_are_renamed(path):

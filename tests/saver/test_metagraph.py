@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.wire.schema import message_class
 
 
 def small_model():
@@ -76,7 +77,7 @@ def test_an_input_map_replaces_inputs(meta):
 
 def test_an_input_map_that_nothing_uses_is_refused(meta):
     given = tf.constant(1.0)
-    with pytest.raises(ValueError, match="not found in graph_def: nothing"):
+    with pytest.raises(ValueError, match=r"not found in graph_def: \[nothing:0\]"):
         tf.train.import_meta_graph(meta, import_scope="m", input_map={"nothing:0": given})
 
 
@@ -108,12 +109,96 @@ def test_only_a_scope_is_exported_without_its_name():
     assert [n.name for n in message.graph_def.node] == ["a", "b"]
 
 
-def test_a_scope_with_inputs_from_outside_is_refused():
+def test_a_scope_says_what_it_takes_from_outside():
     outside = tf.constant(1.0, name="outside")
-    with tf.name_scope("inner"):
+    with tf.name_scope("inner"), tf.control_dependencies([outside]):
         tf.identity(outside, name="a")
-    with pytest.raises(ValueError, match="inner/a <- outside"):
-        tf.train.export_meta_graph(export_scope="inner")
+    meta = tf.train.export_meta_graph(export_scope="inner")
+    assert [(n.name, list(n.input)) for n in meta.graph_def.node] == [
+        ("a", ["$unbound_inputs_outside"])
+    ]
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(ValueError, match=r"unbound inputs: \$unbound_inputs_outside"):
+            tf.train.import_meta_graph(meta)
+        assert graph.get_operations() == []
+        two = tf.constant(2.0)
+        tf.train.import_meta_graph(
+            meta, import_scope="s", input_map={"$unbound_inputs_outside": two}
+        )
+        assert tf.Session().run("s/a:0") == 2
+
+
+def test_a_scope_is_copied_with_its_savers(tmp_path):
+    source = tf.get_default_graph()
+    with tf.name_scope("old"):
+        v = tf.Variable([1.0], name="v")
+        tf.add_to_collection("savers", tf.train.Saver([v]))
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        path = source.get_collection("savers")[0].save(sess, tmp_path / "m", write_state=False)
+    with pytest.raises(ValueError, match="need to be different"):
+        tf.train.copy_scoped_meta_graph("old", "old/new")
+    with tf.Graph().as_default() as target, tf.Session() as sess:
+        variables = tf.train.copy_scoped_meta_graph("old", "new", from_graph=source)
+        assert {name: v.op.name for name, v in variables.items()} == {"v:0": "new/v"}
+        (saver,) = target.get_collection("savers")
+        saver.restore(sess, path)
+        assert sess.run("new/v:0") == 1
+
+
+def test_savers_of_others_are_left_out_where_asked():
+    a, b = tf.Variable(1.0, name="a"), tf.Variable(2.0, name="b")
+    other, own = tf.train.Saver([a], name="other"), tf.train.Saver([b], name="own")
+    tf.add_to_collection("savers", other)
+    meta = own.export_meta_graph(clear_extraneous_savers=True)
+    names = {node.name for node in meta.graph_def.node}
+    assert {"a", "a/read", "b", "own/SaveV2", "own/restore_all"} <= names
+    assert not {name for name in names if name.startswith("other/")}
+    assert "savers" not in meta.collection_def
+    assert meta.saver_def == own.as_saver_def()
+
+
+def test_an_import_that_fails_adds_nothing(meta):
+    tf.constant(0.0, name="mine")
+    message = tf.MetaGraphDef()
+    message.CopyFrom(tf.train.export_meta_graph())
+    message.collection_def["nodes"].node_list.value.append("missing:0")
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(KeyError, match="missing"):
+            tf.train.import_meta_graph(message)
+        assert graph.get_operations() == []
+        assert graph.get_all_collection_keys() == []
+
+
+def test_elements_are_returned(meta):
+    with tf.Graph().as_default():
+        _, (op, tensor) = tf.train.import_meta_graph(
+            meta, import_scope="s", return_elements=["dense/w", "dense/w:0"]
+        )
+        assert (op.name, tensor.name) == ("s/dense/w", "s/dense/w:0")
+
+
+def test_what_a_later_tensorflow_says_is_kept_and_not_guessed():
+    tf.add(tf.constant(1.0), 2.0, name="y")
+    graph_def = tf.get_default_graph().as_graph_def()
+    node = next(n for n in graph_def.node if n.name == "y")
+    node.attr["later"].b = False
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+        assert tf.Session().run("y:0") == 3
+        assert graph.get_operation_by_name("y").get_attr("later") is False
+    node.attr["later"].b = True
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(graph_def, name="")
+        assert graph.as_graph_def().node[2].attr["later"].b  # inspected and exported
+        with pytest.raises(tf.errors.UnimplementedError, match="have no kernel"):
+            tf.Session().run("y:0")
+    producer = message_class("OpList")()
+    attr = producer.op.add(name=node.op).attr.add(name="later", type="bool")
+    attr.default_value.b = True
+    with tf.Graph().as_default():
+        tf.import_graph_def(graph_def, name="", producer_op_list=producer)
+        assert tf.Session().run("y:0") == 3
 
 
 def test_default_attributes_can_be_left_out():

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.renaming import apart, reference, renamed_node, renamed_variable
-from ckpt.compose.selection import node_of
 from ckpt.compose.surgery.scopes import is_inside
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.graph.load import split_input
+from ckpt.graph.renaming import apart, reference, renamed_node, renamed_variable
+from ckpt.graph.selection import node_of
 
 
 def graft(

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.selection import node_of
 from ckpt.compose.surgery.values import constant
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.graph.load import split_input
+from ckpt.graph.selection import node_of
 
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _OUTPUT_AXIS = {"Conv2D": 3, "Conv3D": 4, "MatMul": 1, "DepthwiseConv2dNative": None}

@@ -7,10 +7,10 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.renaming import renamed
 from ckpt.core import renames
 from ckpt.core.errors import SelectionError
+from ckpt.graph.renaming import renamed
+from ckpt.saver.savings import VARIABLE_TYPES
 
 
 def rename(draft: Draft, rules: Any) -> tuple[Draft, dict[str, str]]:

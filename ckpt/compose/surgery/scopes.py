@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from ckpt.compose.draft import Draft, variable_node
 from ckpt.compose.dropping import dropped_nodes, kept_nodes
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.renaming import reference, renamed_node, renamed_variable
-from ckpt.compose.selection import node_of
 from ckpt.compose.sharing import shared
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
+from ckpt.graph.renaming import reference, renamed_node, renamed_variable
+from ckpt.graph.selection import node_of
+from ckpt.saver.savings import VARIABLE_TYPES
 
 
 def extract(draft: Draft, outputs: Sequence[str], inputs: Iterable[str] = ()) -> Draft:

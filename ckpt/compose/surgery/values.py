@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.selection import dependent, node_of
+from ckpt.compose.surgery.calls import FUNCTIONS, READERS, Calls, reading
 from ckpt.compose.surgery.scopes import extract
 from ckpt.core import defs, dtypes
 from ckpt.core.errors import GraphError
@@ -19,7 +18,9 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation
+from ckpt.graph.selection import dependent, node_of
 from ckpt.graph.static import fold
+from ckpt.saver.savings import VARIABLE_TYPES
 
 MAX_FOLDED_BYTES = 1 << 20
 """A folded constant may be larger than this only where it is no larger than what it is computed from."""
@@ -45,7 +46,7 @@ def freeze(
     """The draft with variables turned into constants of their values, and what assigns them gone.
 
     `variables` are selectors of checkpoint entries; `outputs` keeps only what these need. Raises GraphError where a
-    frozen variable is used by what cannot take a value, such as the body of a loop that holds its handle.
+    frozen variable is used by what cannot take a value.
     """
     if outputs is not None:
         draft = extract(draft, outputs)
@@ -56,13 +57,13 @@ def freeze(
     values = _parts(draft, chosen)
     lost = _writers(draft, frozen)
     kept = draft.without(lost)
-    _check_readers(kept, frozen)
-    nodes: list[defs.NodeDef] = []
-    for node in kept.meta.graph_def.node:
-        if node.name in frozen:
-            nodes.append(constant(node.name, values[node.name], node.device))
-        else:
-            nodes += _reading(node, frozen, draft.nodes)
+    calls = Calls({function.name: function for function in kept.meta.graph_def.library})
+    nodes = _frozen_nodes(kept, frozen, values, calls)
+    if calls.problems:
+        raise GraphError(
+            "variables cannot be frozen where their handles are passed on:\n"
+            + "\n".join(f"  {problem}" for problem in calls.problems)
+        )
     collections = {
         key: replace(c, value=tuple(v for v in c.value if node_of(v.variable_name) not in frozen))
         if c.kind == "variables"
@@ -71,7 +72,7 @@ def freeze(
     }
     collections = {key: c for key, c in collections.items() if c.value}
     left = {key: v for key, v in draft.entries.items() if key not in set(chosen)}
-    graph = replace(kept.meta.graph_def, node=tuple(nodes))
+    graph = replace(kept.meta.graph_def, node=tuple(nodes), library=tuple(calls.library.values()))
     return replace(
         kept,
         meta=replace(kept.meta, graph_def=graph, collection_def=collections),
@@ -111,53 +112,33 @@ def _writers(draft: Draft, frozen: Mapping[str, str]) -> set[str]:
         if opdef is None or not takes:
             continue
         is_update = node.op.startswith(("Assign", "Resource", "VarIsInitialized", "IsVariableInit"))
-        if (is_update and node.op not in _READERS) or any(
+        if (is_update and node.op not in READERS) or any(
             position < len(opdef.inputs) and opdef.inputs[position].is_ref for position in takes
         ):
             found.add(node.name)
     return dependent(draft.meta.graph_def, found) if found else found
 
 
-_READERS = ("ReadVariableOp", "ResourceGather")
-
-
-def _reading(
-    node: defs.NodeDef, frozen: Mapping[str, str], nodes: Mapping[str, defs.NodeDef]
+def _frozen_nodes(
+    draft: Draft, frozen: Mapping[str, str], values: Mapping[str, Any], calls: Calls
 ) -> list[defs.NodeDef]:
-    """What reads a handle takes the value instead."""
-    if node.op not in _READERS or node_of(node.input[0]) not in frozen:
-        return [node]
-    dtype = nodes[node_of(node.input[0])].attr["dtype"]
-    if node.op == "ReadVariableOp":
-        return [replace(node, op="Identity", attr={"T": dtype})]
-    axis = constant(f"{node.name}/axis", np.int32(0), node.device)
-    attr = {
-        "Tparams": dtype,
-        "Tindices": node.attr["Tindices"],
-        "Taxis": dtypes.int32,
-        "batch_dims": node.attr.get("batch_dims", 0),
-    }
-    data = [text for text in node.input if not text.startswith("^")]
-    controls = [text for text in node.input if text.startswith("^")]
-    inputs = (*data, axis.name, *controls)
-    return [axis, replace(node, op="GatherV2", input=inputs, attr=attr)]
-
-
-def _check_readers(draft: Draft, frozen: Mapping[str, str]) -> None:
+    """The nodes with constants for the frozen variables, and values for their handles."""
     nodes = draft.nodes
-    wrong = [
-        f"  {node.name} ({node.op}) takes the handle {node_of(text)}"
-        for node in draft.meta.graph_def.node
-        for text in node.input
-        if not text.startswith("^")
-        and node_of(text) in frozen
-        and nodes[node_of(text)].op == "VarHandleOp"
-        and node.op not in _READERS
-    ]
-    if wrong:
-        raise GraphError(
-            "variables cannot be frozen where their handles are passed on:\n" + "\n".join(wrong)
-        )
+    handles = {n: nodes[n].attr["dtype"] for n in frozen if nodes[n].op == "VarHandleOp"}
+    found: list[defs.NodeDef] = []
+    for node in nodes.values():
+        taken = {i: handles[t] for i, t in enumerate(node.input) if t in handles}
+        if node.name in frozen:
+            found.append(constant(node.name, values[node.name], node.device))
+        elif not taken:
+            found.append(node)
+        elif node.op in READERS:
+            found += reading(node, taken[0])
+        elif node.op in FUNCTIONS:
+            found.append(calls.frozen_node(node, taken))
+        else:
+            calls.problems.append(f"{node.name} ({node.op}) takes a handle")
+    return found
 
 
 def fold_constants(draft: Draft) -> Draft:

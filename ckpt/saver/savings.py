@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ckpt.compose.parts import VARIABLE_TYPES
-from ckpt.compose.selection import exclusive, needed, node_of, saver_nodes
 from ckpt.core import defs
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.selection import exclusive, needed, node_of, saver_nodes, without
+
+VARIABLE_TYPES = ("Variable", "VariableV2", "VarHandleOp")
+"""The operations that are variables."""
 
 _PASSING = {"Identity", "ReadVariableOp"}  # between a variable and the node that saves it
 
@@ -69,6 +72,13 @@ def saver_only(meta: defs.MetaGraphDef) -> set[str]:
     """The nodes that are there for Savers alone: they save and restore, and nothing else takes them."""
     graph = meta.graph_def
     keep = {node.name for node in graph.node if node.op in VARIABLE_TYPES}
+    keep |= {
+        node_of(name)
+        for collection in meta.collection_def.values()
+        if collection.kind == "variables"
+        for v in collection.value
+        for name in (v.initializer_name, v.snapshot_name, v.initial_value_name)
+    }
     roots = set() if meta.saver_def is None else set(saver_nodes(meta.saver_def))
     return exclusive(graph, roots | _machinery(meta), keep)
 
@@ -104,3 +114,12 @@ def _source(text: str, nodes: Mapping[str, defs.NodeDef]) -> str:
     while node.op in ("Identity", "Reshape"):
         node = nodes[node_of(node.input[0])]
     return node.op
+
+
+def without_other_savers(meta: defs.MetaGraphDef) -> defs.MetaGraphDef:
+    """The MetaGraph without the nodes of Savers other than its own, and without the collection of Savers."""
+    keep = set() if meta.saver_def is None else needed(meta.graph_def, saver_nodes(meta.saver_def))
+    others = saver_only(replace(meta, saver_def=None)) - keep
+    found = without(meta, others)
+    collections = {k: c for k, c in found.collection_def.items() if k != GraphKeys.SAVERS}
+    return replace(found, collection_def=collections)

@@ -9,9 +9,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ckpt.compose.renaming import NAMED_MESSAGES, message_names
 from ckpt.core import defs
 from ckpt.graph.load import split_input
+from ckpt.graph.renaming import NAMED_MESSAGES, message_names
 
 
 def node_of(text: str) -> str:

@@ -1,0 +1,145 @@
+"""Values of a checkpoint read straight into the variables that they are for, where nobody else holds the old ones.
+
+A restore then needs no second model in memory. Must not know files: a reader hands the values on.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ckpt.core.cells import Cell
+from ckpt.core.errors import OpError
+from ckpt.formats.base import Slices, TensorReader, read_all
+from ckpt.graph.operation import Operation, Tensor
+
+Array = np.ndarray[Any, Any]
+
+_FRESH = 32 * 1024 * 1024  # bytes of small tensors that get memory of their own
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a restore found out before it runs: an open checkpoint, and that it fits.
+
+    `matched` are the outputs of RestoreV2 whose names and dtypes are in it; `assigned` says which of them only one
+    variable takes, whole, as it is.
+    """
+
+    reader: TensorReader
+    matched: frozenset[Tensor]
+    assigned: Mapping[Tensor, Operation]
+
+
+def restore_key(path: str) -> str:
+    """Where the caller of a run attaches what it Prepared for RestoreV2; other threads do not see it."""
+    return f"restore {threading.get_ident()} {path}"
+
+
+def cell_of(ctx: Any, variable: Operation | None) -> Cell | None:
+    """The cell of a VariableV2 or VarHandleOp in the session of the kernel; None for None."""
+    if variable is None:
+        return None
+    attrs = variable.attrs
+    name = attrs["shared_name"] or variable.name
+    cell: Cell = ctx.resource(
+        "variable",
+        attrs["container"],
+        name,
+        lambda: Cell(name, attrs["dtype"], attrs["shape"].sizes),
+    )
+    return cell
+
+
+def read_into(
+    cells: Sequence[Cell | None],
+    reader: TensorReader,
+    names: Sequence[str],
+    parts: Sequence[Slices | None],
+) -> list[Array]:
+    """The tensors, or parts of them, for these cells. Raises what the reader raises.
+
+    After an error every cell that had been overwritten is empty, and the error says so.
+    """
+    whole = [number for number, part in enumerate(parts) if part is None]
+    target = CellTarget([cells[number] for number in whole])
+    try:
+        read_all(reader, [names[number] for number in whole], target)
+        found = dict(zip(whole, target.found, strict=True))
+        for number, part in enumerate(parts):
+            if part is not None:
+                found[number] = reader.read(names[number], part=part)
+    except OpError as error:
+        target.undo(error)
+        raise
+    except BaseException:
+        target.undo(None)
+        raise
+    return [found[number] for number in range(len(parts))]
+
+
+class CellTarget:
+    """A `formats.base.Target`: `found` are the values, `cells` the variables that they will be assigned to.
+
+    A cell of None, or one whose array others hold, gets new memory, and takes the value only when it is assigned.
+    """
+
+    def __init__(self, cells: Sequence[Cell | None]) -> None:
+        self.found: list[Any] = [None] * len(cells)
+        self._cells = cells
+        self._old: dict[int, Array] = {}  # arrays of open cells
+        self._changed: list[Cell] = []
+        self._fresh = 0
+
+    def put(self, number: int, values: Array) -> None:
+        """Keep a copy: of its own for the first ones, which are few bytes, then in the cell."""
+        self._fresh += values.nbytes
+        if self._fresh <= _FRESH or values.dtype == object:
+            self.found[number] = values.copy()
+            return
+        array = self.begin(number, values.shape, values.dtype)
+        array[...] = values
+        self.end(number, array)
+
+    def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+        """The memory of the cell, whose readers wait until `end`, or new memory."""
+        cell = self._cells[number]
+        if cell is None:
+            return np.empty(shape, dtype)
+        array = cell.reopen(shape, dtype)
+        if array is None:
+            return np.empty(shape, dtype)
+        self._changed.append(cell)
+        self._old[number] = array
+        return array
+
+    def end(self, number: int, array: Array) -> None:
+        """Keep the values; readers of the cell find them."""
+        cell = self._cells[number]
+        if cell is not None and self._old.pop(number, None) is not None:
+            cell.close(array)
+        array.flags.writeable = False
+        self.found[number] = array
+
+    def abandon(self, number: int) -> None:
+        """The cell has no value now."""
+        cell = self._cells[number]
+        if cell is not None and self._old.pop(number, None) is not None:
+            cell.drop()
+
+    def undo(self, error: OpError | None) -> None:
+        """After a failure: empty all cells that were changed, so that no new value stands beside old ones; say so."""
+        self.found.clear()
+        for cell in self._changed:
+            cell.clear()
+        if self._changed and error is not None:
+            names = ", ".join(cell.name for cell in self._changed[:10])
+            more = ", …" if len(self._changed) > 10 else ""
+            error.message += (
+                f"\n{len(self._changed)} variables had been overwritten when this was found and have no value now: "
+                f"{names}{more}; restore another checkpoint, or initialize them"
+            )

@@ -1,0 +1,16 @@
+"""`ckpt.quantization`: quantized values, by TensorFlow's names. Defines nothing itself."""
+# fmt: off
+# isort: skip_file
+
+from ckpt.ops.fake_quant import (
+    fake_quant_with_min_max_args, fake_quant_with_min_max_args_gradient,
+    fake_quant_with_min_max_vars, fake_quant_with_min_max_vars_gradient,
+    fake_quant_with_min_max_vars_per_channel, fake_quant_with_min_max_vars_per_channel_gradient,
+)
+
+__all__ = [
+    "fake_quant_with_min_max_args", "fake_quant_with_min_max_args_gradient",
+    "fake_quant_with_min_max_vars", "fake_quant_with_min_max_vars_gradient",
+    "fake_quant_with_min_max_vars_per_channel",
+    "fake_quant_with_min_max_vars_per_channel_gradient",
+]

@@ -1,0 +1,109 @@
+"""Collections of a graph as plain data and back: nodes, variables, numbers, strings, and objects with a message of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ckpt.core import defs
+from ckpt.graph.graph import Graph
+from ckpt.graph.keys import GraphKeys
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_collection
+from ckpt.model.variables import Variable
+
+
+def collection_def(
+    key: str, members: Sequence[Any], export_scope: str | None
+) -> defs.CollectionDef | None:
+    """The collection as plain data, only what is inside `export_scope`, without that prefix.
+
+    None where nothing is left, and where its members cannot be written (TensorFlow leaves these out too).
+    """
+    prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+    kind, values = _values(members, export_scope, prefix)
+    return defs.CollectionDef(kind, tuple(values)) if values else None
+
+
+def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tuple[str, list[Any]]:
+    if all(isinstance(m, Variable) for m in members):
+        variables = [m.to_def(export_scope) for m in members]
+        return "variables", [v for v in variables if v is not None]
+    if any(hasattr(m, "to_proto") for m in members) and not any(
+        isinstance(m, (Variable, Tensor, Operation)) for m in members
+    ):
+        messages = [
+            m.to_proto(export_scope=export_scope) for m in members if hasattr(m, "to_proto")
+        ]
+        return "bytes_list", [m.SerializeToString() for m in messages if m is not None]
+    if prefix:  # numbers belong to no scope; names do
+        members = [m for m in members if _is_number(m) or _name(m).startswith(prefix)]
+    if all(isinstance(m, (Tensor, Operation)) for m in members):
+        return "node_list", [m.name.removeprefix(prefix) for m in members]
+    if any(isinstance(m, bool) for m in members):
+        return "", []
+    for kind, name in ((int, "int64_list"), (float, "float_list")):
+        if all(type(m) is kind for m in members):
+            return name, list(members)
+    if all(isinstance(m, (str, bytes)) for m in members):
+        return "bytes_list", [
+            m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
+        ]
+    return "", []
+
+
+def _is_number(member: Any) -> bool:
+    return type(member) in (int, float)
+
+
+def _name(member: Any) -> str:
+    if isinstance(member, bytes):
+        return member.decode("utf-8", "surrogateescape")
+    return member if isinstance(member, str) else str(getattr(member, "name", ""))
+
+
+def add_collections(
+    graph: Graph, meta_graph: defs.MetaGraphDef, scope: str, wanted: Callable[[str], bool]
+) -> dict[str, Any]:
+    """Rebuild the collections in `graph`; one variable that is in several of them stays one object.
+
+    Returns the variables by their original names.
+    """
+    variables: dict[str, Any] = {}
+    by_name: dict[str, Any] = {}
+    keys = sorted(meta_graph.collection_def, key=lambda k: k != GraphKeys.TRAINABLE_VARIABLES)
+    for key in keys:
+        collection = meta_graph.collection_def[key]
+        if not wanted(key):
+            continue
+        for value in _inside(key, collection, scope).value:
+            if collection.kind == "variables":
+                name = value.variable_name
+                if name not in by_name:
+                    by_name[name] = Variable(variable_def=value, import_scope=scope or None)
+                    variables[name.rpartition(":")[0]] = by_name[name]
+                graph.add_to_collection(key, by_name[name])
+            elif collection.kind == "node_list":
+                full = reference(value, lambda n: f"{scope}/{n}") if scope else value
+                graph.add_to_collection(key, graph.as_graph_element(full))
+            else:
+                graph.add_to_collection(key, _member(key, value, scope))
+    return variables
+
+
+def _inside(key: str, collection: defs.CollectionDef, scope: str) -> defs.CollectionDef:
+    """Messages that name nodes, with those names in the scope."""
+    if not scope or key not in NAMED_MESSAGES or collection.kind != "bytes_list":
+        return collection
+    return renamed_collection(key, collection, lambda name: f"{scope}/{name}")
+
+
+def _member(key: str, value: Any, scope: str) -> Any:
+    """A member of a collection as the object that it describes."""
+    if key == GraphKeys.SAVERS and isinstance(value, bytes):
+        from ckpt.saver.saver import Saver  # the Saver exports through MetaGraphs
+        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+        found = tf_pb.from_bytes(defs.SaverDef, value, f"collection '{key}'")
+        return Saver.from_proto(found, import_scope=scope or None)
+    return value

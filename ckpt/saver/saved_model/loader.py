@@ -1,0 +1,118 @@
+"""Reading a SavedModel into a session: `tf.saved_model.loader`. Also those that TensorFlow wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from ckpt.core import defs, gfile, storage
+from ckpt.core.atomic import StrPath
+from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
+from ckpt.graph.graph import Graph
+from ckpt.saver import metagraph
+from ckpt.saver.saved_model import constants
+from ckpt.wire import saved_model_file
+
+_FILES = (
+    constants.SAVED_MODEL_FILENAME_JSON,
+    constants.SAVED_MODEL_FILENAME,
+    constants.SAVED_MODEL_FILENAME_PB,
+)
+
+
+def maybe_saved_model_directory(export_dir: StrPath) -> bool:
+    """True when the directory holds a SavedModel, ours or TensorFlow's."""
+    return any(gfile.exists(gfile.join(export_dir, name)) for name in _FILES)
+
+
+def load(
+    sess: Any,
+    tags: Iterable[str],
+    export_dir: StrPath,
+    import_scope: str | None = None,
+    **saver_kwargs: Any,
+) -> Any:
+    """Add the MetaGraph that bears exactly these tags to the session's graph, restore its variables, run its main
+    operation; returns its MetaGraphDef message.
+
+    `import_scope` prefixes every name (the message keeps the old ones); `saver_kwargs` go to `import_meta_graph`. Raises
+    MissingFileError (an OSError) when there is no SavedModel, UnparsableFileError (an OSError) when it is damaged,
+    RuntimeError when no MetaGraph has these tags or one has several main operations.
+    """
+    with sess.graph.as_default():
+        meta_graph = _with_tags(read_saved_model(export_dir), tags)
+        init_op = _init_op(meta_graph)
+        saver = metagraph.import_meta_graph(meta_graph, import_scope=import_scope, **saver_kwargs)
+        if saver is not None:
+            saver.restore(
+                sess,
+                gfile.join(export_dir, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME),
+            )
+        if init_op is not None:
+            assets = _asset_paths(sess.graph, meta_graph, export_dir, import_scope)
+            sess.run(_element(sess.graph, init_op, import_scope), assets)
+    return metagraph.message(meta_graph)
+
+
+def read_saved_model(export_dir: StrPath) -> list[defs.MetaGraphDef]:
+    """The MetaGraphs of a SavedModel. Raises MissingFileError, UnparsableFileError."""
+    for name in _FILES:
+        path = gfile.join(export_dir, name)
+        if gfile.exists(path):
+            data = storage.read_file(path, limit=metagraph.MAX_META_BYTES)
+            try:
+                return saved_model_file.load(data, path)
+            except DataLossError as error:
+                raise UnparsableFileError(None, None, f"Cannot parse file {error}") from error
+    raise MissingFileError(
+        None,
+        None,
+        f"SavedModel file does not exist at: {gfile.join(export_dir)}/{{{'|'.join(_FILES)}}}",
+    )
+
+
+def _with_tags(meta_graphs: list[defs.MetaGraphDef], tags: Iterable[str]) -> defs.MetaGraphDef:
+    wanted = set(tags)
+    for meta_graph in meta_graphs:
+        if set(meta_graph.meta_info_def.tags) == wanted:
+            return meta_graph
+    available = [sorted(meta_graph.meta_info_def.tags) for meta_graph in meta_graphs]
+    raise RuntimeError(
+        f"MetaGraphDef associated with tags {sorted(wanted)} could not be found in SavedModel, with available tags "
+        f"'{available}'."
+    )
+
+
+def _init_op(meta_graph: defs.MetaGraphDef) -> str | None:
+    """The name of the operation to run at last. Raises RuntimeError when there are several."""
+    for key in (constants.MAIN_OP_KEY, constants.LEGACY_INIT_OP_KEY):
+        collection = meta_graph.collection_def.get(key)
+        if collection is not None:
+            if len(collection.value) != 1:
+                raise RuntimeError(
+                    f"Expected exactly one SavedModel init op in the collection {key}. "
+                    f"Found {len(collection.value)}: {list(collection.value)}."
+                )
+            return str(collection.value[0])
+    return None
+
+
+def _asset_paths(
+    graph: Graph, meta_graph: defs.MetaGraphDef, export_dir: StrPath, import_scope: str | None
+) -> dict[Any, str]:
+    """Where the asset that each tensor names lies now."""
+    collection = meta_graph.collection_def.get(constants.ASSETS_KEY)
+    if collection is None:
+        return {}
+    from ckpt.wire import messages  # protobuf is loaded only when messages are used
+
+    found = {}
+    for _, data in collection.value:
+        asset = messages.AssetFileDef.FromString(data)
+        path = gfile.join(export_dir, constants.ASSETS_DIRECTORY, asset.filename)
+        found[_element(graph, asset.tensor_info.name, import_scope)] = path
+    return found
+
+
+def _element(graph: Graph, name: str, import_scope: str | None) -> Any:
+    return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)

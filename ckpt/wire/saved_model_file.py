@@ -1,0 +1,106 @@
+"""The file of a SavedModel: several MetaGraphs, sealed; see docs/formats/saved-model.md.
+
+Must not know live graphs, nor where the bytes are stored.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Sequence
+
+from ckpt.core import defs
+from ckpt.core.checksum import crc32c
+from ckpt.core.errors import DataLossError, UnimplementedError
+from ckpt.wire import metagraph_file, metagraph_json
+
+MAGIC = b"\x89ckptSM\n"
+VERSION = 1
+MOST = 10000  # MetaGraphs; bounds what msgpack allocates
+_HEAD = struct.Struct("<8sIIQ")  # magic, version, zero, length of the body
+_CRC = struct.Struct("<I")
+
+
+def pack(meta_graphs: Sequence[defs.MetaGraphDef]) -> bytes:
+    """The bytes of `saved_model.msgpack`. Raises GraphError for what no file can hold."""
+    import msgpack
+
+    body: bytes = msgpack.packb([metagraph_file.pack(meta_graph) for meta_graph in meta_graphs])
+    head = _HEAD.pack(MAGIC, VERSION, 0, len(body))
+    return head + _CRC.pack(crc32c(head + body)) + body
+
+
+def to_json(meta_graphs: Sequence[defs.MetaGraphDef]) -> str:
+    """The text of `saved_model.json`."""
+    parts = [json.loads(metagraph_json.to_json(meta_graph)) for meta_graph in meta_graphs]
+    return json.dumps({"saved_model_schema_version": VERSION, "meta_graphs": parts}, indent=1)
+
+
+def load(data: bytes, where: str = "SavedModel") -> list[defs.MetaGraphDef]:
+    """The MetaGraphs in the bytes of a SavedModel file: ours, its JSON form, or TensorFlow's protocol buffer.
+
+    Raises DataLossError or UnimplementedError that names `where`.
+    """
+    if data.startswith(MAGIC[:1]):
+        return _unpacked(data, where)
+    if data[:64].lstrip().startswith(b"{"):
+        return _from_json(data, where)
+    if data.startswith(b"\x08"):  # field 1, a number
+        return _from_message(data, where)
+    raise DataLossError(
+        None,
+        None,
+        f"{where}: holds no SavedModel that ckpt knows; it begins with {data[:8].hex(' ') or 'nothing'}",
+    )
+
+
+def _unpacked(data: bytes, where: str) -> list[defs.MetaGraphDef]:
+    import msgpack
+
+    size = _HEAD.size + _CRC.size
+    if len(data) < size or not data.startswith(MAGIC):
+        raise _damaged(where, "is not a SavedModel file, or its beginning is damaged")
+    _, version, reserved, length = _HEAD.unpack_from(data)
+    (crc,) = _CRC.unpack_from(data, _HEAD.size)
+    if length != len(data) - size:
+        raise _damaged(where, f"declares {length} bytes and holds {len(data) - size}")
+    if crc32c(data[: _HEAD.size] + data[size:]) != crc:
+        raise _damaged(where, "does not match its checksum")
+    if version != VERSION or reserved:
+        raise UnimplementedError(
+            None, None, f"{where}: has version {version}, this ckpt reads version {VERSION}"
+        )
+    try:
+        packed = msgpack.unpackb(data[size:], max_array_len=MOST, max_map_len=0, max_ext_len=0)
+    except ValueError as error:  # msgpack's own errors are ValueErrors too
+        raise _damaged(where, f"is malformed: {error}") from error
+    if type(packed) is not list or not all(type(part) is bytes for part in packed):
+        raise _damaged(where, "is no list of MetaGraphs")
+    return [metagraph_file.unpack(part, f"{where}, MetaGraph {n}") for n, part in enumerate(packed)]
+
+
+def _from_json(data: bytes, where: str) -> list[defs.MetaGraphDef]:
+    try:
+        tree = json.loads(data)
+        parts = [json.dumps(part) for part in tree["meta_graphs"]]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise _damaged(where, f"is no JSON of a SavedModel: {error!r}") from error
+    return [
+        metagraph_json.from_json(part, f"{where}, MetaGraph {n}") for n, part in enumerate(parts)
+    ]
+
+
+def _from_message(data: bytes, where: str) -> list[defs.MetaGraphDef]:
+    from google.protobuf.message import DecodeError
+
+    from ckpt.wire import messages, tf_pb
+
+    try:
+        found = messages.SavedModel.FromString(data)
+    except DecodeError as error:
+        raise _damaged(where, f"is no SavedModel message: {error}") from error
+    return [tf_pb.from_message(part, defs.MetaGraphDef) for part in found.meta_graphs]
+
+
+def _damaged(where: str, what: str) -> DataLossError:
+    return DataLossError(None, None, f"{where}: {what}")

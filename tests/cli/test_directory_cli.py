@@ -1,0 +1,113 @@
+"""`ckpt latest`, `verify`, `prune` and `pin` as processes: output, exit codes, errors."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+import ckpt as tf
+from ckpt.formats import detect
+
+
+def ckpt(*args):
+    command = [sys.executable, "-m", "ckpt", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A directory with m-1 ... m-4, whose losses are 4, 3, 1, 2."""
+    v = tf.get_variable("v", [1000])
+    saver = tf.train.Saver(max_to_keep=0)
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        for step, loss in enumerate((4, 3, 1, 2), 1):
+            saver.save(sess, tmp_path / "m", global_step=step, metrics={"loss": loss})
+    return tmp_path
+
+
+def steps(directory):
+    return sorted(name[2:-3] for name in os.listdir(directory) if name.endswith(".h5"))
+
+
+def test_latest_prints_the_prefix_alone(run):
+    ended = ckpt("latest", run)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"{run}/m-4\n", "")
+    os.truncate(run / "m-4.h5", 1000)
+    assert ckpt("latest", run).stdout == f"{run}/m-4\n"
+    for option in ("--valid", "--quick"):
+        ended = ckpt("latest", run, option)
+        assert (ended.returncode, ended.stdout) == (0, f"{run}/m-3\n")
+        assert ended.stderr.startswith(f"passed over {run}/m-4: ")
+    document = json.loads(ckpt("latest", run, "--valid", "--json").stdout)
+    assert (document["schema"], document["step"]) == ("ckpt.latest", 3)
+    assert "m-4.h5" in document["skipped"][0]["reason"]
+
+
+def test_latest_tells_none_from_unreadable_and_repairs(run, tmp_path_factory):
+    empty = tmp_path_factory.mktemp("empty")
+    ended = ckpt("latest", empty)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (1, "", f"{empty}: no checkpoint\n")
+    (run / "checkpoint").write_bytes(b"")
+    ended = ckpt("latest", run)
+    assert ended.returncode == 3
+    assert "ckpt latest --rebuild" in ended.stderr
+    ended = ckpt("latest", run, "--rebuild", "--dry-run")
+    assert (ended.returncode, ended.stdout) == (0, f"{run}/m-4\n")
+    assert (run / "checkpoint").read_bytes() == b""
+    assert ckpt("latest", run, "--rebuild").stdout == f"{run}/m-4\n"
+    assert ckpt("latest", run).stdout == f"{run}/m-4\n"
+    assert ckpt("latest", run, "-n").returncode == 2
+
+
+def test_verify_names_file_and_tensor_and_exits_with_1(run):
+    ended = ckpt("verify", run)
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [f"ok\t{run}/m-{step}" for step in (1, 2, 3, 4)]
+    data = bytearray((run / "m-2.h5").read_bytes())
+    with detect.open_reader(run / "m-2") as reader:
+        data[data.index(reader.read("v").tobytes())] ^= 1
+    (run / "m-2.h5").write_bytes(data)
+    for path in ("m-2", "m-2.h5", "m-2.meta"):
+        ended = ckpt("verify", run / path, run / "m-1")
+        assert ended.returncode == 1
+        damaged, whole = ended.stdout.splitlines()
+        assert damaged.startswith(f"damaged\t{run}/m-2\t{run}/m-2.h5: ")
+        assert "tensor 'v'" in damaged
+        assert whole == f"ok\t{run}/m-1"
+    assert ckpt("verify", "--quick", run / "m-2").returncode == 0
+    document = json.loads(ckpt("verify", "--json", run).stdout)
+    assert [one["whole"] for one in document["checkpoints"]] == [True, False, True, True]
+    assert ckpt("verify", run / "m-9").returncode == 3
+
+
+def test_prune_shows_and_does(run):
+    ended = ckpt("pin", run / "m-1")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    ended = ckpt("prune", run, "--keep", 1, "--best", "loss", "--dry-run")
+    assert ended.returncode == 0
+    assert ended.stdout.splitlines() == [
+        f"would delete\t{run}/m-2\tno rule keeps it",
+        f"kept\t{run}/m-1\tpinned",
+        f"kept\t{run}/m-3\tmin loss is 1",
+        f"kept\t{run}/m-4\tthe latest",
+    ]
+    assert steps(run) == ["1", "2", "3", "4"]
+    document = json.loads(ckpt("prune", run, "--keep", 1, "--best", "loss:max:2", "--json").stdout)
+    assert [os.path.basename(one["path"]) for one in document["deleted"]] == ["m-3"]
+    assert steps(run) == ["1", "2", "4"]
+    ckpt("pin", run / "m-1", "--remove")
+    assert ckpt("prune", run, "--every-steps", 2, "--every-hours", 100).returncode == 0
+    assert steps(run) == ["1", "2", "4"]  # the first of all is one of every 100 hours
+    assert ckpt("prune", run, "--keep", 1).returncode == 0
+    assert steps(run) == ["4"]
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--keep", "0"], ["--best", "loss:middle"], ["--every-hours", "0"]]
+)
+def test_prune_that_says_nothing_useful_is_refused(run, options):
+    assert ckpt("prune", run, *options).returncode == 2
+    assert steps(run) == ["1", "2", "3", "4"]

@@ -1,0 +1,128 @@
+"""MetaGraphs: scopes exported and imported, every option of export_meta_graph and import_meta_graph."""
+
+
+def nodes(meta):
+    return [[n.name, n.op, list(n.input), n.device] for n in meta.graph_def.node]
+
+
+def collections(meta):
+    found = {}
+    for key, collection in meta.collection_def.items():
+        kind = collection.WhichOneof("kind")
+        found[key] = [kind, [str(v) for v in getattr(collection, kind).value]]
+    return found
+
+
+def build(tf):
+    x = tf.placeholder(tf.float32, [None, 2], name="x")
+    with tf.name_scope("sc"), tf.device("/cpu:0"):
+        v = tf.Variable(tf.ones([2, 2]), name="v")
+        with tf.control_dependencies([x]):
+            y = tf.identity(tf.matmul(x, v), name="y")
+        tf.Variable(3.0, name="p", trainable=False)
+    for member in (y, x):
+        tf.add_to_collection("things", member)
+    tf.add_to_collection("numbers", 3)
+    tf.add_to_collection("strings", "text")
+    return x, y
+
+
+def case_export_all(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph()
+    return {"nodes": nodes(meta), "collections": collections(meta)}
+
+
+def case_export_scope(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph(export_scope="sc")
+    return {"nodes": nodes(meta), "collections": collections(meta)}
+
+
+def case_export_some_collections_without_devices(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph(collection_list=["things"], clear_devices=True)
+    return {"nodes": nodes(meta), "collections": collections(meta)}
+
+
+def case_strip_default_attrs(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph(strip_default_attrs=True)
+    shown = {
+        n.name: sorted(k for k in n.attr if not k.startswith("_")) for n in meta.graph_def.node
+    }
+    return {"attrs": shown, "flag": meta.meta_info_def.stripped_default_attrs}
+
+
+def case_clear_extraneous_savers(tf):
+    build(tf)
+    first, second = tf.global_variables()
+    tf.train.Saver([first], name="first")
+    saver = tf.train.Saver([second], name="second")
+    meta = saver.export_meta_graph(clear_extraneous_savers=True)
+    return {"nodes": sorted(n.name for n in meta.graph_def.node)}
+
+
+def case_import_with_scope_and_map(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph(export_scope="sc")
+    with tf.Graph().as_default() as graph:
+        z = tf.placeholder(tf.float32, [None, 2], name="z")
+        tf.train.import_meta_graph(meta, import_scope="new", input_map={"$unbound_inputs_x": z})
+        return {
+            "nodes": [[n.name, list(n.input)] for n in graph.as_graph_def().node],
+            "variables": [v.name for v in tf.global_variables()],
+            "trainable": [v.name for v in tf.trainable_variables()],
+            "things": [t.name for t in tf.get_collection("things")],
+            "unbound": tf.get_collection("unbound_inputs"),
+        }
+
+
+def case_import_under_an_open_scope(tf):
+    build(tf)
+    tf.train.Saver()
+    meta = tf.train.export_meta_graph()
+    with tf.Graph().as_default() as graph, tf.name_scope("outer"):
+        tf.train.import_meta_graph(meta)
+        return {
+            "nodes": sorted(op.name for op in graph.get_operations()),
+            "variables": [v.name for v in tf.global_variables()],
+        }
+
+
+def case_import_twice(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph()
+    with tf.Graph().as_default() as graph:
+        for _ in range(2):
+            tf.train.import_meta_graph(meta, import_scope="m", clear_devices=True)
+        names = [op.name for op in graph.get_operations() if not op.name.startswith("save")]
+        return {"nodes": names, "variables": [v.name for v in tf.global_variables()]}
+
+
+def case_saver_with_scope(tf):
+    with tf.name_scope("s"):
+        v = tf.Variable(1.0, name="v")
+    saver = tf.train.Saver([v], name="s/save/")
+    inner = saver.to_proto(export_scope="s")
+    outer = tf.train.Saver.from_proto(saver.to_proto(), import_scope=None).as_saver_def()
+    return {
+        "inner": [inner.filename_tensor_name, inner.save_tensor_name, inner.restore_op_name],
+        "other": saver.to_proto(export_scope="elsewhere"),
+        "outer": [outer.filename_tensor_name, outer.save_tensor_name, outer.restore_op_name],
+    }
+
+
+def error_unbound_inputs(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph(export_scope="sc")
+    with tf.Graph().as_default():
+        tf.train.import_meta_graph(meta, import_scope="new")
+
+
+def error_input_map_that_nothing_takes(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph()
+    with tf.Graph().as_default():
+        z = tf.constant(1.0)
+        tf.train.import_meta_graph(meta, input_map={"nothing:0": z})

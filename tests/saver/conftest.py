@@ -1,0 +1,25 @@
+"""What the tests of the Saver share."""
+
+import pytest
+
+from ckpt.core.atomic import InputFile
+
+
+@pytest.fixture
+def bytes_read(monkeypatch):
+    """How many bytes were read from files so far, headers and indexes included."""
+    counts = []
+    read, read_into = InputFile.read, InputFile.read_into
+
+    def counted(self, offset, length):
+        data = read(self, offset, length)
+        counts.append(len(data))
+        return data
+
+    def counted_into(self, view, offset):
+        read_into(self, view, offset)
+        counts.append(len(view))
+
+    monkeypatch.setattr(InputFile, "read", counted)
+    monkeypatch.setattr(InputFile, "read_into", counted_into)
+    return lambda: sum(counts)

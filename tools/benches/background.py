@@ -1,0 +1,80 @@
+"""What a save of 1 GiB costs the training that waits for it: in the foreground, and in the background.
+
+The model updates every byte in place in each step, the worst case for a snapshot that is copied when it is written
+to: the step after the call copies what has not reached the file yet. That is measured apart from the call.
+"""
+
+import time
+
+from tools.benches.registry import contestant
+
+GROUP = "save: seconds that training waits"
+
+
+class Training:
+    """All of the case's tensors as variables, and a step that updates each of them in place."""
+
+    def __init__(self, case):
+        import ckpt as tf
+
+        variables = [
+            tf.get_variable(name, shape, initializer=tf.zeros_initializer())
+            for name, shape in case.shapes().items()
+        ]
+        loss = tf.add_n([tf.reduce_sum(variable) for variable in variables])
+        self._step = tf.train.GradientDescentOptimizer(0.1).minimize(loss)
+        self._saver = tf.train.Saver(variables)
+        self._session = tf.Session()
+        self._session.run(tf.global_variables_initializer())
+        self._path = str(case.directory / "background")
+        self.save()  # packs the graph, loads h5py
+        for _ in range(
+            2
+        ):  # the first time, the step's copies are the process's first use of so much memory
+            save = self.save(asynchronous=True)
+            self.step()
+            save.result()
+        self.usual = min(self.step() for _ in range(5))
+
+    def step(self):
+        start = time.perf_counter()
+        self._session.run(self._step)
+        return time.perf_counter() - start
+
+    def save(self, **options):
+        return self._saver.save(self._session, self._path, **options)
+
+
+@contestant(GROUP, "in the foreground")
+def _(case):
+    training = Training(case)
+    return lambda: bool(training.save())
+
+
+@contestant(GROUP, "in the background")
+def _(case):
+    training = Training(case)
+
+    def call():
+        start = time.perf_counter()
+        save = training.save(asynchronous=True)
+        waited = time.perf_counter() - start
+        save.result()
+        return waited
+
+    return call
+
+
+@contestant(GROUP, "in the background, and how much longer the next step takes")
+def _(case):
+    training = Training(case)
+
+    def call_and_step():
+        start = time.perf_counter()
+        save = training.save(asynchronous=True)
+        waited = time.perf_counter() - start
+        waited += max(training.step() - training.usual, 0.0)
+        save.result()
+        return waited
+
+    return call_and_step
