@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
@@ -48,6 +48,30 @@ class History:
         """Remember exactly these, oldest first; what the state file lists is then not taken over."""
         self.remembered = tuple(saved)
         self._is_told = True
+
+    def resume(self, state: CheckpointState, save_path: str) -> None:
+        """Go on where another process ended, as a CheckpointManager does, and when it last kept one for good.
+
+        Remembered is what a manager's state file lists, under whatever name; of a Saver's (which says nothing of the
+        last one kept for good), and of what other Savers noted, only what was saved to this path. Checkpoints without a
+        time are somebody else's. Times in the future count as now: the clock may have been ahead.
+        """
+        now = time.time()
+        records = state.records
+        belongs = retention.is_of(storage.split(save_path)[1])
+        listed = state.all_model_checkpoint_paths if state.last_preserved_timestamp else []
+        self.remember(
+            [
+                Saved(
+                    path, min(when, now), retention.numbered(path), pinned=_is_pinned(records, path)
+                )
+                for path, when in state_file.times_of(state)
+                if when and (path in listed or belongs(storage.split(path)[1]))
+                if path not in records or not records[path].preserved
+            ]
+        )
+        if 0 < state.last_preserved_timestamp <= now:
+            self._preserve_after = self.policy.first_preserve_after(state.last_preserved_timestamp)
 
     def recover(self, prefixes: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
@@ -138,7 +162,8 @@ class History:
             [saved.name for saved in decision.remaining],
             [saved.time for saved in decision.remaining],
         )
-        if self.policy.keep_every_n_hours != retention.EVERY_N_HOURS:
+        policy = self.policy
+        if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
         mine = {storage.split(saved.name)[1] for saved in decision.remaining}
@@ -167,6 +192,10 @@ class History:
                 continue
             log.info("deleted checkpoint %s: %s", name, reason)
             del self._to_delete[name]
+
+
+def _is_pinned(records: Mapping[str, Record], path: str) -> bool:
+    return path in records and records[path].pinned
 
 
 def _place(prefix: str) -> str:

@@ -311,3 +311,31 @@ def test_a_clock_that_was_set_back_preserves_as_if_new(tmp_path):
     assert history.remembered == ()
     history.remember([Saved("a", 0.0)])
     assert history.last_checkpoints == ["a"]
+
+
+def test_only_the_whole_name_can_collide_with_the_state_file(tmp_path):
+    with Run(tmp_path, "checkpoint") as run:
+        assert run.save(1) == str(tmp_path / "checkpoint-1")
+        with pytest.raises(ValueError, match="collides"):
+            run.saver.save(run.session, tmp_path / "checkpoint")
+
+
+def test_a_file_in_the_place_of_the_directory_is_what_tensorflow_says(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with (
+        Run(tmp_path / "file") as run,
+        pytest.raises(ValueError, match=r"Parent directory of .*file/m"),
+    ):
+        run.save(1)
+
+
+def test_a_manager_goes_on_with_its_own_and_leaves_a_savers_alone(tmp_path):
+    with tf.Graph().as_default(), Run(tmp_path, "best", max_to_keep=3) as best:
+        best.save(1)
+        with best.graph.as_default(), best.session.as_default():
+            for _ in range(2):
+                manager = tf.train.CheckpointManager(tf.train.Checkpoint(v=best.v), tmp_path, 1)
+                manager.save()
+                manager.save()
+                best.save(2)  # now the state file is the Saver's
+    assert held(tmp_path) == ["best-1", "best-2", manager.latest_checkpoint.rpartition("/")[2]]
