@@ -113,6 +113,7 @@ class History:
             if not self._is_told and (save_path, latest_filename) not in self._taken_over:
                 self._take_over(old, save_path)
                 self._taken_over.add((save_path, latest_filename))
+            self._hear_of_pins(old)
             decision = self._decide(new)
             state = self._state(directory, new, decision, old)
             state_file.write_state(directory, state, latest_filename, durable=durable)
@@ -122,6 +123,17 @@ class History:
         self._to_delete.pop(new.name, None)
         self._to_delete.update(decision.delete)
         self._delete_old(meta_graph_suffix)
+
+    def _hear_of_pins(self, state: CheckpointState) -> None:
+        """Take over what others, such as `ckpt pin`, wrote of our checkpoints since the save before."""
+        known = {_place(path) for path, _ in state_file.times_of(state)}
+        pinned = {_place(path) for path, record in state.records.items() if record.pinned}
+        self.remembered = tuple(
+            replace(saved, pinned=_place(saved.name) in pinned)
+            if _place(saved.name) in known
+            else saved
+            for saved in self.remembered
+        )
 
     def _decide(self, new: Saved) -> retention.Decision:
         in_use: set[str] = set()
