@@ -167,7 +167,10 @@ class History:
     def _state(
         self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
     ) -> CheckpointState:
-        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others."""
+        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others.
+
+        What is to be deleted is in the records too, so that a process that dies before it has leaves that to the next.
+        """
         state = state_file.state_in(
             directory,
             new.name,
@@ -179,14 +182,9 @@ class History:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
         mine = {storage.split(saved.name)[1] for saved in decision.remaining}
-        gone = {storage.split(name)[1] for name in (*decision.delete, *self._to_delete)}
         for path, when in state_file.times_of(old):
             above, name = storage.split(path)
-            if (
-                above == directory
-                and name not in mine | gone
-                and state_file.checkpoint_exists(path)
-            ):
+            if above == directory and name not in mine and state_file.checkpoint_exists(path):
                 state.records[name] = old.records.get(path, Record(when))
         for saved in decision.preserved:
             state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)
