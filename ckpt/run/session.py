@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpt.core.collecting import collecting_later
 from ckpt.core.errors import (
     CancelledError,
     InvalidArgumentError,
@@ -318,9 +319,9 @@ class Session:
             with self._lock:
                 prepared = self._plans.get(key)
                 if prepared is None:
-                    prepared = _Prepared(
-                        make_plan(wanted.tensors, wanted.targets, fed, self._state)
-                    )
+                    with collecting_later():
+                        plan = make_plan(wanted.tensors, wanted.targets, fed, self._state)
+                    prepared = _Prepared(plan)
                     self._plans[key] = prepared
         return prepared
 
