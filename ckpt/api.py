@@ -385,6 +385,7 @@ from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
 from ckpt.ops.elementwise import truncate_mod as truncatemod
+from ckpt.ops.extraction import extract_image_patches, extract_volume_patches
 from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_args,
     fake_quant_with_min_max_args_gradient,
@@ -484,6 +485,7 @@ from ckpt.ops.scattering import tensor_scatter_min as tensor_scatter_nd_min
 from ckpt.ops.scattering import tensor_scatter_sub as tensor_scatter_nd_sub
 from ckpt.ops.scattering import tensor_scatter_update as tensor_scatter_nd_update
 from ckpt.ops.script import allow_py_functions, numpy_function, py_func
+from ckpt.ops.searching import repeat, searchsorted, timestamp, unravel_index, where_v2
 from ckpt.ops.segments import (
     segment_max,
     segment_mean,
@@ -563,7 +565,9 @@ from ckpt.ops.text import (
     string_to_number,
     substr,
 )
+from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
+from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
 
 newaxis = None
@@ -789,6 +793,8 @@ __all__ = [
     "exp",
     "expand_dims",
     "expm1",
+    "extract_image_patches",
+    "extract_volume_patches",
     "eye",
     "fake_quant_with_min_max_args",
     "fake_quant_with_min_max_args_gradient",
@@ -800,6 +806,7 @@ __all__ = [
     "fft2d",
     "fft3d",
     "fill",
+    "find_latest",
     "fingerprint",
     "fixed_size_partitioner",
     "float16",
@@ -948,6 +955,7 @@ __all__ = [
     "plan_merge",
     "polygamma",
     "pow",
+    "print",
     "py_func",
     "qint16",
     "qint32",
@@ -982,6 +990,7 @@ __all__ = [
     "reduce_sum",
     "regex_replace",
     "register_tensor_conversion_function",
+    "repeat",
     "report_uninitialized_variables",
     "required_space_to_batch_paddings",
     "reset_default_graph",
@@ -1010,6 +1019,7 @@ __all__ = [
     "scatter_nd_update",
     "scatter_sub",
     "scatter_update",
+    "searchsorted",
     "segment_max",
     "segment_mean",
     "segment_min",
@@ -1102,6 +1112,7 @@ __all__ = [
     "tensordot",
     "tile",
     "timeline",
+    "timestamp",
     "to_bfloat16",
     "to_complex128",
     "to_complex64",
@@ -1127,6 +1138,7 @@ __all__ = [
     "uniform_unit_scaling_initializer",
     "unique",
     "unique_with_counts",
+    "unravel_index",
     "unsorted_segment_max",
     "unsorted_segment_mean",
     "unsorted_segment_min",
@@ -1144,6 +1156,7 @@ __all__ = [
     "verify_tensor_all_finite",
     "version",
     "where",
+    "where_v2",
     "while_loop",
     "zeros",
     "zeros_initializer",

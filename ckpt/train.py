@@ -32,6 +32,7 @@ from ckpt.run.hooks import (
     SessionRunValues,
 )
 from ckpt.saver.building import SaverBuilder
+from ckpt.saver.checkpoint import Checkpoint
 from ckpt.saver.copying import (
     copy_scoped_meta_graph,
     export_scoped_meta_graph,
@@ -46,6 +47,7 @@ from ckpt.saver.latest import (
     latest_checkpoint,
     rebuild_checkpoint_state,
 )
+from ckpt.saver.manager import CheckpointManager
 from ckpt.saver.metagraph import export_meta_graph, import_meta_graph
 from ckpt.saver.pending import PendingSave
 from ckpt.saver.polling import checkpoints_iterator, wait_for_new_checkpoint
@@ -86,6 +88,8 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "AdamOptimizer",
     "BestN",
+    "Checkpoint",
+    "CheckpointManager",
     "CheckpointReader",
     "CheckpointSaverHook",
     "CheckpointSaverListener",

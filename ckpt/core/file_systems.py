@@ -11,13 +11,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Protocol
+from typing import BinaryIO, Protocol
 
+from ckpt.core import remote
 from ckpt.core.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
-    UnimplementedError,
     from_os_error,
 )
 
@@ -86,7 +86,7 @@ def scheme_of(path: str) -> str:
 def file_system(path: str) -> FileSystem:
     """The file system that `path` lies on. Raises UnimplementedError for a scheme that nothing here can open."""
     scheme = scheme_of(path)
-    return LOCAL if scheme in ("", "file") else _Remote(scheme, path)
+    return LOCAL if scheme in ("", "file") else _Remote(path)
 
 
 class _Local:
@@ -162,40 +162,24 @@ class _Local:
 class _Remote:
     """Every URL that fsspec knows."""
 
-    def __init__(self, scheme: str, path: str) -> None:
-        try:
-            import fsspec
-        except ImportError as error:
-            raise UnimplementedError(
-                None,
-                None,
-                f"File system scheme '{scheme}' not implemented (file: '{path}') without fsspec: "
-                "pip install ckpt[remote]",
-            ) from error
-        try:
-            self._fs: Any = fsspec.filesystem(scheme)
-        except (ValueError, ImportError) as error:
-            raise UnimplementedError(
-                None,
-                None,
-                f"File system scheme '{scheme}' not implemented (file: '{path}'): {error}",
-            ) from error
+    def __init__(self, path: str) -> None:
+        self._fs, _ = remote.store_of(path)
 
     def exists(self, path: str) -> bool:
         """True for a file and for a directory."""
-        with typed(path, "looking for it"):
+        with remote.typed(path, "looking for it"):
             return bool(self._fs.exists(path))
 
     def isdir(self, path: str) -> bool:
         """True for a directory."""
-        with typed(path, "looking for it"):
+        with remote.typed(path, "looking for it"):
             return bool(self._fs.isdir(path))
 
     def listdir(self, path: str) -> list[str]:
         """The names in a directory, sorted."""
         if not self.isdir(path):
             raise NotFoundError(None, None, f"Could not find directory {path}")
-        with typed(path, "listing"):
+        with remote.typed(path, "listing"):
             found = self._fs.ls(path, detail=False)
         return sorted(name.rstrip("/").rpartition("/")[2] for name in found)
 
@@ -208,33 +192,33 @@ class _Remote:
 
     def makedirs(self, path: str) -> None:
         """Make a directory and its parents."""
-        with typed(path, "making the directory"):
+        with remote.typed(path, "making the directory"):
             if self._fs.isfile(path):
                 raise FailedPreconditionError(None, None, f"{path} is not a directory")
             self._fs.makedirs(path, exist_ok=True)
 
     def remove(self, path: str) -> None:
         """Delete a file."""
-        with typed(path, "deleting"):
+        with remote.typed(path, "deleting"):
             if self._fs.isdir(path):
                 raise FailedPreconditionError(None, None, f"{path}: is a directory")
             self._fs.rm_file(path)
 
     def rmtree(self, path: str) -> None:
         """Delete a directory with all that is in it, or a file."""
-        with typed(path, "deleting"):
+        with remote.typed(path, "deleting"):
             if not self._fs.exists(path):
                 raise NotFoundError(None, None, f"{path} not found")
             self._fs.rm(path, recursive=True)
 
     def move(self, source: str, target: str) -> None:
         """Rename, replacing a file."""
-        with typed(source, f"renaming to {target}"):
+        with remote.typed(source, f"renaming to {target}"):
             self._fs.mv(source, target, recursive=self._fs.isdir(source))
 
     def stat(self, path: str) -> FileStatistics:
         """Length, time and kind; the time is 0 where the file system has none."""
-        with typed(path, "reading its properties"):
+        with remote.typed(path, "reading its properties"):
             found = self._fs.info(path)
             try:
                 time = self._fs.modified(path).timestamp()
@@ -246,7 +230,7 @@ class _Remote:
 
     def open(self, path: str, mode: str) -> BinaryIO:
         """A binary file object."""
-        with typed(path, "opening"):
+        with remote.typed(path, "opening"):
             return self._fs.open(path, mode)  # type: ignore[no-any-return]  # fsspec carries no types
 
 

@@ -12,10 +12,9 @@ from difflib import SequenceMatcher
 
 from ckpt.core.tensor_roles import AVERAGE
 
-Rule = (
-    tuple[str, str] | str
-)  # an entry of a rename dict, or the name of a preset: see ckpt.core.renames
 Pair = tuple[str, str]
+Rule = Pair | str
+"""An entry of a rename dict, or the name of a preset: see ckpt.core.renames."""
 Edit = tuple[list[str], list[str], list[str], list[str]]
 """The parts of a name before a change, the parts that went, those that came, the parts after it."""
 

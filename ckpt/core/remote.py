@@ -47,7 +47,7 @@ class Upload:
 
     def __init__(self, url: str) -> None:
         self.path = url
-        self._store, self._name = _store(url)
+        self._store, self._name = store_of(url)
         self._temporary = ""
         self._fd = -1
         self._length = 0
@@ -101,7 +101,7 @@ class Upload:
             beside = f"{head}/.ckpt-tmp-{secrets.token_hex(8)}-{name}"
             try:
                 self._put_as(beside)
-                with _typed(self.path, "moving the uploaded file to it"):
+                with typed(self.path, "moving the uploaded file to it"):
                     self._store.mv(beside, self._name)
             except OpError:
                 with suppress(Exception):
@@ -109,7 +109,7 @@ class Upload:
                 raise
         else:
             self._put_as(self._name)
-        with _typed(self.path, "checking what was uploaded"):
+        with typed(self.path, "checking what was uploaded"):
             length = self._store.info(self._name)["size"]
         if length != self._length:
             raise DataLossError(
@@ -117,7 +117,7 @@ class Upload:
             )
 
     def _put_as(self, name: str) -> None:
-        with _typed(self.path, "uploading"):
+        with typed(self.path, "uploading"):
             if self._length <= _ONE_REQUEST:
                 self._store.pipe_file(name, os.pread(self._fd, self._length, 0))
             else:
@@ -129,8 +129,8 @@ class Download:
 
     def __init__(self, url: str) -> None:
         self.path = url
-        self._store, self._name = _store(url)
-        with _typed(url, "opening"):
+        self._store, self._name = store_of(url)
+        with typed(url, "opening"):
             found = self._store.info(self._name)
         if found["type"] != "file":
             raise FailedPreconditionError(
@@ -184,7 +184,7 @@ class Download:
         return None
 
     def _fetch(self, offset: int, length: int) -> bytes:
-        with _typed(self.path, "reading"):
+        with typed(self.path, "reading"):
             data: bytes = self._store.cat_file(self._name, start=offset, end=offset + length)
         if len(data) != length:
             raise DataLossError(
@@ -219,8 +219,8 @@ def read_file(url: str, *, limit: int) -> bytes:
 
 def exists(url: str) -> bool:
     """True when there is a file or anything below this name."""
-    store, name = _store(url)
-    with _typed(url, "looking for it"):
+    store, name = store_of(url)
+    with typed(url, "looking for it"):
         return bool(store.exists(name))
 
 
@@ -235,9 +235,9 @@ def is_directory(url: str) -> bool:
 
 
 def _type(url: str) -> str:
-    store, name = _store(url)
+    store, name = store_of(url)
     try:
-        with _typed(url, "looking for it"):
+        with typed(url, "looking for it"):
             return str(store.info(name)["type"])
     except NotFoundError:
         return ""
@@ -245,43 +245,43 @@ def _type(url: str) -> str:
 
 def names_in(url: str) -> list[str]:
     """The names directly below this one, sorted. Raises NotFoundError when there are none."""
-    store, name = _store(url)
-    with _typed(url, "listing"):
+    store, name = store_of(url)
+    with typed(url, "listing"):
         found = store.ls(name, detail=False)
     return sorted({entry.rstrip("/").rpartition("/")[2] for entry in found})
 
 
 def modified(url: str) -> float:
     """When the file was last written, in seconds since the epoch. Raises NotFoundError."""
-    store, name = _store(url)
-    with _typed(url, "reading its time"):
+    store, name = store_of(url)
+    with typed(url, "reading its time"):
         found: datetime = store.modified(name)
     return found.timestamp()
 
 
 def remove_file(url: str) -> None:
     """Remove a file; one that is not there is no error."""
-    store, name = _store(url)
-    with suppress(NotFoundError), _typed(url, "deleting"):
+    store, name = store_of(url)
+    with suppress(NotFoundError), typed(url, "deleting"):
         store.rm_file(name)
 
 
 def move_file(source: str, target: str) -> None:
     """Rename a file within one store."""
-    store, name = _store(target)
-    with _typed(target, f"moving {source} to it"):
-        store.mv(_store(source)[1], name)
+    store, name = store_of(target)
+    with typed(target, f"moving {source} to it"):
+        store.mv(store_of(source)[1], name)
 
 
 def make_directory(url: str) -> None:
     """Make a directory and those above it, in stores that have directories."""
-    store, name = _store(url)
+    store, name = store_of(url)
     if _WHOLE_OBJECTS.isdisjoint(_protocols(store)):
-        with _typed(url, "making the directory"):
+        with typed(url, "making the directory"):
             store.makedirs(name, exist_ok=True)
 
 
-def _store(url: str) -> tuple[Any, str]:
+def store_of(url: str) -> tuple[Any, str]:
     """fsspec's file system for `url` and the name in it; listings are never answered from a cache."""
     scheme = url.partition("://")[0]
     try:
@@ -292,7 +292,7 @@ def _store(url: str) -> tuple[Any, str]:
             None,
             f"{url}: remote files need the package fsspec: pip install 'ckpt[remote]'",
         ) from error
-    with _typed(url, "reaching the store"):
+    with typed(url, "reaching the store"):
         try:
             store, name = url_to_fs(url, use_listings_cache=False)
         except (
@@ -310,7 +310,7 @@ def _protocols(store: Any) -> set[str]:
 
 
 @contextmanager
-def _typed(url: str, doing: str) -> Iterator[None]:
+def typed(url: str, doing: str) -> Iterator[None]:
     """Failures of a store as members of the OpError family that name the URL."""
     try:
         yield

@@ -24,18 +24,19 @@ _TRIED_ON_ALL = 24  # rules that are tried on all of them
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A rule, or some one after the other, and what it explains: name wanted -> name in the checkpoint."""
+    """A rule, or some one after the other, and what it explains: name wanted -> name in the checkpoint.
+
+    `misfits`: how many names it gives to tensors of another dtype or shape. `is_second_hand`: it takes moving averages for
+    the variables themselves. `is_contested`: it moves names that wanted and held have in common. `is_complete`: it
+    explains everything that is wanted, those names included.
+    """
 
     rules: tuple[name_edits.Rule, ...]
     pairs: Mapping[str, str]
-    misfits: int = 0  # names that it gives to tensors of another dtype or shape
-    is_second_hand: bool = False  # it takes moving averages for the variables themselves
-    is_contested: bool = (
-        False  # it takes what is held under the name of another variable that is wanted
-    )
-    is_complete: bool = (
-        False  # it explains everything that is wanted, also what is held under its name
-    )
+    misfits: int = 0
+    is_second_hand: bool = False
+    is_contested: bool = False
+    is_complete: bool = False
 
     @property
     def sources(self) -> set[str]:
@@ -242,6 +243,7 @@ def _merit(explanation: Explanation, new: Mapping[str, str]) -> tuple[Any, ...]:
 
 
 def _new(explanation: Explanation, remaining: set[str], used: set[str]) -> dict[str, str]:
+    """What it explains beyond what is explained already."""
     if not used:
         return dict(explanation.pairs)
     return {w: h for w, h in explanation.pairs.items() if w in remaining and h not in used}

@@ -6,6 +6,7 @@ import os
 
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.core.storage import exists, is_directory, open_input
+from ckpt.formats import hdf5
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_index import MAGIC
@@ -15,14 +16,17 @@ FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 _HEAD = 4096
 
 
-def open_reader(path: StrPath) -> TensorReader:
+def open_reader(path: StrPath, *, max_expansion: int | None = None) -> TensorReader:
     """Open the checkpoint that `path` names: a file of any known format, or a prefix.
 
     Raises NotFoundError when there is none, InvalidArgumentError when its format is unknown, DataLossError
-    when it is damaged.
+    when it is damaged. `max_expansion` is how much larger than their file compressed values may be, in our files.
     """
     file = resolve(path)
-    return recognise(file).open(file)
+    found = recognise(file)
+    if found in (HDF5, SHARDED_HDF5):
+        return hdf5.open_reader(file, max_expansion=max_expansion)
+    return found.open(file)
 
 
 def resolve(path: StrPath) -> str:

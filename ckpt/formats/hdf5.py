@@ -22,11 +22,13 @@ _USER_BLOCKS = (
 )  # where HDF5 allows its signature, as far as a head of 4 KiB shows it
 
 
-def open_reader(path: StrPath) -> Hdf5Reader:
+def open_reader(path: StrPath, *, max_expansion: int | None = None) -> Hdf5Reader:
     """Open one of our `.h5` or `.index` files by its own path; `detect.open_reader` takes prefixes and other formats."""
     from ckpt.formats.hdf5_reader import Hdf5Reader
 
-    return Hdf5Reader(path)
+    return (
+        Hdf5Reader(path) if max_expansion is None else Hdf5Reader(path, max_expansion=max_expansion)
+    )
 
 
 def write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from mmap import mmap
 
 from ckpt.core.checksum import crc32c
@@ -54,9 +53,7 @@ class Blocks:
             where = part.chunks.offsets[number], len(stored)
             raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
         try:
-            return hdf5_filters.decode(
-                stored, part.chunks.pipeline, prod(part.chunks.shape) * item, item
-            )
+            return hdf5_filters.decode(stored, part.chunks.pipeline, part.chunks.shape, item)
         except ValueError as error:
             raise self.damage(f"tensor {tensor.name!r}: chunk {number}: {error}") from error
 

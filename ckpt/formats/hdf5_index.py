@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from operator import add
 from typing import NamedTuple
 
@@ -141,6 +142,17 @@ class Index:
             return list(self.lengths)
         ends = map(add, self.first, [split or 1 for split in self.splits])
         return [sum(self.lengths[a:b]) for a, b in zip(self.first, ends, strict=True)]
+
+    def expanded(self) -> int:
+        """Bytes that all compressed parts take in memory, chunks as a whole."""
+        owner = {}
+        for row, (first, split) in enumerate(zip(self.first, self.splits, strict=True)):
+            for number in range(first, first + (split or 1)) if self.chunks else ():
+                owner[number] = row
+        return sum(
+            len(chunks.lengths) * prod(chunks.shape) * ITEM_SIZE[self.dtypes[owner[number]]]
+            for number, chunks in self.chunks.items()
+        )
 
     def ranges(self) -> list[tuple[int, int]]:
         """Offset and length of every checksummed piece that is not empty, in file order."""

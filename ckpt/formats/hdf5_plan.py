@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import accumulate, chain
 from struct import pack
 from typing import TYPE_CHECKING, Any, Literal
@@ -19,10 +20,11 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.formats import partition, string_payload
 from ckpt.formats.array_bytes import is_ready, plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
-from ckpt.formats.hdf5_columns import column, pack_index
-from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, blocks_of
+from ckpt.formats.hdf5_chunks import chunk_shape, stored_chunks
+from ckpt.formats.hdf5_columns import MOST_TENSORS, column, pack_index
+from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, Pipeline, blocks_of
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
-from ckpt.formats.hdf5_structure import ALIGNED_FROM, Dataset, SparseFile, build
+from ckpt.formats.hdf5_structure import ALIGNED_FROM, HDF5_MAX_RANK, Dataset, build
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,6 +39,7 @@ _ORIGINS = [(0,) * rank for rank in range(65)]  # numpy has at most 64 axes
 _PACKED_NAME = 255  # longest name in bytes that the table of packed variables holds
 
 Layout = Literal["auto", "named"]
+Write = Callable[[bytes, int], None]
 
 
 @dataclass(slots=True)
@@ -53,6 +56,34 @@ class Box:
     is_ready: bool  # the memory of one array is the bytes
     offset: int = 0
     crcs: list[int] = field(default_factory=list)
+    chunks: WrittenChunks | None = None
+
+
+class WrittenChunks:
+    """The chunks of a box that is compressed: made, and written, while HDF5 lays out the file."""
+
+    def __init__(self, box: Box, compression: str, write: Write) -> None:
+        self._box = box
+        self._write = write
+        self.compression = compression
+        self.chunk = chunk_shape(box.shape, box.arrays[0].itemsize)
+        self.pipeline: Pipeline = ()
+        self.offsets: list[int] = []
+        self.lengths: list[int] = []
+        box.length = 0
+
+    def chunks(self, pipeline: Pipeline) -> Iterator[tuple[tuple[int, ...], bytes]]:
+        """First index and stored bytes of each."""
+        self.pipeline = pipeline
+        return stored_chunks(self._box.arrays, self._box.shape, self.chunk, pipeline)
+
+    def put(self, data: bytes, offset: int) -> None:
+        """Write the next one."""
+        self._box.crcs.append(crc32c(data))
+        self._box.length += len(data)
+        self.offsets.append(offset)
+        self.lengths.append(len(data))
+        self._write(data, offset)
 
 
 class Plan:
@@ -65,6 +96,8 @@ class Plan:
         aliases: Mapping[str, str],
         metagraph: bytes | None,
         layout: Layout,
+        compression: str | None,
+        write: Write,
     ) -> None:
         self.boxes = [box for boxes in tensors.values() for box in boxes]
         self.metagraph = metagraph
@@ -77,13 +110,19 @@ class Plan:
         self._named = [box for box in whole if id(box) not in packed]
         cut = [boxes for boxes, one in zip(tensors.values(), is_whole, strict=True) if not one]
         self._parts = [box for boxes in cut for box in boxes]
+        if compression is not None:
+            for box in [*self._named, *self._parts]:
+                if _is_compressible(box):
+                    box.chunks = WrittenChunks(box, compression, write)
         self._paths = dataset_paths(box.name for box in self._named)
         self._fields = _fixed_fields(tensors, is_whole, self.boxes)
         self._fields["metadata"] = dict(metadata)
         self._fields["aliases"] = dict(aliases)
         self._fields["paths"] = {name: path for name, path in self._paths.items() if name != path}
-        self.structure = SparseFile()
-        self._place()
+        self.index_length = (
+            0  # depends on names, dtypes, shapes and filters only, not on where things lie
+        )
+        self.structure = build(self._datasets(), USER_BLOCK)
 
     @property
     def arena(self) -> tuple[int, int]:
@@ -92,67 +131,46 @@ class Plan:
             return 0, 0
         return self._arena_offset, self._arena_offset + self._arena_length
 
-    @property
-    def index_length(self) -> int:
-        """Bytes of the index, which depend on names, dtypes and shapes only, not on where things lie."""
-        return self._index_length
-
     def index(self, structure_crc: int) -> bytes:
-        """The bytes of the index, once everything is written."""
+        """The bytes of the index; before everything is written, as many bytes."""
         graph = self.metagraph
-        return pack_index(
-            {
-                **self._fields,
-                "offsets": column("Q", [box.offset for box in self.boxes]),
-                "crcs": column("I", [crc for box in self.boxes for crc in box.crcs]),
-                "metagraph": None
-                if graph is None
-                else pack("<QQI", self.metagraph_offset, len(graph), crc32c(graph)),
-                "structure_crc": column("I", [structure_crc]),
-            }
-        )
-
-    def _place(self) -> None:
-        """Build the HDF5 structure and learn every offset."""
-        blocks = sum([blocks_of(box.length) for box in self.boxes])
-        draft = {
+        found = {
             **self._fields,
-            "offsets": bytes(8 * len(self.boxes)),
-            "crcs": bytes(4 * blocks),
-            "metagraph": None if self.metagraph is None else bytes(20),
-            "structure_crc": bytes(4),
+            "offsets": column("Q", [box.offset for box in self.boxes]),
+            "lengths": column("Q", [box.length for box in self.boxes]),
+            "crcs": column("I", [crc for box in self.boxes for crc in _crcs(box)]),
+            "metagraph": None
+            if graph is None
+            else pack("<QQI", self.metagraph_offset, len(graph), crc32c(graph)),
+            "structure_crc": column("I", [structure_crc]),
         }
-        self._index_length = len(pack_index(draft))
-        wanted: list[tuple[Dataset, Callable[[int], None]]] = []
-        for box in self._named:
-            wanted.append((_dataset(self._paths[box.name], box), _setter(box)))
-        for number, box in enumerate(self._parts):
-            wanted.append((_part_dataset(number, box), _setter(box)))
-        wanted += self._private_datasets()
-        self.structure, offsets = build([dataset for dataset, _ in wanted], USER_BLOCK)
-        for (_, place), offset in zip(wanted, offsets, strict=True):
-            place(offset)
+        if any([box.chunks for box in self.boxes]):
+            found |= _chunk_fields([box.chunks for box in self.boxes])
+        return pack_index(found)
 
-    def _private_datasets(self) -> Iterator[tuple[Dataset, Callable[[int], None]]]:
+    def _datasets(self) -> Iterator[Dataset]:
+        """All of them; the index comes last, when its length is known."""
+        for box in self._named:
+            yield _dataset(self._paths[box.name], box)
+        for number, box in enumerate(self._parts):
+            yield _part_dataset(number, box)
         if self.packed:
             sizes = [-(-box.length // GRAIN) * GRAIN for box in self.packed]
             starts = list(accumulate(sizes, initial=0))
             self._arena_length = max(starts.pop(), ALIGNED_FROM)  # so long that HDF5 aligns it
-            table = _table(self.packed, starts)
 
             def place_arena(base: int) -> None:
                 self._arena_offset = base
                 for box, start in zip(self.packed, starts, strict=True):
                     box.offset = base + start if box.length else 0
 
-            yield _bytes_dataset("arena", self._arena_length), place_arena
-            yield (
-                Dataset(f"{PRIVATE}/table", table.dtype, table.shape, content=table),
-                lambda _: None,
-            )
+            yield _bytes_dataset("arena", self._arena_length, place_arena)
+            table = _table(self.packed, starts)
+            yield Dataset(f"{PRIVATE}/table", table.dtype, table.shape, content=table)
         if self.metagraph is not None:
-            yield _bytes_dataset("metagraph", len(self.metagraph)), self._place_metagraph
-        yield _bytes_dataset("index", self._index_length), self._place_index
+            yield _bytes_dataset("metagraph", len(self.metagraph), self._place_metagraph)
+        self.index_length = len(self.index(0))
+        yield _bytes_dataset("index", self.index_length, self._place_index)
 
     def _place_metagraph(self, offset: int) -> None:
         self.metagraph_offset = offset
@@ -208,6 +226,10 @@ def boxes_of(path: StrPath, tensors: Iterable[TensorEntry]) -> dict[str, list[Bo
             found[name] = _joined(name, group)
         except (TypeError, ValueError) as error:
             problems.append(f"  {name!r}: {error}")
+    if len(found) > MOST_TENSORS:
+        problems.append(
+            f"  {len(found)} tensors are more than the {MOST_TENSORS} of one file; give a shard_size"
+        )
     if problems:
         raise InvalidArgumentError(
             None,
@@ -303,7 +325,6 @@ def _fixed_fields(
         "dims": column("Q", chain.from_iterable([box.full_shape for box in first])),
         "splits": column("I", [0 if one else len(group) for group, one in groups]),
         "boxes": column("Q", [n for group in split for b in group for n in (*b.starts, *b.shape)]),
-        "lengths": column("Q", [box.length for box in boxes]),
         "layouts": bytes(len(boxes)),
     }
 
@@ -333,20 +354,46 @@ def _table(packed: list[Box], starts: list[int]) -> NDArray[np.void]:
     return table
 
 
+def _is_compressible(box: Box) -> bool:
+    return (
+        box.length >= ALIGNED_FROM and box.dtype != "string" and 0 < len(box.shape) <= HDF5_MAX_RANK
+    )
+
+
+def _crcs(box: Box) -> list[int]:
+    """Its checksums, or as many zeros before it is written."""
+    return box.crcs or [0] * blocks_of(box.length)
+
+
+def _chunk_fields(chunks: list[WrittenChunks | None]) -> dict[str, Any]:
+    """The columns of the index that describe compressed boxes."""
+    pipelines = list(dict.fromkeys(one.pipeline for one in chunks if one))
+    filtered = [one for one in chunks if one]
+    return {
+        "layouts": bytes([pipelines.index(one.pipeline) + 1 if one else 0 for one in chunks]),
+        "filters": pipelines,
+        "chunk_shapes": column("Q", [n for one in filtered for n in one.chunk]),
+        "chunk_offsets": column("Q", [offset for one in filtered for offset in one.offsets]),
+        "chunk_lengths": column("Q", [length for one in filtered for length in one.lengths]),
+    }
+
+
 def _dataset(path: str, box: Box) -> Dataset:
     """The dataset that shows a box: its own type where HDF5 has one, else raw bits and a note."""
+    place = partial(setattr, box, "offset")
     if box.dtype == "string":
         shape = ",".join(map(str, box.shape))
-        return Dataset(
-            path, np.dtype(np.uint8), (box.length,), {"ckpt.dtype": "string", "ckpt.shape": shape}
-        )
+        notes = {"ckpt.dtype": "string", "ckpt.shape": shape}
+        return Dataset(path, np.dtype(np.uint8), (box.length,), place, notes)
     kind = np.dtype(dtypes.as_dtype(box.dtype).as_numpy_dtype)
+    notes = {"ckpt.dtype": box.dtype}
     if kind.names:  # a quantized integer
-        return Dataset(path, kind[0].newbyteorder("<"), box.shape, {"ckpt.dtype": box.dtype})
-    if kind.isbuiltin == 2:
-        bits = np.dtype(f"<u{kind.itemsize}")
-        return Dataset(path, bits, box.shape, {"ckpt.dtype": box.dtype})
-    return Dataset(path, kind.newbyteorder("<"), box.shape)
+        kind = kind[0]
+    elif kind.isbuiltin == 2:
+        kind = np.dtype(f"<u{kind.itemsize}")
+    else:
+        notes = {}
+    return Dataset(path, kind.newbyteorder("<"), box.shape, place, notes, filtered=box.chunks)
 
 
 def _part_dataset(number: int, box: Box) -> Dataset:
@@ -355,12 +402,5 @@ def _part_dataset(number: int, box: Box) -> Dataset:
     return replace(made, notes={**made.notes, "ckpt.starts": starts})
 
 
-def _bytes_dataset(name: str, length: int) -> Dataset:
-    return Dataset(f"{PRIVATE}/{name}", np.dtype(np.uint8), (length,))
-
-
-def _setter(box: Box) -> Callable[[int], None]:
-    def place(offset: int) -> None:
-        box.offset = offset
-
-    return place
+def _bytes_dataset(name: str, length: int, place: Callable[[int], None]) -> Dataset:
+    return Dataset(f"{PRIVATE}/{name}", np.dtype(np.uint8), (length,), place)

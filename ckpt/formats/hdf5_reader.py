@@ -23,7 +23,7 @@ from ckpt.formats.base import Slices, StrPath, Target, TensorSpec
 from ckpt.formats.hdf5_blocks import Blocks
 from ckpt.formats.hdf5_index import BLOCK, Part, Tensor, blocks_of
 from ckpt.formats.hdf5_small import numpy_dtype, read_small, small_tensors
-from ckpt.formats.hdf5_volumes import Volume, open_checkpoint
+from ckpt.formats.hdf5_volumes import MAX_EXPANSION, Volume, open_checkpoint
 
 if TYPE_CHECKING:
     from typing import Self
@@ -41,8 +41,8 @@ class Hdf5Reader:
     All methods may be called by several threads at once.
     """
 
-    def __init__(self, path: StrPath) -> None:
-        self._checkpoint = open_checkpoint(path)
+    def __init__(self, path: StrPath, *, max_expansion: int = MAX_EXPANSION) -> None:
+        self._checkpoint = open_checkpoint(path, max_expansion=max_expansion)
         self._blocks = Blocks(self._checkpoint)
         self._verified: set[str] = set()  # tensors whose mapped bytes were checked
 

@@ -12,9 +12,11 @@ from ckpt.core.errors import DataLossError, NotFoundError
 from ckpt.core.storage import Input, joined, open_input, resolved, split
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5_header import identity_of, read_index
-from ckpt.formats.hdf5_index import Blob, Index, Tensor
+from ckpt.formats.hdf5_index import Blob, Index, Tensor, damaged
 from ckpt.formats.shard_index import SHARD_MAGIC, Shard, read_shard_index
 
+MAX_EXPANSION = 200  # how much larger than its file compressed values may be ...
+_ALWAYS_ALLOWED = 1 << 30  # ... or so many bytes
 _ATTEMPTS = 5  # to open shards, while another process replaces the checkpoint by a newer one
 
 
@@ -87,8 +89,32 @@ class Checkpoint:
         _close(self.volumes)
 
 
-def open_checkpoint(path: StrPath) -> Checkpoint:
-    """Open a file, or the shards that a `.index` file names. Raises members of the OpError family."""
+def open_checkpoint(path: StrPath, *, max_expansion: int = MAX_EXPANSION) -> Checkpoint:
+    """Open a file, or the shards that a `.index` file names. Raises members of the OpError family.
+
+    Compressed values may take `max_expansion` times the bytes of their file, or 1 GiB if that is more.
+    """
+    checkpoint = _opened_checkpoint(path)
+    try:
+        for volume in checkpoint.volumes:
+            _check_expansion(volume, max_expansion)
+    except BaseException:
+        checkpoint.close()
+        raise
+    return checkpoint
+
+
+def _check_expansion(volume: Volume, most: int) -> None:
+    expanded = volume.index.expanded()
+    if expanded > max(_ALWAYS_ALLOWED, most * volume.file.size):
+        raise damaged(
+            volume.file.path,
+            f"{volume.file.size} bytes claim to hold {expanded} compressed ones, more than {most} times as many",
+            "a decompression bomb? If not, open it with a larger max_expansion",
+        )
+
+
+def _opened_checkpoint(path: StrPath) -> Checkpoint:
     file = open_input(path)
     try:
         if file.read(0, min(file.size, len(SHARD_MAGIC))) != SHARD_MAGIC:

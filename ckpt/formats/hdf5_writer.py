@@ -17,6 +17,7 @@ from ckpt.core.collector import paused
 from ckpt.core.storage import Output, create
 from ckpt.formats.array_bytes import bytes_of, pieces
 from ckpt.formats.base import StrPath, TensorEntry
+from ckpt.formats.hdf5_filters import check_compression
 from ckpt.formats.hdf5_header import pack_header
 from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import GRAIN, Box, Layout, Plan, boxes_of, check_texts
@@ -24,12 +25,10 @@ from ckpt.formats.hdf5_structure import ALIGNMENT
 
 _STEP = 4 * BLOCK  # bytes of one write: with their source they fit a core's cache
 _COALESCED = 64 * 1024  # pieces up to this size are gathered before they are written
-_DIRECT_FROM = (
-    1024 * 1024
-)  # boxes from this size on are written past the page cache, when they must be durable
-_SEGMENT = 4 * 1024 * 1024  # bytes of one such write, from memory that is aligned for it
+_LARGE = 1024 * 1024  # boxes from this size on are written by several threads
+_SEGMENT = 4 * 1024 * 1024  # bytes that a thread writes before it takes the next task
 _AHEAD = 4  # writes under way while the next is gathered
-_THREADS = 2  # one fills its segment while the other's is on its way to the disk
+_THREADS = 2  # a file takes one write at a time; meanwhile the other thread computes checksums
 
 
 def write(
@@ -40,25 +39,31 @@ def write(
     aliases: Mapping[str, str] | None = None,
     metagraph: bytes | None = None,
     layout: Layout = "auto",
+    compression: str | None = None,
     durable: bool = True,
-    threads: int = _THREADS,
+    threads: int | None = None,
 ) -> None:
     """Write a checkpoint to `path`, atomically: old or new, whole, whatever happens.
 
     Entries that share a name are parts of one tensor; parts that complete it are joined. `aliases` are further
     names of tensors. `layout="named"` makes every tensor a dataset of its own even when there are thousands.
+    `compression` is "deflate" (or "deflate:9"), or with the hdf5plugin package "zstd", "lz4", "blosc2" or "bitshuffle".
     `durable=False` leaves it to the system when the bytes reach the disk. Raises InvalidArgumentError listing
     everything that cannot be written, ResourceExhaustedError when the disk is full, and other members of the
     OpError family; then `path` is as it was.
     """
+    check_compression(compression)
     with paused():
         boxes = boxes_of(path, tensors)
         check_texts(path, boxes, metadata or {}, aliases or {})
-        plan = Plan(boxes, metadata or {}, aliases or {}, metagraph, layout)
     with create(path, durable=durable) as file:
+        with paused():
+            texts = metadata or {}, aliases or {}
+            plan = Plan(boxes, *texts, metagraph, layout, compression, file.write)
         file.reserve(plan.structure.size)
-        if durable and file.open_direct():
-            _write_direct(file, [box for box in plan.boxes if _is_direct(box)], threads)
+        is_direct = durable and file.open_direct()
+        segment = _direct_writer(file) if is_direct else _writer(file)
+        _write_large(plan, segment, threads or _THREADS)
         _write_rest(file, plan)
 
 
@@ -90,9 +95,12 @@ def _sources(stream: _Stream, plan: Plan) -> Iterator[tuple[int, int, _Put]]:
     if plan.packed:
         yield begin, end - begin, lambda crc: _put_arena(stream, plan, crc)
     for box in plan.boxes:
-        if box.length and not begin <= box.offset < end:
+        if box.chunks is not None:  # written already
+            places = zip(box.chunks.offsets, box.chunks.lengths, strict=True)
+            yield from ((offset, length, _nothing) for offset, length in places)
+        elif box.length and not begin <= box.offset < end:
             yield box.offset, box.length, lambda crc, box=box: _put_box(stream, box, crc)  # type: ignore[misc]
-    yield plan.index_offset, plan.index_length, lambda crc: crc  # a hole, filled last
+    yield plan.index_offset, plan.index_length, _nothing  # a hole, filled last
     graph = plan.metagraph
     if graph:
 
@@ -101,6 +109,10 @@ def _sources(stream: _Stream, plan: Plan) -> Iterator[tuple[int, int, _Put]]:
             return crc
 
         yield plan.metagraph_offset, len(graph), put_graph
+
+
+def _nothing(crc: int) -> int:
+    return crc
 
 
 def _put_box(stream: _Stream, box: Box, crc: int) -> int:
@@ -208,35 +220,61 @@ class _Stream:
             self._gathered.clear()
 
 
-def _is_direct(box: Box) -> bool:
-    return box.length >= _DIRECT_FROM and box.is_ready
+_Segment = Callable[[Box, int, memoryview], None]
+"""Writes the bytes of a box that begin `start` bytes into it, and notes their checksums."""
 
 
-def _write_direct(file: Output, boxes: list[Box], threads: int) -> None:
-    """Write boxes past the page cache, by way of aligned memory; what does not fill a page goes the usual way."""
+def _write_large(plan: Plan, write_segment: _Segment, threads: int) -> None:
+    """Write large boxes whose bytes lie ready. One thread computes checksums while the other's bytes are written."""
     tasks: list[tuple[Box, int]] = []
-    for box in boxes:
-        box.crcs = [0] * blocks_of(box.length)
-        tasks += [(box, start) for start in range(0, box.length, _SEGMENT)]
+    for box in plan.boxes:
+        if box.length >= _LARGE and box.is_ready and box.chunks is None:
+            box.crcs = [0] * blocks_of(box.length)
+            tasks += [(box, start) for start in range(0, box.length, _SEGMENT)]
+
+    def write(task: tuple[Box, int]) -> None:
+        box, start = task
+        write_segment(box, start, bytes_of(box.arrays[0])[start : start + _SEGMENT])
+
+    if len(tasks) <= 1 or threads == 1:
+        for task in tasks:
+            write(task)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(write, tasks):  # the first error cancels what has not begun
+            pass
+
+
+def _writer(file: Output) -> _Segment:
+    """Writes in the usual way: the system copies each piece while it is still in the processor's cache."""
+
+    def write_segment(box: Box, start: int, source: memoryview) -> None:
+        for low in range(0, len(source), _STEP):
+            view = source[low : low + _STEP]
+            _note_crcs(box, start + low, view)
+            file.write(view, box.offset + start + low)
+
+    return write_segment
+
+
+def _direct_writer(file: Output) -> _Segment:
+    """Writes past the page cache, by way of aligned memory; what does not fill a page goes the usual way."""
     local = threading.local()
 
-    def write_segment(task: tuple[Box, int]) -> None:
-        box, start = task
+    def write_segment(box: Box, start: int, source: memoryview) -> None:
         if not hasattr(local, "memory"):
             local.memory = memoryview(mmap.mmap(-1, _SEGMENT))
-        held = local.memory[: min(_SEGMENT, box.length - start)]
-        source = bytes_of(box.arrays[0])[start : start + len(held)]
+        held = local.memory[: len(source)]
         for at in range(0, len(held), BLOCK):
             held[at : at + BLOCK] = source[at : at + BLOCK]
-            box.crcs[(start + at) // BLOCK] = crc32c(held[at : at + BLOCK])
+            _note_crcs(box, start + at, held[at : at + BLOCK])
         full = len(held) // ALIGNMENT * ALIGNMENT
         file.write_direct(held[:full], box.offset + start)
         file.write(held[full:], box.offset + start + full)
 
-    if len(tasks) <= 1 or threads == 1:
-        for task in tasks:
-            write_segment(task)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(write_segment, tasks):  # the first error cancels what has not begun
-            pass
+    return write_segment
+
+
+def _note_crcs(box: Box, start: int, view: memoryview) -> None:
+    for at in range(0, len(view), BLOCK):
+        box.crcs[(start + at) // BLOCK] = crc32c(view[at : at + BLOCK])

@@ -194,15 +194,17 @@ def open_checkpoint(
     exclude: Patterns | None = None,
     mmap: bool = True,
     verify: bool = True,
+    max_expansion: int | None = None,
 ) -> LazyCheckpoint:
     """Open a checkpoint of any format (a file, a prefix) as a mapping from names to tensors that are read when needed.
 
     `include` and `exclude` select names: globs (`layer1/**`), `re:…`, `@slots` and the like. Every byte that is read is
     verified where the format has checksums; a mapped view is verified as a whole when it is first made. `verify=False`
-    leaves that out for views only, `mmap=False` reads instead of mapping. Raises NotFoundError, DataLossError and
+    leaves that out for views only, `mmap=False` reads instead of mapping. Compressed values may take `max_expansion` times the bytes of
+    their file (200 unless given), or 1 GiB if that is more. Raises NotFoundError, DataLossError and
     InvalidArgumentError for the file, SelectionError for patterns that cannot be understood or select nothing.
     """
-    reader = detect.open_reader(path)
+    reader = detect.open_reader(path, max_expansion=max_expansion)
     try:
         names = _selected(reader, include, exclude)
     except BaseException:

@@ -59,6 +59,7 @@ def write_checkpoint(
     aliases: Mapping[str, str] | None = None,
     metagraph: bytes | None = None,
     layout: Layout = "auto",
+    compression: str | None = None,
     durable: bool = True,
     threads: int | None = None,
 ) -> None:
@@ -74,17 +75,20 @@ def write_checkpoint(
     entries = list(tensors)
     groups = [entries] if shard_size is None else _split(entries, _checked_size(shard_size))
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
-
+    options: dict[str, Any] = {"layout": layout, "compression": compression, "durable": durable}
     if len(groups) == 1:
-        options: dict[str, Any] = {"layout": layout, "durable": durable, "threads": threads}
-        write(path + FILE_SUFFIX, entries, aliases=aliases, **first, **options)
+        write(path + FILE_SUFFIX, entries, aliases=aliases, threads=threads, **first, **options)
         _remove_shards(path, durable=durable)
         return
+    if compression is None:
+        storage.check_room(path, sum(_nbytes(entry) for entry in entries))
     held = _aliases_by_group(aliases or {}, groups)
 
     def writer(number: int) -> Callable[[str], None]:
-        extras = {"layout": layout, "durable": durable, "threads": 1, **({} if number else first)}
-        return lambda file: write(file, groups[number], aliases=held[number], **extras)
+        extras = {} if number else first
+        return lambda file: write(
+            file, groups[number], aliases=held[number], threads=1, **options, **extras
+        )
 
     write_shards(path, [writer(number) for number in range(len(groups))], durable=durable)
 
@@ -217,13 +221,17 @@ def _split(entries: list[TensorEntry], limit: int) -> list[list[TensorEntry]]:
     groups: list[list[TensorEntry]] = [[]]
     size = 0
     for parts in together.values():
-        length = sum(int(getattr(part.array, "nbytes", 0)) for part in parts)
+        length = sum(map(_nbytes, parts))
         if groups[-1] and size + length > limit:
             groups.append([])
             size = 0
         groups[-1] += parts
         size += length
     return groups
+
+
+def _nbytes(entry: TensorEntry) -> int:
+    return int(getattr(entry.array, "nbytes", 0))
 
 
 def _aliases_by_group(

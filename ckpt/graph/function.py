@@ -40,6 +40,7 @@ class FuncGraph(Graph):
         self.inputs: list[Tensor] = []
         self.outputs: list[Tensor] = []
         self.captures: dict[Tensor, Tensor] = {}
+        self.is_shared = False  # True where several nodes may call it
         self.outer_controls: dict[Operation, Operation] = {}
         self._resolve = resolve
         self._lock = outer._lock

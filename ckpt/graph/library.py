@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.function import FuncGraph, outputs_of
+from ckpt.graph.function import FuncGraph, body_of, function_name, outputs_of, root_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
@@ -70,6 +71,7 @@ def loaded_body(root: Graph, definition: defs.FunctionDef, attrs: Mapping[str, A
     from ckpt.graph.load import load_graph  # load builds on this module
 
     body = FuncGraph(definition.name, root)
+    body.is_shared = True
     body._names_in_use = {}
     body._scopes.name = ""
     mapped: dict[str, Tensor] = {}
@@ -98,6 +100,33 @@ def loaded_body(root: Graph, definition: defs.FunctionDef, attrs: Mapping[str, A
             name, _, index = _plain_input(text, outputs).partition(":")
             body.outputs.append(added[name].outputs[int(index or 0)])
     return body
+
+
+def own_bodies(node: Operation, key: str) -> list[FuncGraph]:
+    """The bodies that an attribute of `node` names, as its alone: what is given to them changes no other node.
+
+    A function of an imported library may be called by many nodes; this one then gets a copy.
+    """
+    value = node.attrs[key]
+    funcs = list(value) if isinstance(value, list) else [value]
+    found = []
+    for position, func in enumerate(funcs):
+        body = body_of(node.graph, func)
+        if body.is_shared:
+            root = root_of(node.graph)
+            definition = replace(function_def(body), name=function_name(root, func.name))
+            body = loaded_body(root, definition, {})
+            body.is_shared = False
+            funcs[position] = register_in(node.graph, body)
+        found.append(body)
+    node.attrs[key] = funcs if isinstance(value, list) else funcs[0]
+    return found
+
+
+def register_in(graph: Graph, body: FuncGraph) -> defs.Func:
+    """Enter `body` in the library of `graph`; the attribute value that names it."""
+    graph._bodies[body.name] = body
+    return defs.Func(body.name)
 
 
 def _bound(node: defs.NodeDef, attrs: Mapping[str, Any]) -> defs.NodeDef:

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import defs, dtypes, versions
+from ckpt.core.collecting import collecting_later
 from ckpt.core.dtypes import DType
-from ckpt.core.errors import GraphError
+from ckpt.core.errors import CkptError, GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
@@ -35,7 +36,7 @@ def load_graph(
     loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
     _check_versions(graph_def)
     loader.check()
-    with graph._lock:
+    with graph._lock, collecting_later():
         loader.add_library()
         loader.add_all()
     if unused_inputs is not None:
@@ -71,8 +72,10 @@ def _check_versions(graph_def: defs.GraphDef) -> None:
 
 def split_input(name: str) -> tuple[str, int]:
     """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
-    if name.startswith("^"):
+    if name[:1] == "^":
         return name[1:], -1
+    if ":" not in name:
+        return name, 0
     node, colon, index = name.rpartition(":")
     if colon and index.isdigit():
         return node, int(index)
@@ -146,6 +149,8 @@ class _Loader:
     def _group_problems(self, node: defs.NodeDef, names: set[str]) -> list[str]:
         """The colocation groups that name no node."""
         groups = node.attr.get("_class")
+        if groups is None:
+            return []
         found = []
         for group in groups if isinstance(groups, list) else ():
             text = group.decode() if isinstance(group, bytes) else str(group)
@@ -173,6 +178,7 @@ class _Loader:
     def add_all(self) -> None:
         ordered, cyclic = _in_order(self.nodes)
         late: list[tuple[Operation, int, str]] = []
+        node = ordered[0] if ordered else None
         try:
             for node in ordered:
                 self._add(node, late if node.name in cyclic else None)
@@ -183,9 +189,14 @@ class _Loader:
                     self._output(source, index),
                     *operation._inputs[position + 1 :],
                 )
-        except Exception:
+        except Exception as error:
             self._undo()
-            raise
+            if isinstance(error, (CkptError, ValueError)) or node is None:
+                raise
+            raise GraphError(
+                f"node '{node.name}' (op: '{node.op}') has attributes that its operation cannot take: "
+                f"{type(error).__name__} {error}"
+            ) from error
         if late:
             self.graph.touch()
         for operation in self.standing:
@@ -318,6 +329,8 @@ def _spellings(text: str) -> tuple[str, ...]:
 
 def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
     """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
+    if _stand_in_order(nodes):
+        return list(nodes), set()
     by_name = {node.name: node for node in nodes}
     waiting: dict[str, int] = {}
     users: dict[str, list[str]] = {}
@@ -329,6 +342,16 @@ def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[st
     position = {node.name: i for i, node in enumerate(nodes)}
     ready = [node.name for node in nodes if not waiting[node.name]]
     return _ordered(nodes, by_name, waiting, users, position, ready)
+
+
+def _stand_in_order(nodes: Sequence[defs.NodeDef]) -> bool:
+    """True where no input comes after the node that takes it, as in most files."""
+    position = {node.name: i for i, node in enumerate(nodes)}
+    return all(
+        position.get(split_input(text)[0], -1) < i
+        for i, node in enumerate(nodes)
+        for text in node.input
+    )
 
 
 def _ordered(

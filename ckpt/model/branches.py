@@ -134,7 +134,7 @@ def _check_alike(first: _Branch, second: _Branch) -> None:
 def branch_node(
     op_type: str, index: Tensor, bodies: Sequence[FuncGraph], name: str | None
 ) -> list[Tensor]:
-    """Add an If or Case over these bodies to the default graph; its outputs."""
+    """Add an If or Case over these bodies, or a call of the only one, to the default graph; its outputs."""
     graph = stack.get_default_graph()
     sources = take_arguments(graph, bodies)
     shapes = []
@@ -146,18 +146,25 @@ def branch_node(
     attrs: dict[str, Any] = {
         "Tin": [s.dtype.base_dtype for s in sources],
         "Tout": [t.dtype.base_dtype for t in bodies[0].outputs],
-        "output_shapes": shapes,
     }
     funcs = [register(body) for body in bodies]
+    inputs = [index, *sources]
     if op_type == "If":
-        attrs |= {"Tcond": index.dtype.base_dtype, "then_branch": funcs[0], "else_branch": funcs[1]}
+        attrs |= {"Tcond": index.dtype.base_dtype, "output_shapes": shapes}
+        attrs |= {"then_branch": funcs[0], "else_branch": funcs[1]}
+    elif op_type == "Case":
+        attrs |= {"branches": funcs, "output_shapes": shapes}
     else:
-        attrs["branches"] = funcs
+        attrs |= {"f": funcs[0], "config": "", "config_proto": "", "executor_type": ""}
+        inputs = sources
     controls = dict.fromkeys(op for body in bodies for op in body.awaited_outside())
     with control_dependencies(list(controls)):
         node = graph.add(
-            op_type, OPS[op_type], [index, *sources], attrs, graph.unique_op_name(name or op_type)
+            op_type, OPS[op_type], inputs, attrs, graph.unique_op_name(name or op_type)
         )
+    if op_type not in ("If", "Case"):
+        for tensor, shape in zip(node.outputs, shapes, strict=True):
+            tensor.set_shape(shape)
     return list(node.outputs)
 
 

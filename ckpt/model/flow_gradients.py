@@ -10,7 +10,8 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert, stack
-from ckpt.graph.function import FuncGraph, body_of, function_name, register
+from ckpt.graph.function import FuncGraph, function_name, register
+from ckpt.graph.library import own_bodies
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.slices import IndexedSlices
@@ -81,11 +82,12 @@ def _copied_constant(graph: FuncGraph, tensor: Tensor) -> Tensor:
     return graph.add("Const", op.opdef, [], dict(op.attrs), name).outputs[0]
 
 
-def _add_output(node: Operation, dtype: Any, attr: str) -> Tensor:
+def _add_output(node: Operation, dtype: Any, attr: str, shape: Any = ()) -> Tensor:
     """One more output of a node whose functions were given one more result."""
     node.attrs[attr] = [*node.attrs[attr], dtype]
-    node.attrs["output_shapes"] = [*node.attrs["output_shapes"], TensorShape(())]
-    made = Tensor(node, len(node._outputs), dtype, TensorShape(()))
+    if node.attrs.get("output_shapes"):
+        node.attrs["output_shapes"] = [*node.attrs["output_shapes"], TensorShape(shape)]
+    made = Tensor(node, len(node._outputs), dtype, TensorShape(shape))
     node._outputs.append(made)
     node.graph.touch()
     return made
@@ -93,8 +95,11 @@ def _add_output(node: Operation, dtype: Any, attr: str) -> Tensor:
 
 @takes_none
 def branches_grad(node: Operation, *dys: Any) -> list[Any]:
-    """The gradient of an If or Case is an If or Case of the gradients of its branches."""
+    """The gradient of an If, Case or call is an If, Case or call of the gradients of its functions."""
     bodies = _bodies(node)
+    first = len(node.inputs) - len(
+        bodies[0].inputs
+    )  # a call has no condition in front of its arguments
     outer = stack.get_default_graph()
     ys = [i for i, dy in enumerate(dys) if dy is not None]
     made = [_BranchGradient(node, body, bodies, outer, [dys[i] for i in ys], ys) for body in bodies]
@@ -105,22 +110,19 @@ def branches_grad(node: Operation, *dys: Any) -> list[Any]:
     sparse = [i for i in wanted if all(_is_sparse(m.found[i]) for m in made)]
     for m in made:
         m.finish(wanted, sparse, made)
-    kind = "Case" if "Case" in node.type else "If"
+    kind = "Case" if "Case" in node.type else "If" if first else "StatefulPartitionedCall"
     results = iter(branch_node(kind, node.inputs[0], [m.graph for m in made], kind))
     grads: list[Any] = [None] * count
     for i in wanted:
         grads[i] = next(results)
         if i in sparse:
-            grads[i] = IndexedSlices(grads[i], next(results), _dense_shape(node.inputs[1 + i]))
-    return [None, *grads]
+            grads[i] = IndexedSlices(grads[i], next(results), _dense_shape(node.inputs[first + i]))
+    return [None] * first + grads
 
 
 def _bodies(node: Operation) -> list[FuncGraph]:
-    attrs = node.attrs
-    funcs = (
-        attrs["branches"] if "branches" in attrs else [attrs["then_branch"], attrs["else_branch"]]
-    )
-    return [body_of(node.graph, func) for func in funcs]
+    keys = [k for k in ("branches", "then_branch", "else_branch", "f") if k in node.attrs]
+    return [body for key in keys for body in own_bodies(node, key)]
 
 
 class _BranchGradient:
@@ -153,9 +155,12 @@ class _BranchGradient:
         if tensor.graph is not body:
             return None
         if tensor in body.inputs:
-            return self.graph.capture(node.inputs[1 + body.inputs.index(tensor)])
+            first = len(node.inputs) - len(body.inputs)
+            return self.graph.capture(node.inputs[first + body.inputs.index(tensor)])
         if tensor.op.type == "Const":
             return _copied_constant(self.graph, tensor)
+        if len(self.bodies) == 1:
+            return self.graph.capture(_kept_by_call(node, body, tensor))
         kept = _kept_by_branch(node, body, self.bodies, tensor)
         with self.graph.as_default():
             return flow.optional_get_value(  # type: ignore[no-any-return]  # a list of tensors
@@ -174,7 +179,7 @@ class _BranchGradient:
             for i in wanted:
                 grad = self.found[i]
                 if i not in sparse:
-                    source = self.node.inputs[1 + i]
+                    source = self.node.inputs[len(self.node.inputs) - len(self.found) + i]
                     found.append(
                         _zeros(self.graph.capture(source)) if grad is None else _dense(grad)
                     )
@@ -192,6 +197,15 @@ def _no_slices(like: IndexedSlices) -> tuple[Tensor, Tensor]:
     sizes = (0,) if width is None else (0, *(size or 0 for size in width[1:]))
     dtype = like.values.dtype.base_dtype
     return constants.zeros(sizes, dtype), constants.zeros([0], dtypes.int64)
+
+
+def _kept_by_call(node: Operation, body: FuncGraph, tensor: Tensor) -> Tensor:
+    """The output of the call with the value that `tensor` had."""
+    memo = body.__dict__.setdefault("kept", {})
+    if tensor not in memo:
+        body.outputs.append(tensor)
+        memo[tensor] = _add_output(node, tensor.dtype.base_dtype, "Tout", tensor.shape)
+    return memo[tensor]  # type: ignore[no-any-return]  # tensors only
 
 
 def _kept_by_branch(
@@ -221,8 +235,8 @@ class _LoopGradient:
 
     def __init__(self, node: Operation, dys: Sequence[Any]) -> None:
         self.node = node
-        self.cond = body_of(node.graph, node.attrs["cond"])
-        self.body = body_of(node.graph, node.attrs["body"])
+        (self.cond,) = own_bodies(node, "cond")
+        (self.body,) = own_bodies(node, "body")
         self.outer = stack.get_default_graph()
         body = self.body
         self.count = len(body.inputs)
@@ -416,7 +430,9 @@ def _pushed(node: Operation, cond: FuncGraph, body: FuncGraph, tensor: Tensor) -
     return memo[tensor]  # type: ignore[no-any-return]  # a tensor
 
 
-for _type in ("If", "StatelessIf", "Case", "StatelessCase"):
+for _type in (
+    "If", "StatelessIf", "Case", "StatelessCase", "PartitionedCall", "StatefulPartitionedCall",
+):  # fmt: skip
     OPS[_type].grad(branches_grad)
 for _type in ("While", "StatelessWhile"):
     OPS[_type].grad(while_grad)

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow, raising
+from ckpt.run.prune import MERGES
 
 
 def stand_ins_for(
@@ -31,7 +32,7 @@ def stand_ins_for(
 
 
 def _unraised(nodes: Collection[Operation], stand_ins: Mapping[Tensor, Tensor]) -> bool:
-    ends = (op.outputs[0] for op in nodes if op.type in dataflow.MERGES | dataflow.EXITS)
+    ends = (op.outputs[0] for op in nodes if op.type in MERGES | dataflow.EXITS)
     return any(t not in stand_ins for t in ends)
 
 

@@ -20,6 +20,9 @@ from ckpt.ops.in_place import cell_of, read_into, restore_key
 _SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
 
+_OF_THE_WHOLE = frozenset({"metadata", "metagraph", "shard_size"})
+"""What is attached to a save and does not concern each of its shards."""
+
 _SHOWN = 10  # missing names for which an error looks for near ones
 
 
@@ -42,14 +45,13 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     extras = dict(ctx.attachment(part[1] if part else path) or {})
     later = extras.pop("later", None)
     if part is not None:
-        extras = {"durable": extras.get("durable", True)}
-    threads = (
-        1 if later else None
-    )  # in the background, the other processors are left to the training
+        extras = {name: value for name, value in extras.items() if name not in _OF_THE_WHOLE}
+    threads = 1 if later else None  # in the background, the other processors are for the training
 
     def write():
         if part is not None:
-            storage.make_directory(storage.split(path)[0], durable=extras["durable"])
+            directory = storage.split(path)[0]
+            storage.make_directory(directory, durable=extras.get("durable", True))
         shards.write_checkpoint(path, entries, threads=threads, **extras)
 
     (later or _at_once)(write)
@@ -111,7 +113,7 @@ def merge_v2_checkpoints(
     whole = _text(destination_prefix)
     extras = dict(ctx.attachment(whole) or {})
     later = extras.pop("later", _at_once)
-    extras.pop("shard_size", None)
+    extras = {name: extras[name] for name in ("durable", "metadata", "metagraph") if name in extras}
 
     def merge():
         parts = [_text(prefix) + shards.FILE_SUFFIX for prefix in np.ravel(checkpoint_prefixes)]

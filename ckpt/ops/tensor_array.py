@@ -8,10 +8,12 @@ import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.core.shapes import TensorShape
+from ckpt.graph import stack
 from ckpt.graph.opdef import op
-from ckpt.graph.operation import Tensor
+from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.signature import Attr
-from ckpt.ops import constants
+from ckpt.ops import constants, control
 
 SHAPE = TensorShape(None)
 FLOW_ARRAY = np.zeros((), np.float32)
@@ -242,7 +244,11 @@ def tensor_array_read_v3(handle, index, flow_in, *, dtype):
     return handle.read(int(index))
 
 
-tensor_array_read_v3.shape(lambda handle, index, flow_in: [None])
+@tensor_array_read_v3.shape
+def tensor_array_read_shape(handle, index, flow_in):
+    return [handle.op.attrs["element_shape"] if handle.op.type == "TensorArrayV3" else None]
+
+
 tensor_array_read_v3.stateful()
 
 
@@ -441,6 +447,17 @@ def _no_flow() -> Tensor:
     return constants.constant(0.0, name="flow")
 
 
+def _after_forward(node: Operation, flow: Tensor) -> Tensor:
+    """`flow`, once the array was written: then it is known which shapes the zeros have that nothing depends on.
+
+    Where the gradient has a body of its own, the whole loop or branch has run before.
+    """
+    if node.graph is not stack.get_default_graph():
+        return flow
+    with control_dependencies([node]):
+        return control.identity(flow)
+
+
 def _gradient_array(node: Any, flow: Tensor, gradient: Tensor) -> Any:
     """The handle of the array of gradients, and the flow, which stays differentiable this way."""
     handle, _ = tensor_array_grad_v3(node.inputs[0], flow, source=grad_source(gradient))
@@ -449,7 +466,7 @@ def _gradient_array(node: Any, flow: Tensor, gradient: Tensor) -> Any:
 
 @tensor_array_write_v3.grad
 def tensor_array_write_grad(node, d_flow):
-    handle, flow = _gradient_array(node, d_flow, d_flow)
+    handle, flow = _gradient_array(node, _after_forward(node, d_flow), d_flow)
     value = node.inputs[2]
     found = tensor_array_read_v3(handle, node.inputs[1], flow, dtype=value.dtype.base_dtype)
     found.set_shape(value.shape)
@@ -470,7 +487,7 @@ def tensor_array_gather_grad(node, d_value):
 
 @tensor_array_scatter_v3.grad
 def tensor_array_scatter_grad(node, d_flow):
-    handle, flow = _gradient_array(node, d_flow, d_flow)
+    handle, flow = _gradient_array(node, _after_forward(node, d_flow), d_flow)
     value = node.inputs[2]
     found = tensor_array_gather_v3(
         handle, node.inputs[1], flow, dtype=value.dtype.base_dtype, element_shape=value.shape[1:]
@@ -486,7 +503,7 @@ def tensor_array_concat_grad(node, d_value, d_lengths):
 
 @tensor_array_split_v3.grad
 def tensor_array_split_grad(node, d_flow):
-    handle, flow = _gradient_array(node, d_flow, d_flow)
+    handle, flow = _gradient_array(node, _after_forward(node, d_flow), d_flow)
     value = node.inputs[1]
     found, _ = tensor_array_concat_v3(
         handle, flow, dtype=value.dtype.base_dtype, element_shape_except0=value.shape[1:]

@@ -17,15 +17,15 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
 from ckpt.run.deadline import check
 from ckpt.run.interpret import StepFailure, interpret
+from ckpt.run.prune import MERGES, ROUND
 
 if TYPE_CHECKING:
     from ckpt.run.state import SessionState
 
 SWITCHES = frozenset({"Switch", "RefSwitch"})
-MERGES = frozenset({"Merge", "RefMerge"})
 ENTERS = frozenset({"Enter", "RefEnter"})
 EXITS = frozenset({"Exit", "RefExit"})
-NEXTS = frozenset({"NextIteration", "RefNextIteration"})
+NEXTS = ROUND
 TYPES = SWITCHES | MERGES | ENTERS | EXITS | NEXTS
 
 SWITCH, MERGE, ENTER, EXIT, NEXT, TRIGGER, ORDINARY = range(7)

@@ -10,7 +10,7 @@ from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.deadline import check
 from ckpt.run.interpret import interpret
-from ckpt.run.prune import needed_nodes
+from ckpt.run.prune import reached
 
 if TYPE_CHECKING:
     from ckpt.run.plan import Plan, Planner
@@ -178,6 +178,6 @@ class _Loop:
 def _used_arguments(graph: FuncGraph, results: Sequence[Tensor]) -> set[int]:
     position = {t: i for i, t in enumerate(graph.inputs)}
     fed: Collection[Tensor] = position.keys()
-    nodes = needed_nodes([t.op for t in results if t not in position], fed)
+    nodes, _ = reached([t.op for t in results if t not in position], fed)
     used = {t for node in nodes for t in node._inputs} | set(results)
     return {position[t] for t in used if t in position}

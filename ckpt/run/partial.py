@@ -10,10 +10,11 @@ import numpy as np
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.run import dataflow, places
 from ckpt.run.fetches import Fetches
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.plan import make_plan
-from ckpt.run.prune import needed_nodes
+from ckpt.run.prune import reached
 from ckpt.run.state import SessionState
 
 
@@ -68,7 +69,8 @@ class PartialRun:
         known = [t for t in self._values if not t.dtype._is_ref_dtype]
         missing = [t for t in wanted.tensors if t not in self._values]
         targets = [op for op in wanted.targets if op not in self._ran]
-        nodes = needed_nodes([*(t.op for t in missing), *targets], set(known))
+        found, _ = reached([*(t.op for t in missing), *targets], set(known))
+        nodes = sorted(found, key=lambda node: node.node_id)
         unfed = [t for t in self._feeds if t not in self._values and t.op in set(nodes)]
         if unfed:
             raise InvalidArgumentError(
@@ -82,6 +84,8 @@ class PartialRun:
             for t in node.outputs
             if node not in self._ran and not t.dtype._is_ref_dtype and t.dtype.name != "resource"
         ]
+        if any(node.type in dataflow.TYPES for node in nodes):
+            kept = places.outside_control_flow(kept, nodes, set(known))
         fetched = list(dict.fromkeys([*missing, *kept]))
         plan = make_plan(fetched, targets, known, state)
         try:

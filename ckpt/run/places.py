@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.run.dataflow import ENTERS, MERGES, NEXTS, SWITCHES
+from ckpt.run.dataflow import ENTERS, NEXTS, SWITCHES
+from ckpt.run.prune import MERGES
 
 Guards = frozenset[tuple[Tensor, bool]]
 NO_GUARDS: Guards = frozenset()
@@ -196,6 +197,15 @@ class Places:
             and not op._control_inputs
             for op in frame.exits
         )
+
+
+def outside_control_flow(
+    tensors: Iterable[Tensor], nodes: Collection[Operation], fed: Collection[Tensor]
+) -> list[Tensor]:
+    """Those of the tensors that have one value in every run: none in a branch or loop."""
+    found = Places(nodes, (), fed)
+    always = Place(found.root, NO_GUARDS)
+    return [t for t in tensors if found.of(t) == always]
 
 
 def condition_of(switch: Operation) -> Tensor:

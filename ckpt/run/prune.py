@@ -20,6 +20,9 @@ def needed_nodes(
     return ordered(*reached(targets, fed, ran), fed)
 
 
+MERGES = frozenset({"Merge", "RefMerge"})
+ROUND = frozenset({"NextIteration", "RefNextIteration"})
+"""What a Merge takes from these comes round a loop: it is no cycle of nodes that wait for each other."""
 NO_STAND_INS: Mapping[Tensor, Tensor] = {}
 
 
@@ -89,6 +92,8 @@ def _sorted_by_edges(
     users: dict[Operation, list[Operation]] = {node: [] for node in nodes}
     for node in nodes:
         sources = users.keys() & sources_of(node, fed, stand_ins)
+        if node.type in MERGES:
+            sources = {source for source in sources if source.type not in ROUND}
         waiting[node] = len(sources)
         for source in sources:
             users[source].append(node)

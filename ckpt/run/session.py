@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpt.core.collecting import collecting_later
 from ckpt.core.errors import (
     CancelledError,
     InvalidArgumentError,
@@ -212,7 +213,7 @@ class Session:
             return self._execute(prepared, arrays, getattr(options, "timeout_in_ms", 0))
         timings: list[Timing] = []
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), self._limited(options.timeout_in_ms):
                 values = traced(prepared.plan, arrays, timings)
         except StepFailure as failure:
             raise self._named(failure) from failure.__cause__
@@ -235,7 +236,8 @@ class Session:
         wanted = Fetches(self._graph, fetches)
         fed = flat_feeds(self._graph, feed_dict)
         handle.feed({tensor: fed_array(tensor, value) for tensor, value in fed.items()})
-        values = handle.fetch(wanted, self._state)
+        with self._limited(0):
+            values = handle.fetch(wanted, self._state)
         return wanted.rebuild([returned(value) for value in values])
 
     def stages(self, stages: Sequence[Stage]) -> Stages:
@@ -270,7 +272,14 @@ class Session:
             if len(values) != len(fed):
                 raise ValueError(f"Expected {len(fed)} feed values, got {len(values)}")
             arrays = [fed_array(tensor, value) for tensor, value in zip(fed, values, strict=True)]
-            return wanted.rebuild([returned(value) for value in self._execute(prepared, arrays)])
+            found = (
+                self._observed(
+                    prepared, arrays, options.get("options"), options.get("run_metadata")
+                )
+                if options
+                else self._execute(prepared, arrays)
+            )
+            return wanted.rebuild([returned(value) for value in found])
 
         return call
 
@@ -310,9 +319,9 @@ class Session:
             with self._lock:
                 prepared = self._plans.get(key)
                 if prepared is None:
-                    prepared = _Prepared(
-                        make_plan(wanted.tensors, wanted.targets, fed, self._state)
-                    )
+                    with collecting_later():
+                        plan = make_plan(wanted.tensors, wanted.targets, fed, self._state)
+                    prepared = _Prepared(plan)
                     self._plans[key] = prepared
         return prepared
 
@@ -322,12 +331,16 @@ class Session:
         try:
             with np.errstate(all="ignore"):
                 if prepared.has_loops:
-                    limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
-                    with deadline(limit, self._cancelled):
+                    with self._limited(timeout_in_ms):
                         return prepared(feeds)
                 return prepared(feeds)
         except StepFailure as failure:
             raise self._named(failure) from failure.__cause__
+
+    def _limited(self, timeout_in_ms: int) -> AbstractContextManager[None]:
+        """Loops in the block end after that time, or that of the configuration, and when the session is closed."""
+        limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
+        return deadline(limit, self._cancelled)
 
     def _named(self, failure: StepFailure) -> BaseException:
         cause = failure.__cause__

@@ -45,6 +45,8 @@ def traced(plan: Plan, feeds: Sequence[Any], timings: list[Timing]) -> list[Any]
             size = sum(int(getattr(result, "nbytes", 0)) for result in found)
             sources = tuple(tensor.op.name for tensor in step.node._inputs)
             timings.append(Timing(step.node.name, step.node.type, sources, start, took, size))
+    except StepFailure:  # in the body of a loop or branch, which names its own node
+        raise
     except Exception as error:
         assert step is not None  # only kernels fail here
         raise StepFailure(step.node) from error

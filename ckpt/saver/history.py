@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
@@ -48,6 +48,30 @@ class History:
         """Remember exactly these, oldest first; what the state file lists is then not taken over."""
         self.remembered = tuple(saved)
         self._is_told = True
+
+    def resume(self, state: CheckpointState, save_path: str) -> None:
+        """Go on where another process ended, as a CheckpointManager does, and when it last kept one for good.
+
+        Remembered is what a manager's state file lists, under whatever name; of a Saver's (which says nothing of the
+        last one kept for good), and of what other Savers noted, only what was saved to this path. Checkpoints without a
+        time are somebody else's. Times in the future count as now: the clock may have been ahead.
+        """
+        now = time.time()
+        records = state.records
+        belongs = retention.is_of(storage.split(save_path)[1])
+        listed = state.all_model_checkpoint_paths if state.last_preserved_timestamp else []
+        self.remember(
+            [
+                Saved(
+                    path, min(when, now), retention.numbered(path), pinned=_is_pinned(records, path)
+                )
+                for path, when in state_file.times_of(state)
+                if when and (path in listed or belongs(storage.split(path)[1]))
+                if path not in records or not records[path].preserved
+            ]
+        )
+        if 0 < state.last_preserved_timestamp <= now:
+            self._preserve_after = self.policy.first_preserve_after(state.last_preserved_timestamp)
 
     def recover(self, prefixes: Sequence[str]) -> None:
         """Remember those of these prefixes that exist, with the times of their files."""
@@ -89,6 +113,7 @@ class History:
             if not self._is_told and (save_path, latest_filename) not in self._taken_over:
                 self._take_over(old, save_path)
                 self._taken_over.add((save_path, latest_filename))
+            self._hear_of_pins(old)
             decision = self._decide(new)
             state = self._state(directory, new, decision, old)
             state_file.write_state(directory, state, latest_filename, durable=durable)
@@ -98,6 +123,17 @@ class History:
         self._to_delete.pop(new.name, None)
         self._to_delete.update(decision.delete)
         self._delete_old(meta_graph_suffix)
+
+    def _hear_of_pins(self, state: CheckpointState) -> None:
+        """Take over what others, such as `ckpt pin`, wrote of our checkpoints since the save before."""
+        known = {_place(path) for path, _ in state_file.times_of(state)}
+        pinned = {_place(path) for path, record in state.records.items() if record.pinned}
+        self.remembered = tuple(
+            replace(saved, pinned=_place(saved.name) in pinned)
+            if _place(saved.name) in known
+            else saved
+            for saved in self.remembered
+        )
 
     def _decide(self, new: Saved) -> retention.Decision:
         in_use: set[str] = set()
@@ -131,25 +167,24 @@ class History:
     def _state(
         self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
     ) -> CheckpointState:
-        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others."""
+        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others.
+
+        What is to be deleted is in the records too, so that a process that dies before it has leaves that to the next.
+        """
         state = state_file.state_in(
             directory,
             new.name,
             [saved.name for saved in decision.remaining],
             [saved.time for saved in decision.remaining],
         )
-        if self.policy.keep_every_n_hours != retention.EVERY_N_HOURS:
+        policy = self.policy
+        if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
         mine = {storage.split(saved.name)[1] for saved in decision.remaining}
-        gone = {storage.split(name)[1] for name in (*decision.delete, *self._to_delete)}
         for path, when in state_file.times_of(old):
             above, name = storage.split(path)
-            if (
-                above == directory
-                and name not in mine | gone
-                and state_file.checkpoint_exists(path)
-            ):
+            if above == directory and name not in mine and state_file.checkpoint_exists(path):
                 state.records[name] = old.records.get(path, Record(when))
         for saved in decision.preserved:
             state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)
@@ -167,6 +202,10 @@ class History:
                 continue
             log.info("deleted checkpoint %s: %s", name, reason)
             del self._to_delete[name]
+
+
+def _is_pinned(records: Mapping[str, Record], path: str) -> bool:
+    return path in records and records[path].pinned
 
 
 def _place(prefix: str) -> str:

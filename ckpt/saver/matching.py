@@ -75,17 +75,23 @@ class Piece:
 
 @dataclass
 class Match:
-    """What is to be done: the pieces to read, and what happens to the variables for which there is none."""
+    """What is to be done: the pieces to read, and what is left without one, each with what is done about it.
+
+    `reader` reads what the pieces name, also tensors put together from parts; `held` counts the tensors of the file.
+    """
 
     pieces: list[Piece] = field(default_factory=list)
-    missing: dict[str, list[Restored]] = field(default_factory=dict)  # by what is done about them
+    left: list[tuple[Restored, str]] = field(default_factory=list)
     mismatched: list[Mismatch] = field(default_factory=list)
     renamed: dict[str, str] = field(default_factory=dict)
     suggested: dict[str, str] = field(default_factory=dict)
     unexpected: tuple[str, ...] = ()
-    reader: TensorReader | None = (
-        None  # reads what the pieces name, also tensors put together from parts
-    )
+    reader: TensorReader | None = None
+    held: int = 0
+
+    def left_to(self, action: str) -> list[Restored]:
+        """What is left for this action: "error", "init", "keep" or "skip"."""
+        return [entry for entry, said in self.left if said == action]
 
     def is_plain(self, wanted: Sequence[Restored]) -> bool:
         """True when the restore operation of the graph, as it is, does all of it."""
@@ -100,22 +106,22 @@ class Match:
     def report(self, path: str) -> RestoreReport:
         """What the caller is told."""
         restored = tuple(dict.fromkeys(piece.entry.name for piece in self.pieces))
-        by_action = {
-            action: tuple(dict.fromkeys(entry.name for entry in entries))
-            for action, entries in self.missing.items()
-        }
-        skipped = dict.fromkeys(m.name for m in self.mismatched if m.action == "skip")
+        initialized, kept, skipped = (
+            tuple(dict.fromkeys(entry.name for entry in self.left_to(action)))
+            for action in ("init", "keep", "skip")
+        )
+        unfit = dict.fromkeys(m.name for m in self.mismatched if m.action == "skip")
         return RestoreReport(
             path,
             restored,
-            tuple(name for names in by_action.values() for name in names),
+            tuple(dict.fromkeys(entry.name for entry, _ in self.left)),
             self.unexpected,
             tuple(self.mismatched),
             self.renamed,
             self.suggested,
-            by_action.get("init", ()),
-            by_action.get("keep", ()),
-            (*by_action.get("skip", ()), *skipped),
+            initialized,
+            kept,
+            (*skipped, *unfit),
         )
 
 
@@ -135,7 +141,7 @@ def match(
     held = reader.names()
     names = list(dict.fromkeys(entry.name for entry in wanted))
     sources = _renamed(path, held, names, policies)
-    found = Match()
+    found = Match(held=len(held))
     joined: dict[str, Joint] = {}
     if policies.apply_suggestions and any(name not in sources for name in names):
         pairs = _suggestions(wanted, sources, reader).pairs
@@ -218,7 +224,7 @@ def _fit(
         if source is None:
             is_optional = policies.slots == "optional" and is_slot(entry)
             action = "init" if is_optional else policies.on_missing
-            found.missing.setdefault(action, []).append(entry)
+            found.left.append((entry, action))
             left_alone.add(entry.target)
             continue
         piece, mismatch = _piece(entry, source, reader.spec(source), policies)
@@ -229,20 +235,18 @@ def _fit(
         else:
             pieces.append(piece)
     found.pieces = [piece for piece in pieces if piece.entry.target not in left_alone]
-    found.missing.setdefault("skip", []).extend(
-        piece.entry for piece in pieces if piece.entry.target in left_alone
-    )
-    if not found.missing["skip"]:
-        del found.missing["skip"]
+    found.left += [(piece.entry, "skip") for piece in pieces if piece.entry.target in left_alone]
 
 
 def _piece(
     entry: Restored, source: str, spec: TensorSpec, policies: Policies
 ) -> tuple[Piece | None, Mismatch | None]:
-    fit = "" if entry.full_shape.is_compatible_with(spec.shape) else policies.on_shape
+    full, dtype = entry.full_shape, entry.dtype.base_dtype
+    if full.sizes == spec.shape and spec.dtype == dtype.name:  # as a rule, and at once
+        return Piece(entry, source), None
+    fit = "" if full.is_compatible_with(spec.shape) else policies.on_shape
     if fit and (entry.is_reshaped or fit == "reshape"):
         fit = "reshape"
-    dtype = entry.dtype.base_dtype
     cast = "" if spec.dtype == dtype.name else policies.on_dtype
     if not fit and not cast:
         return Piece(entry, source), None
@@ -290,9 +294,10 @@ def _cast(array: Array, entry: Restored, source: str) -> Array:
     with np.errstate(all="ignore"):
         cast: Array = array.astype(entry.dtype.base_dtype.as_numpy_dtype)
         if entry.dtype.base_dtype.is_integer:
-            lost = int(np.count_nonzero(cast.astype(object) != array.astype(object)))
+            is_lost = (cast.astype(array.dtype) != array) | ((cast < 0) != (array < 0))
         else:
-            lost = int(np.count_nonzero(np.isfinite(array) & ~np.isfinite(cast)))
+            is_lost = np.isfinite(array) & ~np.isfinite(cast)
+    lost = int(np.count_nonzero(is_lost))
     if lost:
         raise InvalidArgumentError(
             None,
@@ -312,14 +317,14 @@ def _check(
     found: Match,
 ) -> None:
     """Raise one error with everything that the policies make one; warn of what is unexpected where they say so."""
-    missing = {e.name: _named(e) for e in found.missing.get("error", ())}
+    missing = {e.name: _named(e) for e in found.left_to("error")}
     is_wrong = bool(missing) or any(m.action == "error" for m in found.mismatched)
     refused = []
     if found.unexpected and policies.on_unexpected == "error":
         refused.append(f"on_unexpected='error': {len(found.unexpected)} tensors are not used")
     if wanted and not found.pieces and not is_wrong and not policies.allow_empty:
         refused.append("no variable at all would be restored, which is always an error")
-        missing = missing or {e.name: _named(e) for es in found.missing.values() for e in es}
+        missing = missing or {entry.name: _named(entry) for entry, _ in found.left}
     if is_wrong or refused:
         none = Suggestions(0)
         explained = _suggestions(wanted, sources, reader) if missing else none
@@ -333,7 +338,7 @@ def _check(
             found.report(path),
             list(missing.values()),
             len({entry.name for entry in wanted}),
-            len(reader.names()),
+            found.held,
             explained,
             has_rules=policies.rename is not None,
             refused=refused,

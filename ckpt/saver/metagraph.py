@@ -8,7 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs, storage
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    MissingFileError,
+    NotFoundError,
+    UnparsableFileError,
+)
 from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
@@ -171,9 +177,19 @@ def write_meta_graph(
 def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
     """Read a `.meta` file: ours (msgpack or JSON), TensorFlow's, or the MetaGraph inside a checkpoint `.h5`.
 
-    Raises NotFoundError, DataLossError naming the file.
+    Raises MissingFileError (a NotFoundError and an OSError), UnparsableFileError (a DataLossError and an OSError)
+    naming the file.
     """
     path = os.fspath(filename)
+    try:
+        return metagraph_file.load(_meta_bytes(path), path)
+    except NotFoundError as error:
+        raise MissingFileError(None, None, f"File {path} does not exist: {error}") from error
+    except DataLossError as error:
+        raise UnparsableFileError(None, None, f"Cannot parse file {error}") from error
+
+
+def _meta_bytes(path: str) -> bytes:
     if path.endswith((".h5", ".hdf5", ".index")):
         from ckpt.formats import hdf5  # only this case opens a checkpoint
 
@@ -183,9 +199,8 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
             raise InvalidArgumentError(
                 None, None, f"{path}: holds no MetaGraph (it was saved with write_meta_graph=False)"
             )
-    else:
-        data = storage.read_file(path, limit=MAX_META_BYTES)
-    return metagraph_file.load(data, path)
+        return data
+    return storage.read_file(path, limit=MAX_META_BYTES)
 
 
 def import_meta_graph(

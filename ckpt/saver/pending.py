@@ -138,7 +138,7 @@ class Turns:
 
 def _settle_all() -> None:
     """Wait for saves under way and report failures that nobody has been told of."""
-    for save in [save for save in _unsettled if save.is_here]:
+    for save in [save for save in list(_unsettled) if save.is_here]:
         failure = save.outcome()
         if failure is not None:
             sys.excepthook(type(failure), failure, failure.__traceback__)

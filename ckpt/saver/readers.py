@@ -24,7 +24,14 @@ class CheckpointReader:
 
     def __init__(self, path: StrPath) -> None:
         self._path = os.fspath(path)
-        self._reader = detect.open_reader(path)
+        try:
+            self._reader = detect.open_reader(path)
+        except NotFoundError as error:
+            raise NotFoundError(
+                None,
+                None,
+                f"Unsuccessful TensorSliceReader constructor: Failed to find any matching files for {error}",
+            ) from error
         self._names = frozenset(self._reader.names())
 
     def get_variable_to_shape_map(self) -> dict[str, list[int]]:

@@ -37,7 +37,7 @@ class Restored:
     @property
     def full_shape(self) -> TensorShape:
         """The shape that the checkpoint should have: that of the whole variable, for a slice of one."""
-        parsed = parsed_slice(self.slice_spec)
+        parsed = parsed_slice(self.slice_spec) if self.slice_spec else None
         return self.shape if parsed is None else TensorShape(parsed[0])
 
 

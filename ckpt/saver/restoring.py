@@ -50,8 +50,8 @@ def restore(
             if wanted:
                 error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
             raise
-        initializers = _initializers(sess.graph, found.missing.get("init", ()), path)
-        _check_kept(sess, found.missing.get("keep", ()), path)
+        initializers = _initializers(sess.graph, found.left_to("init"), path)
+        _check_kept(sess, found.left_to("keep"), path)
         if not found.is_plain(wanted):
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
@@ -91,9 +91,18 @@ def _run(
 
 
 def _slot_test(graph: Graph) -> Callable[[Restored], bool]:
-    trained = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
-    names = {name_of(variable) for variable in trained if hasattr(variable, "op")}
-    return lambda entry: is_slot(entry.name) or is_slot_of(entry.name, names)
+    """Whether an entry is an optimizer's; the graph is asked when the first name does not tell."""
+    names: set[str] = set()
+
+    def test(entry: Restored) -> bool:
+        if is_slot(entry.name):
+            return True
+        if not names:
+            trained = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+            names.update(name_of(variable) for variable in trained if hasattr(variable, "op"))
+        return is_slot_of(entry.name, names)
+
+    return test
 
 
 def _variable(entry: Restored) -> Operation | None:

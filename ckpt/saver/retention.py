@@ -176,12 +176,14 @@ EVERY_N_HOURS = 10000.0
 class Policy:
     """How many recent checkpoints to keep, how often to keep one for good, and by which other rules to keep some.
 
-    `max_to_keep` 0 or None keeps all.
+    `max_to_keep` 0 or None keeps all. The hours count from when the last one was due to be kept, as in a Saver, or,
+    `from_last_kept`, from the time of the last one kept, as in a CheckpointManager.
     """
 
     max_to_keep: int | None = 5
     keep_every_n_hours: float = EVERY_N_HOURS
     rules: tuple[Rule, ...] = ()
+    from_last_kept: bool = False
 
     @property
     def keeps_all(self) -> bool:
@@ -228,9 +230,12 @@ def after_save(
     for saved in known[:-limit]:
         if saved.name in reasons:
             remaining.append(saved)
-        elif saved.time > preserve_after:
+        elif saved.time > preserve_after or (
+            policy.from_last_kept and saved.time == preserve_after
+        ):
             preserved.append(saved)
-            preserve_after += policy.keep_every_n_hours * 3600
+            start = saved.time if policy.from_last_kept else preserve_after
+            preserve_after = start + policy.keep_every_n_hours * 3600
         else:
             delete[saved.name] = f"there are {limit} newer ones, and max_to_keep is {limit}"
     return Decision((*remaining, *known[-limit:]), delete, preserve_after, tuple(preserved))

@@ -30,6 +30,13 @@ class Saver:
     `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
     when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
 
+    `reshape` restores values of other shapes with as many elements. `sharded` writes a file per device under one index.
+    `restore_sequentially` reads each variable only when the one before has been set, which takes less memory. `builder`
+    is a SaverBuilder that adds the nodes in another way. `saver_def` takes the nodes that another Saver added;
+    `defer_build` waits for `build()`. `filename` is the default of the tensor that names the file. `pad_step_number`
+    writes steps with eight digits. `write_version` and `save_relative_paths` are TensorFlow's: ckpt has one format, and
+    state files always hold base names.
+
     `rename`, `on_missing`, `on_unexpected`, `on_shape`, `on_dtype` and `slots` say what `restore` does where checkpoint
     and graph differ; it may be told otherwise each time. Checkpoints are saved under the names of this Saver, and need
     no `rename` when they are restored.
@@ -213,6 +220,7 @@ class Saver:
         *,
         durable: bool = ...,
         shard_size: int | str | None = ...,
+        compression: str | None = ...,
         metrics: Mapping[str, float] | None = ...,
         asynchronous: Literal[False] = ...,
     ) -> str | None: ...
@@ -232,6 +240,7 @@ class Saver:
         *,
         durable: bool = ...,
         shard_size: int | str | None = ...,
+        compression: str | None = ...,
         metrics: Mapping[str, float] | None = ...,
         asynchronous: Literal[True],
     ) -> PendingSave | None: ...
@@ -250,6 +259,7 @@ class Saver:
         *,
         durable: bool = True,
         shard_size: int | str | None = None,
+        compression: str | None = None,
         metrics: Mapping[str, float] | None = None,
         asynchronous: bool = False,
     ) -> str | PendingSave | None:
@@ -257,7 +267,8 @@ class Saver:
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
         and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
-        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `metrics` are kept in the
+        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
+        "deflate", or what hdf5_writer.write takes. `metrics` are kept in the
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session, ValueError for bad names or a missing
@@ -269,9 +280,9 @@ class Saver:
         if not hasattr(sess, "run"):
             raise TypeError(f"'sess' must be a Session; {sess}")
         path = os.fspath(save_path)
-        latest_filename = saving.checked_latest(latest_filename, path)
         step = saving.step_value(sess, global_step)
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
+        latest_filename = saving.checked_latest(latest_filename, prefix)
         rated = validity.checked_metrics(metrics)
         if self._is_empty:
             return None
@@ -283,6 +294,7 @@ class Saver:
                 "packed_graph": packed,
                 "durable": durable,
                 "shard_size": shard_size,
+                "compression": compression,
                 "metadata": validity.metadata(step, rated, suffix),
             }
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import defs, gfile
-from ckpt.core.errors import NotFoundError, OpError
+from ckpt.core.errors import AlreadyExistsError, NotFoundError, OpError
 from ckpt.core.storage import make_directory
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
@@ -50,6 +50,7 @@ def write(
     packed_graph: bytes | None,
     durable: bool,
     shard_size: int | str | None = None,
+    compression: str | None = None,
     metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Run the save operation of `saver_def`: the values, the MetaGraph and the metadata become one checkpoint."""
@@ -58,6 +59,7 @@ def write(
         "metadata": metadata or {},
         "durable": durable,
         "shard_size": shard_size,
+        "compression": compression,
     }
     _run(sess, saver_def, prefix, extras)
 
@@ -120,7 +122,7 @@ def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None
     """Make the last level of the directory, as TensorFlow does. Raises ValueError when its parent is missing."""
     try:
         make_directory(directory, durable=durable)
-    except NotFoundError:
+    except (NotFoundError, AlreadyExistsError):
         raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
 
 

@@ -155,6 +155,10 @@ def generate_checkpoint_state_proto(
     Raises ValueError when the timestamps do not match the paths, as TensorFlow does.
     """
     directory = os.fspath(save_dir)
+    if all_model_checkpoint_paths is not None and not all_model_checkpoint_timestamps:
+        listed = all_model_checkpoint_paths
+        if isinstance(listed, list) and model_checkpoint_path not in listed:
+            listed.append(model_checkpoint_path)  # TensorFlow changes the caller's list too
     return _state(
         lambda path: _stated(directory, path),
         model_checkpoint_path,
@@ -206,6 +210,10 @@ def _state(
         times,
         last_preserved_timestamp or 0.0,
     )
+
+
+class DamagedStateError(DataLossError, ValueError):
+    """A state file is damaged or names no checkpoint; a ValueError too, as TensorFlow raises for the latter."""
 
 
 class InvalidStateError(InvalidArgumentError, ValueError):
@@ -266,16 +274,20 @@ def _state_path(directory: StrPath, latest_filename: str | None) -> str:
 
 
 def _joined(directory: str, path: str, file: str) -> str:
-    base = storage.split(path)[1]
+    base = storage.split(path.removeprefix("./"))[1]
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
-    if base in ("", ".", "..") or "\0" in path or (base != path and not is_absolute):
+    if (
+        base in ("", ".", "..")
+        or "\0" in path
+        or (path not in (base, f"./{base}") and not is_absolute)
+    ):
         raise _damaged(
             file, f"names the checkpoint {path!r}, which is not a base name in its directory"
         )
     here = storage.joined(directory, base)
     # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
-    if base == path:
-        return here
+    if path in (base, f"./{base}"):
+        return storage.joined(directory, path)
     if not _is_reachable(path) and checkpoint_exists(here):
         log.info("%s names %s, which is not there; taking %s", file, path, here)
         return here
@@ -404,10 +416,13 @@ def _fields(text: str) -> Iterable[tuple[str, str | float]]:
 
 def _check_seal(data: bytes, path: str) -> None:
     """Raise DataLossError unless the seal matches; files that TensorFlow wrote have no comments and no seal."""
-    if not data.endswith(b"\n"):
-        raise _damaged(path, "was cut short" if data else "is empty")
+    if not data:
+        raise _damaged(path, "is empty")
     seal = _SEAL.search(data)
     if seal is None:
+        # what we write has a comment in its first line and the list behind it; what was typed may lack the last newline
+        if not data.endswith(b"\n") and b"\nall_model_checkpoint_paths:" not in data:
+            raise _damaged(path, "was cut short")
         if b"#" in re.sub(rb'"(?:[^"\\\n]|\\.)*"', b"", data):
             raise _damaged(path, "has lost its checksum line")
         return
@@ -415,8 +430,8 @@ def _check_seal(data: bytes, path: str) -> None:
         raise _damaged(path, "does not match its checksum")
 
 
-def _damaged(path: str, found: str) -> DataLossError:
-    return DataLossError(
+def _damaged(path: str, found: str) -> DamagedStateError:
+    return DamagedStateError(
         None,
         None,
         f"{path}: the state file {found}. The checkpoints beside it are not affected: restore one by its own "

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.wire.metagraph_tree import Damage, TreeReader
+from ckpt.wire.metagraph_walk import LARGE, MOST_ELEMENTS, Budget, Checks, streamed, walk
 
 MAGIC = b"\x89ckptMG\n"
 VERSION = 1
@@ -56,7 +58,7 @@ def _sealed(body: bytes) -> bytes:
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
 
 
-def _unsealed(data: bytes, where: str) -> bytes:
+def _unsealed(data: bytes, where: str) -> memoryview:
     """The body of a sealed file, checked."""
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         raise _loss(where, "is not a ckpt .meta file, or its beginning is damaged")
@@ -68,7 +70,7 @@ def _unsealed(data: bytes, where: str) -> bytes:
             f"the header declares {length} bytes, the file holds {held}; it was cut short or appended to",
         )
     (stored,) = _CRC.unpack_from(data, _HEAD.size)
-    body = data[HEADER_BYTES:]
+    body = memoryview(data)[HEADER_BYTES:]
     if crc32c(body, crc32c(data[: _HEAD.size])) != stored:
         raise _loss(where, "the checksum does not match; the file is damaged")
     if version > VERSION or reserved:
@@ -96,7 +98,8 @@ def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     reader = tree_reader(named=False)
     try:
         with paused():
-            tree = _parsed(_unsealed(data, where), decoder(_parsed, reader.attrs))
+            body, decode = _unsealed(data, where), decoder(_parsed, reader.attrs)
+            tree = _parsed_whole(body, decode, lambda: Checks.of(reader))
             meta: defs.MetaGraphDef = reader.meta_graph(tree, "")
     except (Damage, UnicodeDecodeError) as error:
         raise _loss(where, str(error).strip()) from error
@@ -112,28 +115,61 @@ def tree_reader(*, named: bool) -> TreeReader:
     return TreeReader(ITEM_TYPES, DType, TensorShape, named=named)
 
 
-def _parsed(body: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
-    """The one msgpack value in `body`.
+def _parsed_whole(
+    body: memoryview, ext_hook: Callable[[int, bytes], Any], checks: Callable[[], Checks]
+) -> Any:
+    """The body of a file; a large one is walked first, which refuses what would take much memory for nothing."""
+    with _msgpack_errors():
+        _check_present(body)
+        if len(body) > LARGE:
+            walk(body, checks(), ext_hook)
+        return _unpackb(body, ext_hook)
 
-    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
-    building it, which fails unless all elements are there.
-    """
+
+def _parsed(
+    body: bytes, ext_hook: Callable[[int, bytes], Any], longest: int = MOST_ELEMENTS
+) -> Any:
+    """The one msgpack value in `body`, which is an extension type inside a file: no list is longer than `longest`."""
+    with _msgpack_errors():
+        _check_present(memoryview(body))
+        if len(body) <= LARGE:
+            return _unpackb(body, ext_hook)
+        budget = Budget()
+        budget.left = longest + MOST_ELEMENTS
+        limits = {"max_array_len": longest, "max_map_len": MOST_ELEMENTS}
+        return _unpackb(body, ext_hook, list_hook=budget.take, object_hook=budget.take, **limits)
+
+
+def _unpackb(
+    body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], **options: Any
+) -> Any:
     import msgpack
 
-    walker = msgpack.Unpacker(None, max_buffer_size=max(len(body), 1))
-    walker.feed(body)
+    return msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True, **options)
+
+
+def _check_present(body: memoryview) -> None:
+    """Raise unless `body` is one value all of whose elements are there.
+
+    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
+    building it.
+    """
+    walker = streamed(body)
+    walker.skip()
+    if walker.tell() != len(body):
+        raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
+
+
+@contextmanager
+def _msgpack_errors() -> Iterator[None]:
+    import msgpack
+
     try:
-        walker.skip()
-        if walker.tell() != len(body):
-            raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
-        tree = msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True)
-    except Damage:
-        raise
+        yield
     except UnicodeDecodeError as error:
         raise Damage(f"a text is not UTF-8: {error.reason}") from error
     except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
         raise Damage(f"not msgpack: {type(error).__name__} {error}") from error
-    return tree
 
 
 def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
@@ -182,7 +218,7 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
     try:
         with paused():
-            tree = _parsed(_unsealed(data, where), _light_value)
+            tree = _parsed_whole(_unsealed(data, where), _light_value, Checks.light)
         info, graph, saver, collections, signatures = tree
         nodes = graph[0]
         return MetaGraphSummary(

@@ -1,6 +1,7 @@
 """Files and folders by path: local ones, and through fsspec those of URLs."""
 
 import os
+import sys
 
 import pytest
 
@@ -223,7 +224,7 @@ def test_schemes_that_nobody_knows():
 
 
 def test_without_fsspec_the_error_says_what_to_install(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
+    monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(errors.UnimplementedError, match="pip install"):
         gfile.exists("memory://x")
 

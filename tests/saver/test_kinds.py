@@ -48,7 +48,7 @@ def whole(values, name="p"):
 
 DTYPES = [
     "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "bool", "complex64", "complex128", "string",
+    "bool", "complex64", "complex128", "string", "float8_e5m2", "float8_e4m3fn",
 ]  # fmt: skip
 
 
@@ -92,9 +92,10 @@ def test_a_variable_saved_in_parts_is_restored_in_other_parts(
     np.testing.assert_array_equal(unparted["p"], whole(values))
 
 
-def test_slots_follow_the_parts_of_their_variable(tmp_path):
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_slots_follow_the_parts_of_their_variable(tmp_path, use_resource):
     def build(parts):
-        variable = pieces(parts)
+        variable = pieces(parts, use_resource=use_resource)
         loss = tf.reduce_sum(tf.square(tf.convert_to_tensor(variable) - 1))
         return tf.train.AdamOptimizer(0.1).minimize(loss)
 
@@ -230,6 +231,19 @@ def test_a_sharded_saver_writes_a_file_per_device_that_any_saver_reads(tmp_path,
         np.testing.assert_array_equal(sess.run("e:0"), values["e"])
         imported.save(sess, tmp_path / "again")
     same(restored(str(tmp_path / "again"), on_devices), values)
+
+
+def test_shards_are_compressed_when_asked(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        with tf.device("/cpu:1"):
+            tf.get_variable("big", [300, 300], initializer=tf.zeros_initializer())
+        tf.get_variable("small", [1])
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver(sharded=True)
+        prefix = saver.save(sess, tmp_path / "m", compression="deflate", write_meta_graph=False)
+        saver.restore(sess, prefix)
+        assert not sess.run("big:0").any()
+    assert sum(path.stat().st_size for path in tmp_path.glob("*.h5")) < 100_000
 
 
 def test_parts_on_different_devices_are_one_variable(tmp_path):

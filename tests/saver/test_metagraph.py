@@ -246,3 +246,13 @@ def test_unknown_operations_can_be_carried_but_not_run():
     assert tf.get_default_graph().as_graph_def().node[0] == graph_def.node[0]
     with tf.Session() as sess, pytest.raises(tf.errors.UnimplementedError, match="NobodyKnows: a"):
         sess.run("b:0")
+
+
+def test_files_that_are_missing_or_no_metagraph_are_os_errors_too(tmp_path):
+    (tmp_path / "bad.meta").write_text("filename_tensor_name: 3")
+    with pytest.raises(OSError, match=r"Cannot parse file .*bad\.meta") as caught:
+        tf.train.import_meta_graph(tmp_path / "bad.meta")
+    assert isinstance(caught.value, tf.errors.DataLossError)
+    with pytest.raises(OSError, match="does not exist") as caught:
+        tf.train.import_meta_graph(tmp_path / "no.meta")
+    assert isinstance(caught.value, tf.errors.NotFoundError)

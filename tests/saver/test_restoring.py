@@ -360,7 +360,7 @@ def test_dtypes_between_which_values_change_are_not_cast(tmp_path, sess, value, 
 
 
 @pytest.mark.parametrize(
-    ("value", "old", "new"), [([300, 1], "int64", "int8"), ([1e300, 1], "float64", "float32"), ([1e6, 1.0], "float32", "float16")]
+    ("value", "old", "new"), [([300, 1], "int64", "int8"), ([1e300, 1], "float64", "float32"), ([1e6, 1.0], "float32", "float16"), ([-1, 1], "int64", "uint64"), ([2**63, 1], "uint64", "int64")]
 )  # fmt: skip
 def test_a_cast_that_would_lose_a_value_is_refused_and_nothing_assigned(
     tmp_path, sess, value, old, new

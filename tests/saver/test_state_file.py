@@ -156,3 +156,29 @@ def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
     assert not checkpoint_exists(tmp_path / "m")
     assert not checkpoint_exists(tmp_path)
     assert not checkpoint_exists("nul\0")
+
+
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_a_file_typed_by_hand_is_read_with_and_without_its_last_newline(tmp_path, end):
+    """As in TensorFlow, whose own state files may name paths that begin with a dot."""
+    (tmp_path / "checkpoint").write_text(
+        'model_checkpoint_path: "./m-2"\nall_model_checkpoint_paths: "./m-1"\n'
+        f'all_model_checkpoint_paths: "./m-2"{end}'
+    )
+    save(tmp_path, "m-2")
+    state = get_checkpoint_state(tmp_path)
+    assert state.model_checkpoint_path == f"{tmp_path}/./m-2"
+    assert latest_checkpoint(tmp_path) == f"{tmp_path}/./m-2"
+    assert len(state.all_model_checkpoint_paths) == 2
+
+
+def test_the_list_that_is_given_gets_the_latest_as_in_tensorflow():
+    paths = ["/a/m-0"]
+    generate_checkpoint_state_proto("/a", "/a/m-1", paths)
+    assert paths == ["/a/m-0", "/a/m-1"]
+
+
+def test_an_empty_state_file_is_a_value_error_too(tmp_path):
+    (tmp_path / "checkpoint").write_text("")
+    with pytest.raises(ValueError, match="is empty"):
+        get_checkpoint_state(tmp_path)

@@ -240,3 +240,14 @@ def test_flipped_bytes_under_a_right_checksum_are_read_or_refused_typed(data):
     for read in (file.unpack, file.summary):
         with suppress(DataLossError):
             read(hostile, "m.meta")
+
+
+def test_signatures_of_files_from_before_sparse_tensors_are_read():
+    info = defs.TensorInfo("x:0", None, None)
+    meta = defs.MetaGraphDef(signature_def={"sig": defs.SignatureDef({"x": info}, {}, "m")})
+    tree = msgpack.unpackb(file.pack(meta)[file.HEADER_BYTES :])
+    tree[4]["sig"][0]["x"] = ["x:0", None, None]
+    assert file.unpack(sealed(msgpack.packb(tree))) == meta
+    tree[4]["sig"][0]["x"] = ["x:0", None]
+    with pytest.raises(DataLossError, match="where TensorInfo should be"):
+        file.unpack(sealed(msgpack.packb(tree)))

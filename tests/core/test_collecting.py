@@ -1,0 +1,29 @@
+"""Garbage is collected again after a block without collection, whatever happened in it."""
+
+import gc
+
+import pytest
+
+from ckpt.core.collecting import collecting_later
+
+
+def test_collection_is_off_in_the_block_only():
+    with collecting_later():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_an_error_in_the_block_leaves_collection_on():
+    with pytest.raises(KeyError), collecting_later():
+        raise KeyError
+    assert gc.isenabled()
+
+
+def test_who_turned_it_off_keeps_it_off():
+    gc.disable()
+    try:
+        with collecting_later():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()

@@ -1,0 +1,154 @@
+"""Checkpoints of objects and their manager: keys, counters, what is kept, what is refused."""
+
+import os
+import tempfile
+
+
+def in_session(tf, use):
+    with tempfile.TemporaryDirectory() as directory, tf.Session() as sess:
+        return use(sess, directory)
+
+
+def shorter(directory, paths):
+    return [os.path.relpath(path, directory) for path in paths]
+
+
+def case_keys(tf):
+    def use(sess, directory):
+        v = tf.get_variable("v", initializer=[1.0, 2.0], use_resource=False)
+        w = tf.Variable(3, name="w", use_resource=False)
+        optimizer = tf.train.AdamOptimizer(0.1)
+        step = optimizer.minimize(tf.reduce_sum(v))
+        root = tf.train.Checkpoint(v=v, opt=optimizer)
+        root.inner = tf.train.Checkpoint(x=w)
+        root.listed = [v, w]
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        prefix = root.save(f"{directory}/ck", session=sess)
+        keys = [name for name, _ in tf.train.list_variables(prefix) if not name.startswith("_")]
+        before = sess.run(v)
+        sess.run(step)
+        status = root.restore(prefix)
+        status.assert_consumed()
+        status.assert_existing_objects_matched()
+        status.run_restore_ops(session=sess)
+        return {
+            "keys": sorted(keys),
+            "prefix": shorter(directory, [prefix, tf.train.latest_checkpoint(directory)]),
+            "restored": sess.run(v),
+            "before": before,
+            "counter": sess.run(root.save_counter),
+            "name": root.save_counter.name,
+        }
+
+    return in_session(tf, use)
+
+
+def case_lacking_and_left(tf):
+    def use(sess, directory):
+        v, w = (tf.Variable(n, name=f"v{n}", use_resource=False) for n in (5.0, 6.0))
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Checkpoint(v=v, w=w).save(f"{directory}/ck", session=sess)
+        new = tf.Variable(7.0, use_resource=False)
+        raised = []
+        for root in (
+            tf.train.Checkpoint(v=v, new=new),
+            tf.train.Checkpoint(v=v),
+            tf.train.Checkpoint(q=new),
+        ):
+            status = root.restore(prefix)
+            checks = [
+                status.assert_consumed,
+                status.assert_existing_objects_matched,
+                status.assert_nontrivial_match,
+            ]
+            raised.append([outcome(check) for check in checks])
+        empty = tf.train.Checkpoint(v=v).restore(None)
+        raised.append([outcome(empty.assert_consumed), outcome(empty.run_restore_ops)])
+        status = tf.train.Checkpoint(v=v, new=new).restore(prefix)
+        status.initialize_or_restore(session=sess)
+        return {"raised": raised, "values": sess.run([v, new])}
+
+    return in_session(tf, use)  # fmt: skip
+
+
+def outcome(call):
+    try:
+        call()
+    except Exception as error:  # noqa: BLE001  # the error is the result, and is compared
+        return type(error).__name__
+    return "fine"
+
+
+def case_manager(tf):
+    def use(sess, directory):
+        v = tf.Variable(5.0, use_resource=False)
+        sess.run(v.initializer)
+        root = tf.train.Checkpoint(v=v)
+        manager = tf.train.CheckpointManager(root, f"{directory}/m", max_to_keep=2)
+        saved = [manager.save() for _ in range(3)]
+        saved.append(manager.save(checkpoint_number=10))
+        saved.append(manager.save())
+        other = tf.train.CheckpointManager(root, f"{directory}/m", 3, checkpoint_name="x")
+        taken = shorter(directory, other.checkpoints)
+        saved.append(other.save())
+        exist = [tf.train.checkpoint_exists(path) for path in saved]
+        return {
+            "saved": shorter(directory, saved),
+            "taken": taken,
+            "kept": shorter(directory, other.checkpoints),
+            "latest": shorter(directory, [other.latest_checkpoint, manager.directory]),
+            "exist": exist,
+        }
+
+    return in_session(tf, use)
+
+
+def case_intervals(tf):
+    def use(sess, directory):
+        step = tf.Variable(0, dtype=tf.int64, use_resource=False)
+        sess.run(step.initializer)
+        root = tf.train.Checkpoint(step=step)
+        manager = tf.train.CheckpointManager(
+            root, directory, max_to_keep=9, step_counter=step, checkpoint_interval=2
+        )
+        found = []
+        for _ in range(5):
+            found.append(str(manager.save()).rpartition("/")[2])
+            sess.run(step.assign_add(1))
+        found.append(str(manager.save(check_interval=False)).rpartition("/")[2])
+        return {"found": found}
+
+    return in_session(tf, use)
+
+
+def case_foreign_checkpoints_are_left_alone(tf):
+    def use(sess, directory):
+        root = tf.train.Checkpoint()
+        own = [root.save(f"{directory}/own") for _ in range(2)]
+        manager = tf.train.CheckpointManager(root, directory, max_to_keep=1)
+        before = shorter(directory, [manager.latest_checkpoint, *manager.checkpoints])
+        saved = [manager.save() for _ in range(2)]
+        return {
+            "before": before,
+            "exist": [tf.train.checkpoint_exists(path) for path in own + saved],
+            "kept": shorter(directory, manager.checkpoints),
+        }
+
+    return in_session(tf, use)
+
+
+def error_number_as_argument(tf):
+    tf.train.Checkpoint(x=3)
+
+
+def error_nowhere(tf):
+    tf.train.Checkpoint().restore("no/where")
+
+
+def error_no_limit(tf):
+    tf.train.CheckpointManager(tf.train.Checkpoint(), "d", max_to_keep=0)
+
+
+def error_interval_without_counter(tf):
+    tf.train.CheckpointManager(tf.train.Checkpoint(), "d", 1, checkpoint_interval=2)
