@@ -26,10 +26,16 @@ from ckpt.formats.hdf5_index import (
     damaged,
 )
 
+MOST_TENSORS = 1 << 17  # of one file: what takes 64 MiB and a second to read, be it hostile
 _MAX_RANK = 64  # numpy's limit
 _MAX_LIST = 4096  # msgpack allocates lists from their announced length
+_MAX_LISTS = 4096  # descriptions of filters are the most
+_MAX_MAPS = 64
+_FEW_ENTRIES = 1 << 16
 _MAX_FILTERS = 8
 _MAX_CHUNK = 1 << 24  # bytes of one chunk when it is not filtered
+_SMALL = 1 << 30  # bytes that a compressed tensor may have whatever it takes in the file
+_MAX_RATIO = 1100  # of what it takes there: deflate reaches 1032
 _WIDTHS = {"B": 1, "I": 4, "Q": 8}
 
 
@@ -55,7 +61,14 @@ def parse_index(data: bytes, path: str) -> Index:
 
     try:
         fields = msgpack.unpackb(
-            data, max_array_len=_MAX_LIST, max_ext_len=0, max_map_len=len(data), strict_map_key=True
+            data,
+            max_array_len=_MAX_LIST,
+            max_ext_len=0,
+            # the maps of an index have an entry per tensor at most, and a tensor takes 31 bytes or more
+            max_map_len=_FEW_ENTRIES + len(data) // 32,
+            strict_map_key=True,
+            list_hook=_Counter(_MAX_LISTS).take,
+            object_hook=_Counter(_MAX_MAPS).take,
         )
         with paused():
             return _Columns(fields).index()
@@ -65,6 +78,19 @@ def parse_index(data: bytes, path: str) -> Index:
             f"has no field {error}" if isinstance(error, KeyError) else str(error) or repr(error)
         )
         raise damaged(path, f"the index is malformed: {reason}", "not written by ckpt") from error
+
+
+class _Counter:
+    """Stops after so many lists or maps: an empty one takes 64 times its bytes."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def take(self, made: Any) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise ValueError("has more lists or maps than an index needs")
+        return made
 
 
 class _Columns:
@@ -82,6 +108,8 @@ class _Columns:
     def index(self) -> Index:
         names = self._names()
         count = len(names)
+        if count > MOST_TENSORS:
+            raise ValueError(f"holds {count} tensors, expected at most {MOST_TENSORS}")
         rows = dict(zip(names, range(count), strict=True))
         if len(rows) != count:
             raise ValueError("holds a tensor name twice")
@@ -297,6 +325,11 @@ def _check_lengths(
         return
     for n, (owner, shape, length) in enumerate(zip(owners, shapes, lengths, strict=True)):
         if n in chunks:
+            if expected[n] > max(_SMALL, length * _MAX_RATIO):
+                raise ValueError(
+                    f"tensor {names[owner]!r} would grow from {length} bytes to {expected[n]}, more than any "
+                    "compression gives"
+                )
             fits = 0 < prod(chunks[n].shape) * items[owner] <= _MAX_CHUNK
         elif dtypes[owner] == "string":
             fits = length >= prod(shape) * STRING_END

@@ -21,7 +21,7 @@ from ckpt.formats import partition, string_payload
 from ckpt.formats.array_bytes import is_ready, plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_chunks import chunk_shape, stored_chunks
-from ckpt.formats.hdf5_columns import column, pack_index
+from ckpt.formats.hdf5_columns import MOST_TENSORS, column, pack_index
 from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, Pipeline, blocks_of
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
 from ckpt.formats.hdf5_structure import ALIGNED_FROM, HDF5_MAX_RANK, Dataset, build
@@ -226,6 +226,10 @@ def boxes_of(path: StrPath, tensors: Iterable[TensorEntry]) -> dict[str, list[Bo
             found[name] = _joined(name, group)
         except (TypeError, ValueError) as error:
             problems.append(f"  {name!r}: {error}")
+    if len(found) > MOST_TENSORS:
+        problems.append(
+            f"  {len(found)} tensors are more than the {MOST_TENSORS} of one file; give a shard_size"
+        )
     if problems:
         raise InvalidArgumentError(
             None,

@@ -11,7 +11,7 @@ import numpy as np
 from ckpt.core import defs, dtypes, versions
 from ckpt.core.collecting import collecting_later
 from ckpt.core.dtypes import DType
-from ckpt.core.errors import GraphError
+from ckpt.core.errors import CkptError, GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
@@ -178,6 +178,7 @@ class _Loader:
     def add_all(self) -> None:
         ordered, cyclic = _in_order(self.nodes)
         late: list[tuple[Operation, int, str]] = []
+        node = ordered[0] if ordered else None
         try:
             for node in ordered:
                 self._add(node, late if node.name in cyclic else None)
@@ -188,9 +189,14 @@ class _Loader:
                     self._output(source, index),
                     *operation._inputs[position + 1 :],
                 )
-        except Exception:
+        except Exception as error:
             self._undo()
-            raise
+            if isinstance(error, (CkptError, ValueError)) or node is None:
+                raise
+            raise GraphError(
+                f"node '{node.name}' (op: '{node.op}') has attributes that its operation cannot take: "
+                f"{type(error).__name__} {error}"
+            ) from error
         if late:
             self.graph.touch()
         for operation in self.standing:

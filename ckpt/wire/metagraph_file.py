@@ -6,8 +6,10 @@ Must not know live graphs, nor where the bytes are stored. `summary` loads no nu
 from __future__ import annotations
 
 import struct
+import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +18,18 @@ from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.wire.metagraph_tree import Damage, TreeReader
+from ckpt.wire.metagraph_walk import LARGE, MOST_ELEMENTS, Budget, Checks, streamed, walk
 
 MAGIC = b"\x89ckptMG\n"
 VERSION = 1
 DEEPEST = 64  # containers within containers
 _HEAD = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
+_LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
+_PLAIN, _DEFLATED = 0, 1  # how the body is encoded
+_DEFLATED_FROM = 16 * 1024  # bytes
+_ALWAYS_ALLOWED = 1 << 30  # a deflated body may take so many bytes, ...
+_MOST_EXPANSION = 200  # ... or so many times its own
 HEADER_BYTES = _HEAD.size + _CRC.size
 
 
@@ -52,15 +60,36 @@ def _culprit(meta: defs.MetaGraphDef) -> str:
 
 
 def _sealed(body: bytes) -> bytes:
-    head = _HEAD.pack(MAGIC, VERSION, 0, len(body))
+    encoding = _PLAIN
+    if _DEFLATED_FROM <= len(body) <= _ALWAYS_ALLOWED:
+        # names and attributes repeat: 14 MB for 20,000 variables become 1 MB, of which each save writes two copies
+        body, encoding = _LENGTH.pack(len(body)) + zlib.compress(body, 1), _DEFLATED
+    head = _HEAD.pack(MAGIC, VERSION, encoding, len(body))
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
 
 
-def _unsealed(data: bytes, where: str) -> bytes:
+def _inflated(body: memoryview, where: str) -> memoryview:
+    """The body that was deflated; no more memory is taken than it declares."""
+    if len(body) < _LENGTH.size:
+        raise _loss(where, "is too short to be deflated")
+    (length,) = _LENGTH.unpack_from(body)
+    if length > max(_ALWAYS_ALLOWED, _MOST_EXPANSION * len(body)):
+        raise _loss(where, f"{len(body)} bytes claim to be {length} deflated ones")
+    stream = zlib.decompressobj()
+    try:
+        found = stream.decompress(body[_LENGTH.size :], length + 1)
+    except zlib.error as error:
+        raise _loss(where, f"its body is no deflate stream: {error}") from error
+    if len(found) != length or not stream.eof or stream.unused_data:
+        raise _loss(where, f"its body is not the {length} deflated bytes that it declares")
+    return memoryview(found)
+
+
+def _unsealed(data: bytes, where: str) -> memoryview:
     """The body of a sealed file, checked."""
     if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
         raise _loss(where, "is not a ckpt .meta file, or its beginning is damaged")
-    _, version, reserved, length = _HEAD.unpack_from(data)
+    _, version, encoding, length = _HEAD.unpack_from(data)
     if length != len(data) - HEADER_BYTES:
         held = len(data) - HEADER_BYTES
         raise _loss(
@@ -68,10 +97,10 @@ def _unsealed(data: bytes, where: str) -> bytes:
             f"the header declares {length} bytes, the file holds {held}; it was cut short or appended to",
         )
     (stored,) = _CRC.unpack_from(data, _HEAD.size)
-    body = data[HEADER_BYTES:]
+    body = memoryview(data)[HEADER_BYTES:]
     if crc32c(body, crc32c(data[: _HEAD.size])) != stored:
         raise _loss(where, "the checksum does not match; the file is damaged")
-    if version > VERSION or reserved:
+    if version > VERSION or encoding > _DEFLATED:
         raise UnimplementedError(
             None,
             None,
@@ -79,7 +108,7 @@ def _unsealed(data: bytes, where: str) -> bytes:
         )
     if version < 1:
         raise _loss(where, f"version {version} does not exist")
-    return body
+    return _inflated(body, where) if encoding == _DEFLATED else body
 
 
 def _loss(where: str, what: str) -> DataLossError:
@@ -96,7 +125,8 @@ def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     reader = tree_reader(named=False)
     try:
         with paused():
-            tree = _parsed(_unsealed(data, where), decoder(_parsed, reader.attrs))
+            body, decode = _unsealed(data, where), decoder(_parsed, reader.attrs)
+            tree = _parsed_whole(body, decode, lambda: Checks.of(reader))
             meta: defs.MetaGraphDef = reader.meta_graph(tree, "")
     except (Damage, UnicodeDecodeError) as error:
         raise _loss(where, str(error).strip()) from error
@@ -112,28 +142,61 @@ def tree_reader(*, named: bool) -> TreeReader:
     return TreeReader(ITEM_TYPES, DType, TensorShape, named=named)
 
 
-def _parsed(body: bytes, ext_hook: Callable[[int, bytes], Any]) -> Any:
-    """The one msgpack value in `body`.
+def _parsed_whole(
+    body: memoryview, ext_hook: Callable[[int, bytes], Any], checks: Callable[[], Checks]
+) -> Any:
+    """The body of a file; a large one is walked first, which refuses what would take much memory for nothing."""
+    with _msgpack_errors():
+        _check_present(body)
+        if len(body) > LARGE:
+            walk(body, checks(), ext_hook)
+        return _unpackb(body, ext_hook)
 
-    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
-    building it, which fails unless all elements are there.
-    """
+
+def _parsed(
+    body: bytes, ext_hook: Callable[[int, bytes], Any], longest: int = MOST_ELEMENTS
+) -> Any:
+    """The one msgpack value in `body`, which is an extension type inside a file: no list is longer than `longest`."""
+    with _msgpack_errors():
+        _check_present(memoryview(body))
+        if len(body) <= LARGE:
+            return _unpackb(body, ext_hook)
+        budget = Budget()
+        budget.left = longest + MOST_ELEMENTS
+        limits = {"max_array_len": longest, "max_map_len": MOST_ELEMENTS}
+        return _unpackb(body, ext_hook, list_hook=budget.take, object_hook=budget.take, **limits)
+
+
+def _unpackb(
+    body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], **options: Any
+) -> Any:
     import msgpack
 
-    walker = msgpack.Unpacker(None, max_buffer_size=max(len(body), 1))
-    walker.feed(body)
+    return msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True, **options)
+
+
+def _check_present(body: memoryview) -> None:
+    """Raise unless `body` is one value all of whose elements are there.
+
+    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
+    building it.
+    """
+    walker = streamed(body)
+    walker.skip()
+    if walker.tell() != len(body):
+        raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
+
+
+@contextmanager
+def _msgpack_errors() -> Iterator[None]:
+    import msgpack
+
     try:
-        walker.skip()
-        if walker.tell() != len(body):
-            raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
-        tree = msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True)
-    except Damage:
-        raise
+        yield
     except UnicodeDecodeError as error:
         raise Damage(f"a text is not UTF-8: {error.reason}") from error
     except (msgpack.UnpackException, ValueError, TypeError, RecursionError) as error:
         raise Damage(f"not msgpack: {type(error).__name__} {error}") from error
-    return tree
 
 
 def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
@@ -182,7 +245,7 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
     try:
         with paused():
-            tree = _parsed(_unsealed(data, where), _light_value)
+            tree = _parsed_whole(_unsealed(data, where), _light_value, Checks.light)
         info, graph, saver, collections, signatures = tree
         nodes = graph[0]
         return MetaGraphSummary(

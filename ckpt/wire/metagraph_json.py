@@ -18,9 +18,13 @@ from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.core.shapes import TensorShape
 from ckpt.wire import metagraph_values as values
 from ckpt.wire.metagraph_file import DEEPEST, VERSION, tree_reader
-from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of
+from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of, shown
 
 FORMAT = "ckpt-metagraph"
+
+# an element takes up to 64 bytes of memory; in graphs that were written here there is one in 30 characters
+_FEW_ELEMENTS = 1 << 19
+_CHARACTERS = 8
 
 
 def to_json(meta: defs.MetaGraphDef) -> str:
@@ -72,6 +76,10 @@ def _tagged(value: Any) -> Any:
 
 def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
     """The MetaGraph in JSON text. Raises DataLossError or UnimplementedError that names `where`."""
+    if sum(map(text.count, ",[{")) > _FEW_ELEMENTS + len(text) // _CHARACTERS:
+        raise DataLossError(
+            None, None, f"{where}: JSON of more lists and elements than any graph of its size has"
+        )
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -83,7 +91,7 @@ def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
         raise UnimplementedError(
             None,
             None,
-            f"{where}: is a text .meta file of version {version!r}; this ckpt reads {VERSION}",
+            f"{where}: is a text .meta file of version {shown(version)}; this ckpt reads {VERSION}",
         )
     reader = tree_reader(named=True)
     try:

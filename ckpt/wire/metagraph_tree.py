@@ -5,6 +5,7 @@ Must not know msgpack, JSON or the encoding of attribute values. Loads no numpy.
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any
@@ -24,14 +25,15 @@ def _scalar(*types: type) -> Read:
 
     def read(raw: Any, place: str) -> Any:
         if type(raw) not in types:
-            raise Damage(f"{place}: {_shown(raw)} where {names} should be")
+            raise Damage(f"{place}: {shown(raw)} where {names} should be")
         return raw
 
     return read
 
 
-def _shown(raw: Any) -> str:
-    return f"{type(raw).__name__} {repr(raw)[:40]}"
+def shown(raw: Any) -> str:
+    """A short text about a value, however large or deep it is."""
+    return f"{type(raw).__name__} {reprlib.repr(raw)[:40]}"
 
 
 _text, _integer, _flag, _bytes = _scalar(str), _scalar(int), _scalar(bool), _scalar(bytes)
@@ -45,7 +47,7 @@ def _float(raw: Any, place: str) -> float:
 def _many(read: Read) -> Read:
     def read_all(raw: Any, place: str) -> tuple[Any, ...]:
         if type(raw) is not list:
-            raise Damage(f"{place}: {_shown(raw)} where a list should be")
+            raise Damage(f"{place}: {shown(raw)} where a list should be")
         return tuple([read(item, f"{place}[{i}]") for i, item in enumerate(raw)])
 
     return read_all
@@ -53,14 +55,14 @@ def _many(read: Read) -> Read:
 
 def _texts(raw: Any, place: str) -> tuple[str, ...]:
     if type(raw) is not list or not all([type(item) is str for item in raw]):
-        raise Damage(f"{place}: {_shown(raw)} where a list of str should be")
+        raise Damage(f"{place}: {shown(raw)} where a list of str should be")
     return tuple(raw)
 
 
 def _mapping(read: Read) -> Read:
     def read_all(raw: Any, place: str) -> dict[str, Any]:
         if type(raw) is not dict:
-            raise Damage(f"{place}: {_shown(raw)} where a map should be")
+            raise Damage(f"{place}: {shown(raw)} where a map should be")
         return {_text(key, place): read(item, f"{place} {key!r}") for key, item in raw.items()}
 
     return read_all
@@ -72,7 +74,7 @@ def _optional(read: Read) -> Read:
 
 def _pair(raw: Any, place: str) -> tuple[str, bytes]:
     if type(raw) is not list or len(raw) != 2:
-        raise Damage(f"{place}: {_shown(raw)} where [type_url, bytes] should be")
+        raise Damage(f"{place}: {shown(raw)} where [type_url, bytes] should be")
     return _text(raw[0], place), _bytes(raw[1], place)
 
 
@@ -95,16 +97,27 @@ class TreeReader:
         )
         arg = self._record(defs.ArgDef, _text, dtype_or_none, _text, _text, _text, _flag)
         nodes, args, attrs = self._nodes, _many(arg), self.attrs
-        texts = _mapping(_text)
-        function = self._record(defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs)
-        info = self._record(defs.TensorInfo, _text, dtype_or_none, shape_or_none, _texts, needed=3)
+        self.texts = texts = _mapping(_text)
+        self.function = self._record(
+            defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs
+        )
+        tensor = self._record(
+            defs.TensorInfo, _text, dtype_or_none, shape_or_none, _texts, needed=3
+        )
+        self.info = self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts)
+        self.saver = _optional(
+            self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)
+        )
+        self.signatures = _mapping(
+            self._record(defs.SignatureDef, _mapping(tensor), _mapping(tensor), _text)
+        )
         self.meta_graph = self._record(
             defs.MetaGraphDef,
-            self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts),
-            self._record(defs.GraphDef, nodes, _many(function), texts, _integer, _integer),
-            _optional(self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)),
-            _mapping(self._collection),
-            _mapping(self._record(defs.SignatureDef, _mapping(info), _mapping(info), _text)),
+            self.info,
+            self._record(defs.GraphDef, nodes, _many(self.function), texts, _integer, _integer),
+            self.saver,
+            _mapping(self.collection),
+            self.signatures,
         )
 
     def _record(self, cls: Any, *reads: Read, needed: int | None = None) -> Read:
@@ -116,7 +129,7 @@ class TreeReader:
             if self._named:
                 return cls(**self._named_fields(raw, fields, place))
             if type(raw) is not list or not shortest <= len(raw) <= len(fields):
-                raise Damage(f"{place}: {_shown(raw)} where {cls.__name__} should be")
+                raise Damage(f"{place}: {shown(raw)} where {cls.__name__} should be")
             return cls(
                 *[
                     field(item, f"{place} {name}")
@@ -129,7 +142,7 @@ class TreeReader:
     @staticmethod
     def _named_fields(raw: Any, fields: list[tuple[str, Read]], place: str) -> dict[str, Any]:
         if type(raw) is not dict:
-            raise Damage(f"{place}: {_shown(raw)} where an object should be")
+            raise Damage(f"{place}: {shown(raw)} where an object should be")
         unknown = raw.keys() - {name for name, _ in fields}
         if unknown:
             raise Damage(f"{place}: unknown fields {sorted(unknown)}")
@@ -137,16 +150,21 @@ class TreeReader:
 
     def _nodes(self, raw: Any, place: str) -> tuple[defs.NodeDef, ...]:
         if type(raw) is not list:
-            raise Damage(f"{place}: {_shown(raw)} where a list should be")
+            raise Damage(f"{place}: {shown(raw)} where a list should be")
         if self._named:
             read = self._record(defs.NodeDef, _text, _text, _texts, _text, self.attrs)
             return _many(read)(raw, place)  # type: ignore[no-any-return]
         return tuple([self._node(item, place, i) for i, item in enumerate(raw)])
 
-    def _node(self, raw: Any, place: str, index: int) -> defs.NodeDef:
+    def node(self, raw: Any, place: str) -> defs.NodeDef:
+        """One node from a list."""
+        return self._node(raw, place, None)
+
+    def _node(self, raw: Any, place: str, index: int | None) -> defs.NodeDef:
         """One node from a list: written out, because graphs have many."""
         if type(raw) is not list or len(raw) != 5:
-            raise Damage(f"{place}[{index}]: {_shown(raw)} where NodeDef should be")
+            here = place if index is None else f"{place}[{index}]"
+            raise Damage(f"{here}: {shown(raw)} where NodeDef should be")
         name, op, inputs, device, attr = raw
         if type(name) is str and type(op) is str and type(device) is str and type(attr) is dict:
             types = self._value_types
@@ -154,7 +172,7 @@ class TreeReader:
                 [type(key) is str for key in attr]
             ):
                 return defs.NodeDef(name, op, _texts(inputs, f"node {name!r} input"), device, attr)
-        here = f"node {index} {name!r}"
+        here = f"{place} {name!r}" if index is None else f"node {index} {name!r}"
         text = [_text(item, here) for item in (name, op, device)]
         inputs, attr = _texts(inputs, f"{here} input"), self.attrs(attr, here)
         return defs.NodeDef(text[0], text[1], inputs, text[2], attr)
@@ -162,21 +180,22 @@ class TreeReader:
     def attrs(self, raw: Any, place: str) -> dict[str, Any]:
         """A map of attribute values, each of an allowed type."""
         if type(raw) is not dict:
-            raise Damage(f"{place}: {_shown(raw)} where a map of attributes should be")
+            raise Damage(f"{place}: {shown(raw)} where a map of attributes should be")
         for name, value in raw.items():
             _text(name, place)
             for item in value if type(value) is list else (value,):
                 if type(item) not in self._value_types:
                     raise Damage(
-                        f"{place}, attribute {name!r}: {_shown(item)} is no attribute value"
+                        f"{place}, attribute {name!r}: {shown(item)} is no attribute value"
                     )
         return raw
 
-    def _collection(self, raw: Any, place: str) -> defs.CollectionDef:
+    def collection(self, raw: Any, place: str) -> defs.CollectionDef:
+        """A collection: [kind, elements]."""
         if self._named and type(raw) is dict and raw.keys() == {"kind", "value"}:
             raw = [raw["kind"], raw["value"]]
         if type(raw) is not list or len(raw) != 2 or raw[0] not in KINDS:
-            raise Damage(f"{place}: {_shown(raw)} where CollectionDef should be")
+            raise Damage(f"{place}: {shown(raw)} where CollectionDef should be")
         reads = (_text, _bytes, _integer, _float, _pair, self._variable)
         read = reads[KINDS.index(raw[0])]
         return defs.CollectionDef(raw[0], _many(read)(raw[1], place))

@@ -14,10 +14,12 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
-from ckpt.wire.metagraph_tree import FIELDS, Damage
+from ckpt.wire.metagraph_tree import FIELDS, Damage, shown
+from ckpt.wire.metagraph_walk import MOST_ELEMENTS
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
+_LONGEST_SHAPE = 4096  # bytes: 450 sizes of the longest kind
 ITEM_TYPES: frozenset[type] = frozenset(
     {
         bytes,
@@ -78,7 +80,7 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
 
 
 def decoder(
-    unpackb: Callable[[bytes, Callable[[int, bytes], Any]], Any],
+    unpackb: Callable[..., Any],
     check_attrs: Callable[[Any, str], dict[str, Any]],
     depth: int = 0,
 ) -> Callable[[int, bytes], Any]:
@@ -89,11 +91,14 @@ def decoder(
         if code == TYPE:
             return read_type(data.decode())
         if code == SHAPE:
+            if len(data) > _LONGEST_SHAPE:
+                raise Damage(f"a shape takes {len(data)} bytes")
             if data not in shapes:
                 shapes[data] = read_shape(unpackb(data, _no_extension))
             return shapes[data]
         if code == TENSOR:
-            return read_tensor(unpackb(data, _no_extension))
+            # a list of strings is as long as there are strings
+            return read_tensor(unpackb(data, _no_extension, max(len(data), MOST_ELEMENTS)))
         if code == PLACEHOLDER:
             return defs.Placeholder(data.decode())
         if code != FUNC:
@@ -113,7 +118,7 @@ def read_type(name: Any) -> DType:
     """The dtype called `name`."""
     found = BY_NAME.get(name) if isinstance(name, str) else None
     if found is None:
-        raise Damage(f"{name!r} is no dtype that ckpt knows")
+        raise Damage(f"{shown(name)} is no dtype that ckpt knows")
     return found
 
 
@@ -124,21 +129,21 @@ def read_shape(raw: Any) -> TensorShape:
     if type(raw) is not list or not all(
         [size is None or (type(size) is int and size >= 0) for size in raw]
     ):
-        raise Damage(f"{raw!r:.60} is no shape")
+        raise Damage(f"{shown(raw)} is no shape")
     return TensorShape.of(tuple(raw))
 
 
 def read_func(raw: Any, check_attrs: Callable[[Any, str], dict[str, Any]]) -> defs.Func:
     """The function of [name, attributes]."""
     if type(raw) is not list or len(raw) != 2 or type(raw[0]) is not str:
-        raise Damage(f"{raw!r:.60} is no function attribute")
+        raise Damage(f"{shown(raw)} is no function attribute")
     return defs.Func(raw[0], check_attrs(raw[1], f"function {raw[0]!r}"))
 
 
 def read_tensor(raw: Any) -> np.ndarray[Any, Any]:
     """The array of [dtype name, sizes, content], read-only; the content must be exactly as long as they say."""
     if type(raw) is not list or len(raw) != 3:
-        raise Damage(f"{raw!r:.60} is no tensor")
+        raise Damage(f"{shown(raw)} is no tensor")
     dtype, shape, content = read_type(raw[0]), read_shape(raw[1]), raw[2]
     sizes: Any = shape.sizes
     count = shape.num_elements()
