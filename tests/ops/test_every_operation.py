@@ -5,22 +5,11 @@ from ckpt.graph.opdef import OPS
 from tests.conformance.ops import built
 from tests.conformance.questions import all_rows
 
-CONTROL_FLOW = "runs by dataflow, not by a kernel of arrays: tests/run/test_dataflow.py, tests/model/test_control_flow.py"
-BODIES = "its meaning is its body graphs: tests/model/test_control_flow.py"
-LISTS = "gives handles that only its siblings take: tests/model/test_control_flow.py"
+LOOP = "goes round loops of references, which no builder makes: it differs from NextIteration in its signature only"
 FILES = "reads and writes checkpoints, whose format is ours: tests/saver, tests/formats"
 PYTHON = "calls a Python function that only this process has: tests/model/test_lookup.py"
 ELSEWHERE = {
-    **dict.fromkeys(
-        ["Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration",
-         "RefNextIteration", "LoopCond", "ControlTrigger"], CONTROL_FLOW),
-    **dict.fromkeys(
-        ["If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "PartitionedCall",
-         "StatefulPartitionedCall", "OptionalFromValue", "OptionalNone", "OptionalHasValue", "OptionalGetValue"], BODIES),
-    **dict.fromkeys(
-        ["StackV2", "StackPushV2", "StackPopV2", "StackCloseV2", "TensorArrayV3", "TensorArrayGradV3",
-         "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3", "TensorArrayConcatV3",
-         "TensorArraySplitV3", "TensorArraySizeV3", "TensorArrayCloseV3"], LISTS),
+    "RefNextIteration": LOOP,
     **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip
