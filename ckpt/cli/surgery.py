@@ -82,7 +82,11 @@ def rename_command(
     "--feed", multiple=True, metavar="TENSOR", help="Feed this tensor: what computed it goes."
 )
 @click.option(
-    "--drop", multiple=True, metavar="SELECTOR", help="@slots, @training, @summaries, names, globs."
+    "--drop",
+    "selectors",
+    multiple=True,
+    metavar="SELECTOR",
+    help="@slots, @training, @summaries, names, globs.",
 )
 def extract_command(
     source: str,
