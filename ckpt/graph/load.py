@@ -125,17 +125,18 @@ class _Loader:
             )
 
     def add_library(self) -> None:
-        """Add the functions; one whose name another function has gets a new name, as do the nodes that call it."""
+        """Add the functions that are not there; one whose name another function has gets a new name, as do its callers."""
         known = self.graph._functions
         renamed: dict[str, str] = {}
-        for function in self.library:
+        new = [function for function in self.library if not self._has(function)]
+        for function in new:
             name, number = function.name, 0
             while name in self.graph._bodies or (name in known and known[name] is not function):
                 number += 1
                 name = f"{function.name}_{number}"
             if name != function.name:
                 renamed[function.name] = name
-        for function in self.library:
+        for function in new:
             nodes = (
                 tuple(_calling(node, renamed) for node in function.node_def)
                 if renamed
@@ -145,6 +146,22 @@ class _Loader:
             known[name] = replace(function, name=name, node_def=nodes) if renamed else function
         if renamed:
             self.nodes = tuple(_calling(node, renamed) for node in self.nodes)
+
+    def _has(self, function: defs.FunctionDef) -> bool:
+        """Whether the graph has this very function; it is then called by several nodes."""
+        name = function.name
+        if name not in self.graph._functions and name not in self.graph._bodies:
+            return False
+        from ckpt.graph.library import function_def  # the library loads through this module
+        from ckpt.wire.metagraph_values import packb  # needed only where names meet
+
+        body = self.graph._bodies.get(name)
+        held = self.graph._functions[name] if body is None else function_def(body)
+        if packb(held) != packb(function):
+            return False
+        if body is not None:
+            body.is_shared = True
+        return True
 
     def _group_problems(self, node: defs.NodeDef, names: set[str]) -> list[str]:
         """The colocation groups that name no node."""
