@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ckpt.core.dtypes import INDEX, NUMERIC, REAL, bool_
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.memory import own_part
 from ckpt.core.shapes import TensorShape
-from ckpt.graph import convert
+from ckpt.graph import convert, stack
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import colocate_with, name_scope
@@ -431,7 +432,9 @@ def gather_v2_shape(params, indices, axis, *, batch_dims):
 def gather_v2_grad(node, dy):
     params, indices, axis = node.inputs
     at = constant_value(axis)
-    with colocate_with(params):
+    # The gradient of a body is a graph beside it: nothing there can stand next to the body's nodes.
+    beside = params.graph is stack.get_default_graph()
+    with colocate_with(params) if beside else nullcontext():
         shape = shaping.shape(params)
     if at is not None and int(at) == 0 and not node.attrs["batch_dims"]:
         return [rows_gradient(dy, indices, shape), None, None]

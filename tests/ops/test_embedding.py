@@ -160,3 +160,17 @@ def test_ids_outside_the_table_are_refused(graph):
 def test_another_strategy_is_refused(graph):
     with pytest.raises(ValueError, match='Only "div" and "mod"'):
         tf.nn.embedding_lookup(table(True, 2), [0], partition_strategy="hash")
+
+
+@pytest.mark.parametrize("resource", [True, False])
+def test_rows_inside_a_loop(graph, resource):
+    v = table(resource)
+    total = tf.while_loop(
+        lambda i, _: i < 3,
+        lambda i, s: (i + 1, s + tf.nn.embedding_lookup(v, i)),
+        [tf.constant(0), tf.zeros([3])],
+    )[1]
+    (slices,) = tf.gradients(total, v)
+    np.testing.assert_array_equal(run(total, v), TABLE[:3].sum(0))
+    like = np.repeat([1.0, 1, 1, 0, 0], 3).reshape(5, 3)
+    np.testing.assert_array_equal(run(tf.convert_to_tensor(slices), v), like)
