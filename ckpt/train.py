@@ -12,10 +12,17 @@ from ckpt.model.steps import (
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
     AdamOptimizer,
+    FtrlOptimizer,
     GradientDescentOptimizer,
     MomentumOptimizer,
     Optimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+    RMSPropOptimizer,
 )
 from ckpt.optimize.schedules import (
     cosine_decay,
@@ -86,6 +93,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
     "Checkpoint",
@@ -97,6 +107,7 @@ __all__ = [
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
+    "FtrlOptimizer",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
@@ -104,6 +115,9 @@ __all__ = [
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
     "SaveableObject",
