@@ -79,6 +79,8 @@ from ckpt.saver.state_file import (
     update_checkpoint_state,
 )
 from ckpt.saver.warm_start import VocabInfo, warm_start
+from ckpt.training.coordinator import Coordinator
+from ckpt.training.looper import LooperThread
 
 _MESSAGES = ("SaverDef",)
 
@@ -104,6 +106,7 @@ __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "CheckpointState",
+    "Coordinator",
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
@@ -111,6 +114,7 @@ __all__ = [
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
+    "LooperThread",
     "MomentumOptimizer",
     "NewCheckpointReader",
     "Optimizer",
