@@ -2,6 +2,24 @@
 
 from typing import Any
 
+from ckpt.model.batching import (
+    batch,
+    batch_join,
+    maybe_batch,
+    maybe_batch_join,
+    maybe_shuffle_batch,
+    maybe_shuffle_batch_join,
+    shuffle_batch,
+    shuffle_batch_join,
+)
+from ckpt.model.input import (
+    input_producer,
+    limit_epochs,
+    match_filenames_once,
+    range_input_producer,
+    slice_input_producer,
+    string_input_producer,
+)
 from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
@@ -138,6 +156,8 @@ __all__ = [
     "VocabInfo",
     "add_queue_runner",
     "assert_global_step",
+    "batch",
+    "batch_join",
     "checkpoint_exists",
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
@@ -157,18 +177,30 @@ __all__ = [
     "import_scoped_meta_graph",
     "import_scoped_meta_graph_with_return_elements",
     "init_from_checkpoint",
+    "input_producer",
     "inverse_time_decay",
     "latest_checkpoint",
+    "limit_epochs",
     "list_variables",
     "load_checkpoint",
     "load_variable",
+    "match_filenames_once",
+    "maybe_batch",
+    "maybe_batch_join",
+    "maybe_shuffle_batch",
+    "maybe_shuffle_batch_join",
     "natural_exp_decay",
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
+    "range_input_producer",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "shuffle_batch",
+    "shuffle_batch_join",
+    "slice_input_producer",
     "start_queue_runners",
+    "string_input_producer",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
