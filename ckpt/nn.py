@@ -24,6 +24,7 @@ from ckpt.ops.activation import (
     softsign,
 )
 from ckpt.ops.batch_norm import fused_batch_norm
+from ckpt.ops.blocks import depth_to_space, space_to_batch, space_to_depth
 from ckpt.ops.candidates import (
     compute_accidental_hits,
     learned_unigram_candidate_sampler,
@@ -40,6 +41,7 @@ from ckpt.ops.convolution import (
     depthwise_conv2d_native_backprop_filter,
     depthwise_conv2d_native_backprop_input,
 )
+from ckpt.ops.ctc import ctc_beam_search_decoder, ctc_greedy_decoder, ctc_loss
 from ckpt.ops.dropout import dropout
 from ckpt.ops.elementwise import sigmoid, tanh
 from ckpt.ops.embedding import embedding_lookup, embedding_lookup_sparse
@@ -65,6 +67,9 @@ from ckpt.ops.moments import (
     zero_fraction,
 )
 from ckpt.ops.pooling import avg_pool, max_pool
+from ckpt.ops.pooling import avg_pool as avg_pool2d
+from ckpt.ops.pooling import avg_pool as avg_pool_v2
+from ckpt.ops.pooling import max_pool as max_pool2d
 from ckpt.ops.pooling3d import avg_pool3d, max_pool3d
 from ckpt.ops.spatial import (
     atrous_conv2d,
@@ -86,7 +91,9 @@ __all__ = [
     "atrous_conv2d_transpose",
     "avg_pool",
     "avg_pool1d",
+    "avg_pool2d",
     "avg_pool3d",
+    "avg_pool_v2",
     "batch_norm_with_global_normalization",
     "batch_normalization",
     "bias_add",
@@ -104,6 +111,10 @@ __all__ = [
     "conv_transpose",
     "convolution",
     "crelu",
+    "ctc_beam_search_decoder",
+    "ctc_greedy_decoder",
+    "ctc_loss",
+    "depth_to_space",
     "depthwise_conv2d",
     "depthwise_conv2d_native",
     "depthwise_conv2d_native_backprop_filter",
@@ -126,6 +137,7 @@ __all__ = [
     "lrn",
     "max_pool",
     "max_pool1d",
+    "max_pool2d",
     "max_pool3d",
     "moments",
     "nce_loss",
@@ -147,6 +159,8 @@ __all__ = [
     "softmax_cross_entropy_with_logits_v2",
     "softplus",
     "softsign",
+    "space_to_batch",
+    "space_to_depth",
     "sparse_softmax_cross_entropy_with_logits",
     "static_bidirectional_rnn",
     "static_rnn",

@@ -26,11 +26,13 @@ def inspect_command(
     PATH is a checkpoint file, its prefix, a .meta file, or a directory (its latest checkpoint).
     PATTERN selects variables: `*` stops at a slash, `**` does not. Reads headers only.
     """
+    from ckpt.core.collector import paused
     from ckpt.inspect.report import inspect, ordered, select
 
-    report = inspect(_latest(path) if os.path.isdir(path) else path)
-    report = ordered(select(report, patterns), sort or "file")
-    sys.stdout.write(_text(report, as_json=as_json, names=names))
+    with paused():
+        report = inspect(_latest(path) if os.path.isdir(path) else path)
+        report = ordered(select(report, patterns), sort or "file")
+        sys.stdout.write(_text(report, as_json=as_json, names=names))
 
 
 def _text(report: CheckpointReport, *, as_json: bool, names: bool) -> str:

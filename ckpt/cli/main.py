@@ -5,16 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 import click
 
-from ckpt.cli.graph import graph_command
-from ckpt.cli.inspect import inspect_command
-from ckpt.cli.latest import latest_command
-from ckpt.cli.merge import merge_command
-from ckpt.cli.prune import pin_command, prune_command
-from ckpt.cli.surgery import extract_command, freeze_command, rename_command
-from ckpt.cli.verify import verify_command
 from ckpt.core import errors
 
 EXIT_CODES = """\b
@@ -30,14 +24,38 @@ Exit codes:
 """
 
 
+_VERBS = {
+    "inspect": "inspect:inspect_command",
+    "merge": "merge:merge_command",
+    "latest": "latest:latest_command",
+    "verify": "verify:verify_command",
+    "prune": "prune:prune_command",
+    "pin": "prune:pin_command",
+    "graph": "graph:graph_command",
+    "rename": "surgery:rename_command",
+    "extract": "surgery:extract_command",
+    "freeze": "surgery:freeze_command",
+}
+"""The verbs, and where in this package each is: a verb is loaded when it is used."""
+
+
 class Verbs(click.Group):
-    """The verbs in the order that they are listed, with short forms."""
+    """The verbs, sorted as they are listed, with short forms."""
 
     aliases = {"ls": "inspect"}  # noqa: RUF012  # click's classes are not dataclasses
 
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all verbs."""
+        return sorted(_VERBS)
+
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The verb called `name` or the one that it is short for."""
-        return super().get_command(ctx, self.aliases.get(name, name))
+        place = _VERBS.get(self.aliases.get(name, name))
+        if place is None:
+            return None
+        module, _, command = place.partition(":")
+        found: click.Command = getattr(import_module(f"ckpt.cli.{module}"), command)
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -51,18 +69,6 @@ class Verbs(click.Group):
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def program(debug: bool) -> None:
     """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file."""
-
-
-program.add_command(inspect_command)
-program.add_command(merge_command)
-program.add_command(latest_command)
-program.add_command(verify_command)
-program.add_command(prune_command)
-program.add_command(pin_command)
-program.add_command(graph_command)
-program.add_command(rename_command)
-program.add_command(extract_command)
-program.add_command(freeze_command)
 
 
 def main(args: Sequence[str] | None = None) -> None:

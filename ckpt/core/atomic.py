@@ -9,14 +9,12 @@ from __future__ import annotations
 import errno
 import os
 import re
-import secrets
 import stat
 import time
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -441,7 +439,7 @@ def sweep(directory: StrPath) -> None:
 
 def new_token() -> str:
     """Sixteen hexadecimal digits that name one save."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 def _temporary_name(token: str) -> str:
@@ -501,6 +499,6 @@ def _typed(path: StrPath, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise from_os_error(error, Path(path), doing) from error
+        raise from_os_error(error, os.fspath(path), doing) from error
     except ValueError as error:  # a NUL in a path
         raise FailedPreconditionError(None, None, f"{path!r}: {doing} failed: {error}") from error

@@ -12,14 +12,14 @@ from typing import Any
 
 def crc32c(data: Any, value: int = 0) -> int:
     """The checksum of `data`, continuing from `value`, which is that of the bytes before."""
-    return _engine()(data, value)
+    return engine()(data, value)
 
 
 @cache
-def _engine() -> Callable[[Any, int], int]:
-    """The function of the `crc32c` package, without its `__init__`.
+def engine() -> Callable[[Any, int], int]:
+    """What `crc32c` calls, for loops in which every call counts: the function of the `crc32c` package.
 
-    That asks importlib.metadata for a version number: 50 ms, more than it takes to list a checkpoint.
+    It is loaded without its package's `__init__`, which asks importlib.metadata for a version number: 50 ms, more than it takes to list a checkpoint.
     """
     from importlib.machinery import PathFinder
     from importlib.util import module_from_spec

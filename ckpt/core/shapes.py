@@ -5,7 +5,7 @@ Source of the meaning: TensorFlow 1's `tf.TensorShape` and `tf.Dimension`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any, Union
 
 from ckpt.core.errors import ShapeError
@@ -463,10 +463,3 @@ def broadcast(a: TensorShape, b: TensorShape) -> TensorShape:
                 f"Dimensions must be equal, but are {p} and {q}: shapes {a} and {b} do not broadcast"
             )
     return TensorShape.of(tuple(sizes))
-
-
-def shape_text(sizes: Sequence[int | None] | None) -> str:
-    """`sizes` as the command line prints them: `[3,3,64]`, `[?,10]`, `?` for unknown rank."""
-    if sizes is None:
-        return "?"
-    return "[" + ",".join("?" if size is None else str(size) for size in sizes) + "]"

@@ -186,6 +186,12 @@ def modified(path: StrPath) -> float:
     return atomic.modified(path)
 
 
+def check_room(path: StrPath, length: int) -> None:
+    """Raise ResourceExhaustedError when the disk of `path` has no room for `length` more bytes; of stores nobody knows."""
+    if not is_remote(path):
+        atomic.check_room(path, split(os.fspath(path))[0], length)
+
+
 def remove_file(path: StrPath) -> None:
     """Remove a file; one that is not there is no error."""
     if is_remote(path):

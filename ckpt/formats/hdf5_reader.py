@@ -62,8 +62,11 @@ class Hdf5Reader:
 
     def spec(self, name: str) -> TensorSpec:
         """Dtype, full shape and size. Raises NotFoundError."""
-        tensor = self._tensor(name)
-        return TensorSpec(name, tensor.dtype, tensor.shape, tensor.nbytes)
+        try:
+            found = self._checkpoint.spec(self._checkpoint.aliases.get(name, name))
+        except KeyError:
+            raise self._missing(name) from None
+        return found if found.name == name else found._replace(name=name)
 
     def parts(self, name: str) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
         """First index and shape of each part that this file holds; one entry for a whole tensor."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.checksum import crc32c
+from ckpt.core.checksum import engine
 from ckpt.formats.hdf5_blocks import Blocks
 from ckpt.formats.hdf5_index import Index
 
@@ -68,6 +68,7 @@ def read_small(blocks: Blocks, small: SmallTensors, target: Target) -> None:
     firsts = np.asarray(index.first, np.int64)[small.rows]
     crc_at = np.asarray(index.crc_ends, np.int64)[firsts]
     crcs = np.asarray(index.crcs, np.uint32)[crc_at].tolist()
+    checksum = engine()
     numbers, rows = small.numbers.tolist(), small.rows.tolist()
     for start, stop in _runs(small.offsets, small.lengths):
         base = int(small.offsets[start])
@@ -79,7 +80,7 @@ def read_small(blocks: Blocks, small: SmallTensors, target: Target) -> None:
             numbers[start:stop], rows[start:stop], crcs[start:stop], starts, lengths, strict=True
         )
         for number, row, crc, at, length in own:
-            if crc32c(memory[at : at + length]) != crc:
+            if checksum(memory[at : at + length], 0) != crc:
                 raise blocks.mismatch(_name_of(index, row), index.file, base + at, length, crc)
             target.put(
                 number, np.ndarray(index.shapes[row], numpy_dtype(index.dtypes[row]), memory, at)

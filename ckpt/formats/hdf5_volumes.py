@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ckpt.core.errors import DataLossError, NotFoundError
 from ckpt.core.storage import Input, joined, open_input, resolved, split
-from ckpt.formats.base import StrPath
+from ckpt.formats.base import StrPath, TensorSpec
 from ckpt.formats.hdf5_header import identity_of, read_index
 from ckpt.formats.hdf5_index import Blob, Index, Tensor, damaged
 from ckpt.formats.shard_index import SHARD_MAGIC, Shard, read_shard_index
@@ -63,11 +63,18 @@ class Checkpoint:
             tensor = self.tensor(name)
             yield tensor.name, tensor.dtype, tensor.shape, tensor.nbytes
 
-    def place(self, name: str) -> int | None:
-        """The number of the one file that holds a tensor; None when several do. Raises KeyError."""
-        if not self._place:
-            return 0 if name in self.indexes[0].rows else self._place[name]
-        return None if name in self._shared else self._place[name]
+    def spec(self, name: str) -> TensorSpec:
+        """What `tensor` says of it, sooner. Raises KeyError."""
+        if name in self._shared:
+            tensor = self._shared[name]
+            return TensorSpec(name, tensor.dtype, tensor.shape, tensor.nbytes)
+        index = self.indexes[self._place[name] if self._place else 0]
+        row = index.rows[name]
+        first = index.first[row]
+        length = index.lengths[first]
+        if index.splits[row]:
+            length = sum(index.lengths[first : first + index.splits[row]])
+        return TensorSpec(name, index.dtypes[row], index.shapes[row], length)
 
     def tensor(self, name: str) -> Tensor:
         """The tensor of that name, with all its parts. Raises KeyError."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from ckpt.core.checksum import crc32c
+from ckpt.core.checksum import crc32c, engine
 from ckpt.core.collector import paused
 from ckpt.core.storage import Output, create
 from ckpt.formats.array_bytes import bytes_of, pieces
@@ -146,11 +146,12 @@ def _gathered(plan: Plan) -> Iterator[tuple[int, list[Any], int]]:
     offset, end = plan.arena
     buffers: list[Any] = []
     size = padding = 0
+    checksum = engine()
     for box in plan.packed:
         if not box.length:
             continue
         data = box.arrays[0] if box.is_ready else b"".join(_steps(box))
-        box.crcs = [crc32c(data)]
+        box.crcs = [checksum(data, 0)]
         pad = -box.length % GRAIN
         buffers += (data, _ZEROS[:pad])
         padding += pad

@@ -80,6 +80,8 @@ def write_checkpoint(
         write(path + FILE_SUFFIX, entries, aliases=aliases, threads=threads, **first, **options)
         _remove_shards(path, durable=durable)
         return
+    if compression is None:
+        storage.check_room(path, sum(_nbytes(entry) for entry in entries))
     held = _aliases_by_group(aliases or {}, groups)
 
     def writer(number: int) -> Callable[[str], None]:
@@ -219,13 +221,17 @@ def _split(entries: list[TensorEntry], limit: int) -> list[list[TensorEntry]]:
     groups: list[list[TensorEntry]] = [[]]
     size = 0
     for parts in together.values():
-        length = sum(int(getattr(part.array, "nbytes", 0)) for part in parts)
+        length = sum(map(_nbytes, parts))
         if groups[-1] and size + length > limit:
             groups.append([])
             size = 0
         groups[-1] += parts
         size += length
     return groups
+
+
+def _nbytes(entry: TensorEntry) -> int:
+    return int(getattr(entry.array, "nbytes", 0))
 
 
 def _aliases_by_group(

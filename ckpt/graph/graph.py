@@ -440,7 +440,7 @@ class Graph:
             else:
                 shown = self.device_text(place)
                 place = merge_device(shown)
-            place.said = (shown, origin())
+            place.said = (shown, origin(3))  # not in contextlib, which enters this block
             scopes.devices = [*before, place]
         scopes.note_use()
         try:

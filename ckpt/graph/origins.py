@@ -22,10 +22,10 @@ class Line(NamedTuple):
     function: str
 
 
-def origin() -> Origin:
-    """The innermost frames outside this package."""
+def origin(depth: int = 2) -> Origin:
+    """The innermost frames outside this package, from the one `depth` calls above on."""
     found: list[Any] = []
-    frame: Any = sys._getframe(2)
+    frame: Any = sys._getframe(depth)
     package = PACKAGE
     while frame is not None and len(found) < 2 * DEPTH:
         code = frame.f_code

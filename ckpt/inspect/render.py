@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-from ckpt.core.shapes import shape_text
 from ckpt.inspect.report import CheckpointReport
-from ckpt.wire.metagraph_file import MetaGraphSummary
+
+if TYPE_CHECKING:
+    from ckpt.wire.metagraph_file import MetaGraphSummary
 
 SCHEMA, VERSION = "ckpt.inspect", 1
 MOST_OPS_SHOWN = 12
@@ -27,7 +28,16 @@ def size_text(nbytes: int) -> str:
 
 def printable(text: str) -> str:
     """`text` with characters that could steer a terminal, or break a line, escaped."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def shape_text(sizes: Sequence[int | None] | None) -> str:
+    """`sizes` as the command line prints them: `[3,3,64]`, `[?,10]`, `?` for unknown rank."""
+    if sizes is None:
+        return "?"
+    return "[" + ",".join("?" if size is None else str(size) for size in sizes) + "]"
 
 
 def as_table(report: CheckpointReport) -> str:
@@ -94,8 +104,10 @@ def as_lines(report: CheckpointReport) -> str:
     rows: list[tuple[object, ...]] = [("checkpoint", report.path, report.format)]
     if report.step is not None:
         rows.append(("step", report.step))
-    for v in report.variables:
-        rows.append(("variable", v.name, v.dtype, shape_text(v.shape), v.nbytes))
+    lines = [_line(row) for row in rows]
+    rows = []
+    for name, dtype, shape, nbytes in report.variables:
+        lines.append(f"variable\t{printable(name)}\t{dtype}\t{shape_text(shape)}\t{nbytes}\n")
     if report.total:
         rows.append(("total", len(report.variables), report.elements, report.nbytes))
     graph = report.graph
@@ -106,7 +118,11 @@ def as_lines(report: CheckpointReport) -> str:
         rows += [("collection", name, count) for name, count in sorted(graph.collections.items())]
         rows += [("saver", name) for name in graph.savers]
         rows += [("signature", name) for name in graph.signatures]
-    return "".join("\t".join(printable(str(field)) for field in row) + "\n" for row in rows)
+    return "".join([*lines, *map(_line, rows)])
+
+
+def _line(fields: tuple[object, ...]) -> str:
+    return "\t".join(printable(str(field)) for field in fields) + "\n"
 
 
 def as_names(report: CheckpointReport) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
 from re import DOTALL, Pattern, compile, escape, findall
+from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt.core.errors import CkptError, InvalidArgumentError
 from ckpt.core.storage import exists, read_file
@@ -15,14 +16,14 @@ from ckpt.formats import detect
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_volumes import open_checkpoint
-from ckpt.wire import metagraph_file
-from ckpt.wire.metagraph_file import MetaGraphSummary
+
+if TYPE_CHECKING:
+    from ckpt.wire.metagraph_file import MetaGraphSummary
 
 LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
 
 
-@dataclass(frozen=True, slots=True)
-class VariableReport:
+class VariableReport(NamedTuple):
     """One variable: what the file's index says of it. `nbytes` is what it takes in the file."""
 
     name: str
@@ -88,7 +89,7 @@ def _of_hdf5(file: str, kind: str) -> CheckpointReport:
             data = checkpoint.volumes[blob.file].file.read(blob.offset, blob.length)
     finally:
         checkpoint.close()
-    graph = metagraph_file.summary(data, file) if data else _beside(file)
+    graph = _summary(data, file) if data else _beside(file)
     return _report(file, kind, variables, checkpoint.metadata, graph)
 
 
@@ -98,7 +99,15 @@ def _beside(file: str) -> MetaGraphSummary | None:
     return _of_meta(meta).graph if exists(meta) else None
 
 
+def _summary(data: bytes, file: str) -> MetaGraphSummary:
+    from ckpt.wire import metagraph_file  # a checkpoint without a graph is listed without it
+
+    return metagraph_file.summary(data, file)
+
+
 def _of_meta(path: str) -> CheckpointReport:
+    from ckpt.wire import metagraph_file
+
     data = read_file(path, limit=LARGEST_META)
     if not data.startswith(metagraph_file.MAGIC[:1]):
         data = metagraph_file.pack(metagraph_file.load(data, path))

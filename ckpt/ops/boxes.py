@@ -331,7 +331,7 @@ non_max_suppression_v4.no_gradient("places have no derivative")
     pad_to_max_output_size=False,
 )
 def non_max_suppression_v5(boxes, scores, count, limit, least, sigma, *, pad_to_max_output_size):
-    """Version 4 with the scores, which overlaps lessen where `soft_nms_sigma` is not 0.
+    """Version 4 with the scores; where `soft_nms_sigma` is not 0, overlaps lessen scores and drop nothing at once.
 
     Source: N. Bodla et al., "Soft-NMS" (2017), with the Gaussian penalty exp(-overlap² / (2 sigma)).
     """
@@ -347,8 +347,7 @@ def non_max_suppression_v5(boxes, scores, count, limit, least, sigma, *, pad_to_
         alive[place] = False
         share = shares[place]
         if sigma > 0:
-            penalty = np.exp(-0.5 * share**2 / np.float32(sigma))
-            left = left * np.where(share <= limit, penalty, 0)
+            left = left * np.exp(-0.5 * share**2 / np.float32(sigma))
             alive &= left > least
         else:
             alive &= share <= limit

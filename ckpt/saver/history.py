@@ -113,6 +113,7 @@ class History:
             if not self._is_told and (save_path, latest_filename) not in self._taken_over:
                 self._take_over(old, save_path)
                 self._taken_over.add((save_path, latest_filename))
+            self._hear_of_pins(old)
             decision = self._decide(new)
             state = self._state(directory, new, decision, old)
             state_file.write_state(directory, state, latest_filename, durable=durable)
@@ -122,6 +123,17 @@ class History:
         self._to_delete.pop(new.name, None)
         self._to_delete.update(decision.delete)
         self._delete_old(meta_graph_suffix)
+
+    def _hear_of_pins(self, state: CheckpointState) -> None:
+        """Take over what others, such as `ckpt pin`, wrote of our checkpoints since the save before."""
+        known = {_place(path) for path, _ in state_file.times_of(state)}
+        pinned = {_place(path) for path, record in state.records.items() if record.pinned}
+        self.remembered = tuple(
+            replace(saved, pinned=_place(saved.name) in pinned)
+            if _place(saved.name) in known
+            else saved
+            for saved in self.remembered
+        )
 
     def _decide(self, new: Saved) -> retention.Decision:
         in_use: set[str] = set()
@@ -155,7 +167,10 @@ class History:
     def _state(
         self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
     ) -> CheckpointState:
-        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others."""
+        """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others.
+
+        What is to be deleted is in the records too, so that a process that dies before it has leaves that to the next.
+        """
         state = state_file.state_in(
             directory,
             new.name,
@@ -167,14 +182,9 @@ class History:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
         mine = {storage.split(saved.name)[1] for saved in decision.remaining}
-        gone = {storage.split(name)[1] for name in (*decision.delete, *self._to_delete)}
         for path, when in state_file.times_of(old):
             above, name = storage.split(path)
-            if (
-                above == directory
-                and name not in mine | gone
-                and state_file.checkpoint_exists(path)
-            ):
+            if above == directory and name not in mine and state_file.checkpoint_exists(path):
                 state.records[name] = old.records.get(path, Record(when))
         for saved in decision.preserved:
             state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)

@@ -421,7 +421,7 @@ def _check_seal(data: bytes, path: str) -> None:
     seal = _SEAL.search(data)
     if seal is None:
         # what we write has a comment in its first line and the list behind it; what was typed may lack the last newline
-        if not data.endswith(b"\n") and b"\nall_model_checkpoint_paths:" not in data:
+        if not data.endswith(b"\n") and not re.search(rb"\sall_model_checkpoint_paths:", data):
             raise _damaged(path, "was cut short")
         if b"#" in re.sub(rb'"(?:[^"\\\n]|\\.)*"', b"", data):
             raise _damaged(path, "has lost its checksum line")

@@ -3,12 +3,19 @@
 import os
 import re
 import signal
+import types
 
 import numpy as np
 import pytest
 
 from ckpt.core import atomic
-from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, OpError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    OpError,
+    ResourceExhaustedError,
+)
 from ckpt.formats import detect, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_reader import verify
@@ -312,3 +319,18 @@ def test_a_reader_that_meets_a_newer_save_reads_that_one(prefix, monkeypatch):
 
     monkeypatch.setattr(hdf5_volumes, "read_shard_index", replaced_meanwhile)
     assert step_of(prefix) == 2
+
+
+def test_shards_that_do_not_fit_together_are_refused_before_the_first(tmp_path, monkeypatch):
+    class Disk:
+        def __getattr__(self, name):
+            return getattr(os, name)
+
+        def statvfs(self, path):
+            return types.SimpleNamespace(f_bavail=50_000, f_frsize=1, f_blocks=1)
+
+    monkeypatch.setattr(atomic, "files", Disk())
+    entries = [TensorEntry(f"t{n}", np.zeros(1000)) for n in range(10)]  # each fits, all do not
+    with pytest.raises(ResourceExhaustedError, match="needs 80000 bytes"):
+        shards.write_checkpoint(tmp_path / "m", entries, shard_size=8000)
+    assert os.listdir(tmp_path) == []

@@ -134,3 +134,11 @@ def test_tensors_are_keys_by_identity():
     assert {one: 1}[one.op.outputs[0]] == 1
     assert one != tf.constant(1)
     assert one.ref() == one.ref()
+
+
+def test_a_node_knows_where_its_device_was_said():
+    with tf.device("/cpu:0"):
+        line = sys._getframe().f_lineno - 1
+        made = tf.constant(1)
+    (said,) = made.op._device_assignments
+    assert (said.obj, said.filename, said.lineno) == ("/cpu:0", __file__, line)

@@ -5,22 +5,19 @@ from ckpt.graph.opdef import OPS
 from tests.conformance.ops import built
 from tests.conformance.questions import all_rows
 
-CONTROL_FLOW = "runs by dataflow, not by a kernel of arrays: tests/run/test_dataflow.py, tests/model/test_control_flow.py"
-BODIES = "its meaning is its body graphs: tests/model/test_control_flow.py"
-LISTS = "gives handles that only its siblings take: tests/model/test_control_flow.py"
+REFERENCES = (
+    "passes a variable's reference through imported control flow: tests/run/test_dataflow.py"
+)
+OPTIONALS = (
+    "holds a value that only its siblings and loops take apart: tests/model/test_control_flow.py"
+)
+GRADIENTS = "made by the gradient of TensorArray operations only: tests/model/test_control_flow.py"
 FILES = "reads and writes checkpoints, whose format is ours: tests/saver, tests/formats"
 PYTHON = "calls a Python function that only this process has: tests/model/test_lookup.py"
 ELSEWHERE = {
-    **dict.fromkeys(
-        ["Switch", "RefSwitch", "Merge", "RefMerge", "Enter", "RefEnter", "Exit", "RefExit", "NextIteration",
-         "RefNextIteration", "LoopCond", "ControlTrigger"], CONTROL_FLOW),
-    **dict.fromkeys(
-        ["If", "StatelessIf", "Case", "StatelessCase", "While", "StatelessWhile", "PartitionedCall",
-         "StatefulPartitionedCall", "OptionalFromValue", "OptionalNone", "OptionalHasValue", "OptionalGetValue"], BODIES),
-    **dict.fromkeys(
-        ["StackV2", "StackPushV2", "StackPopV2", "StackCloseV2", "TensorArrayV3", "TensorArrayGradV3",
-         "TensorArrayWriteV3", "TensorArrayReadV3", "TensorArrayGatherV3", "TensorArrayScatterV3", "TensorArrayConcatV3",
-         "TensorArraySplitV3", "TensorArraySizeV3", "TensorArrayCloseV3"], LISTS),
+    **dict.fromkeys(["RefSwitch", "RefMerge", "RefEnter", "RefExit", "RefNextIteration"], REFERENCES),
+    **dict.fromkeys(["OptionalFromValue", "OptionalNone", "OptionalHasValue", "OptionalGetValue"], OPTIONALS),
+    "TensorArrayGradV3": GRADIENTS,
     **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip

@@ -39,13 +39,24 @@ TestShapes = conformance([
 ])  # fmt: skip
 
 
-def waits_for_nothing(x):
-    with get_default_graph().control_dependencies([OPS["NoOp"]()]):
+def after(x, *nodes):
+    with get_default_graph().control_dependencies(nodes):
         return OPS["Identity"](x)
+
+
+def waits_for_nothing(x):
+    return after(x, OPS["NoOp"](), OPS["ControlTrigger"]())
+
+
+def waits_for_closing(x):
+    array = OPS["TensorArrayV3"](1, dtype=dtypes.float32)[0]
+    stack = OPS["StackV2"](1, elem_type=dtypes.float32)
+    return after(x, OPS["TensorArrayCloseV3"](array), OPS["StackCloseV2"](stack))
 
 
 TestPassing = conformance([
     case(waits_for_nothing, A, like=lambda x: x, grad=1),
+    case(waits_for_closing, A, like=lambda x: x, grad=0),
     case(lambda x: OPS["Print"](x, [x, REPEATS], message="a row: "), A, like=lambda x: x, grad=1, title="Print"),
 ])  # fmt: skip
 

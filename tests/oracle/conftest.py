@@ -23,7 +23,11 @@ def outcomes_of(programs, folder):
     """A function from the name of one of `programs` (paths) to its outcomes; they are kept in `folder`."""
     interpreter = oracle_python()
     command = [interpreter, str(Path(harness.__file__)), str(folder), *map(str, programs)]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST, check=False)
+    scratch = folder / "scratch"  # what programs leave in relative paths
+    scratch.mkdir()
+    ended = subprocess.run(
+        command, cwd=scratch, capture_output=True, text=True, timeout=LONGEST, check=False
+    )
     if ended.returncode:
         pytest.fail(f"{VARIABLE}={interpreter} could not run the programs:\n{ended.stderr[-4000:]}")
     return lambda program: harness.read_outcomes(folder, program)

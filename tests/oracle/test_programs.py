@@ -14,9 +14,10 @@ CASES = [
 
 @pytest.mark.oracle
 @pytest.mark.parametrize(("program", "case"), CASES)
-def test_agrees_with_tensorflow(oracle, program, case):
+def test_agrees_with_tensorflow(oracle, program, case, tmp_path, monkeypatch):
     import ckpt
 
+    monkeypatch.chdir(tmp_path)
     theirs = oracle(program)[case]
     mistake = harness.unexpected_error(case, theirs)
     assert not mistake, f"{program}.py, {case} under TensorFlow:\n{mistake}"

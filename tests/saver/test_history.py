@@ -190,6 +190,17 @@ def test_a_pin_holds_until_it_is_taken_back(tmp_path):
             run.saver.pin(tmp_path / "m-9")
 
 
+def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):
+    with Run(tmp_path, max_to_keep=2) as run:
+        run.save(1, 2)
+        tf.train.pin_checkpoint(tmp_path / "m-1")  # as `ckpt pin` in another process
+        run.save(3, 4)
+        assert held(tmp_path) == ["m-1", "m-3", "m-4"]
+        tf.train.pin_checkpoint(tmp_path / "m-1", pinned=False)
+        run.save(5)
+    assert held(tmp_path) == ["m-4", "m-5"]
+
+
 def test_one_per_interval_stays_for_good_and_the_interval_goes_on_after_a_restart(
     tmp_path, monkeypatch
 ):
@@ -242,6 +253,25 @@ def test_one_that_cannot_be_deleted_fails_no_save_and_is_tried_again(tmp_path, m
         monkeypatch.setattr(pruning, "remove_checkpoint", remove)
         run.save(3)
         assert held(tmp_path) == ["m-3"]
+
+
+def test_one_whose_deletion_a_crash_prevented_is_deleted_by_the_next_process(tmp_path, monkeypatch):
+    class Killed(BaseException):
+        pass
+
+    def killed(*args, **kwargs):
+        raise Killed
+
+    with Run(tmp_path, max_to_keep=2) as run:
+        run.save(1, 2)
+        with monkeypatch.context() as patched, pytest.raises(Killed):
+            patched.setattr(pruning, "remove_checkpoint", killed)
+            run.save(3)
+    assert held(tmp_path) == ["m-1", "m-2", "m-3"]
+    assert listed(tmp_path) == ["m-2", "m-3"]
+    with Run(tmp_path, max_to_keep=2) as run:
+        run.save(4)
+    assert held(tmp_path) == ["m-3", "m-4"]
 
 
 def test_a_damaged_state_file_stops_no_save_and_costs_no_checkpoint(tmp_path, caplog):

@@ -92,9 +92,10 @@ def test_a_variable_saved_in_parts_is_restored_in_other_parts(
     np.testing.assert_array_equal(unparted["p"], whole(values))
 
 
-def test_slots_follow_the_parts_of_their_variable(tmp_path):
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_slots_follow_the_parts_of_their_variable(tmp_path, use_resource):
     def build(parts):
-        variable = pieces(parts)
+        variable = pieces(parts, use_resource=use_resource)
         loss = tf.reduce_sum(tf.square(tf.convert_to_tensor(variable) - 1))
         return tf.train.AdamOptimizer(0.1).minimize(loss)
 

@@ -158,11 +158,11 @@ def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
     assert not checkpoint_exists("nul\0")
 
 
-@pytest.mark.parametrize("end", ["", "\n"])
+@pytest.mark.parametrize("end", ["", "\n", "\n  "])
 def test_a_file_typed_by_hand_is_read_with_and_without_its_last_newline(tmp_path, end):
     """As in TensorFlow, whose own state files may name paths that begin with a dot."""
     (tmp_path / "checkpoint").write_text(
-        'model_checkpoint_path: "./m-2"\nall_model_checkpoint_paths: "./m-1"\n'
+        '\n  model_checkpoint_path: "./m-2"\n  all_model_checkpoint_paths: "./m-1"\n  '
         f'all_model_checkpoint_paths: "./m-2"{end}'
     )
     save(tmp_path, "m-2")

@@ -93,6 +93,7 @@ def everything() -> defs.MetaGraphDef:
         "v:0", "i:0", "v/Assign", "v/read:0", defs.SaveSliceInfoDef("v", (4, 2), (2, 0), (2, 2))
     )
     info = defs.TensorInfo("x:0", dtype, shape)
+    sparse = defs.TensorInfo("", dtype, shape, ("v:0", "i:0", "s:0"))
     return defs.MetaGraphDef(
         defs.MetaInfoDef("v1", ("serve",), "1.15", "git", True, ("Add",)),
         defs.GraphDef(
@@ -114,7 +115,11 @@ def everything() -> defs.MetaGraphDef:
             "fractions": defs.CollectionDef("float_list", (0.25,)),
             "any": defs.CollectionDef("any_list", (("type.x/y", b"\x08\x01"),)),
         },
-        {"serving_default": defs.SignatureDef({"in": info}, {"out": info}, "predict")},
+        {
+            "serving_default": defs.SignatureDef(
+                {"in": info, "sparse": sparse}, {"out": info}, "predict"
+            )
+        },
     )
 
 

@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tracemalloc
+import zlib
 from contextlib import suppress
 
 import msgpack
@@ -24,8 +25,8 @@ from tests.wire import metagraphs
 from tests.wire.metagraphs import everything, same
 
 
-def sealed(body, version=1):
-    head = struct.pack("<8sIIQ", file.MAGIC, version, 0, len(body))
+def sealed(body, version=1, encoding=0):
+    head = struct.pack("<8sIIQ", file.MAGIC, version, encoding, len(body))
     return head + struct.pack("<I", crc32c(head + body)) + body
 
 
@@ -164,6 +165,46 @@ def test_hostile_bytes_are_refused_in_little_memory(body):
     assert peak < 20e6
 
 
+def large():
+    nodes = [defs.NodeDef(f"scope/node{n}", "Const", attr={}) for n in range(3000)]
+    return defs.MetaGraphDef(graph_def=defs.GraphDef(node=nodes))
+
+
+def test_a_large_meta_graph_is_deflated_and_a_small_one_is_not():
+    packed = file.pack(large())
+    assert len(packed) < 30_000
+    assert packed[12] == 1
+    assert [node.name for node in file.unpack(packed).graph_def.node][-1] == "scope/node2999"
+    assert file.summary(packed).nodes == 3000
+    assert file.pack(everything())[12] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"1234567", "too short"),
+        (struct.pack("<Q", 1 << 40) + zlib.compress(b"\xc0"), "claim to be"),
+        (struct.pack("<Q", 1) + b"no stream", "no deflate stream"),
+        (struct.pack("<Q", 1) + zlib.compress(bytes(1 << 24)), "not the 1 deflated"),
+        (struct.pack("<Q", 3) + zlib.compress(b"\xc0"), "not the 3 deflated"),
+        (struct.pack("<Q", 1) + zlib.compress(b"\xc0") + b"more", "not the 1 deflated"),
+        (struct.pack("<Q", 1) + zlib.compress(b"\xc0")[:-3], "not the 1 deflated"),
+    ],
+)
+def test_a_deflated_body_is_what_it_declares_in_little_memory(body, why):
+    tracemalloc.start()
+    with pytest.raises(DataLossError, match=rf"m\.meta.*{why}"):
+        file.unpack(sealed(body, encoding=1), "m.meta")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 1e6
+
+
+def test_an_unknown_encoding_is_refused():
+    with pytest.raises(UnimplementedError):
+        file.unpack(sealed(b"\xc0", encoding=2), "m.meta")
+
+
 def test_functions_nested_too_deep_are_refused_and_not_a_recursion_error():
     attr = {"f": 1}
     for _ in range(300):
@@ -240,3 +281,14 @@ def test_flipped_bytes_under_a_right_checksum_are_read_or_refused_typed(data):
     for read in (file.unpack, file.summary):
         with suppress(DataLossError):
             read(hostile, "m.meta")
+
+
+def test_signatures_of_files_from_before_sparse_tensors_are_read():
+    info = defs.TensorInfo("x:0", None, None)
+    meta = defs.MetaGraphDef(signature_def={"sig": defs.SignatureDef({"x": info}, {}, "m")})
+    tree = msgpack.unpackb(file.pack(meta)[file.HEADER_BYTES :])
+    tree[4]["sig"][0]["x"] = ["x:0", None, None]
+    assert file.unpack(sealed(msgpack.packb(tree))) == meta
+    tree[4]["sig"][0]["x"] = ["x:0", None]
+    with pytest.raises(DataLossError, match="where TensorInfo should be"):
+        file.unpack(sealed(msgpack.packb(tree)))

@@ -149,6 +149,35 @@ def _(tf):
     return lambda: session.run(train, feeds)
 
 
+@program("optimizer: Adam on 4 million parameters", warm_up=5, runs=20)
+def _(tf):
+    v = tf.Variable(np.zeros((2000, 2000), "f"))
+    grad = tf.constant(np.random.RandomState(0).normal(size=(2000, 2000)).astype("f"))
+    train = tf.train.AdamOptimizer(0.001).apply_gradients([(grad, v)])
+    session = _started(tf)
+    return lambda: session.run(train)
+
+
+def _rows(tf, optimizer):
+    rng = np.random.RandomState(0)
+    v = tf.Variable(np.zeros((100_000, 64), "f"))
+    at = tf.placeholder(tf.int64, [512])
+    rows = tf.constant(rng.normal(size=(512, 64)).astype("f"))
+    train = optimizer.apply_gradients([(tf.IndexedSlices(rows, at), v)])
+    session, feeds = _started(tf), {at: rng.randint(0, 100_000, 512)}
+    return lambda: session.run(train, feeds)
+
+
+@program("optimizer: SGD on 512 rows of 100,000 x 64", runs=500)
+def _(tf):
+    return _rows(tf, tf.train.GradientDescentOptimizer(0.01))
+
+
+@program("optimizer: momentum on 512 rows of 100,000 x 64", runs=500)
+def _(tf):
+    return _rows(tf, tf.train.MomentumOptimizer(0.01, 0.9))
+
+
 def _grown(tf, count):
     x = tf.placeholder(tf.float32, [4, 4])
     y = x
