@@ -17,7 +17,9 @@ from ckpt.formats.hdf5_plan import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
-TEXT = b"state %d"
+EXHAUSTIVE = bool(
+    os.environ.get("CKPT_EXHAUSTIVE")
+)  # the nightly build: every scene under every fault
 
 
 class Model:
