@@ -12,10 +12,17 @@ from ckpt.model.steps import (
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
     AdamOptimizer,
+    FtrlOptimizer,
     GradientDescentOptimizer,
     MomentumOptimizer,
     Optimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+    RMSPropOptimizer,
 )
 from ckpt.optimize.schedules import (
     cosine_decay,
@@ -72,6 +79,8 @@ from ckpt.saver.state_file import (
     update_checkpoint_state,
 )
 from ckpt.saver.warm_start import VocabInfo, warm_start
+from ckpt.training.coordinator import Coordinator
+from ckpt.training.looper import LooperThread
 
 _MESSAGES = ("SaverDef",)
 
@@ -86,6 +95,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
     "Checkpoint",
@@ -94,16 +106,22 @@ __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "CheckpointState",
+    "Coordinator",
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
+    "FtrlOptimizer",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
+    "LooperThread",
     "MomentumOptimizer",
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
     "SaveableObject",

@@ -49,6 +49,7 @@ from ckpt.ops import (
     partitioning,
     pooling,
     pooling3d,
+    pooling_places,
     random,
     reduction,
     resize,
@@ -77,6 +78,7 @@ from ckpt.ops import (
     text,
     text_forms,
     training,
+    training_families,
     vocabulary,
     volumes,
 )
@@ -127,6 +129,7 @@ __all__ = [
     "partitioning",
     "pooling",
     "pooling3d",
+    "pooling_places",
     "random",
     "reduction",
     "resize",
@@ -155,6 +158,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "training_families",
     "vocabulary",
     "volumes",
 ]

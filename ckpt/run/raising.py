@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from ckpt.core import defs
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.function import FuncGraph, take_arguments
@@ -18,7 +20,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow
 from ckpt.run.dataflow import ENTERS, SWITCHES
-from ckpt.run.places import NO_GUARDS, Frame, Guards, Place, Places, condition_of
+from ckpt.run.places import NO_GUARDS, Frame, Guards, Place, Places, condition_of, merge_left
 from ckpt.run.regions import Region, Unit, irregular_units, opened
 
 STANDS_FOR = "_stands_for"
@@ -64,6 +66,8 @@ class _Builder:
         self.tensors: dict[Tensor, Tensor] = {}
         self.operations: dict[Operation, Operation] = {}
         self.controls: dict[Operation, None] = {}
+        self._asked: set[Tensor] = set()
+        self.left: Collection[Unit] = ()  # what is not to be raised
         self._state: dict[
             Operation | Unit, bool
         ] = {}  # False: its sources are looked at, True: done
@@ -118,7 +122,7 @@ class _Builder:
         op, place, here = tensor.op, self.places.of(tensor), self.region.here
         if self.outside is None:
             if place != here:
-                raise _Irregular
+                self._kept(tensor)
             return tensor
         found = self.tensors.get(tensor)
         if found is not None:
@@ -131,8 +135,43 @@ class _Builder:
         if op in self.region.plain and op.type in ENTERS:
             return self._known(tensor, self.target.capture(self.outside.lookup(op._inputs[0])))
         if self.region.item_of(op) is not None and tensor not in self.places.fed:
-            raise _Irregular
+            return self._kept(tensor)
         return self._known(tensor, self.target.capture(self.outside.lookup(tensor)))
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        """A value inside a branch, for a later part of that branch: one more output of what was raised before.
+
+        Raises _Irregular for what is no such value. Where the branch is not taken, nobody looks at it.
+        """
+        unit, place = self.region.unit_of.get(tensor.op), self.places.of(tensor)
+        if unit is None or unit.pred is None or place is None or tensor.value_index:
+            raise _Irregular
+        if tensor in self.tensors:
+            return self.tensors[tensor]
+        if tensor in self._asked:
+            raise _Irregular
+        self._asked.add(tensor)
+        made = self.raise_unit(unit)
+        base = tensor.dtype.base_dtype
+        if base.name in ("resource", "variant") or tensor.dtype._is_ref_dtype:
+            raise _Irregular
+        taken, other = unit.sides
+        if not taken.region.here.guards <= place.guards:
+            taken, other = other, taken
+        (found,) = taken.build([tensor])
+        shape = found.shape if found.shape.is_fully_defined() else TensorShape(None)
+        sizes = shape.as_tuple() if shape.is_fully_defined() else ()
+        attrs = {"dtype": base, "value": np.zeros(sizes, base.as_numpy_dtype)}
+        name = other.target._claimed("not_taken")
+        taken.target.outputs.append(found)
+        other.target.outputs += other.target.add("Const", OPS["Const"], [], attrs, name).outputs
+        sources = take_arguments(self.target, [side.target for side in unit.sides])
+        made._inputs = (made._inputs[0], *sources)
+        made.attrs["Tin"] = [s.dtype.base_dtype for s in sources]
+        made.attrs["Tout"] = [*made.attrs["Tout"], base]
+        made.attrs["output_shapes"] = [*made.attrs["output_shapes"], shape]
+        made._outputs.append(Tensor(made, len(made._outputs), base, shape))
+        return self._known(tensor, made._outputs[-1])
 
     def _known(self, tensor: Tensor, found: Tensor) -> Tensor:
         self.tensors[tensor] = found
@@ -175,7 +214,12 @@ class _Builder:
 
     def raise_unit(self, unit: Unit) -> Operation:
         """Add the If or While of a unit to the target. Raises _Irregular."""
+        if unit.made is not None:
+            return unit.made
+        if unit in self.left:
+            raise _Irregular
         made = self._branch(unit) if unit.pred is not None else self._loop(unit)
+        unit.made = made
         ends = (*unit.ends, *(op for op in unit.members if op in self.places.awaited))
         self.operations.update(dict.fromkeys(ends, made))
         return made
@@ -192,7 +236,10 @@ class _Builder:
         for control in found:
             if control in unit.members:
                 continue
-            if self.outside is None:
+            other = self.region.unit_of.get(control)
+            if other is not None and control not in other.ends:
+                node._control_inputs += (self.raise_unit(other),)
+            elif self.outside is None:
                 node._control_inputs += (control,)
             elif control in self.operations:
                 node._control_inputs += (self.operations[control],)
@@ -233,6 +280,7 @@ class _Builder:
             "else_branch": _entered(bodies[1]),
             "output_shapes": [a.shape.most_specific_compatible_shape(b.shape) for a, b in outputs],
         }
+        unit.sides = sides
         made = self._add("If", [pred, *sources], attrs, unit)
         self._waits(made, unit, sides)
         self.tensors.update(zip((op.outputs[0] for op in unit.ends), made.outputs, strict=True))
@@ -290,7 +338,9 @@ class _Builder:
         made = self._add("While", [*starts, *sources], attrs, unit)
         self._waits(made, unit, (test, again))
         for end in unit.ends:
-            number = frame.merges.index(end._inputs[0].op._inputs[0].op)
+            merge = merge_left(end)
+            assert merge is not None  # of a regular loop
+            number = frame.merges.index(merge)
             self.tensors[end.outputs[0]] = made.outputs[number]
         return made
 
@@ -363,10 +413,10 @@ class _Builder:
         return made
 
     def _add(self, kind: str, inputs: list[Tensor], attrs: dict[str, Any], unit: Unit) -> Operation:
-        scope = unit.ends[0].name.rpartition("/")[0]
+        scope = unit.first.name.rpartition("/")[0]
         name = f"{scope}/{kind}" if scope else kind
         made = self.target.add(kind, OPS[kind], inputs, attrs, self.target._claimed(name))
-        made._origin = unit.ends[0]._origin
+        made._origin = unit.first._origin
         return made
 
 
@@ -376,7 +426,7 @@ def _claim(graph: Graph, name: str) -> str:
 
 
 def _scope(unit: Unit) -> str:
-    return unit.ends[0].name.rpartition("/")[0].replace("/", "_") + "_"
+    return unit.first.name.rpartition("/")[0].replace("/", "_") + "_"
 
 
 def _covers(shape: TensorShape, other: TensorShape) -> bool:
@@ -415,17 +465,20 @@ def raised(
     beside = _Beside(graph)
     builder = _Builder(places, region, beside, None)
     found: dict[Tensor, Tensor] = {}
-    for unit in dict.fromkeys(region.unit_of.values()):
-        if unit in left:
-            continue
-        try:
-            builder.raise_unit(unit)
-        except _Irregular:
-            left |= opened(region, [unit])
-            continue
-    for unit in dict.fromkeys(region.unit_of.values()):
+    builder.left = left
+    units = dict.fromkeys(region.unit_of.values())
+    for unit in units:
         if unit not in left:
-            found.update((op.outputs[0], builder.tensors[op.outputs[0]]) for op in unit.ends)
+            try:
+                builder.raise_unit(unit)
+            except _Irregular:
+                left |= opened(region, [unit])
+    while more := [u for u in units if u not in left and opened(region, [u]) & left]:
+        left.update(more)
+    for tensor, made in builder.tensors.items():
+        holder = region.unit_of.get(tensor.op)
+        if holder is not None and holder not in left:
+            found[tensor] = made
     return found
 
 
@@ -436,6 +489,8 @@ def settle(node: Operation, stands: Mapping[Tensor, Tensor]) -> None:
         return
     graph = beside.graph
     graph.check_not_finalized()
+    for before in node._control_inputs:
+        settle(before, stands)
     with graph._lock:
         pending = [node]
         while pending:

@@ -20,6 +20,13 @@ class Unit:
         self.place = place
         self.pred = pred
         self.frame = frame
+        self.made: Operation | None = None  # what it was raised to
+        self.sides: list[Any] = []  # who built its two bodies
+
+    @property
+    def first(self) -> Operation:
+        """The node that the unit is named after."""
+        return next(iter(self.ends or self.members))
 
     def sources(self) -> Iterable[Operation]:
         """What the unit waits for."""
@@ -52,7 +59,7 @@ class Region:
         deeper: dict[Operation, Guards] = {}
         ends: dict[Tensor, list[Operation]] = {}
         for op in members:
-            place, inner = self._seen_from_here(op)
+            place, inner = self.seen_from_here(op)
             if place is None:
                 continue
             if place == guards and inner is not None:
@@ -76,11 +83,29 @@ class Region:
                 closing = [op for op in group if op in self.places.merged and op in set(merges)]
                 if closing:
                     self._add(Unit(group, closing, self.here, pred=pred))
+        cyclic = [unit for unit in _on_cycles(self) if unit.pred is not None]
+        if cyclic:
+            self._split(cyclic)
+
+    def _split(self, units: list[Unit]) -> None:
+        """Cut branches that need what they make into what comes before and after: as TensorFlow's gradients, which
+        work on in the branch whose result they start from."""
+        levels = _Levels(self, units).found
+        if levels is None:
+            return
+        for unit in units:
+            parts: dict[int, list[Operation]] = {}
+            for op in unit.members:
+                parts.setdefault(levels[op], []).append(op)
+            for part in parts.values():
+                self._add(
+                    Unit(part, [e for e in unit.ends if e in set(part)], self.here, unit.pred)
+                )
 
     def _add(self, unit: Unit) -> None:
         self.unit_of.update(dict.fromkeys(unit.members, unit))
 
-    def _seen_from_here(self, op: Operation) -> tuple[Guards | None, Frame | None]:
+    def seen_from_here(self, op: Operation) -> tuple[Guards | None, Frame | None]:
         """The guards of `op`, or of the loop it lies in, in the frame of this region; and that loop."""
         place = self.places.at.get(op)
         if place is None:
@@ -122,6 +147,65 @@ def _connected(members: Sequence[Operation]) -> list[list[Operation]]:
     for op in members:
         groups.setdefault(find(op), []).append(op)
     return list(groups.values())
+
+
+class _Levels:
+    """How many ends of the given branches lie before each of their nodes; `found` is None where that cannot be told."""
+
+    def __init__(self, region: Region, units: Collection[Unit]) -> None:
+        self.region = region
+        self.cut = set(units)
+        self.ends = {end for unit in units for end in unit.ends}
+        self.inner: dict[Operation, Unit] = {}  # branches within the branches stay together
+        frame, guards = region.here
+        for unit in units:
+            assert unit.pred is not None  # branches only
+            for value in (True, False):
+                side = Region(region.places, unit.members, frame, guards | {(unit.pred, value)})
+                self.inner.update(side.unit_of)
+        self.parts: dict[Any, list[Operation]] = {}
+        for op in (*region.plain, *region.unit_of):
+            self.parts.setdefault(self._item(op), []).append(op)
+        self.found = self._count()
+
+    def _item(self, op: Operation) -> Any:
+        """A node, or the loop or unit that counts as one."""
+        item = self.region.item_of(op)
+        if item in self.cut:
+            _, loop = self.region.seen_from_here(op)
+            return self.inner.get(op) or loop or op
+        return item
+
+    def _sources(self, item: Any) -> set[Operation]:
+        found: set[Operation] = set()
+        for op in self.parts[item]:
+            found.update(t.op for t in op._inputs)
+            found.update(op._control_inputs)
+        return found
+
+    def _count(self) -> dict[Operation, int] | None:
+        edges: dict[Any, list[tuple[Any, int]]] = {item: [] for item in self.parts}
+        waiting = dict.fromkeys(self.parts, 0)
+        for item in self.parts:
+            for source in self._sources(item):
+                before = self._item(source)
+                if before is not None and before is not item:
+                    edges[before].append((item, int(source in self.ends)))
+                    waiting[item] += 1
+        level = dict.fromkeys(self.parts, 0)
+        ready = [item for item, count in waiting.items() if not count]
+        done = 0
+        while ready:
+            item = ready.pop()
+            done += 1
+            for user, step in edges[item]:
+                level[user] = max(level[user], level[item] + step)
+                waiting[user] -= 1
+                if not waiting[user]:
+                    ready.append(user)
+        if done < len(self.parts):
+            return None
+        return {op: level[item] for item, ops in self.parts.items() for op in ops}
 
 
 def irregular_units(

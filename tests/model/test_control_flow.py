@@ -215,3 +215,27 @@ def test_a_resource_variable_in_nested_branches_and_loops_has_its_gradient(sessi
     )  # fmt: skip
     session.run(v.initializer)
     assert runs(session, [y, tf.gradients(y, v)]) == [6.0, [5.0]]
+
+
+def test_nodes_that_share_a_function_have_gradients_of_their_own():
+    """As in libraries that TensorFlow writes: what the gradient keeps for one call changes no other."""
+    with tf.Graph().as_default() as graph:
+        x = tf.placeholder(tf.float64, [], name="x")
+        tf.while_loop(lambda i, a: i < 3, lambda i, a: (i + 1, tf.sin(a) * a), [0, x])
+        graph_def = graph.as_graph_def()
+    loop = next(node for node in graph_def.node if node.op == "While")
+    again = graph_def.node.add()
+    again.CopyFrom(loop)
+    again.name = "again"
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        x = graph.get_tensor_by_name("x:0")
+        first, second = (graph.get_tensor_by_name(f"{n}:1") for n in (loop.name, "again"))
+        (of_first,) = tf.gradients(first, x)
+        alone = session.run([first, of_first], {x: 0.9})
+        (of_both,) = tf.gradients(first * second, x)
+        value, slope = alone
+        assert session.run([second, of_both], {x: 0.9}) == pytest.approx([value, 2 * value * slope])
+        step = 1e-6
+        up, down = (session.run(second, {x: 0.9 + d}) for d in (step, -step))
+        assert slope == pytest.approx((up - down) / (2 * step), rel=1e-6)

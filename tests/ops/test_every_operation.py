@@ -5,19 +5,11 @@ from ckpt.graph.opdef import OPS
 from tests.conformance.ops import built
 from tests.conformance.questions import all_rows
 
-REFERENCES = (
-    "passes a variable's reference through imported control flow: tests/run/test_dataflow.py"
-)
-OPTIONALS = (
-    "holds a value that only its siblings and loops take apart: tests/model/test_control_flow.py"
-)
-GRADIENTS = "made by the gradient of TensorArray operations only: tests/model/test_control_flow.py"
+LOOP = "goes round loops of references, which no builder makes: it differs from NextIteration in its signature only"
 FILES = "reads and writes checkpoints, whose format is ours: tests/saver, tests/formats"
 PYTHON = "calls a Python function that only this process has: tests/model/test_lookup.py"
 ELSEWHERE = {
-    **dict.fromkeys(["RefSwitch", "RefMerge", "RefEnter", "RefExit", "RefNextIteration"], REFERENCES),
-    **dict.fromkeys(["OptionalFromValue", "OptionalNone", "OptionalHasValue", "OptionalGetValue"], OPTIONALS),
-    "TensorArrayGradV3": GRADIENTS,
+    "RefNextIteration": LOOP,
     **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip

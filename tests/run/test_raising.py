@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import ckpt as tf
+from ckpt.ops import dataflow
 from ckpt.run import raising
 from ckpt.run.dataflow import Dataflow
 from ckpt.run.generate import generate
@@ -115,8 +117,6 @@ def test_a_finalized_graph_runs_but_takes_no_gradient():
 
 
 def test_a_variable_assigned_in_an_imported_loop_and_branch():
-    from ckpt.ops import dataflow
-
     with tf.Graph().as_default(), tf.Session() as session:
         v = tf.Variable(1.0)
         session.run(v.initializer)
@@ -132,8 +132,6 @@ def test_a_variable_assigned_in_an_imported_loop_and_branch():
 
 
 def test_what_is_not_regular_is_interpreted_beside_what_is():
-    from ckpt.ops import dataflow
-
     graph = imported("loop")
     with graph.as_default(), tf.Session() as session:
         y = graph.get_tensor_by_name("out_1:0")
@@ -145,3 +143,54 @@ def test_what_is_not_regular_is_interpreted_beside_what_is():
         assert {node.type for node in step.kernel.nodes} >= {"While", "Merge"}
         with pytest.raises(LookupError, match=r"imported from\s+TensorFlow 1"):
             tf.gradients(value * tf.cast(index, tf.float32), graph.get_tensor_by_name("x:0"))
+
+
+@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.booleans()), min_size=1, max_size=5)
+)
+def test_a_branch_that_goes_on_after_its_result_was_used_outside(stages):
+    """As gradients of branches do: they work in the branch with what it computed, and with what was made of its result."""
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        x = tf.placeholder(tf.float64, [])
+        pred = x > 0
+        sides = [[dataflow.switch(x, pred)[side]] for side in (0, 1)]
+        outside = [x]
+        for first, second, is_nested in stages:
+            ends = []
+            for side, known in enumerate(sides):
+                new = dataflow.switch(outside[second % len(outside)], pred)[side]
+                made = known[first % len(known)] * 0.5 + tf.sin(new) * (side + 1.0)
+                if is_nested:
+                    test = made > 0.3
+                    low, high = dataflow.switch(made, test)
+                    made = dataflow.merge([tf.sin(low) - new_in(test, new, 0), high * high])[0]
+                known.append(made)
+                ends.append(made)
+            outside.append(tf.exp(-tf.abs(dataflow.merge(ends)[0])))
+        y = tf.add_n(outside)
+        raised = session.plan(y, [x])
+        assert not is_interpreted(raised)
+        before = raising.raised
+        raising.raised = lambda *args: {}
+        try:
+            exact = tf.Session(graph=graph).plan(y, [x])
+        finally:
+            raising.raised = before
+        for fed in (1.5, 0.2, -0.5):
+            (wanted,) = interpret(exact, [np.float64(fed)])
+            assert interpret(raised, [np.float64(fed)])[0] == wanted
+            assert generate(raised)([np.float64(fed)])[0] == wanted
+
+
+def new_in(test, value, side):
+    """`value` in a branch inside the branch."""
+    return dataflow.switch(value, test)[side]
+
+
+def test_training_graphs_of_tensorflow_run_without_the_interpreter():
+    for name in RESULTS["results"]:
+        graph = imported(name)
+        with tf.Session(graph=graph) as session:
+            outputs = [f"out_{i}:0" for i in range(len(RESULTS["results"][name][0]))]
+            assert not is_interpreted(session.plan(outputs, ["x:0"])), name
