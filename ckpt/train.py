@@ -12,10 +12,17 @@ from ckpt.model.steps import (
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
 from ckpt.optimize.optimizers import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
     AdamOptimizer,
+    FtrlOptimizer,
     GradientDescentOptimizer,
     MomentumOptimizer,
     Optimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+    RMSPropOptimizer,
 )
 from ckpt.optimize.schedules import (
     cosine_decay,
@@ -88,6 +95,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
     "Checkpoint",
@@ -100,6 +110,7 @@ __all__ = [
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
+    "FtrlOptimizer",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
@@ -108,6 +119,9 @@ __all__ = [
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
     "SaveableObject",
