@@ -329,6 +329,7 @@ from ckpt.ops.diagonals import (
     matrix_transpose,
     trace,
 )
+from ckpt.ops.dilation import required_space_to_batch_paddings
 from ckpt.ops.distinct import (
     bincount,
     confusion_matrix,
@@ -439,7 +440,6 @@ from ckpt.ops.partitioning import (
     meshgrid,
     parallel_dynamic_stitch,
     parallel_stack,
-    required_space_to_batch_paddings,
     sequence_mask,
     shape_n,
 )
