@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -121,6 +122,7 @@ __all__ = [
     "PendingSave",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -134,6 +136,7 @@ __all__ = [
     "SessionRunHook",
     "SessionRunValues",
     "VocabInfo",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
@@ -165,6 +168,7 @@ __all__ = [
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
