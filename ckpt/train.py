@@ -12,6 +12,11 @@ from ckpt.model.steps import (
     global_step,
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
+from ckpt.optimize.cosines import (
+    cosine_decay_restarts,
+    linear_cosine_decay,
+    noisy_linear_cosine_decay,
+)
 from ckpt.optimize.optimizers import (
     AdadeltaOptimizer,
     AdagradDAOptimizer,
@@ -30,8 +35,10 @@ from ckpt.optimize.schedules import (
     exponential_decay,
     inverse_time_decay,
     natural_exp_decay,
+    piecewise_constant,
     polynomial_decay,
 )
+from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -142,6 +149,7 @@ __all__ = [
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
     "cosine_decay",
+    "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
@@ -159,10 +167,14 @@ __all__ = [
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "linear_cosine_decay",
     "list_variables",
     "load_checkpoint",
     "load_variable",
     "natural_exp_decay",
+    "noisy_linear_cosine_decay",
+    "piecewise_constant",
+    "piecewise_constant_decay",
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
