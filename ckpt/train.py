@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -128,6 +129,7 @@ __all__ = [
     "PendingSave",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -141,6 +143,7 @@ __all__ = [
     "SessionRunHook",
     "SessionRunValues",
     "VocabInfo",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
@@ -177,6 +180,7 @@ __all__ = [
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
