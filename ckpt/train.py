@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -11,6 +12,11 @@ from ckpt.model.steps import (
     global_step,
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
+from ckpt.optimize.cosines import (
+    cosine_decay_restarts,
+    linear_cosine_decay,
+    noisy_linear_cosine_decay,
+)
 from ckpt.optimize.optimizers import (
     AdadeltaOptimizer,
     AdagradDAOptimizer,
@@ -29,8 +35,10 @@ from ckpt.optimize.schedules import (
     exponential_decay,
     inverse_time_decay,
     natural_exp_decay,
+    piecewise_constant,
     polynomial_decay,
 )
+from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -121,6 +129,7 @@ __all__ = [
     "PendingSave",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -134,11 +143,13 @@ __all__ = [
     "SessionRunHook",
     "SessionRunValues",
     "VocabInfo",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
     "cosine_decay",
+    "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
@@ -156,15 +167,20 @@ __all__ = [
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "linear_cosine_decay",
     "list_variables",
     "load_checkpoint",
     "load_variable",
     "natural_exp_decay",
+    "noisy_linear_cosine_decay",
+    "piecewise_constant",
+    "piecewise_constant_decay",
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
