@@ -1,4 +1,4 @@
-"""Pictures and sound as files: PNG and WAV, uncompromisingly plain. Must not know tensors or summaries.
+"""Pictures and sound as files: PNG and WAV. Must not know tensors or summaries.
 
 Sources: W3C, Portable Network Graphics, second edition; Microsoft and IBM, Multimedia Programming Interface 1.0 (RIFF).
 """
@@ -11,7 +11,12 @@ from typing import Any
 
 import numpy as np
 
-_COLOUR_TYPES = {1: 0, 2: 4, 3: 2, 4: 6}  # by channels: grey, grey with alpha, colour, colour with alpha
+_COLOUR_TYPES = {
+    1: 0,
+    2: 4,
+    3: 2,
+    4: 6,
+}  # by channels: grey, grey with alpha, colour, colour with alpha
 
 
 def png_bytes(pixels: Any) -> bytes:
@@ -38,8 +43,9 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 def wav_bytes(frames: Any, sample_rate: int) -> bytes:
     """A WAV file of 16-bit samples. `frames`: floats in [-1, 1] (what is outside is cut), [frames, channels]; rate in Hz."""
     channels = frames.shape[1]
-    scaled = np.clip(np.nan_to_num(frames.astype(np.float64)) * 32768, -32768, 32767)
-    data = scaled.astype("<i2").tobytes()
+    scaled = np.nan_to_num(frames.astype(np.float64)) * 32768
+    rounded = np.trunc(scaled + np.copysign(0.5, scaled))  # halves away from zero
+    data = np.clip(rounded, -32768, 32767).astype("<i2").tobytes()
     layout = struct.pack(
         "<HHIIHH", 1, channels, sample_rate, sample_rate * channels * 2, channels * 2, 16
     )

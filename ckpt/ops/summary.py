@@ -26,7 +26,9 @@ def _summary() -> Any:
 def _text(tag: Any, what: str) -> str:
     """The one tag as text."""
     if np.ndim(tag):
-        raise InvalidArgumentError(None, None, f"{what} must be scalar, got shape {list(np.shape(tag))}")
+        raise InvalidArgumentError(
+            None, None, f"{what} must be scalar, got shape {list(np.shape(tag))}"
+        )
     value = tag.item() if isinstance(tag, np.ndarray) else tag
     return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
 
@@ -40,7 +42,7 @@ def scalar_summary(tags, values):
             f"tags and values are not the same shape: {list(np.shape(tags))} != {list(np.shape(values))}",
         )  # fmt: skip
     summary = _summary()
-    for tag, value in zip(np.ravel(tags), np.ravel(values)):
+    for tag, value in zip(_members(tags), np.ravel(values)):
         summary.value.add(tag=_text(tag, "tags"), simple_value=float(value))
     return summary.SerializeToString()
 
@@ -67,7 +69,10 @@ def histogram_summary(ctx, tag, values):
     """How the values are distributed. Raises InvalidArgumentError for NaN and infinities."""
     name = _text(tag, "tags")
     numbers = np.ravel(values).astype(np.float64)
-    for test, problem in ((np.isnan, "Nan in summary histogram"), (np.isinf, "Infinity in Histogram")):
+    for test, problem in (
+        (np.isnan, "Nan in summary histogram"),
+        (np.isinf, "Infinity in Histogram"),
+    ):
         if test(numbers).any():
             raise InvalidArgumentError(None, None, f"{problem} for: {ctx.node.name}")
     summary = _summary()
@@ -95,7 +100,8 @@ def _fill_histogram(histogram: Any, numbers: Any) -> None:
     histogram.bucket.extend(counts[is_kept].tolist())
 
 
-_BAD_COLOR = np.array([255, 0, 0, 255], np.uint8)
+_BAD_COLOR = np.array([255, 0, 0, 255], np.uint8)  # red
+_BAD_COLOR.setflags(write=False)
 
 
 @op("ImageSummary", "tag: string, tensor: T -> summary: string",
@@ -137,7 +143,9 @@ def _pixels(image: Any, bad_color: Any) -> Any:
     channels = image.shape[-1]
     if bad_color.size < channels:
         raise InvalidArgumentError(
-            None, None, f"expected depth <= bad_color.size, got depth = {channels}, bad_color.size = {bad_color.size}"
+            None,
+            None,
+            f"expected depth <= bad_color.size, got depth = {channels}, bad_color.size = {bad_color.size}",
         )
     values = image.astype(np.float64 if image.dtype == np.float64 else np.float32)
     is_finite = np.isfinite(values).all(axis=-1)
@@ -149,7 +157,9 @@ def _pixels(image: Any, bad_color: Any) -> Any:
     else:
         scale, offset = (255 / most if most > 0 else 0.0), 0.0
     pixels = np.empty(image.shape, np.uint8)
-    pixels[is_finite] = (finite * values.dtype.type(scale) + values.dtype.type(offset)).astype(np.uint8)
+    pixels[is_finite] = (finite * values.dtype.type(scale) + values.dtype.type(offset)).astype(
+        np.uint8
+    )
     pixels[~is_finite] = bad_color.reshape(-1)[:channels]
     return pixels
 
@@ -168,7 +178,9 @@ def _audio(tag: Any, tensor: Any, sample_rate: float, max_outputs: int) -> bytes
         raise InvalidArgumentError(None, None, f"audio has no channels: {list(sounds.shape)}")
     summary = _summary()
     for i, sound in enumerate(sounds[:max_outputs]):
-        audio = summary.value.add(tag=f"{name}/audio" if max_outputs == 1 else f"{name}/audio/{i}").audio
+        audio = summary.value.add(
+            tag=f"{name}/audio" if max_outputs == 1 else f"{name}/audio/{i}"
+        ).audio
         audio.sample_rate = sample_rate
         audio.length_frames, audio.num_channels = sound.shape
         audio.encoded_audio_string = wav_bytes(sound, int(sample_rate))
@@ -205,7 +217,7 @@ def _fill_tensor(value: Any, tensor: Any, dtype: Any) -> None:
 
 
 @op("TensorSummary", "tensor: T -> summary: string", T=Attr("type"), description="",
-    labels=Attr("list(string)", ()), display_name="")  # fmt: skip
+    labels=Attr("list(string)", []), display_name="")  # fmt: skip
 def tensor_summary(ctx, tensor):
     """A whole tensor under the name of the node."""
     summary = _summary()
@@ -230,7 +242,7 @@ def tensor_summary_v2(ctx, tag, tensor, serialized_summary_metadata):
     value = summary.value.add(tag=_text(tag, "tag"))
     _fill_tensor(value, tensor, ctx.node.inputs[1].dtype)
     try:
-        value.metadata.MergeFromString(np.asarray(serialized_summary_metadata).item())
+        value.metadata.MergeFromString(_members(serialized_summary_metadata)[0])
     except DecodeError as error:
         raise InvalidArgumentError(
             None, None, f"serialized_summary_metadata is no SummaryMetadata: {error}"
@@ -249,7 +261,7 @@ def merge_summary(*inputs):
 
     merged = _summary()
     tags = set()
-    for data in (one for value in inputs for one in np.ravel(value)):
+    for data in (one for value in inputs for one in _members(value)):
         part = _summary()
         try:
             part.MergeFromString(data)
@@ -265,6 +277,11 @@ def merge_summary(*inputs):
             tags.add(value.tag)
         merged.MergeFrom(part)
     return merged.SerializeToString()
+
+
+def _members(strings: Any) -> list[bytes]:
+    """The strings of a tensor; numpy's own string types would lose zeros at their ends."""
+    return strings.ravel().tolist() if isinstance(strings, np.ndarray) else [strings]
 
 
 merge_summary.shape(lambda *inputs: [()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any
 
 from ckpt.graph import stack
@@ -9,12 +10,12 @@ from ckpt.training.scaffold import Scaffold
 from ckpt.training.session_manager import SessionManager
 
 
-class SessionCreator:
+class SessionCreator(ABC):
     """Makes sessions: subclasses say how."""
 
+    @abstractmethod
     def create_session(self) -> Any:
         """A session that is ready to run."""
-        raise NotImplementedError(f"{type(self).__name__} does not say how to make a session")
 
 
 class ChiefSessionCreator(SessionCreator):

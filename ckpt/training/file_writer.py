@@ -12,12 +12,15 @@ import os
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
 from ckpt.formats.tfrecord import RecordReader, RecordWriter
+from ckpt.graph import stack
 from ckpt.graph.graph import Graph
+from ckpt.saver.metagraph import export_meta_graph
 
 if TYPE_CHECKING:
     from typing import Self
@@ -47,7 +50,7 @@ class FileWriter:
         filename_suffix: str | None = None,
         session: Any = None,
     ) -> None:
-        self._logdir = os.fspath(logdir)
+        self._logdir: str = os.fspath(logdir)
         self._flush_secs = flush_secs
         self._suffix = filename_suffix or ""
         self._lock = threading.Lock()
@@ -60,7 +63,11 @@ class FileWriter:
         if graph is not None or graph_def is not None:
             message = _graph_message(graph, graph_def)
             self._add_graph_def(message, None)
-            self.add_meta_graph(_meta_graph_of(message))
+            self.add_meta_graph(
+                export_meta_graph(
+                    graph=graph if isinstance(graph, Graph) else Graph(), graph_def=message
+                )
+            )
 
     def _begun(self) -> RecordWriter:
         """A new file, with its first event."""
@@ -68,10 +75,9 @@ class FileWriter:
 
         storage.make_directory(self._logdir, parents=True)
         now = time.time()
-        name = (
-            f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{self._suffix}"
-        )
+        name = f"events.out.tfevents.{int(now):010d}.{socket.gethostname()}.{os.getpid()}.{next(_numbers)}{self._suffix}"
         records = RecordWriter(storage.joined(self._logdir, name))
+        weakref.finalize(self, records.close)  # what nobody closes is written all the same
         first = messages.Event(wall_time=now, file_version=FILE_VERSION)
         records.write(first.SerializeToString())
         records.flush()
@@ -120,7 +126,9 @@ class FileWriter:
         from ckpt.wire import messages
 
         if type(meta_graph_def).__name__ != "MetaGraphDef":
-            raise TypeError(f"meta_graph_def must be type MetaGraphDef, saw type: {type(meta_graph_def)}")
+            raise TypeError(
+                f"meta_graph_def must be type MetaGraphDef, saw type: {type(meta_graph_def)}"
+            )
         self._add(messages.Event(meta_graph_def=meta_graph_def.SerializeToString()), global_step)
 
     def add_run_metadata(self, run_metadata: Any, tag: str, global_step: Any = None) -> None:
@@ -188,9 +196,7 @@ class FileWriter:
 def _graph_message(graph: Any, graph_def: Any) -> Any:
     """The GraphDef of a graph, or the one given in its place."""
     if graph is not None and graph_def is not None:
-        raise ValueError(
-            "Please pass only graph, or graph_def (deprecated), but not both."
-        )
+        raise ValueError("Please pass only graph, or graph_def (deprecated), but not both.")
     given = graph if graph is not None else graph_def
     if isinstance(given, Graph):
         return given.as_graph_def(add_shapes=True)
@@ -199,17 +205,10 @@ def _graph_message(graph: Any, graph_def: Any) -> Any:
             f"The passed graph must be an instance of `Graph` or the deprecated `GraphDef`, got {type(given).__name__}"
         )
     if graph is not None:
-        log.warning("Passing a `GraphDef` to the SummaryWriter is deprecated. Pass a `Graph` object instead.")
+        log.warning(
+            "Passing a `GraphDef` to the SummaryWriter is deprecated. Pass a `Graph` object instead."
+        )
     return given
-
-
-def _meta_graph_of(graph_def: Any, saver_def: Any = None) -> Any:
-    """A MetaGraphDef around a GraphDef."""
-    from ckpt.wire import messages
-
-    meta = messages.MetaGraphDef()
-    meta.graph_def.MergeFromString(graph_def.SerializeToString())
-    return meta
 
 
 class FileWriterCache:
@@ -229,11 +228,13 @@ class FileWriterCache:
 
     @staticmethod
     def get(logdir: Any) -> FileWriter:
-        """The writer for a directory."""
+        """The writer for a directory; a new one writes the default graph first."""
         directory = os.fspath(logdir)
         with FileWriterCache._lock:
             if directory not in FileWriterCache._writers:
-                FileWriterCache._writers[directory] = FileWriter(directory)
+                FileWriterCache._writers[directory] = FileWriter(
+                    directory, graph=stack.get_default_graph()
+                )
             return FileWriterCache._writers[directory]
 
 

@@ -50,9 +50,7 @@ class _CoordinatedCreator(SessionCreator):
             runner.create_threads(self.tf_sess, coord=self.coord, daemon=True, start=True)
         for hook in self._hooks:
             hook.after_create_session(self.tf_sess, self.coord)
-        return CoordinatedSession(
-            HookedSession(self.tf_sess, self._hooks), self.coord, self._grace
-        )
+        return CoordinatedSession(HookedSession(self.tf_sess, self._hooks), self.coord, self._grace)
 
 
 class _MonitoredSession:

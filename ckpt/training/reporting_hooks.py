@@ -10,9 +10,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import storage
-from ckpt.core.atomic import write_file
 from ckpt.graph import stack
-from ckpt.graph.keys import GraphKeys
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -20,6 +18,7 @@ from ckpt.run.hooks import (
     SessionRunHook,
     SessionRunValues,
 )
+from ckpt.run.trace import Timeline
 from ckpt.training.file_writer import FileWriterCache
 from ckpt.training.hooks import required_global_step
 
@@ -56,7 +55,9 @@ class LoggingTensorHook(SessionRunHook):
             self._tensors = dict(zip(self._tag_order, tensors, strict=True))
         self._formatter = formatter
         self._timer = (
-            None if only_at_end else SecondOrStepTimer(every_secs=every_n_secs, every_steps=every_n_iter)
+            None
+            if only_at_end
+            else SecondOrStepTimer(every_secs=every_n_secs, every_steps=every_n_iter)
         )
         self._at_end = at_end
         self._iterations = 0
@@ -69,9 +70,7 @@ class LoggingTensorHook(SessionRunHook):
             self._timer.reset()
         self._iterations = 0
         graph = stack.get_default_graph()
-        self._current = {
-            tag: graph.as_graph_element(one) for tag, one in self._tensors.items()
-        }
+        self._current = {tag: graph.as_graph_element(one) for tag, one in self._tensors.items()}
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs | None:
         """Ask for the values when they are due."""
@@ -218,11 +217,12 @@ class SummarySaverHook(SessionRunHook):
         if self._summary_writer is None:
             return
         results = run_values.results
-        step = int(results["global_step"])
+        step = int(results["global_step"]) + 1  # as the run found it, before its own update
+        if self._next_step is None or self._is_wanted:
+            step = int(run_context.session.run(self._global_step))
         if self._next_step is None:
             self._summary_writer.add_session_log(_session_start(), step)
         if self._is_wanted:
-            step = int(run_context.session.run(self._global_step))
             self._timer.update_last_triggered_step(step)
             for summary in results.get("summary", ()):
                 self._summary_writer.add_summary(summary, step)
@@ -289,7 +289,7 @@ class ProfilerHook(SessionRunHook):
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Write the trace."""
-        step = int(run_values.results["global_step"])
+        step = int(run_values.results["global_step"]) + 1
         if self._next_step is None:  # the first run is timed from here
             self._timer.update_last_triggered_step(step)
         if self._is_wanted:
@@ -299,11 +299,9 @@ class ProfilerHook(SessionRunHook):
         self._next_step = step + 1
 
     def _write(self, step: int, step_stats: Any) -> None:
-        from ckpt.run.timeline import Timeline
-
         path = storage.joined(self._directory, f"timeline-{step}.json")
         trace = Timeline(step_stats).generate_chrome_trace_format(
             show_dataflow=self._show_dataflow, show_memory=self._show_memory
         )
-        write_file(path, trace.encode())
+        storage.write_file(path, trace.encode())
         log.info("Saving timeline for %d into %s.", step, path)

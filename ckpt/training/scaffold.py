@@ -156,7 +156,7 @@ class Scaffold:
 
 
 def saver_of_graph() -> Any:
-    """The one Saver in the collection, or a new one, which may save nothing."""
+    """The one Saver in the collection, or a new one, which may save nothing: of one file, as one process writes all."""
     graph = stack.get_default_graph()
     found = graph.get_collection(GraphKeys.SAVERS)
     if len(found) > 1:
@@ -165,7 +165,7 @@ def saver_of_graph() -> Any:
         )
     if found:
         return found[0]
-    saver = Saver(sharded=True, allow_empty=True)
+    saver = Saver(allow_empty=True)
     graph.add_to_collection(GraphKeys.SAVERS, saver)
     return saver
 

@@ -81,9 +81,7 @@ class SessionManager:
                 sess.run(init_op, feed_dict=init_feed_dict)
             if init_fn is not None:
                 init_fn(sess)
-        given = (
-            f"Init op: {_name_of(init_op)}, init fn: {init_fn}, local_init_op: {_name_of(self._local_init_op)}"
-        )
+        given = f"Init op: {_name_of(init_op)}, init fn: {init_fn}, local_init_op: {_name_of(self._local_init_op)}"
         missing = self._local_init(sess)
         if missing is not None:
             raise RuntimeError(
@@ -91,7 +89,9 @@ class SessionManager:
             )
         missing = _missing(self._ready_op, sess)
         if missing is not None:
-            raise RuntimeError(f"Init operations did not make model ready.  {given}, error: {missing}")
+            raise RuntimeError(
+                f"Init operations did not make model ready.  {given}, error: {missing}"
+            )
         return sess
 
     def recover_session(
@@ -137,7 +137,9 @@ class SessionManager:
             left = deadline - time.monotonic()
             if left < self._recovery_wait_secs:
                 raise DeadlineExceededError(
-                    None, None, f"Session was not ready after waiting {max_wait_secs} secs: {missing}"
+                    None,
+                    None,
+                    f"Session was not ready after waiting {max_wait_secs} secs: {missing}",
                 )
             log.info("waiting for model to be ready: %s", missing)
             time.sleep(self._recovery_wait_secs)
@@ -148,7 +150,9 @@ class SessionManager:
     ) -> tuple[Session, bool]:  # fmt: skip
         """A new session, and whether its variables were restored."""
         if directory and path:
-            raise ValueError("Can not provide both checkpoint_dir and checkpoint_filename_with_path.")
+            raise ValueError(
+                "Can not provide both checkpoint_dir and checkpoint_filename_with_path."
+            )
         sess = Session(master, graph=self._graph, config=config)
         if saver is None or not (directory or path):
             return sess, False

@@ -120,13 +120,18 @@ class HookedSession(WrappedSession):
             raise RuntimeError("Run called even after should_stop requested.")
         context = SessionRunContext(SessionRunArgs(fetches, feed_dict, options), self._sess)
         asked = self._asked(context)
-        wanted = {number: args.fetches for number, args in asked.items() if args.fetches is not None}
+        wanted = {
+            number: args.fetches for number, args in asked.items() if args.fetches is not None
+        }
         metadata = run_metadata if run_metadata is not None else _new_message("RunMetadata")
         given = [args.options for args in asked.values() if args.options is not None]
         is_observed = bool(given) or options is not None or run_metadata is not None
         all_options = merged_options(options, given)
         found = self._sess.run(
-            fetches={"caller": fetches, "hooks": {str(number): what for number, what in wanted.items()}},
+            fetches={
+                "caller": fetches,
+                "hooks": {str(number): what for number, what in wanted.items()},
+            },
             feed_dict=_merged_feeds(feed_dict, [args.feed_dict for args in asked.values()]),
             options=all_options if is_observed else None,  # runs that nobody watches are faster
             run_metadata=metadata if is_observed else None,
@@ -182,15 +187,16 @@ def merged_options(options: Any, of_hooks: Sequence[Any]) -> Any:
     """One RunOptions that gives the caller and the hooks what they asked for."""
     merged = _new_message("RunOptions")
     if options is not None:
-        merged.CopyFrom(options)
+        merged.MergeFromString(options.SerializeToString())
     for one in of_hooks:
         merged.trace_level = max(merged.trace_level, one.trace_level)
         merged.timeout_in_ms = max(merged.timeout_in_ms, one.timeout_in_ms)
         if one.inter_op_thread_pool > 0:
             merged.inter_op_thread_pool = one.inter_op_thread_pool
         merged.output_partition_graphs |= one.output_partition_graphs
-        watches = one.debug_options.debug_tensor_watch_opts
-        merged.debug_options.debug_tensor_watch_opts.extend(watches)
+        for watch in one.debug_options.debug_tensor_watch_opts:
+            added = merged.debug_options.debug_tensor_watch_opts.add()
+            added.MergeFromString(watch.SerializeToString())  # perhaps a message of another package
     return merged
 
 
