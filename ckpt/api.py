@@ -25,6 +25,7 @@ from ckpt import (
     nn,
     python_io,
     quantization,
+    queue,
     random,
     saved_model,
     sets,
@@ -182,6 +183,13 @@ from ckpt.model.partitioned import (
     min_max_variable_partitioner,
     variable_axis_size_partitioner,
 )
+from ckpt.model.queues import (
+    FIFOQueue,
+    PaddingFIFOQueue,
+    PriorityQueue,
+    QueueBase,
+    RandomShuffleQueue,
+)
 from ckpt.model.resource_variable import (
     disable_resource_variables,
     enable_resource_variables,
@@ -322,6 +330,7 @@ from ckpt.ops.diagonals import (
     matrix_transpose,
     trace,
 )
+from ckpt.ops.dilation import required_space_to_batch_paddings
 from ckpt.ops.distinct import (
     bincount,
     confusion_matrix,
@@ -432,7 +441,6 @@ from ckpt.ops.partitioning import (
     meshgrid,
     parallel_dynamic_stitch,
     parallel_stack,
-    required_space_to_batch_paddings,
     sequence_mask,
     shape_n,
 )
@@ -622,6 +630,7 @@ __all__ = [
     "DeviceSpec",
     "Dimension",
     "Event",
+    "FIFOQueue",
     "GIT_VERSION",
     "GPUOptions",
     "GRAPH_DEF_VERSION",
@@ -649,8 +658,12 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "PaddingFIFOQueue",
     "Print",
+    "PriorityQueue",
     "QUANTIZED_DTYPES",
+    "QueueBase",
+    "RandomShuffleQueue",
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
@@ -977,6 +990,7 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "queue",
     "quint16",
     "quint8",
     "random",

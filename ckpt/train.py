@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -11,19 +12,33 @@ from ckpt.model.steps import (
     global_step,
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
+from ckpt.optimize.cosines import (
+    cosine_decay_restarts,
+    linear_cosine_decay,
+    noisy_linear_cosine_decay,
+)
 from ckpt.optimize.optimizers import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
     AdamOptimizer,
+    FtrlOptimizer,
     GradientDescentOptimizer,
     MomentumOptimizer,
     Optimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+    RMSPropOptimizer,
 )
 from ckpt.optimize.schedules import (
     cosine_decay,
     exponential_decay,
     inverse_time_decay,
     natural_exp_decay,
+    piecewise_constant,
     polynomial_decay,
 )
+from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -111,6 +126,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
     "Checkpoint",
@@ -126,6 +144,7 @@ __all__ = [
     "ExponentialMovingAverage",
     "FeedFnHook",
     "FinalOpsHook",
+    "FtrlOptimizer",
     "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "Latest",
@@ -141,6 +160,10 @@ __all__ = [
     "Optimizer",
     "PendingSave",
     "ProfilerHook",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "QueueRunner",
+    "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
     "SaveableObject",
@@ -161,11 +184,13 @@ __all__ = [
     "SummarySaverHook",
     "VocabInfo",
     "WorkerSessionCreator",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
     "cosine_decay",
+    "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
@@ -183,15 +208,20 @@ __all__ = [
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "linear_cosine_decay",
     "list_variables",
     "load_checkpoint",
     "load_variable",
     "natural_exp_decay",
+    "noisy_linear_cosine_decay",
+    "piecewise_constant",
+    "piecewise_constant_decay",
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
     "summary_iterator",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",

@@ -78,6 +78,7 @@ from ckpt.ops import (
     text,
     text_forms,
     training,
+    training_families,
     vocabulary,
     volumes,
 )
@@ -157,6 +158,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "training_families",
     "vocabulary",
     "volumes",
 ]
