@@ -131,7 +131,19 @@ from ckpt.training.saver_hook import CheckpointSaverHook, CheckpointSaverListene
 from ckpt.training.scaffold import Scaffold
 from ckpt.training.session_manager import SessionManager
 
-_MESSAGES = ("SaverDef",)
+_MESSAGES = (
+    "BytesList",
+    "Example",
+    "Feature",
+    "FeatureList",
+    "FeatureLists",
+    "Features",
+    "FloatList",
+    "Int64List",
+    "QueueRunnerDef",
+    "SaverDef",
+    "SequenceExample",
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -149,6 +161,7 @@ __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
+    "BytesList",
     "Checkpoint",
     "CheckpointManager",
     "CheckpointReader",
@@ -159,12 +172,19 @@ __all__ = [
     "Coordinator",
     "EveryNHours",
     "EveryNSteps",
+    "Example",
     "ExponentialMovingAverage",
+    "Feature",
+    "FeatureList",
+    "FeatureLists",
+    "Features",
     "FeedFnHook",
     "FinalOpsHook",
+    "FloatList",
     "FtrlOptimizer",
     "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
+    "Int64List",
     "Latest",
     "LatestN",
     "LoggingTensorHook",
@@ -181,6 +201,7 @@ __all__ = [
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
+    "QueueRunnerDef",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -190,6 +211,7 @@ __all__ = [
     "SaverDef",
     "Scaffold",
     "SecondOrStepTimer",
+    "SequenceExample",
     "SessionCreator",
     "SessionManager",
     "SessionRunArgs",

@@ -16,7 +16,9 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.sparse import SparseTensor, convert_to_tensor_or_sparse_tensor
 from ckpt.graph.static import constant_value
+from ckpt.model import summary
 from ckpt.model.branches import cond
+from ckpt.model.input import summarize_fullness
 from ckpt.model.queue_runner import QueueRunner, add_queue_runner
 from ckpt.model.queues import (
     FIFOQueue,
@@ -59,7 +61,13 @@ class _Wanted:
     threads: int = 1
 
 
-MakeQueue = Callable[[list[DType], Any], QueueBase]
+@dataclass(frozen=True, slots=True)
+class _Through:
+    """The queue that examples go through: how it is made, how many it holds, and how many stay in it."""
+
+    make: Callable[[list[DType], Any], QueueBase]
+    capacity: int
+    kept: int | None = None
 
 
 def batch(
@@ -87,8 +95,8 @@ def maybe_batch(
 ) -> Any:  # fmt: skip
     """Like `batch`, of those examples for which `keep_input` holds: a bool scalar, or one per example of `enqueue_many`."""
     wanted = _Wanted(batch_size, enqueue_many, shapes, allow_smaller_final_batch, num_threads)
-    make = _fifo(dynamic_pad, capacity, shared_name)
-    return _batched("batch", [tensors], keep_input, make, wanted, name)
+    through = _fifo(dynamic_pad, capacity, shared_name)
+    return _batched("batch", [tensors], keep_input, through, wanted, name)
 
 
 def batch_join(
@@ -113,8 +121,8 @@ def maybe_batch_join(
 ) -> Any:  # fmt: skip
     """Like `batch_join`, of those examples for which `keep_input` holds: a bool scalar, or one per example."""
     wanted = _Wanted(batch_size, enqueue_many, shapes, allow_smaller_final_batch)
-    make = _fifo(dynamic_pad, capacity, shared_name)
-    return _batched("batch_join", tensors_list, keep_input, make, wanted, name)
+    through = _fifo(dynamic_pad, capacity, shared_name)
+    return _batched("batch_join", tensors_list, keep_input, through, wanted, name)
 
 
 def shuffle_batch(
@@ -139,8 +147,8 @@ def maybe_shuffle_batch(
 ) -> Any:  # fmt: skip
     """Like `shuffle_batch`, of those examples for which `keep_input` holds: a bool scalar, or one per example."""
     wanted = _Wanted(batch_size, enqueue_many, shapes, allow_smaller_final_batch, num_threads)
-    make = _shuffling(capacity, min_after_dequeue, seed, shared_name)
-    return _batched("shuffle_batch", [tensors], keep_input, make, wanted, name)
+    through = _shuffling(capacity, min_after_dequeue, seed, shared_name)
+    return _batched("shuffle_batch", [tensors], keep_input, through, wanted, name)
 
 
 def shuffle_batch_join(
@@ -162,25 +170,42 @@ def maybe_shuffle_batch_join(
 ) -> Any:  # fmt: skip
     """Like `shuffle_batch_join`, of those examples for which `keep_input` holds: a bool scalar, or one per example."""
     wanted = _Wanted(batch_size, enqueue_many, shapes, allow_smaller_final_batch)
-    make = _shuffling(capacity, min_after_dequeue, seed, shared_name)
-    return _batched("shuffle_batch_join", tensors_list, keep_input, make, wanted, name)
+    through = _shuffling(capacity, min_after_dequeue, seed, shared_name)
+    return _batched("shuffle_batch_join", tensors_list, keep_input, through, wanted, name)
 
 
-def _fifo(pads: bool, capacity: int, shared_name: str | None) -> MakeQueue:
+def _fifo(pads: bool, capacity: int, shared_name: str | None) -> _Through:
     kind: Any = PaddingFIFOQueue if pads else FIFOQueue
-    return lambda types, shapes: kind(capacity, types, shapes, shared_name=shared_name)
-
-
-def _shuffling(capacity: int, kept: int, seed: int | None, shared_name: str | None) -> MakeQueue:
-    if capacity <= kept:
-        raise ValueError(f"capacity {capacity} must be bigger than min_after_dequeue {kept}.")
-    return lambda types, shapes: RandomShuffleQueue(
-        capacity, kept, types, shapes, seed=seed, shared_name=shared_name
+    return _Through(
+        lambda types, shapes: kind(capacity, types, shapes, shared_name=shared_name), capacity
     )
 
 
+def _shuffling(capacity: int, kept: int, seed: int | None, shared_name: str | None) -> _Through:
+    if capacity <= kept:
+        raise ValueError(f"capacity {capacity} must be bigger than min_after_dequeue {kept}.")
+    return _Through(
+        lambda types, shapes: RandomShuffleQueue(
+            capacity, kept, types, shapes, seed=seed, shared_name=shared_name
+        ),
+        capacity,
+        kept,
+    )
+
+
+def _summarize(queue: QueueBase, through: _Through) -> None:
+    """How full the queue is, as a summary; of a shuffling one, how much there is beyond what stays in it."""
+    if through.kept is None:
+        summarize_fullness(queue, through.capacity)
+        return
+    beyond = elementwise.maximum(0, queue.size() - through.kept)
+    room = through.capacity - through.kept
+    full = elementwise.cast(beyond, dtypes.float32) * (1.0 / room)
+    summary.scalar(f"fraction_over_{through.kept}_of_{room}_full", full)
+
+
 def _batched(
-    called: str, sources: Any, keep_input: Any, make: MakeQueue, wanted: _Wanted, name: str | None
+    called: str, sources: Any, keep_input: Any, through: _Through, wanted: _Wanted, name: str | None
 ) -> Any:
     """The batch: every source gets its thread(s), which put examples into one queue."""
     rows, keys, is_single = _taken_apart(called, sources)
@@ -189,9 +214,10 @@ def _batched(
         keep = _checked_keep(keep_input, wanted.enqueue_many)
         stored, kept = _stored(columns, wanted.enqueue_many, keep)
         types = _common_types(stored)
-        queue = make(types, _common_shapes(stored, wanted.shapes, wanted.enqueue_many))
+        queue = through.make(types, _common_shapes(stored, wanted.shapes, wanted.enqueue_many))
         puts = [_put(queue, row, wanted.enqueue_many, keep) for row in stored]
         add_queue_runner(QueueRunner(queue, puts * wanted.threads))
+        _summarize(queue, through)
         dequeue = queue.dequeue_up_to if wanted.allows_smaller else queue.dequeue_many
         found = dequeue(wanted.size, name=scope)
         results = _restored(found if isinstance(found, list) else [found], kept)

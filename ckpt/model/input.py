@@ -11,10 +11,11 @@ from ckpt.graph import convert
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
+from ckpt.model import summary
 from ckpt.model.queue_runner import QueueRunner, add_queue_runner
-from ckpt.model.queues import FIFOQueue
+from ckpt.model.queues import FIFOQueue, QueueBase
 from ckpt.model.variables import Variable
-from ckpt.ops import checking, constants, control, files, indexing, random, shaping
+from ckpt.ops import checking, constants, control, elementwise, files, indexing, random, shaping
 
 
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
@@ -53,7 +54,7 @@ def input_producer(
 ) -> FIFOQueue:  # fmt: skip
     """A queue that a QueueRunner fills with the slices of `input_tensor` along its first axis, `num_epochs` times.
 
-    Each time in another order where `shuffle`. Shapes of slices must be known, or given as `element_shape` (ValueError).
+    Each time in another order where `shuffle`. How full it is is a summary, called `summary_name`. Shapes of slices must be known, or given as `element_shape` (ValueError).
     """
     with name_scope(name, "input_producer", [input_tensor]) as scope:
         tensor = convert.convert_to_tensor(input_tensor, name="input_tensor")
@@ -70,7 +71,14 @@ def input_producer(
         )
         runner = QueueRunner(queue, [queue.enqueue_many([tensor])], cancel_op=cancel_op)
         add_queue_runner(runner)
+        summarize_fullness(queue, capacity, summary_name)
     return queue
+
+
+def summarize_fullness(queue: QueueBase, capacity: int, name: str | None = None) -> None:
+    """Add a summary of how full the queue is, from 0 to 1."""
+    full = elementwise.cast(queue.size(), dtypes.float32) * (1.0 / capacity)
+    summary.scalar(name or f"fraction_of_{capacity}_full", full)
 
 
 def string_input_producer(
