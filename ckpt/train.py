@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -77,7 +78,6 @@ from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
-from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
@@ -87,7 +87,31 @@ from ckpt.saver.state_file import (
 )
 from ckpt.saver.warm_start import VocabInfo, warm_start
 from ckpt.training.coordinator import Coordinator
+from ckpt.training.creators import ChiefSessionCreator, SessionCreator, WorkerSessionCreator
+from ckpt.training.file_writer import summary_iterator
+from ckpt.training.hooks import (
+    FeedFnHook,
+    FinalOpsHook,
+    GlobalStepWaiterHook,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+    StopAtStepHook,
+)
 from ckpt.training.looper import LooperThread
+from ckpt.training.monitored import (
+    MonitoredSession,
+    MonitoredTrainingSession,
+    SingularMonitoredSession,
+)
+from ckpt.training.reporting_hooks import (
+    LoggingTensorHook,
+    ProfilerHook,
+    StepCounterHook,
+    SummarySaverHook,
+)
+from ckpt.training.saver_hook import CheckpointSaverHook, CheckpointSaverListener
+from ckpt.training.scaffold import Scaffold
+from ckpt.training.session_manager import SessionManager
 
 _MESSAGES = ("SaverDef",)
 
@@ -113,21 +137,32 @@ __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "CheckpointState",
+    "ChiefSessionCreator",
     "Coordinator",
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
+    "FeedFnHook",
+    "FinalOpsHook",
     "FtrlOptimizer",
+    "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
+    "LoggingTensorHook",
     "LooperThread",
     "MomentumOptimizer",
+    "MonitoredSession",
+    "MonitoredTrainingSession",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "ProfilerHook",
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
+    "QueueRunner",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -135,12 +170,21 @@ __all__ = [
     "Saver",
     "SaverBuilder",
     "SaverDef",
+    "Scaffold",
     "SecondOrStepTimer",
+    "SessionCreator",
+    "SessionManager",
     "SessionRunArgs",
     "SessionRunContext",
     "SessionRunHook",
     "SessionRunValues",
+    "SingularMonitoredSession",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
     "VocabInfo",
+    "WorkerSessionCreator",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
@@ -177,6 +221,8 @@ __all__ = [
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
+    "summary_iterator",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
