@@ -24,6 +24,7 @@ from ckpt import (
     math,
     nest,
     nn,
+    python_io,
     quantization,
     random,
     saved_model,
@@ -98,8 +99,8 @@ from ckpt.formats.lazy import open_checkpoint as open
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
+from ckpt.graph.importing import import_graph_def
 from ckpt.graph.keys import GraphKeys
-from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.proto import make_ndarray, make_tensor_proto
@@ -959,6 +960,7 @@ __all__ = [
     "pow",
     "print",
     "py_func",
+    "python_io",
     "qint16",
     "qint32",
     "qint8",

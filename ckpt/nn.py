@@ -71,6 +71,7 @@ from ckpt.ops.pooling import avg_pool as avg_pool2d
 from ckpt.ops.pooling import avg_pool as avg_pool_v2
 from ckpt.ops.pooling import max_pool as max_pool2d
 from ckpt.ops.pooling3d import avg_pool3d, max_pool3d
+from ckpt.ops.pooling_places import max_pool_with_argmax
 from ckpt.ops.spatial import (
     atrous_conv2d,
     atrous_conv2d_transpose,
@@ -139,6 +140,7 @@ __all__ = [
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "max_pool_with_argmax",
     "moments",
     "nce_loss",
     "normalize_moments",

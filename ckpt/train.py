@@ -72,6 +72,8 @@ from ckpt.saver.state_file import (
     update_checkpoint_state,
 )
 from ckpt.saver.warm_start import VocabInfo, warm_start
+from ckpt.training.coordinator import Coordinator
+from ckpt.training.looper import LooperThread
 
 _MESSAGES = ("SaverDef",)
 
@@ -94,12 +96,14 @@ __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "CheckpointState",
+    "Coordinator",
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
+    "LooperThread",
     "MomentumOptimizer",
     "NewCheckpointReader",
     "Optimizer",

@@ -17,6 +17,7 @@ from ckpt.compose.parts import Part, Parts
 from ckpt.compose.sharing import checked_shares, shared
 from ckpt.compose.wiring import Wire, checked_wires, circle, rewired
 from ckpt.core import defs
+from ckpt.core.collector import paused
 from ckpt.core.errors import FailedPreconditionError, GraphError
 from ckpt.formats import detect
 from ckpt.graph import stack
@@ -223,19 +224,32 @@ def merge_graphs(
     Everything is checked first: GraphError lists every endpoint that does not exist, every dtype and shape that does
     not fit, every circle and every name that is taken; the graph is then unchanged.
     """
+    with paused():
+        return _merged(
+            parts,
+            connect,
+            graph,
+            shared_from,
+            share=share,
+            keep=keep,
+            drop=drop,
+            stop_gradient=stop_gradient,
+            freeze=freeze,
+        )
+
+
+def _merged(
+    parts: Mapping[str, Any],
+    connect: Mapping[str, str] | None,
+    graph: Graph | None,
+    shared_from: str | None,
+    **options: Any,
+) -> Merged:
     if shared_from is not None and shared_from not in parts:
         raise GraphError(
             f"shared_from='{shared_from}' names no part; the parts are {', '.join(parts)}"
         )
-    plan = plan_merge(
-        parts,
-        connect,
-        share=share,
-        keep=keep,
-        drop=drop,
-        stop_gradient=stop_gradient,
-        freeze=freeze,
-    )
+    plan = plan_merge(parts, connect, **options)
     target = graph if graph is not None else stack.get_default_graph()
     taken = [name for name in parts if _is_taken(target, name)]
     if taken:

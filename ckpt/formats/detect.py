@@ -22,11 +22,18 @@ def open_reader(path: StrPath, *, max_expansion: int | None = None) -> TensorRea
     Raises NotFoundError when there is none, InvalidArgumentError when its format is unknown, DataLossError
     when it is damaged. `max_expansion` is how much larger than their file compressed values may be, in our files.
     """
-    file = resolve(path)
-    found = recognise(file)
-    if found in (HDF5, SHARDED_HDF5):
-        return hdf5.open_reader(file, max_expansion=max_expansion)
-    return found.open(file)
+    name = resolve(path)
+    file = open_input(name)
+    try:
+        head = file.read(0, min(file.size, _HEAD))
+        is_own = HDF5.recognises(head) or SHARDED_HDF5.recognises(head)
+    except BaseException:
+        file.close()
+        raise
+    if is_own:
+        return hdf5.open_reader(name, max_expansion=max_expansion, file=file)
+    file.close()
+    return recognise(name).open(name)
 
 
 def resolve(path: StrPath) -> str:

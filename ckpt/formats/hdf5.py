@@ -11,6 +11,7 @@ from ckpt.formats.hdf5_index import MAGIC
 from ckpt.formats.shard_index import SHARD_MAGIC
 
 if TYPE_CHECKING:
+    from ckpt.core.storage import Input
     from ckpt.formats.hdf5_reader import Hdf5Reader
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -22,13 +23,13 @@ _USER_BLOCKS = (
 )  # where HDF5 allows its signature, as far as a head of 4 KiB shows it
 
 
-def open_reader(path: StrPath, *, max_expansion: int | None = None) -> Hdf5Reader:
+def open_reader(
+    path: StrPath, *, max_expansion: int | None = None, file: Input | None = None
+) -> Hdf5Reader:
     """Open one of our `.h5` or `.index` files by its own path; `detect.open_reader` takes prefixes and other formats."""
     from ckpt.formats.hdf5_reader import Hdf5Reader
 
-    return (
-        Hdf5Reader(path) if max_expansion is None else Hdf5Reader(path, max_expansion=max_expansion)
-    )
+    return Hdf5Reader(path, max_expansion=max_expansion, file=file)
 
 
 def write(

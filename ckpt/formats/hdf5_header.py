@@ -7,6 +7,7 @@ bytes present.
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from itertools import pairwise
 from operator import gt
 
@@ -20,6 +21,9 @@ _HEADER = struct.Struct(
     "<16sIIQQQI"
 )  # magic, version, zero, index offset, index length, file length, index crc
 _MAX_INDEX = 1 << 30
+_REMEMBERED = (
+    1 << 20
+)  # bytes up to which an index is kept for the next time that the file is opened
 
 
 def pack_header(index_offset: int, index: bytes, file_length: int) -> bytes:
@@ -69,9 +73,16 @@ def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
         raise damaged(
             file.path, "the index does not match its checksum", "bytes of the index are damaged"
         )
-    index = parse_index(data, file.path)
-    _check_ranges(index, (offset, length), file_length, file.path)
-    return index, (offset, length)
+    understand = _understood if length <= _REMEMBERED else _understood.__wrapped__
+    return understand(data, (offset, length), file_length, file.path), (offset, length)
+
+
+@lru_cache(maxsize=2)
+def _understood(data: bytes, own: tuple[int, int], file_length: int, path: str) -> Index:
+    """The index in `data`, checked. The same bytes mean the same: opening a file again costs less."""
+    index = parse_index(data, path)
+    _check_ranges(index, own, file_length, path)
+    return index
 
 
 def _check_ranges(index: Index, own: tuple[int, int], file_length: int, path: str) -> None:

@@ -146,8 +146,9 @@ class Index:
     def expanded(self) -> int:
         """Bytes that all compressed parts take in memory, chunks as a whole."""
         owner = {}
-        for row, (first, split) in enumerate(zip(self.first, self.splits, strict=True)):
-            for number in range(first, first + (split or 1)) if self.chunks else ():
+        rows = zip(self.first, self.splits, strict=True) if self.chunks else ()
+        for row, (first, split) in enumerate(rows):
+            for number in range(first, first + (split or 1)):
                 owner[number] = row
         return sum(
             len(chunks.lengths) * prod(chunks.shape) * ITEM_SIZE[self.dtypes[owner[number]]]

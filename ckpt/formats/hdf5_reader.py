@@ -17,6 +17,7 @@ import numpy as np
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.storage import Input
 from ckpt.formats import hdf5_index, string_payload
 from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import Slices, StrPath, Target, TensorSpec
@@ -41,8 +42,11 @@ class Hdf5Reader:
     All methods may be called by several threads at once.
     """
 
-    def __init__(self, path: StrPath, *, max_expansion: int = MAX_EXPANSION) -> None:
-        self._checkpoint = open_checkpoint(path, max_expansion=max_expansion)
+    def __init__(
+        self, path: StrPath, *, max_expansion: int | None = None, file: Input | None = None
+    ) -> None:
+        most = MAX_EXPANSION if max_expansion is None else max_expansion
+        self._checkpoint = open_checkpoint(path, max_expansion=most, file=file)
         self._blocks = Blocks(self._checkpoint)
         self._verified: set[str] = set()  # tensors whose mapped bytes were checked
 

@@ -96,12 +96,14 @@ class Checkpoint:
         _close(self.volumes)
 
 
-def open_checkpoint(path: StrPath, *, max_expansion: int = MAX_EXPANSION) -> Checkpoint:
+def open_checkpoint(
+    path: StrPath, *, max_expansion: int = MAX_EXPANSION, file: Input | None = None
+) -> Checkpoint:
     """Open a file, or the shards that a `.index` file names. Raises members of the OpError family.
 
-    Compressed values may take `max_expansion` times the bytes of their file, or 1 GiB if that is more.
+    `file` is that file, where it is open already; it is closed after an error. Compressed values may take `max_expansion` times the bytes of their file, or 1 GiB if that is more.
     """
-    checkpoint = _opened_checkpoint(path)
+    checkpoint = _opened_checkpoint(open_input(path) if file is None else file)
     try:
         for volume in checkpoint.volumes:
             _check_expansion(volume, max_expansion)
@@ -121,8 +123,7 @@ def _check_expansion(volume: Volume, most: int) -> None:
         )
 
 
-def _opened_checkpoint(path: StrPath) -> Checkpoint:
-    file = open_input(path)
+def _opened_checkpoint(file: Input) -> Checkpoint:
     try:
         if file.read(0, min(file.size, len(SHARD_MAGIC))) != SHARD_MAGIC:
             index, own = read_index(file)

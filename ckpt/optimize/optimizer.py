@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -289,6 +290,7 @@ _colocated = colocate_with
 def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = True) -> Any:
     """A variable of the shape of `primary`, named `<primary>/<name>`, not trainable; zeros unless `value` is given.
 
+    Where an imported graph has that name already, the slots of the optimizer that trained it, it gets a suffix.
     It stands on the device of `primary` unless `is_beside` is False, and is a resource variable where `primary` is one.
     """
     beside = colocate_with(primary.op) if is_beside else nullcontext()
@@ -300,7 +302,7 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
             # The slash re-enters the scope's own name instead of making it unique once more.
             slot = Variable(
                 initial,
-                name=scope.name + "/",
+                name=_free_name(primary.graph, scope.name) + "/",
                 trainable=False,
                 dtype=dtype,
                 use_resource=state.is_resource_like(primary),
@@ -312,6 +314,23 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
             type(info)(info.full_name + own, info.full_shape, info.var_offset, info.var_shape)
         )
     return slot
+
+
+def _free_name(graph: Graph, name: str) -> str:
+    """The name, or where a node has it already the same with the first number that is free."""
+    base, number = re.sub(r"_\d+$", "", name), 0
+    while _has(graph, name):
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def _has(graph: Graph, name: str) -> bool:
+    try:
+        graph.get_operation_by_name(name)
+    except KeyError:
+        return False
+    return True
 
 
 def _key(variable: Any) -> Any:

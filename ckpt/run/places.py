@@ -191,12 +191,24 @@ class Places:
         last = Place(frame, frozenset({(test, False)}))
         known = set(frame.merges)
         return all(
-            self.of(op._inputs[0]) == last
-            and op._inputs[0].op.type == "Switch"
-            and op._inputs[0].op._inputs[0].op in known
-            and not op._control_inputs
+            self.of(op._inputs[0]) == last and merge_left(op) in known and not op._control_inputs
             for op in frame.exits
         )
+
+
+def merge_left(exit_: Operation) -> Operation | None:
+    """The Merge of the loop variable whose last value an Exit takes, behind Identity nodes that only wait for Switches."""
+    node = exit_._inputs[0].op
+    while node.type == "Identity" and all(_does_nothing(c) for c in node._control_inputs):
+        node = node._inputs[0].op
+    return node._inputs[0].op if node.type == "Switch" else None
+
+
+def _does_nothing(node: Operation) -> bool:
+    """True for a Switch, and for a group of nothing but Switches and Identities."""
+    if node.type == "NoOp":
+        return all(c.type in (*SWITCHES, "Identity") for c in node._control_inputs)
+    return node.type in SWITCHES
 
 
 def outside_control_flow(

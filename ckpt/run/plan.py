@@ -83,7 +83,7 @@ def make_plan(
         return Planner(feeds, state).plan(nodes, fetches)
     stand_ins = _stand_ins(wanted, fetches, targets, fed, ran)
     found, _ = reached(wanted, fed, ran, stand_ins)
-    if _has_dataflow(found, stand_ins):
+    if _has_dataflow(found, fetches, stand_ins):
         return _dataflow_plan(found, fetches, feeds, state, stand_ins)
     nodes = ordered(found, False, fed, stand_ins)
     _check_runnable(nodes)
@@ -101,14 +101,25 @@ def _stand_ins(
     graph = wanted[0].graph
     before = {t: made for t, made in graph.stand_ins.items() if t not in fed}
     found, _ = reached(wanted, fed, ran, before)
-    if not _has_dataflow(found, before):
+    if not _has_dataflow(found, fetches, before):
         return before
     return {**raising.raised(graph, found, fetches, targets, {*fed, *before}), **before}
 
 
-def _has_dataflow(nodes: Iterable[Operation], stand_ins: Mapping[Tensor, Tensor]) -> bool:
-    """True where TensorFlow 1's control flow is left that nothing stands for."""
-    return any(n.type in dataflow.TYPES and n._outputs[0] not in stand_ins for n in nodes)
+def _has_dataflow(
+    nodes: Collection[Operation], fetches: Sequence[Tensor], stand_ins: Mapping[Tensor, Tensor]
+) -> bool:
+    """True where TensorFlow 1's control flow is left that nothing stands for.
+
+    A Switch that others only wait for is a node like any other.
+    """
+    left = [n for n in nodes if n.type in dataflow.TYPES and n._outputs[0] not in stand_ins]
+    if all(node.type == "Switch" for node in left):
+        standing = {tensor.op for tensor in stand_ins}
+        used = {t.op for node in nodes if node not in standing for t in node._inputs}
+        used.update(tensor.op for tensor in fetches)
+        return any(node in used for node in left)
+    return True
 
 
 def _dataflow_plan(
@@ -334,7 +345,7 @@ class Planner:
         if any(node.type in dataflow.TYPES for node in found):
             stand_ins = _stand_ins(wanted, results, (), arguments)
             found, is_ordered = reached(wanted, arguments, stand_ins=stand_ins)[0], False
-            if _has_dataflow(found, stand_ins):
+            if _has_dataflow(found, results, stand_ins):
                 return self._sub_dataflow(graph, results, found, known, stand_ins)
         members = ordered(found, is_ordered, arguments, stand_ins)
         nodes = [n for n in members if not n._outputs or n._outputs[0] not in arguments]

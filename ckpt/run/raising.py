@@ -20,7 +20,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow
 from ckpt.run.dataflow import ENTERS, SWITCHES
-from ckpt.run.places import NO_GUARDS, Frame, Guards, Place, Places, condition_of
+from ckpt.run.places import NO_GUARDS, Frame, Guards, Place, Places, condition_of, merge_left
 from ckpt.run.regions import Region, Unit, irregular_units, opened
 
 STANDS_FOR = "_stands_for"
@@ -338,7 +338,9 @@ class _Builder:
         made = self._add("While", [*starts, *sources], attrs, unit)
         self._waits(made, unit, (test, again))
         for end in unit.ends:
-            number = frame.merges.index(end._inputs[0].op._inputs[0].op)
+            merge = merge_left(end)
+            assert merge is not None  # of a regular loop
+            number = frame.merges.index(merge)
             self.tensors[end.outputs[0]] = made.outputs[number]
         return made
 

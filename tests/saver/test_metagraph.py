@@ -256,3 +256,19 @@ def test_files_that_are_missing_or_no_metagraph_are_os_errors_too(tmp_path):
     with pytest.raises(OSError, match="does not exist") as caught:
         tf.train.import_meta_graph(tmp_path / "no.meta")
     assert isinstance(caught.value, tf.errors.NotFoundError)
+
+
+def test_a_function_that_is_there_already_is_not_imported_again():
+    x = tf.placeholder(tf.float32, [], name="x")
+    _, y = tf.while_loop(lambda i, t: i < 3, lambda i, t: (i + 1, t * x), (0, 1.0))
+    tf.identity(y, name="y")
+    graph_def = tf.get_default_graph().as_graph_def()
+    with tf.Graph().as_default() as graph, tf.Session() as sess:
+        for scope in ("a", "b"):
+            tf.import_graph_def(graph_def, name=scope)
+        names = [f.signature.name for f in graph.as_graph_def().library.function]
+        assert names == [f.signature.name for f in graph_def.library.function]
+        a, b = (graph.get_tensor_by_name(f"{scope}/y:0") for scope in ("a", "b"))
+        grad = tf.gradients(a, graph.get_tensor_by_name("a/x:0"))  # changes the body of one loop
+        feeds = {"a/x:0": 2.0, "b/x:0": 3.0}
+        assert sess.run([a, b, *grad], feeds) == [8, 27, 12]
