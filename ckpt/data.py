@@ -2,6 +2,7 @@
 
 from ckpt import data_experimental as experimental
 from ckpt.model.dataset import Dataset
+from ckpt.model.dataset_files import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from ckpt.model.dataset_iterators import (
     Iterator,
     make_initializable_iterator,
@@ -10,7 +11,10 @@ from ckpt.model.dataset_iterators import (
 
 __all__ = [
     "Dataset",
+    "FixedLengthRecordDataset",
     "Iterator",
+    "TFRecordDataset",
+    "TextLineDataset",
     "experimental",
     "make_initializable_iterator",
     "make_one_shot_iterator",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ckpt.core import nest
 from ckpt.core.defs import Func
 from ckpt.graph import stack
 from ckpt.graph.function import FuncGraph, function_name, register
@@ -72,11 +71,7 @@ def _arguments(body: FuncGraph, spec: Any, dataset: Callable[..., Any]) -> Any:
 
 def _as_tuple(returned: Any) -> Any:
     """A returned list stands for several components, as in TensorFlow."""
-    if isinstance(returned, list):
-        return tuple(returned)
-    if nest.is_nested(returned) and not isinstance(returned, tuple):
-        return returned
-    return returned
+    return tuple(returned) if isinstance(returned, list) else returned
 
 
 def factory_of(variant: Tensor) -> Func:
@@ -106,10 +101,9 @@ def factory_of(variant: Tensor) -> Func:
 def _copied(body: FuncGraph, op: Operation, copies: dict[Operation, Operation]) -> Operation:
     if op.type in ("Placeholder", "PlaceholderV2"):
         raise ValueError(f"Cannot capture a placeholder (name:{op.name}, type:{op.type}) by value.")
-    is_dataset = op.type.endswith("Dataset") or "Dataset" in op.type
+    is_dataset = "Dataset" in op.type
     if op.opdef is not None and op.opdef.is_stateful and not is_dataset:
-        if op.type not in ("SerializeSparse", "SerializeManySparse"):
-            raise ValueError(f"Cannot capture a stateful node (name:{op.name}, type:{op.type}) by value.")  # fmt: skip
+        raise ValueError(f"Cannot capture a stateful node (name:{op.name}, type:{op.type}) by value.")  # fmt: skip
     if any(t.dtype._is_ref_dtype for t in op.outputs):
         raise ValueError(f"Cannot capture a stateful node (name:{op.name}, type:{op.type}) by value.")  # fmt: skip
     inputs = [copies[t.op].outputs[t.value_index] for t in op._inputs]

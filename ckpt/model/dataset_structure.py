@@ -16,7 +16,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor, SparseTensorValue
 from ckpt.graph.specs import SparseTensorSpec, TensorSpec, TypeSpec
-from ckpt.ops import sparse_variants
+from ckpt.ops import constants, joining, sparse_variants
 
 
 class DatasetSpec(TypeSpec):
@@ -124,8 +124,19 @@ def _sparse(spec: SparseTensorSpec, parts: Sequence[Tensor]) -> SparseTensor:
     if rank is not None:
         indices.set_shape([None, rank])
         shape.set_shape([rank])
-    made = SparseTensor(indices, values, shape)
-    made.set_shape(spec.shape)
+    return SparseTensor(indices, values, _with_known_sizes(shape, spec.shape))
+
+
+def _with_known_sizes(sizes: Tensor, known: TensorShape) -> Tensor:
+    """The sizes of a shape as a tensor, with those that are known as constants."""
+    if known.sizes is None or all(n is None for n in known.sizes):
+        return sizes
+    found = joining.unstack(sizes, num=len(known.sizes))
+    merged = [
+        f if n is None else constants.constant(n, dtypes.int64)
+        for n, f in zip(known.sizes, found, strict=True)
+    ]
+    made: Tensor = joining.stack(merged)
     return made
 
 

@@ -26,6 +26,8 @@ def stacked(values, dtype):
     """The values of one component in one array. Raises InvalidArgumentError where their shapes differ."""
     first = np.shape(values[0])
     kind = object if dtype in (dtypes.string, dtypes.variant) else dtype.as_numpy_dtype
+    if kind is not object and first == () and not any(map(np.ndim, values)):
+        return np.array(values, kind)
     made = np.empty((len(values), *first), kind)
     for i, value in enumerate(values):
         if np.shape(value) != first:
@@ -33,8 +35,13 @@ def stacked(values, dtype):
                 None, None, "Cannot add tensor to the batch: number of elements does not match. Shapes are: [tensor]: "
                 f"{list(np.shape(value))}, [batch]: {list(first)}"
             )  # fmt: skip
-        made[i] = value
+        made[i] = _member(value)
     return made
+
+
+def _member(value):
+    """A value as an array of objects takes it: a scalar is no array."""
+    return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 class _Batch(Position):
@@ -94,7 +101,7 @@ def _padded(values, sizes, filler, dtype):
     kind = object if dtype == dtypes.string else dtype.as_numpy_dtype
     made = np.full((len(values), *whole), filler, kind)
     for i, (value, shape) in enumerate(zip(values, shapes, strict=True)):
-        made[(i, *map(slice, shape))] = value
+        made[(i, *map(slice, shape))] = _member(value)
     return made
 
 

@@ -9,6 +9,8 @@ import numpy as np
 from ckpt.core.errors import DataLossError, FailedPreconditionError
 
 VERSION = 1
+"""First and last of a position: its bytes never end with a 0, which numpy would take from a byte string."""
+
 _ARRAY = 1
 
 
@@ -16,7 +18,7 @@ def packed(state: Any) -> bytes:
     """The bytes of a position. Raises FailedPreconditionError for what is neither a number, text, bytes nor an array."""
     import msgpack
 
-    made: bytes = msgpack.packb([VERSION, state], default=_packed_array)
+    made: bytes = msgpack.packb([VERSION, state, VERSION], default=_packed_array)
     return made
 
 
@@ -40,7 +42,7 @@ def unpacked(data: bytes) -> Any:
     import msgpack
 
     try:
-        version, state = msgpack.unpackb(data, ext_hook=_unpacked_array, strict_map_key=False)
+        version, state, _ = msgpack.unpackb(data, ext_hook=_unpacked_array, strict_map_key=False)
     except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
         raise DataLossError(
             None, None, f"this is no saved position of an iterator: {error}"

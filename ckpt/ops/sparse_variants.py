@@ -118,4 +118,4 @@ for _opdef in (
     deserialize_sparse_op,
     deserialize_many_sparse_op,
 ):
-    _opdef.stateful().no_gradient("TensorFlow defines none")
+    _opdef.no_gradient("TensorFlow defines none")
