@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
     assert_global_step,
@@ -11,19 +12,33 @@ from ckpt.model.steps import (
     global_step,
 )
 from ckpt.optimize.averages import ExponentialMovingAverage
+from ckpt.optimize.cosines import (
+    cosine_decay_restarts,
+    linear_cosine_decay,
+    noisy_linear_cosine_decay,
+)
 from ckpt.optimize.optimizers import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
     AdamOptimizer,
+    FtrlOptimizer,
     GradientDescentOptimizer,
     MomentumOptimizer,
     Optimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+    RMSPropOptimizer,
 )
 from ckpt.optimize.schedules import (
     cosine_decay,
     exponential_decay,
     inverse_time_decay,
     natural_exp_decay,
+    piecewise_constant,
     polynomial_decay,
 )
+from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -63,7 +78,6 @@ from ckpt.saver.readers import new_checkpoint_reader as NewCheckpointReader
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
-from ckpt.saver.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.saver.state_file import (
     CheckpointState,
     checkpoint_exists,
@@ -73,7 +87,31 @@ from ckpt.saver.state_file import (
 )
 from ckpt.saver.warm_start import VocabInfo, warm_start
 from ckpt.training.coordinator import Coordinator
+from ckpt.training.creators import ChiefSessionCreator, SessionCreator, WorkerSessionCreator
+from ckpt.training.file_writer import summary_iterator
+from ckpt.training.hooks import (
+    FeedFnHook,
+    FinalOpsHook,
+    GlobalStepWaiterHook,
+    NanLossDuringTrainingError,
+    NanTensorHook,
+    StopAtStepHook,
+)
 from ckpt.training.looper import LooperThread
+from ckpt.training.monitored import (
+    MonitoredSession,
+    MonitoredTrainingSession,
+    SingularMonitoredSession,
+)
+from ckpt.training.reporting_hooks import (
+    LoggingTensorHook,
+    ProfilerHook,
+    StepCounterHook,
+    SummarySaverHook,
+)
+from ckpt.training.saver_hook import CheckpointSaverHook, CheckpointSaverListener
+from ckpt.training.scaffold import Scaffold
+from ckpt.training.session_manager import SessionManager
 
 _MESSAGES = ("SaverDef",)
 
@@ -88,6 +126,9 @@ def __getattr__(name: str) -> Any:
 
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
     "Checkpoint",
@@ -96,35 +137,60 @@ __all__ = [
     "CheckpointSaverHook",
     "CheckpointSaverListener",
     "CheckpointState",
+    "ChiefSessionCreator",
     "Coordinator",
     "EveryNHours",
     "EveryNSteps",
     "ExponentialMovingAverage",
+    "FeedFnHook",
+    "FinalOpsHook",
+    "FtrlOptimizer",
+    "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "Latest",
     "LatestN",
+    "LoggingTensorHook",
     "LooperThread",
     "MomentumOptimizer",
+    "MonitoredSession",
+    "MonitoredTrainingSession",
+    "NanLossDuringTrainingError",
+    "NanTensorHook",
     "NewCheckpointReader",
     "Optimizer",
     "PendingSave",
+    "ProfilerHook",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "QueueRunner",
+    "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
     "SaveableObject",
     "Saver",
     "SaverBuilder",
     "SaverDef",
+    "Scaffold",
     "SecondOrStepTimer",
+    "SessionCreator",
+    "SessionManager",
     "SessionRunArgs",
     "SessionRunContext",
     "SessionRunHook",
     "SessionRunValues",
+    "SingularMonitoredSession",
+    "StepCounterHook",
+    "StopAtStepHook",
+    "SummarySaverHook",
     "VocabInfo",
+    "WorkerSessionCreator",
+    "add_queue_runner",
     "assert_global_step",
     "checkpoint_exists",
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
     "cosine_decay",
+    "cosine_decay_restarts",
     "create_global_step",
     "exponential_decay",
     "export_meta_graph",
@@ -142,15 +208,21 @@ __all__ = [
     "init_from_checkpoint",
     "inverse_time_decay",
     "latest_checkpoint",
+    "linear_cosine_decay",
     "list_variables",
     "load_checkpoint",
     "load_variable",
     "natural_exp_decay",
+    "noisy_linear_cosine_decay",
+    "piecewise_constant",
+    "piecewise_constant_decay",
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "start_queue_runners",
+    "summary_iterator",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",

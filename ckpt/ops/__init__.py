@@ -78,6 +78,7 @@ from ckpt.ops import (
     special,
     stacks,
     state,
+    stateless,
     tables,
     tensor_array,
     tensor_list,
@@ -85,6 +86,7 @@ from ckpt.ops import (
     text,
     text_forms,
     training,
+    training_families,
     vocabulary,
     volumes,
 )
@@ -163,6 +165,7 @@ __all__ = [
     "spatial",
     "special",
     "stacks",
+    "stateless",
     "state",
     "tables",
     "tensor_array",
@@ -171,6 +174,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "training_families",
     "vocabulary",
     "volumes",
 ]
