@@ -290,13 +290,13 @@ class ProfilerHook(SessionRunHook):
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Write the trace."""
         step = int(run_values.results["global_step"]) + 1
-        if self._next_step is None:  # the first run is timed from here
-            self._timer.update_last_triggered_step(step)
-        if self._is_wanted:
+        if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
-            if self._timer.should_trigger_for_step(step):
-                self._timer.update_last_triggered_step(step)
-                self._write(step, run_values.run_metadata.step_stats)
+        if self._next_step is None:  # the steps to the first trace count from here
+            self._timer.update_last_triggered_step(step)
+        elif self._is_wanted and self._timer.should_trigger_for_step(step):
+            self._timer.update_last_triggered_step(step)
+            self._write(step, run_values.run_metadata.step_stats)
         self._next_step = step + 1
 
     def _write(self, step: int, step_stats: Any) -> None:
