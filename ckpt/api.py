@@ -7,6 +7,7 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    data,
     debugging,
     dtypes,
     gfile,
@@ -21,6 +22,7 @@ from ckpt import (
     losses,
     manip,
     math,
+    metrics,
     nest,
     nn,
     python_io,
@@ -804,6 +806,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "depth_to_space",
@@ -968,6 +971,7 @@ __all__ = [
     "merge_files",
     "merge_graphs",
     "meshgrid",
+    "metrics",
     "min_max_variable_partitioner",
     "minimum",
     "mod",
