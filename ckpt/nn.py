@@ -8,6 +8,7 @@ from ckpt.model.rnn import (
     static_bidirectional_rnn,
     static_rnn,
 )
+from ckpt.model.rnn_saved import static_state_saving_rnn
 from ckpt.model.sampled import nce_loss, sampled_softmax_loss
 from ckpt.ops.activation import (
     bias_add,
@@ -166,6 +167,7 @@ __all__ = [
     "sparse_softmax_cross_entropy_with_logits",
     "static_bidirectional_rnn",
     "static_rnn",
+    "static_state_saving_rnn",
     "sufficient_statistics",
     "swish",
     "tanh",
