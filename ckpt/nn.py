@@ -67,6 +67,7 @@ from ckpt.ops.moments import (
     weighted_moments,
     zero_fraction,
 )
+from ckpt.ops.morphology import dilation2d, erosion2d
 from ckpt.ops.pooling import avg_pool, max_pool
 from ckpt.ops.pooling import avg_pool as avg_pool2d
 from ckpt.ops.pooling import avg_pool as avg_pool_v2
@@ -121,11 +122,13 @@ __all__ = [
     "depthwise_conv2d_native",
     "depthwise_conv2d_native_backprop_filter",
     "depthwise_conv2d_native_backprop_input",
+    "dilation2d",
     "dropout",
     "dynamic_rnn",
     "elu",
     "embedding_lookup",
     "embedding_lookup_sparse",
+    "erosion2d",
     "fused_batch_norm",
     "in_top_k",
     "l2_loss",
