@@ -7,6 +7,7 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    data,
     debugging,
     dtypes,
     gfile,
@@ -405,6 +406,11 @@ from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_vars_per_channel,
     fake_quant_with_min_max_vars_per_channel_gradient,
 )
+from ckpt.ops.files import (
+    matching_files,
+    read_file,
+    write_file,
+)
 from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
 from ckpt.ops.hashing import (
     fingerprint,
@@ -785,6 +791,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "depth_to_space",
@@ -931,6 +938,7 @@ __all__ = [
     "make_tensor_proto",
     "manip",
     "map_fn",
+    "matching_files",
     "math",
     "matmul",
     "matrix_band_part",
@@ -1004,6 +1012,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "read_file",
     "real",
     "realdiv",
     "reciprocal",
@@ -1188,6 +1197,7 @@ __all__ = [
     "where",
     "where_v2",
     "while_loop",
+    "write_file",
     "zeros",
     "zeros_initializer",
     "zeros_like",

@@ -2,6 +2,24 @@
 
 from typing import Any
 
+from ckpt.model.batching import (
+    batch,
+    batch_join,
+    maybe_batch,
+    maybe_batch_join,
+    maybe_shuffle_batch,
+    maybe_shuffle_batch_join,
+    shuffle_batch,
+    shuffle_batch_join,
+)
+from ckpt.model.input import (
+    input_producer,
+    limit_epochs,
+    match_filenames_once,
+    range_input_producer,
+    slice_input_producer,
+    string_input_producer,
+)
 from ckpt.model.queue_runner import QueueRunner, add_queue_runner, start_queue_runners
 from ckpt.model.saveable import SaveableObject, SaveSpec
 from ckpt.model.steps import (
@@ -113,7 +131,19 @@ from ckpt.training.saver_hook import CheckpointSaverHook, CheckpointSaverListene
 from ckpt.training.scaffold import Scaffold
 from ckpt.training.session_manager import SessionManager
 
-_MESSAGES = ("SaverDef",)
+_MESSAGES = (
+    "BytesList",
+    "Example",
+    "Feature",
+    "FeatureList",
+    "FeatureLists",
+    "Features",
+    "FloatList",
+    "Int64List",
+    "QueueRunnerDef",
+    "SaverDef",
+    "SequenceExample",
+)
 
 
 def __getattr__(name: str) -> Any:
@@ -131,6 +161,7 @@ __all__ = [
     "AdagradOptimizer",
     "AdamOptimizer",
     "BestN",
+    "BytesList",
     "Checkpoint",
     "CheckpointManager",
     "CheckpointReader",
@@ -141,12 +172,19 @@ __all__ = [
     "Coordinator",
     "EveryNHours",
     "EveryNSteps",
+    "Example",
     "ExponentialMovingAverage",
+    "Feature",
+    "FeatureList",
+    "FeatureLists",
+    "Features",
     "FeedFnHook",
     "FinalOpsHook",
+    "FloatList",
     "FtrlOptimizer",
     "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
+    "Int64List",
     "Latest",
     "LatestN",
     "LoggingTensorHook",
@@ -163,6 +201,7 @@ __all__ = [
     "ProximalAdagradOptimizer",
     "ProximalGradientDescentOptimizer",
     "QueueRunner",
+    "QueueRunnerDef",
     "RMSPropOptimizer",
     "RestoreReport",
     "SaveSpec",
@@ -172,6 +211,7 @@ __all__ = [
     "SaverDef",
     "Scaffold",
     "SecondOrStepTimer",
+    "SequenceExample",
     "SessionCreator",
     "SessionManager",
     "SessionRunArgs",
@@ -186,6 +226,8 @@ __all__ = [
     "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
+    "batch",
+    "batch_join",
     "checkpoint_exists",
     "checkpoints_iterator",
     "copy_scoped_meta_graph",
@@ -206,12 +248,19 @@ __all__ = [
     "import_scoped_meta_graph",
     "import_scoped_meta_graph_with_return_elements",
     "init_from_checkpoint",
+    "input_producer",
     "inverse_time_decay",
     "latest_checkpoint",
+    "limit_epochs",
     "linear_cosine_decay",
     "list_variables",
     "load_checkpoint",
     "load_variable",
+    "match_filenames_once",
+    "maybe_batch",
+    "maybe_batch_join",
+    "maybe_shuffle_batch",
+    "maybe_shuffle_batch_join",
     "natural_exp_decay",
     "noisy_linear_cosine_decay",
     "piecewise_constant",
@@ -219,9 +268,14 @@ __all__ = [
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
+    "range_input_producer",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "shuffle_batch",
+    "shuffle_batch_join",
+    "slice_input_producer",
     "start_queue_runners",
+    "string_input_producer",
     "summary_iterator",
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
