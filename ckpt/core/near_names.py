@@ -140,18 +140,22 @@ class Search:
         return self.sure.get(wanted, held) != held or self._sure_for.get(held, wanted) != wanted
 
     @cached_property
-    def _misplaced(self) -> set[object]:
-        """What the checkpoint holds in scopes where a name that both have does not fit: told by all but the scope."""
-        wrong = {_parts(n)[:-1] for n in self.matched if not self.wanted[n].fits(self.held[n])}
-        return {
-            (self.held[name].dtype, self.held[name].shape, _parts(name)[-1])
-            for name in (self.matched if wrong else ())
-            if _parts(name)[:-1] in wrong
-        }
+    def _misplaced(self) -> dict[tuple[str, ...], set[tuple[str, ...]]]:
+        """Scope without numbers -> scopes called so in which a name that both have does not fit."""
+        found: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+        for name in self.matched:
+            if not self.wanted[name].fits(self.held[name]):
+                scope = _parts(name)[:-1]
+                found[_unnumbered(scope)].add(scope)
+        return found
 
-    def is_misplaced(self, named: Named) -> bool:
-        """Whether a missing variable may be there under the name of another one: then the layers are numbered anew."""
-        return (named.dtype, named.shape, _parts(named.name)[-1]) in self._misplaced
+    def is_misplaced(self, wanted: str) -> bool:
+        """Whether a layer called so but for its number does not fit: then it may be this one, numbered anew."""
+        if not self._misplaced:
+            return False
+        parts = _parts(wanted)
+        scopes = (parts[:end] for end in range(1, len(parts)))
+        return any(self._misplaced.get(_unnumbered(s), set()) - {s} for s in scopes)
 
     def accepts(self, wanted: Named, held: Named) -> bool:
         """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
@@ -218,6 +222,10 @@ def _compatible(a: Shape, b: Shape) -> bool:
     return len(a) == len(b) and all(
         x == y or x is None or y is None for x, y in zip(a, b, strict=True)
     )
+
+
+def _unnumbered(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(re.sub(r"_?\d+$", "", part) for part in parts)
 
 
 def _parts(name: str) -> tuple[str, ...]:

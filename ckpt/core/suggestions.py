@@ -285,7 +285,7 @@ def _doubtful(
     doubtful: set[str] = set()
     for explanation, new in chosen:
         doubtful.update(w for w, h in new.items() if search.is_against(w, h))
-        doubtful.update(w for w in new if search.is_misplaced(search.missing[w]))
+        doubtful.update(w for w in new if search.is_misplaced(w))
         wanted_by = {held: wanted for wanted, held in new.items()}
         sources, size = explanation.sources | search.matched, len(explanation.pairs)
         for other in found:
