@@ -36,12 +36,12 @@ from ckpt.ops.convolution import (
     conv2d_backprop_filter,
     conv2d_backprop_input,
     conv2d_transpose,
-    depthwise_conv2d,
     depthwise_conv2d_native,
     depthwise_conv2d_native_backprop_filter,
     depthwise_conv2d_native_backprop_input,
 )
 from ckpt.ops.ctc import ctc_beam_search_decoder, ctc_greedy_decoder, ctc_loss
+from ckpt.ops.dilation import with_space_to_batch
 from ckpt.ops.dropout import dropout
 from ckpt.ops.elementwise import sigmoid, tanh
 from ckpt.ops.embedding import embedding_lookup, embedding_lookup_sparse
@@ -79,10 +79,10 @@ from ckpt.ops.spatial import (
     conv1d,
     conv1d_transpose,
     conv_transpose,
+    depthwise_conv2d,
     max_pool1d,
     pool,
     separable_conv2d,
-    with_space_to_batch,
 )
 from ckpt.ops.spatial import convolution_ as convolution
 from ckpt.ops.volumes import conv3d, conv3d_backprop_filter_v2, conv3d_transpose

@@ -357,7 +357,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
         """The rows `indices`."""
         from ckpt.ops import indexing  # reading rows is rare
 
-        return indexing.gather(self, indices, name=name)
+        return indexing.gather(self.value(), indices, name=name)
 
     def gather_nd(self, indices: Any, name: str | None = None) -> Any:
         """The elements or slices that the last axis of `indices` points to."""

@@ -48,9 +48,7 @@ def clip_by_norm(t: Any, clip_norm: Any, axes: Any = None, name: str | None = No
         norm = compare.select(is_positive, elementwise.sqrt(safe), squares)
         scaled = values * clip_norm
         values.shape.assert_is_compatible_with(scaled.shape)
-        clipped = control.identity(
-            elementwise.real_div(scaled, elementwise.maximum(norm, clip_norm)), name=scope
-        )
+        clipped = control.identity(scaled / elementwise.maximum(norm, clip_norm), name=scope)
         if isinstance(t, IndexedSlices):
             return IndexedSlices(clipped, t.indices, t.dense_shape)
         return clipped

@@ -12,7 +12,17 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
-from ckpt.ops import compare, constants, control, elementwise, indexing, joining, reduction, shaping
+from ckpt.ops import (
+    clipping,
+    compare,
+    constants,
+    control,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    shaping,
+)
 
 
 def _parts(params: Any) -> list[Any]:
@@ -24,18 +34,15 @@ def _parts(params: Any) -> list[Any]:
     return list(params) if hasattr(params, "_get_partitions") else [params]
 
 
-def clip_rows(rows: Tensor, max_norm: Any, first_axis: Any) -> Tensor:
-    """`rows` scaled down where the Euclidean norm over the axes from `first_axis` exceeds `max_norm`."""
+def _clipped(rows: Tensor, ids: Tensor, max_norm: Any) -> Tensor:
+    """`rows` with each row's Euclidean norm at most `max_norm`, where that is given."""
     if max_norm is None:
         return rows
-    axes = indexing.range_(first_axis, shaping.rank(rows))
-    squares = reduction.reduce_sum(rows * rows, axes, keepdims=True)
-    positive = compare.greater(squares, 0)
-    # The square root of 0 has no derivative: those rows take another number instead, and then none at all.
-    safe = compare.where(positive, squares, constants.ones_like(squares))
-    norm = compare.where(positive, elementwise.sqrt(safe), squares)
-    limit = elementwise.cast(max_norm, rows.dtype) if isinstance(max_norm, Tensor) else max_norm
-    return (rows * limit) / elementwise.maximum(norm, limit)
+    first, end = ids.shape.rank, rows.shape.rank
+    if first is not None and end is not None:
+        return clipping.clip_by_norm(rows, max_norm, axes=list(range(first, end)))
+    axes = indexing.range_(shaping.rank(ids), shaping.rank(rows))
+    return clipping.clip_by_norm(rows, max_norm, axes=axes)
 
 
 def embedding_lookup(
@@ -44,23 +51,22 @@ def embedding_lookup(
 ) -> Tensor:  # fmt: skip
     """The rows `ids` of the table `params`, which may be a list of parts. Raises ValueError for another strategy.
 
-    With "mod" row i is in part i % parts, with "div" the parts are consecutive.
+    With "mod" row i is in part i % parts, with "div" the parts are consecutive. Rows of a resource variable are
+    gathered without reading the others. `max_norm` limits the Euclidean norm of each row.
     """
     params = _parts(params)
     with name_scope(name, "embedding_lookup", [*params, ids]) as scope:
-        ids = convert.convert_to_tensor(ids, name="ids")
         params = [p if hasattr(p, "sparse_read") else convert.convert_to_tensor(p, name=f"params_{i}")
                   for i, p in enumerate(params)]  # fmt: skip
+        ids = convert.convert_to_tensor(ids, name="ids")
         if len(params) == 1:
             with colocate_with(params[0]):
-                rows = clip_rows(
-                    indexing.gather(params[0], ids, name=scope), max_norm, shaping.rank(ids)
-                )
+                rows = _clipped(indexing.gather(params[0], ids, name=scope), ids, max_norm)
             return control.identity(rows)
-        return _from_parts(params, ids, partition_strategy, scope, max_norm)
+        return _clipped(_from_parts(params, ids, partition_strategy, scope), ids, max_norm)
 
 
-def _from_parts(params: list[Any], ids: Tensor, strategy: str, name: str, max_norm: Any) -> Tensor:
+def _from_parts(params: list[Any], ids: Tensor, strategy: str, name: str) -> Tensor:
     flat = shaping.reshape(ids, [-1])
     positions = indexing.range_(shaping.size(flat))
     place, part = _places(params, flat, strategy)
@@ -71,13 +77,14 @@ def _from_parts(params: list[Any], ids: Tensor, strategy: str, name: str, max_no
     found = []
     for table, chosen in zip(params, wanted, strict=True):
         with colocate_with(table):
-            found.append(clip_rows(indexing.gather(table, chosen), max_norm, 1))
-    whole = joining.dynamic_stitch(list(where), found, name=name)
-    row = convert.convert_to_tensor(params[0]).shape[1:]
+            found.append(indexing.gather(table, chosen))
+    whole = opdef_of("ParallelDynamicStitch")(list(where), found, name=name)
+    row = params[0].shape[1:]
     for table in params[1:]:
-        row = row.merge_with(convert.convert_to_tensor(table).shape[1:])
+        row = row.merge_with(table.shape[1:])
+    outer = shaping.shape(ids)
     inner = row.as_list() if row.is_fully_defined() else shaping.shape(whole)[1:]
-    result = shaping.reshape(whole, joining.concat([shaping.shape(ids), inner], 0))
+    result = shaping.reshape(whole, joining.concat([outer, inner], 0))
     if ids.shape.sizes is not None and row.sizes is not None:
         result.set_shape(ids.shape.concatenate(row))
     return result
@@ -87,12 +94,13 @@ def _places(params: list[Any], flat: Tensor, strategy: str) -> tuple[Tensor, Ten
     """(row within its part, number of the part) for each id."""
     count = len(params)
     if strategy == "mod":
-        return flat // count, flat % count
+        part = flat % count
+        return flat // count, part
     if strategy != "div":
         raise ValueError(
             f'Only "div" and "mod" are supported as partition strategies, got "{strategy}"'
         )
-    heights = [convert.convert_to_tensor(p).shape for p in params]
+    heights = [p.shape for p in params]
     known = [h.as_list()[0] for h in heights if h.sizes]
     if len(known) == count and None not in known:
         total: Any = constants.constant(sum(known), flat.dtype)
@@ -126,7 +134,7 @@ def embedding_lookup_sparse(
             getattr(sp_ids, part).shape.assert_is_compatible_with(getattr(sp_weights, part).shape)
     params = _parts(params)
     with name_scope(name, "embedding_lookup_sparse", [*params, sp_ids.values]) as scope:
-        segments = elementwise.cast(sp_ids.indices[:, 0], dtypes.int32)
+        segments = sp_ids.indices[:, 0]
         ids, places = opdef_of("Unique")(sp_ids.values)
         rows = embedding_lookup(params, ids, partition_strategy, max_norm=max_norm)
         if sp_weights is None:
@@ -136,16 +144,21 @@ def embedding_lookup_sparse(
                 "sqrtn": "SparseSegmentSqrtN",
             }[combiner]
             return opdef_of(kind)(rows, places, segments, name=scope)
+        segments = elementwise.cast(segments, dtypes.int32)
         return _weighted(
             indexing.gather(rows, places), sp_weights.values, segments, combiner, scope
         )
 
 
 def _weighted(rows: Tensor, weights: Tensor, segments: Tensor, combiner: str, name: str) -> Tensor:
+    """The weighted sum of each segment's rows, divided as `combiner` says; 0 where there are no weights."""
     if weights.dtype.base_dtype != rows.dtype.base_dtype:
         weights = elementwise.cast(weights, rows.dtype)
-    ones = constants.fill(shaping.expand_dims(shaping.rank(rows) - 1, 0), 1)
-    wide = shaping.reshape(weights, joining.concat([shaping.shape(weights), ones], 0))
+    inner = shaping.expand_dims(shaping.rank(rows) - 1, 0)
+    outer = shaping.shape(weights)
+    wide = shaping.reshape(
+        weights, joining.concat([outer, constants.ones(inner, dtype=dtypes.int32)], 0)
+    )
     if rows.shape.rank is not None:
         wide.set_shape(weights.shape.concatenate([1] * (rows.shape.rank - 1)))
     summed = opdef_of("SegmentSum")
@@ -153,7 +166,6 @@ def _weighted(rows: Tensor, weights: Tensor, segments: Tensor, combiner: str, na
         return summed(rows * wide, segments, name=name)
     total = summed(rows * wide, segments)
     if combiner == "mean":
-        return elementwise.div(total, summed(wide, segments), name=name)
-    return elementwise.div(
-        total, elementwise.sqrt(summed(elementwise.pow_(wide, 2), segments)), name=name
-    )
+        return elementwise.div_no_nan(total, summed(wide, segments), name=name)
+    squares = summed(elementwise.pow_(wide, 2), segments)
+    return elementwise.div_no_nan(total, elementwise.sqrt(squares), name=name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,12 @@ from ckpt.core.dtypes import INDEX, NUMERIC, REAL, bool_
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.memory import own_part
 from ckpt.core.shapes import TensorShape
-from ckpt.graph import convert
+from ckpt.graph import convert, stack
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import constants, elementwise, joining, reduction, shaping
 
@@ -430,15 +432,20 @@ def gather_v2_shape(params, indices, axis, *, batch_dims):
 def gather_v2_grad(node, dy):
     params, indices, axis = node.inputs
     at = constant_value(axis)
-    shape = shaping.shape(params)
+    # The gradient of a body is a graph beside it: nothing there can stand next to the body's nodes.
+    beside = params.graph is stack.get_default_graph()
+    with colocate_with(params) if beside else nullcontext():
+        shape = shaping.shape(params)
     if at is not None and int(at) == 0 and not node.attrs["batch_dims"]:
-        from ckpt.graph.slices import IndexedSlices  # only row gradients are sparse
-
-        rows = shaping.reshape(indices, [-1])
-        tail = joining.concat([[-1], shape[1:]], 0) if params.shape.rank != 1 else [-1]
-        values = shaping.reshape(dy, tail)
-        return [IndexedSlices(values, rows, shape), None, None]
+        return [rows_gradient(dy, indices, shape), None, None]
     return [_gathered_back(dy, indices, at, shape, node.attrs["batch_dims"]), None, None]
+
+
+def rows_gradient(dy: Tensor, indices: Tensor, shape: Tensor) -> IndexedSlices:
+    """The gradient of a table of this shape whose rows `indices` were gathered: none for the other rows."""
+    count = shaping.expand_dims(shaping.size(indices), 0)
+    values = shaping.reshape(dy, joining.concat([count, shape[1:]], 0))
+    return IndexedSlices(values, shaping.reshape(indices, count), shape)
 
 
 def _gathered_back(
@@ -485,6 +492,11 @@ def _count(indices: Tensor, lead: int) -> Any:
     return reduction.reduce_prod(shaping.shape(indices)[lead:])
 
 
+def _is_zero(axis: Any) -> bool:
+    known = constant_value(axis) if isinstance(axis, Tensor) else axis
+    return known is not None and int(known) == 0
+
+
 def gather(
     params: Any,
     indices: Any,
@@ -493,9 +505,15 @@ def gather(
     axis: Any = None,
     batch_dims: int = 0,
 ) -> Tensor:
-    """The slices of `params` along `axis` (0 where None) at `indices`."""
+    """The slices of `params` along `axis` (the first after `batch_dims` where None) at `indices`.
+
+    Along the first axis of a resource variable that is ResourceGather, which reads no other rows.
+    """
     if axis is None:
         axis = batch_dims
+    if not batch_dims and hasattr(params, "sparse_read") and _is_zero(axis):
+        rows: Tensor = params.sparse_read(indices, name=name)
+        return rows
     return gather_v2(params, indices, axis, batch_dims=batch_dims, name=name)
 
 

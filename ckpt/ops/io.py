@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import gfile, storage
+from ckpt.core.collector import paused
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
 from ckpt.formats import detect, shards
@@ -39,8 +40,9 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
-    names, specs = list(map(_text, tensor_names)), list(map(_text, shape_and_slices))
-    entries = list(map(TensorEntry, names, tensors, map(_slice_spec, specs)))
+    with paused():
+        specs = map(_slice_spec, map(_text, shape_and_slices))
+        entries = list(map(TensorEntry, map(_text, tensor_names), tensors, specs))
     part = _SHARD.fullmatch(path)
     extras = dict(ctx.attachment(part[1] if part else path) or {})
     later = extras.pop("later", None)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ckpt.core import dtypes
@@ -13,8 +11,7 @@ from ckpt.core.shapes import UNKNOWN, TensorShape
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import ANY, Attr
-from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import joining, shaping
+from ckpt.ops import constants, indexing
 from ckpt.ops.state import INDEX_TYPE, counted
 
 _PASSING = frozenset(
@@ -227,17 +224,6 @@ resource_gather.stateful()
 def resource_gather_grad(node, dy):
     handle, indices = node.inputs
     whole = handle_shape(handle)
-    shape = (
-        np.array(whole.as_tuple(), np.int32) if whole.is_fully_defined() else variable_shape(handle)
-    )
-    count = shaping.expand_dims(shaping.size(indices), 0)
-    values = shaping.reshape(dy, joining.concat([count, shape[1:]], 0))
-    rows = shaping.reshape(indices, count)
-    return [IndexedSlices(values, rows, dense_shape_of(shape)), None]
-
-
-def dense_shape_of(shape: Any) -> Tensor:
-    """A shape as a tensor."""
-    from ckpt.graph.convert import convert_to_tensor  # only gradients of rows need it
-
-    return convert_to_tensor(shape)
+    known = whole.is_fully_defined()
+    shape = constants.constant(whole.as_list(), dtypes.int32) if known else variable_shape(handle)
+    return [indexing.rows_gradient(dy, indices, shape), None]

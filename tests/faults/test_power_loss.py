@@ -23,6 +23,8 @@ PROGRAMS = {
     "shards of one name": {"shard_size": 60, "numbered": False},
     "shards, a file, shards": {"shard_size": (60, None, 60), "numbered": False},
     "a file, shards, a file": {"shard_size": (None, 60, None), "numbered": False},
+    "in the background": {"asynchronous": True, "max_to_keep": 1},
+    "compressed": {"compression": "deflate", "big": True, "max_to_keep": 1},
     "big": {"big": True, "max_to_keep": 1},
 }
 
@@ -44,11 +46,18 @@ class Run:
         shard_size=None,
         durable=True,
         write_meta_graph=True,
+        asynchronous=False,
+        compression=None,
         **options,
     ):
         self.root, self.numbered = str(root), numbered
         self.sizes = shard_size if isinstance(shard_size, tuple) else (shard_size,) * 3
-        self.options = {"durable": durable, "write_meta_graph": write_meta_graph}
+        self.options = {
+            "durable": durable,
+            "write_meta_graph": write_meta_graph,
+            "asynchronous": asynchronous,
+            "compression": compression,
+        }
         self.model = Model(**options)
         self.log, self.acknowledged = [], [0]
         with under(recording(self.log)):
@@ -59,7 +68,8 @@ class Run:
     def save(self, root, k):
         more = {"global_step": k} if self.numbered else {}
         more["shard_size"] = self.sizes[k % 3 - 1]
-        return self.model.save(f"{root}/run/m.ckpt", k, **more, **self.options)
+        saved = self.model.save(f"{root}/run/m.ckpt", k, **more, **self.options)
+        return saved.result() if self.options["asynchronous"] else saved
 
     def losses(self, target):
         """(disk left, last state acknowledged, model) for every operation and model."""
