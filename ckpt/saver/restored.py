@@ -12,7 +12,6 @@ from ckpt.graph.static import constant_value
 from ckpt.ops import resource
 from ckpt.ops.io import parsed_slice
 
-
 _Names = tuple[list[str], list[str]]
 
 
