@@ -7,6 +7,7 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    data,
     debugging,
     dtypes,
     gfile,
@@ -790,6 +791,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "depth_to_space",

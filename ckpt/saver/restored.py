@@ -10,7 +10,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import constant_value
 from ckpt.ops import resource
-from ckpt.ops.io import parsed_slice
+from ckpt.ops.io import parsed_slice, stored_dtype
 
 _Names = tuple[list[str], list[str]]
 
@@ -68,8 +68,8 @@ def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
                 names[tensor.op] = _names(tensor.op)
             if (read := names[tensor.op]) is not None:
                 name, spec = read[0][tensor.value_index], read[1][tensor.value_index]
-                shape = _shape(node)
-                found.append(Restored(name, spec, tensor.dtype, shape, is_reshaped, tensor, node))
+                dtype, shape = stored_dtype(tensor.dtype), _shape(node)
+                found.append(Restored(name, spec, dtype, shape, is_reshaped, tensor, node))
     return found
 
 
