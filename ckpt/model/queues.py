@@ -98,7 +98,7 @@ class QueueBase:
         if any(queue.names != first.names for queue in queues):
             raise ValueError("Queues do not have matching names.")
         shapes = [
-            _common(column) for column in zip(*(queue.shapes for queue in queues), strict=True)
+            common_shape(column) for column in zip(*(queue.shapes for queue in queues), strict=True)
         ]
         handles = joining.stack([queue.queue_ref for queue in queues])
         return QueueBase(first.dtypes, shapes, first.names, indexing.gather(handles, index))
@@ -112,6 +112,11 @@ class QueueBase:
     def name(self) -> str:
         """The name of the operation that makes the queue."""
         return self._queue_ref.op.name
+
+    @property
+    def _short_name(self) -> str:
+        """The name without its scopes, with which the names of operations on the queue begin."""
+        return self.name.rpartition("/")[2]
 
     @property
     def dtypes(self) -> list[DType]:
@@ -134,7 +139,7 @@ class QueueBase:
         Running it waits for room, and raises CancelledError when the queue is closed. Raises ValueError here for components
         that are too many, too few or of another shape, TypeError for other dtypes.
         """
-        with name_scope(name, f"{self.name}_enqueue", _flat(vals)) as scope:
+        with name_scope(name, f"{self._short_name}_enqueue", _flat(vals)) as scope:
             components = self._converted(vals)
             for component, shape in zip(components, self._shapes, strict=True):
                 component.get_shape().assert_is_compatible_with(shape)
@@ -147,7 +152,7 @@ class QueueBase:
         Running it waits for room, and raises CancelledError when the queue is closed. Raises ValueError here for components
         that are too many, too few or of another shape, TypeError for other dtypes.
         """
-        with name_scope(name, f"{self.name}_EnqueueMany", _flat(vals)) as scope:
+        with name_scope(name, f"{self._short_name}_EnqueueMany", _flat(vals)) as scope:
             components = self._converted(vals)
             lead = TensorShape([None])
             for component, shape in zip(components, self._shapes, strict=True):
@@ -164,7 +169,9 @@ class QueueBase:
         Running it waits for an element, and raises OutOfRangeError when the queue is closed and empty.
         """
         found = queues.dequeue_op(
-            self._queue_ref, component_types=self._dtypes, name=name or f"{self.name}_Dequeue"
+            self._queue_ref,
+            component_types=self._dtypes,
+            name=name or f"{self._short_name}_Dequeue",
         )
         return self._returned(found, None)
 
@@ -173,7 +180,7 @@ class QueueBase:
 
         Running it waits for them, and raises OutOfRangeError when the queue is closed and has fewer.
         """
-        found = self._batch(queues.dequeue_many_op, n, name or f"{self.name}_DequeueMany")
+        found = self._batch(queues.dequeue_many_op, n, name or f"{self._short_name}_DequeueMany")
         return self._returned(found, _constant_length(n))
 
     def dequeue_up_to(self, n: Any, name: str | None = None) -> Any:
@@ -181,7 +188,7 @@ class QueueBase:
 
         Running it waits for them, and raises OutOfRangeError when the queue is closed and empty.
         """
-        found = self._batch(queues.dequeue_up_to_op, n, name or f"{self.name}_DequeueUpTo")
+        found = self._batch(queues.dequeue_up_to_op, n, name or f"{self._short_name}_DequeueUpTo")
         return self._returned(found, [None])
 
     def _batch(self, opdef: Any, n: Any, name: str) -> Any:
@@ -195,18 +202,20 @@ class QueueBase:
         Elements that others wait to add are added first, or, with `cancel_pending_enqueues`, not at all.
         """
         made: Operation = queues.close_op(
-            self._queue_ref, cancel_pending_enqueues=cancel_pending_enqueues, name=name or f"{self.name}_Close"
+            self._queue_ref, cancel_pending_enqueues=cancel_pending_enqueues, name=name or f"{self._short_name}_Close"
         )  # fmt: skip
         return made
 
     def is_closed(self, name: str | None = None) -> Tensor:
         """Whether the queue is closed."""
-        found: Tensor = queues.is_closed_op(self._queue_ref, name=name or f"{self.name}_Is_Closed")
+        found: Tensor = queues.is_closed_op(
+            self._queue_ref, name=name or f"{self._short_name}_Is_Closed"
+        )
         return found
 
     def size(self, name: str | None = None) -> Tensor:
         """How many elements the queue holds, an int32."""
-        found: Tensor = queues.size_op(self._queue_ref, name=name or f"{self.name}_Size")
+        found: Tensor = queues.size_op(self._queue_ref, name=name or f"{self._short_name}_Size")
         return found
 
     def _converted(self, vals: Any) -> list[Tensor]:
@@ -253,7 +262,7 @@ def _constant_length(n: Any) -> list[int | None]:
     return [None if known is None else int(known)]
 
 
-def _common(shapes: Sequence[TensorShape]) -> TensorShape:
+def common_shape(shapes: Sequence[TensorShape]) -> TensorShape:
     """What is known of all these shapes."""
     first = shapes[0]
     if first.sizes is None or any(

@@ -9,6 +9,7 @@ import numpy as np
 
 from ckpt.core import gfile, storage
 from ckpt.core.collector import paused
+from ckpt.core.dtypes import DType, string, variant
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
 from ckpt.formats import detect, shards
@@ -179,7 +180,7 @@ def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) ->
     wrong = [
         f"  {name}: expected dtype {dtype.base_dtype.name} does not equal original dtype {reader.spec(name).dtype}"
         for name, dtype in zip(names, wanted, strict=True)
-        if reader.spec(name).dtype != dtype.base_dtype.name
+        if reader.spec(name).dtype != stored_dtype(dtype).name
     ]
     if wrong:
         raise InvalidArgumentError(
@@ -187,6 +188,11 @@ def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) ->
             None,
             f"{path}: {len(wrong)} tensors have another dtype than expected:\n" + "\n".join(wrong),
         )
+
+
+def stored_dtype(dtype: DType) -> DType:
+    """The dtype that a checkpoint has for tensors of `dtype`: a variant (where an iterator stands) is kept as bytes."""
+    return string if dtype.base_dtype == variant else dtype.base_dtype
 
 
 def _text(value: Any) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ckpt.core.defs import Func
 from ckpt.core.dtypes import resource as RESOURCE  # a constant
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
-from ckpt.graph.function import FuncGraph
+from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
 from ckpt.run import dataflow, flow, raising
+from ckpt.run.callee import Callee
 from ckpt.run.prune import NO_STAND_INS, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
 
@@ -426,8 +428,18 @@ class Planner:
             lead = (NodeContext(self.state, node),)
         elif opdef.lead == "xp":
             lead = (np,)
-        attrs = {key: node.attrs[key] for key in opdef.kernel_attrs}
+        attrs = {key: self._attribute(node, key) for key in opdef.kernel_attrs}
         self.add_step(node, kernel, lead, inputs, attrs, range(len(node.outputs)), opdef.many)
+
+    def _attribute(self, node: Operation, key: str) -> Any:
+        """The value of an attribute as kernels take it: a function can be called."""
+        value = node.attrs[key]
+        if isinstance(value, Func):
+            return Callee(body_of(node.graph, value), self._function_plan)
+        return value
+
+    def _function_plan(self, body: FuncGraph) -> Plan:
+        return self.sub_plan(body, body.outputs, {})
 
     def add_step(
         self,

@@ -10,7 +10,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import constant_value
 from ckpt.ops import resource
-from ckpt.ops.io import parsed_slice
+from ckpt.ops.io import parsed_slice, stored_dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,4 +93,4 @@ def _entry(target: Operation, tensor: Tensor | None, is_reshaped: bool) -> Resto
         shape = target.inputs[0].shape
     elif target.type == "AssignVariableOp":
         shape = resource.handle_shape(target.inputs[0])
-    return Restored(*names, tensor.dtype, shape, is_reshaped, tensor, target)
+    return Restored(*names, stored_dtype(tensor.dtype), shape, is_reshaped, tensor, target)

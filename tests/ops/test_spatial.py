@@ -37,7 +37,7 @@ TestSpatial = conformance([
     case(spatial.convolution_, normal(1, 7, 7, 2), normal(3, 3, 2, 2), "VALID", dilation_rate=[2, 2], grad=1),
     case(spatial.atrous_conv2d, normal(1, 6, 6, 2), normal(2, 2, 2, 2), 2, "SAME", grad=1),
     case(spatial.atrous_conv2d_transpose, normal(1, 4, 4, 2), normal(2, 2, 1, 2), [1, 6, 6, 1], 2, "VALID", grad=1),
-    case(spatial.atrous_conv2d_transpose, normal(2, 5, 4, 2), normal(3, 2, 1, 2), [2, 5, 4, 1], 3, "SAME", grad=1),
+    case(spatial.atrous_conv2d_transpose, normal(2, 5, 4, 2), normal(3, 2, 1, 2), [2, 5, 4, 1], 3, "SAME", grad=1, rtol=1e-5),
     case(spatial.atrous_conv2d_transpose, normal(1, 4, 4, 2), normal(2, 2, 1, 2), [1, 5, 5, 1], 1, "VALID"),
     case(spatial.atrous_conv2d_transpose, normal(1, 4, 4, 2), normal(2, 2, 1, 2), [1, 5, 5, 1], 2, [[0, 0]] * 4,
          raises=ValueError, match="SAME"),
