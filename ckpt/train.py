@@ -130,6 +130,7 @@ from ckpt.training.reporting_hooks import (
 from ckpt.training.saver_hook import CheckpointSaverHook, CheckpointSaverListener
 from ckpt.training.scaffold import Scaffold
 from ckpt.training.session_manager import SessionManager
+from ckpt.training.supervisor import Supervisor, basic_train_loop
 
 _MESSAGES = (
     "BytesList",
@@ -222,10 +223,12 @@ __all__ = [
     "StepCounterHook",
     "StopAtStepHook",
     "SummarySaverHook",
+    "Supervisor",
     "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
+    "basic_train_loop",
     "batch",
     "batch_join",
     "checkpoint_exists",

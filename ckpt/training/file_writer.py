@@ -211,6 +211,13 @@ def _graph_message(graph: Any, graph_def: Any) -> Any:
     return given
 
 
+def add_graphs(writer: Any, graph: Graph, saver_def: Any = None) -> None:
+    """Write a graph, and its MetaGraph, both with the shapes of tensors, for those who load the graph from the event file."""
+    message = graph.as_graph_def(add_shapes=True)
+    writer.add_graph(graph)
+    writer.add_meta_graph(export_meta_graph(graph=graph, graph_def=message, saver_def=saver_def))
+
+
 class FileWriterCache:
     """One FileWriter for each directory, shared by all hooks that write there."""
 

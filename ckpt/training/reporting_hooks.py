@@ -217,12 +217,12 @@ class SummarySaverHook(SessionRunHook):
         if self._summary_writer is None:
             return
         results = run_values.results
-        step = int(results["global_step"]) + 1  # as the run found it, before its own update
+        step = int(results["global_step"]) + 1  # the run may have found it before its own update
         if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
         if self._next_step is None:
             self._summary_writer.add_session_log(_session_start(), step)
-        if self._is_wanted:
+        if self._is_wanted and self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             for summary in results.get("summary", ()):
                 self._summary_writer.add_summary(summary, step)
@@ -290,10 +290,11 @@ class ProfilerHook(SessionRunHook):
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Write the trace."""
         step = int(run_values.results["global_step"]) + 1
-        if self._next_step is None:  # the first run is timed from here
-            self._timer.update_last_triggered_step(step)
-        if self._is_wanted:
+        if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
+        if self._next_step is None:  # the steps to the first trace count from here
+            self._timer.update_last_triggered_step(step)
+        elif self._is_wanted and self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             self._write(step, run_values.run_metadata.step_stats)
         self._next_step = step + 1

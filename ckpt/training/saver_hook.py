@@ -18,8 +18,7 @@ from ckpt.run.hooks import (
     SessionRunValues,
 )
 from ckpt.saver.graph_file import write_graph
-from ckpt.saver.metagraph import export_meta_graph
-from ckpt.training.file_writer import FileWriter, FileWriterCache
+from ckpt.training.file_writer import FileWriter, FileWriterCache, add_graphs
 from ckpt.training.hooks import required_global_step
 
 log = logging.getLogger("ckpt")
@@ -90,9 +89,7 @@ class CheckpointSaverHook(SessionRunHook):
         if self._save_graph_def:
             write_graph(graph.as_graph_def(add_shapes=True), self._directory, "graph.pbtxt")
         if self._summary_writer is not None:
-            saver_def = self._get_saver().saver_def
-            self._summary_writer.add_graph(graph)
-            self._summary_writer.add_meta_graph(export_meta_graph(graph=graph, saver_def=saver_def))
+            add_graphs(self._summary_writer, graph, self._get_saver().saver_def)
         self._save(session, step)
         self._timer.update_last_triggered_step(step)
 
