@@ -7,16 +7,21 @@ from ckpt.ops.candidates import (
     learned_unigram_candidate_sampler, log_uniform_candidate_sampler, uniform_candidate_sampler,
 )
 from ckpt.ops.distributions import (
-    random_gamma as gamma, multinomial, random_poisson as poisson, random_crop,
+    categorical, random_gamma as gamma, multinomial, random_poisson as poisson, random_crop,
 )
 from ckpt.ops.joining import split
 from ckpt.ops.random import (
     get_seed, random_normal as normal, random_shuffle as shuffle, truncated_normal,
     random_uniform as uniform,
 )
+from ckpt.ops.stateless import (
+    stateless_categorical, stateless_multinomial, stateless_normal, stateless_truncated_normal,
+    stateless_uniform,
+)
 
 __all__ = [
-    "gamma", "get_seed", "learned_unigram_candidate_sampler", "log_uniform_candidate_sampler",
+    "categorical", "gamma", "get_seed", "learned_unigram_candidate_sampler", "log_uniform_candidate_sampler",
     "multinomial", "normal", "poisson", "random_crop", "set_random_seed", "shuffle", "split",
-    "truncated_normal", "uniform", "uniform_candidate_sampler",
+    "stateless_categorical", "stateless_multinomial", "stateless_normal",
+    "stateless_truncated_normal", "stateless_uniform", "truncated_normal", "uniform", "uniform_candidate_sampler",
 ]

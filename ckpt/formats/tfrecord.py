@@ -26,7 +26,7 @@ FOOTER = _CHECK.size
 _MASK_DELTA = 0xA282EAD8  # Source: TensorFlow's documentation of TFRecord, "masked_crc"
 _CHUNK = 1 << 20
 COMPRESSIONS = ("", "GZIP", "ZLIB")
-_WINDOW = {"GZIP": 16, "ZLIB": 0}  # what zlib adds to the window size for the wrapper of RFC 1952
+WINDOW = {"GZIP": 16, "ZLIB": 0}  # what zlib adds to the window size for the wrapper of RFC 1952
 
 
 def masked_crc(data: bytes) -> int:
@@ -47,7 +47,7 @@ class _Source(Protocol):
     def read(self, size: int, /) -> bytes: ...
 
 
-class _Inflated:
+class Inflated:
     """The content of a compressed stream. A file may hold several streams one after the other."""
 
     def __init__(self, file: BinaryIO, path: str, window_bits: int) -> None:
@@ -68,6 +68,11 @@ class _Inflated:
             parts.append(part)
             size -= len(part)
         return b"".join(parts)
+
+    def skip(self, size: int) -> None:
+        """Pass over `size` bytes, or what is left."""
+        while size > 0 and (part := self._some(min(size, _CHUNK))):
+            size -= len(part)
 
     def _some(self, size: int) -> bytes:
         """Some of the next bytes, none only at the end."""
@@ -115,7 +120,7 @@ class RecordReader:
         self.offset = 0
         self._file = file_systems.file_system(path).open(path, "rb")
         self._source: _Source = (
-            _Inflated(self._file, path, window_bits + _WINDOW[kind]) if kind else self._file
+            Inflated(self._file, path, window_bits + WINDOW[kind]) if kind else self._file
         )
 
     def read(self) -> bytes | None:
@@ -136,6 +141,14 @@ class RecordReader:
             raise self._damage("corrupted record", f"the checksum of its {length} bytes is wrong")
         self.offset += HEADER + length + FOOTER
         return record
+
+    def seek(self, offset: int) -> None:
+        """Have the record that begins at `offset` (in the uncompressed bytes) come next, before anything was read."""
+        if isinstance(self._source, Inflated):
+            self._source.skip(offset)
+        else:
+            self._file.seek(offset)
+        self.offset = offset
 
     def _bytes(self, length: int) -> bytes:
         """`length` bytes, or what is left; memory grows with what is there, not with what a header claims."""
@@ -187,7 +200,7 @@ class RecordWriter:
         self._flush_mode = flush_mode
         self._stream = (
             zlib.compressobj(
-                level, zlib.DEFLATED, window_bits + _WINDOW[kind], memory_level, strategy
+                level, zlib.DEFLATED, window_bits + WINDOW[kind], memory_level, strategy
             )
             if kind
             else None

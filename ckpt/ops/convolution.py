@@ -11,7 +11,6 @@ import numpy as np
 
 from ckpt.core.dtypes import FLOATING, int32
 from ckpt.core.errors import InvalidArgumentError, ShapeError
-from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
@@ -417,24 +416,3 @@ def depthwise_conv2d_native_backprop_filter(
     """The gradient of `depthwise_conv2d_native` by filters of the shape `filter_sizes`."""
     more = _front_geometry(strides, padding, data_format, dilations)
     return depthwise_backprop_filter_op(input, filter_sizes, out_backprop, name=name, **more)
-
-
-def depthwise_conv2d(
-    input: Any, filter: Any, strides: Any, padding: Any, rate: Any = None, name: str | None = None,
-    data_format: str | None = None, dilations: Any = None,
-) -> Tensor:  # fmt: skip
-    """Each channel of `input` convolved with its own filters; `rate` (or `dilations`) spreads the filters."""
-    data_format = data_format or "NHWC"
-    rate = dilations if rate is None else rate
-    with name_scope(name, "depthwise", [input, filter]) as scope:
-        input = convert.convert_to_tensor(input, name="tensor_in")
-        filter = convert.convert_to_tensor(filter, name="filter_in")
-        return depthwise_conv2d_native(
-            input,
-            filter,
-            strides,
-            padding,
-            data_format,
-            [1, 1] if rate is None else rate,
-            name=scope,
-        )

@@ -147,15 +147,26 @@ random_poisson_op.no_gradient("whole numbers have no derivative")
 )  # fmt: skip
 def multinomial_op(ctx, logits, num_samples, *, seed, seed2, output_dtype):
     """For each row of unnormalised log-probabilities as many classes, drawn independently."""
+    rows, count = drawn_shape(logits, num_samples)
+    stream = random.stream_of(ctx, seed, seed2)
+    start = stream.reserve(rows * (-(-count // 4) * 4) * 2 * RESERVED)
+    return drawn_classes(logits, count, stream, start, output_dtype.as_numpy_dtype)
+
+
+def drawn_shape(logits, num_samples) -> tuple[int, int]:
+    """(rows, samples of each). Raises InvalidArgumentError where nothing can be drawn."""
     count = int(num_samples)
     if logits.ndim != 2 or count < 0 or (logits.shape[1] == 0 and logits.shape[0]):
         raise InvalidArgumentError(
             None, None, f"logits should be a matrix with at least one class and num_samples >= 0, got "
             f"{list(logits.shape)} and {count}"
         )  # fmt: skip
+    return logits.shape[0], count
+
+
+def drawn_classes(logits, count: int, stream: random.Philox, start: int, kind):
+    """`count` classes for each row of unnormalised log-probabilities, from the uniform values of a stream."""
     rows = logits.shape[0]
-    stream = random.stream_of(ctx, seed, seed2)
-    start = stream.reserve(rows * (-(-count // 4) * 4) * 2 * RESERVED)
     groups = -(-rows * count // 2)
     unit = random.uniform_values(
         stream.words(start, np.arange(groups, dtype=np.uint64)), np.dtype(np.float64)
@@ -164,7 +175,7 @@ def multinomial_op(ctx, logits, num_samples, *, seed, seed2, output_dtype):
     finite = np.isfinite(wide)
     top = np.max(wide, axis=1, keepdims=True, where=finite, initial=-np.inf)
     total = np.cumsum(np.where(finite, np.exp(wide - top), 0), axis=1)
-    found = np.empty((rows, count), output_dtype.as_numpy_dtype)
+    found = np.empty((rows, count), kind)
     for row, (sums, units) in enumerate(
         zip(total, unit.reshape(-1)[: rows * count].reshape(rows, count), strict=True)
     ):
@@ -199,6 +210,18 @@ def multinomial(
             logits, num_samples, output_dtype=output_dtype or dtypes.int64, **_seeds(seed)
         )
         return found
+
+
+def categorical(
+    logits: Any,
+    num_samples: Any,
+    dtype: Any = None,
+    seed: int | None = None,
+    name: str | None = None,
+) -> Tensor:
+    """For each row of unnormalised log-probabilities [batch, classes] `num_samples` classes (int64 where not said)."""
+    with name_scope(name, "categorical", [logits]):
+        return multinomial(logits, num_samples, seed, None, dtype)
 
 
 def random_gamma(

@@ -92,10 +92,10 @@ def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
     if not isinstance(values, (list, tuple)):
         values = [values]
     if len(values) == 1:
-        with name_scope(name) as scope:
+        with name_scope(name):
             at = convert.convert_to_tensor(axis, name="concat_dim", dtype=dtypes.int32)
             at.shape.assert_has_rank(0)
-            return control.identity(values[0], name=scope)
+            return control.identity(values[0], name=name)
     return concat_v2(values, axis, name=name)
 
 

@@ -15,7 +15,6 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.graph.static import constant_value
 from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
 from ckpt.ops.families import same_shape
 
@@ -233,29 +232,3 @@ def sequence_mask(
         if result.dtype.base_dtype == kind.base_dtype:
             return result
         return elementwise.cast(result, kind)
-
-
-def required_space_to_batch_paddings(
-    input_shape: Any, block_shape: Any, base_paddings: Any = None, name: str | None = None
-) -> tuple[Tensor, Tensor]:
-    """(paddings, crops) that make `input_shape` divisible by `block_shape`."""
-    with name_scope(name, "required_space_to_batch_paddings", [input_shape, block_shape]):
-        values = [_known(v) for v in (input_shape, block_shape)]
-        base = (
-            np.zeros((len(values[1]), 2), np.int32)
-            if base_paddings is None
-            else _known(base_paddings)
-        )
-        start, end = base[:, 0], base[:, 1]
-        extra = (-(values[0] + start + end)) % values[1]
-        paddings = np.stack([start, end + extra], axis=1)
-        crops = np.stack([np.zeros_like(extra), extra], axis=1)
-        return (constants.constant(paddings.astype(np.int32), name="paddings"),
-                constants.constant(crops.astype(np.int32), name="crops"))  # fmt: skip
-
-
-def _known(value: Any) -> np.ndarray:
-    found = constant_value(convert.convert_to_tensor(value, dtype=dtypes.int32))
-    if found is None:
-        raise ValueError(f"{value!r} must be known while the graph is built")
-    return np.asarray(found)

@@ -60,6 +60,13 @@ class Philox:
         self.position = (seed2 & 0xFFFFFFFFFFFFFFFF) << 64
         self._lock = threading.Lock()
 
+    @classmethod
+    def at(cls, key: int, position: int) -> Philox:
+        """The stream of this 64-bit key at this 128-bit position."""
+        stream = cls(1, 0)
+        stream.key, stream.position = (key & 0xFFFFFFFF, key >> 32), position
+        return stream
+
     def reserve(self, groups: int) -> int:
         """The position where `groups` groups are this caller's alone."""
         with self._lock:
@@ -143,21 +150,31 @@ def normal_values(words, kind):
     return np.stack(pairs, axis=1).astype(kind, copy=False)
 
 
-def _integers(low: int, span: int):
-    """The distribution of integers in [low, low + span)."""
+def integers(low: int, span: int):
+    """The distribution of integers in [low, low + span), 32 or 64 bits wide."""
 
     def distribution(words, kind):
-        if kind == np.int32:
-            found = np.ascontiguousarray(words.T) % np.uint32(span)
-            return (found.astype(np.int64) + low).astype(np.int32)
-        wide = words.astype(np.uint64)
-        found = np.stack([wide[0] | (wide[1] << SHIFT), wide[2] | (wide[3] << SHIFT)], axis=1)
-        return (found % np.uint64(span) + np.uint64(low & 0xFFFFFFFFFFFFFFFF)).view(np.int64)
+        found = whole_words(words, np.dtype(f"u{kind.itemsize}"))
+        return (found % found.dtype.type(span) + _wrapped(low, found.dtype)).view(kind)
 
     return distribution
 
 
-def _truncated(stream: Philox, start: int, groups, kind):
+def _wrapped(number: int, kind):
+    """A number as an unsigned one of the same bits."""
+    return kind.type(number & ((1 << 8 * kind.itemsize) - 1))
+
+
+def whole_words(words, kind):
+    """Integers of all bits, [count, 4] (of 64 bits: [count, 2]), from the words of `count` groups."""
+    if kind.itemsize == 4:
+        return np.ascontiguousarray(words.T).view(kind)
+    wide = words.astype(np.uint64)
+    pairs = np.stack([wide[0] | (wide[1] << SHIFT), wide[2] | (wide[3] << SHIFT)], axis=1)
+    return pairs.view(kind)
+
+
+def truncated_values(stream: Philox, start: int, groups, kind):
     """Truncated normal values [count, 4] (float64: [count, 2]): each group draws from its own words until full."""
     width = 2 if kind == np.float64 else 4
     working = np.float64 if kind == np.float64 else np.float32
@@ -180,13 +197,24 @@ def _truncated(stream: Philox, start: int, groups, kind):
 
 
 def _filled(ctx, shape, seed, seed2, kind, values_of):
-    """An array of `shape`; `values_of(stream, start, groups)` gives the values of the groups at these offsets."""
+    """An array of `shape` from the node's own stream, which then moves on."""
+    sizes = checked_sizes(shape)
+    stream = stream_of(ctx, seed, seed2)
+    start = stream.reserve(int(np.prod(sizes, dtype=np.int64)) * RESERVED)
+    return filled(stream, start, sizes, kind, values_of)
+
+
+def checked_sizes(shape) -> tuple[int, ...]:
+    """The sizes in `shape`. Raises InvalidArgumentError for a negative one."""
     sizes = tuple(int(v) for v in shape)
     if any(size < 0 for size in sizes):
         raise InvalidArgumentError(None, None, f"Dimensions must be >= 0, got {list(sizes)}")
+    return sizes
+
+
+def filled(stream: Philox, start: int, sizes, kind, values_of):
+    """An array of these sizes; `values_of(stream, start, groups)` gives the values of the groups at these offsets."""
     count = int(np.prod(sizes, dtype=np.int64))
-    stream = stream_of(ctx, seed, seed2)
-    start = stream.reserve(count * RESERVED)
     width = 2 if kind.itemsize == 8 else 4
     groups = -(-count // width)
     flat = np.empty(groups * width, kind)
@@ -239,7 +267,7 @@ def _truncated_kernel(ctx, shape, *, seed, seed2, dtype):
         seed,
         seed2,
         kind,
-        lambda stream, start, groups: _truncated(stream, start, groups, kind),
+        lambda stream, start, groups: truncated_values(stream, start, groups, kind),
     )
 
 
@@ -260,7 +288,7 @@ def random_uniform_int_op(ctx, shape, minval, maxval, *, seed, seed2, Tout):
     if low >= high:
         raise InvalidArgumentError(None, None, f"Need minval < maxval, got {low} >= {high}")
     kind = np.dtype(Tout.as_numpy_dtype)
-    distribution = _integers(low, high - low)
+    distribution = integers(low, high - low)
     return _filled(
         ctx, shape, seed, seed2, kind,
         lambda stream, start, groups: distribution(stream.words(start, groups), kind),
@@ -321,7 +349,7 @@ def seeds_of(seed: int | None) -> dict[str, int]:
     return {"seed": first or 0, "seed2": second or 0}
 
 
-def _shape_tensor(shape: Any) -> Tensor:
+def shape_tensor(shape: Any) -> Tensor:
     if isinstance(shape, (list, tuple)) and not shape:
         return constants.constant([], dtype=dtypes.int32, name="shape")
     if isinstance(shape, (list, tuple)) and any(isinstance(s, int) and s >= 2**31 for s in shape):
@@ -345,7 +373,7 @@ def random_uniform(
             raise ValueError(f"Must specify maxval for integer dtype {dtype!r}")
         maxval = 1
     with name_scope(name, "random_uniform", [shape, minval, maxval]) as scope:
-        shape = _shape_tensor(shape)
+        shape = shape_tensor(shape)
         # Values known to be 0 and 1 need no arithmetic, in TensorFlow either.
         unscaled = not dtype.is_integer and _is_number(minval, 0) and _is_number(maxval, 1)
         if unscaled:
@@ -366,7 +394,7 @@ def _is_number(value: Any, number: int) -> bool:
 def _scaled_normal(opdef, shape, mean, stddev, dtype, seed, name, default_name) -> Tensor:
     dtype = dtypes.as_dtype(dtype).base_dtype
     with name_scope(name, default_name, [shape, mean, stddev]) as scope:
-        shape = _shape_tensor(shape)
+        shape = shape_tensor(shape)
         mean = convert.convert_to_tensor(mean, dtype=dtype, name="mean")
         stddev = convert.convert_to_tensor(stddev, dtype=dtype, name="stddev")
         return elementwise.add(

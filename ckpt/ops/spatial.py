@@ -5,17 +5,15 @@ Knows no kernel. The rule for sizes and paddings is TensorFlow's (python/ops/nn_
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ckpt.graph import convert
-from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
-from ckpt.ops import convolution, joining, pooling, pooling3d, shaping, volumes
+from ckpt.ops import blocks, convolution, dilation, joining, pooling, pooling3d, shaping, volumes
 
 
 def _either(new: Any, old: Any, default: Any = None) -> Any:
@@ -33,7 +31,7 @@ def conv1d(
     """
     value = _either(input, value)
     first = _channels_first(data_format, ("NHWC", "NWC"), ("NCHW", "NCW"))
-    with name_scope(name, "conv1d", [value, filters]):
+    with name_scope(name, "conv1d", [value, filters]) as scope:
         strides, spread = _pair(stride, first), _pair(dilations, first)
         axis = 2 if first else 1
         wide = shaping.expand_dims(value, axis)
@@ -45,6 +43,7 @@ def conv1d(
             padding,
             data_format="NCHW" if first else "NHWC",
             dilations=spread,
+            name=scope,
         )
         return shaping.squeeze(found, [axis])
 
@@ -76,12 +75,14 @@ def conv1d_transpose(
     first = _channels_first(data_format, ("NHWC", "NWC"), ("NCHW", "NCW"))
     with name_scope(name, "conv1d_transpose", [input, filters, output_shape]) as scope:
         axis = 2 if first else 1
+        wide = shaping.expand_dims(input, axis)
+        filters = shaping.expand_dims(filters, 0)
         shape = joining.concat([output_shape[:axis], [1], output_shape[axis:]], 0)
         found = convolution.conv2d_transpose(
-            shaping.expand_dims(input, axis), shaping.expand_dims(filters, 0), shape, _pair(strides, first), padding,
-            data_format="NCHW" if first else "NHWC", dilations=_pair(dilations, first),
+            wide, filters, shape, _pair(strides, first), padding, data_format="NCHW" if first else "NHWC",
+            dilations=_pair(dilations, first), name=scope,
         )  # fmt: skip
-        return shaping.squeeze(found, [axis], name=scope)
+        return shaping.squeeze(found, [axis])
 
 
 def _is_first(data_format: str | None) -> bool:
@@ -124,20 +125,26 @@ def convolution_(
         spread = _spatial_list(_either(dilations, dilation_rate), count, "dilations")
         if any(s > 1 for s in strides) and any(d > 1 for d in spread):
             raise ValueError("strides > 1 not supported in conjunction with dilation_rate > 1")
-        return _convolved(input, filter, count, strides, padding, spread, data_format, scope)
+        first = _is_first(data_format)
+
+        def one(part: Any, _: int, kind: Any) -> Tensor:
+            return _convolved(part, filter, count, strides, kind, first, scope)
+
+        if all(d == 1 for d in spread):
+            return one(input, count, padding)
+        return dilation.with_space_to_batch(
+            input, spread, padding, one, filter_shape=filter.shape.as_list(),
+            data_format="NC" if first else None,
+        )  # fmt: skip
 
 
-def _convolved(input, filter, count, strides, padding, spread, data_format, name) -> Tensor:
-    first = _is_first(data_format)
+def _convolved(input, filter, count, strides, padding, first, name) -> Tensor:
     if count == 1:
-        return conv1d(input, filter, strides, padding, data_format="NCW" if first else "NWC", dilations=spread,
-                      name=name)  # fmt: skip
+        return conv1d(input, filter, strides, padding, data_format="NCW" if first else "NWC", name=name)  # fmt: skip
     if count == 2:
         return convolution.conv2d(input, filter, strides, padding, data_format="NCHW" if first else "NHWC",
-                                  dilations=spread, name=name)  # fmt: skip
-    return volumes.conv3d(
-        input, filter, strides, padding, "NCDHW" if first else "NDHWC", spread, name
-    )
+                                  name=name)  # fmt: skip
+    return volumes.conv3d(input, filter, strides, padding, "NCDHW" if first else "NDHWC", name=name)
 
 
 def atrous_conv2d(
@@ -151,17 +158,71 @@ def atrous_conv2d(
 def atrous_conv2d_transpose(
     value: Any, filters: Any, output_shape: Any, rate: int, padding: Any, name: str | None = None
 ) -> Tensor:
-    """The transpose of `atrous_conv2d`; filters: [rows, columns, output channels, input channels]."""
-    with name_scope(name, "atrous_conv2d_transpose", [value, filters, output_shape]) as scope:
-        return convolution.conv2d_transpose(
-            value,
-            filters,
-            output_shape,
-            [1, 1, 1, 1],
-            padding,
-            dilations=[1, rate, rate, 1],
-            name=scope,
+    """The transpose of `atrous_conv2d`; filters: [rows, columns, output channels, input channels].
+
+    Raises ValueError for a rate below 1 and a padding that is neither "SAME" nor "VALID".
+    """
+    if padding not in ("SAME", "VALID"):
+        raise ValueError(f'padding must be "SAME" or "VALID", got {padding!r}')
+    if rate < 1:
+        raise ValueError(f"rate must be at least 1, got {rate}")
+    with name_scope(name, "atrous_conv2d_transpose", [value, filters, output_shape]):
+        value = convert.convert_to_tensor(value, name="value")
+        filters = convert.convert_to_tensor(filters, name="filters")
+        if rate == 1:
+            return convolution.conv2d_transpose(value, filters, output_shape, [1, 1, 1, 1], padding)
+        shape = convert.convert_to_tensor(output_shape, name="output_shape")
+        known = constant_value(shape)
+        sizes: Any = shape if known is None else [int(size) for size in known]
+        window = _window(filters)
+        spread = [(w - 1) * rate if padding == "SAME" else 0 for w in window]
+        before = [s // 2 for s in spread]
+        after = [s - b for s, b in zip(spread, before, strict=True)]
+        padded = [sizes[i + 1] + before[i] + after[i] for i in range(2)]
+        extra = [(rate - size % rate) % rate for size in padded]
+        parts = blocks.space_to_batch(value, [[0, extra[0]], [0, extra[1]]], rate)
+        inner = [
+            rate * rate * sizes[0], (padded[0] + extra[0]) // rate, (padded[1] + extra[1]) // rate, sizes[3],
+        ]  # fmt: skip
+        found = convolution.conv2d_backprop_input_op(
+            inner, filters, parts, strides=[1, 1, 1, 1], padding="VALID"
         )
+        crops = [[before[i], after[i] + extra[i]] for i in range(2)]
+        return blocks.batch_to_space(found, crops, rate)
+
+
+def _window(filters: Tensor) -> list[Any]:
+    """The rows and columns of filters: numbers where they are known."""
+    static = filters.shape.with_rank(4).as_list()
+    return [static[i] if static[i] is not None else shaping.shape(filters)[i] for i in range(2)]
+
+
+def depthwise_conv2d(
+    input: Any, filter: Any, strides: Any, padding: Any, rate: Any = None, name: str | None = None,
+    data_format: str | None = None, dilations: Any = None,
+) -> Tensor:  # fmt: skip
+    """Each channel of `input` convolved with its own filters; `rate` (or `dilations`) spreads the filters.
+
+    filter: [rows, columns, channels, multiplier].
+    """
+    with name_scope(name, "depthwise", [input, filter]) as scope:
+        input = convert.convert_to_tensor(input, name="tensor_in")
+        filter = convert.convert_to_tensor(filter, name="filter_in")
+        return _depthwise(
+            input, filter, strides, padding, _either(dilations, rate, [1, 1]), data_format, scope
+        )
+
+
+def _depthwise(input, filter, strides, padding, rate, data_format, name) -> Tensor:
+    def one(part: Any, _: int, kind: Any) -> Tensor:
+        return convolution.depthwise_conv2d_native(
+            part, filter, strides, kind, data_format or "NHWC", name=name
+        )
+
+    shape = shaping.shape(filter)
+    return dilation.with_space_to_batch(
+        input, rate, padding, one, filter_shape=shape, data_format=data_format
+    )
 
 
 def separable_conv2d(
@@ -181,89 +242,12 @@ def separable_conv2d(
         rows, columns, *_ = pointwise_filter.shape.with_rank(4).sizes
         if rows not in (1, None) or columns not in (1, None):
             raise ValueError(f"pointwise_filter must be 1 by 1, got shape {pointwise_filter.shape}")
-        between = convolution.depthwise_conv2d_native(
-            input, depthwise_filter, strides, padding, data_format, list(rate), name="depthwise"
+        between = _depthwise(
+            input, depthwise_filter, strides, padding, list(rate), data_format, "depthwise"
         )
         return convolution.conv2d(
             between, pointwise_filter, [1, 1, 1, 1], "VALID", data_format=data_format, name=scope
         )
-
-
-def with_space_to_batch(
-    input: Any, dilation_rate: Any, padding: Any, op: Callable[..., Any], filter_shape: Any = None,
-    spatial_dims: Any = None, data_format: str | None = None,
-) -> Any:  # fmt: skip
-    """`op` on the interleaved parts of `input` that are `dilation_rate` apart: a dilated `op`.
-
-    `op(input, num_spatial_dims, padding)` gets the parts as one larger batch. Raises ValueError where the padding
-    cannot be found without `filter_shape`.
-    """
-    input = convert.convert_to_tensor(input, name="input")
-    rates = constant_value(convert.convert_to_tensor(dilation_rate, name="dilation_rate"))
-    if rates is None:
-        raise ValueError("dilation_rate must be known when the graph is built")
-    rates = [int(v) for v in np.asarray(rates).reshape(-1)]
-    if any(rate < 1 for rate in rates):
-        raise ValueError(f"dilation_rate must be positive, but saw: {rates}")
-    start = 2 if _is_first(data_format) else 1
-    dims = (
-        sorted(spatial_dims) if spatial_dims is not None else list(range(start, start + len(rates)))
-    )
-    if spatial_dims is not None and (list(spatial_dims) != dims or any(d < 1 for d in dims)):
-        raise ValueError(
-            "spatial_dims must be a monotonically increasing sequence of positive integers"
-        )
-    if all(rate == 1 for rate in rates):
-        return op(input, len(rates), padding)
-    block, begin, end = _block(dims, rates, padding, filter_shape)
-    space = [_axis_size(input, dim) for dim in range(1, max(dims) + 1)]
-    paddings, crops = _paddings(space, block, begin, end)
-    parts = opdef_of("SpaceToBatchND")(input, block, paddings)
-    result = op(parts, len(rates), "VALID")
-    joined = opdef_of("BatchToSpaceND")(result, block, crops)
-    return joined
-
-
-def _block(dims: list[int], rates: list[int], padding: str, filter_shape: Any):
-    """(block shape, padding before, padding after) for the axes 1 to the last spatial one."""
-    last = max(dims)
-    block, begin, end = [1] * last, [0] * last, [0] * last
-    if padding == "SAME":
-        if filter_shape is None:
-            raise ValueError("filter_shape must be specified for SAME padding")
-        known = constant_value(convert.convert_to_tensor(filter_shape))
-        if known is None:
-            raise ValueError("filter_shape must be known when the graph is built")
-    elif padding != "VALID":
-        raise ValueError(f"Invalid padding method {padding!r}")
-    for place, (dim, rate) in enumerate(zip(dims, rates, strict=True)):
-        block[dim - 1] = rate
-        if padding == "SAME":
-            extra = (int(known[place]) - 1) * rate
-            begin[dim - 1], end[dim - 1] = extra // 2, extra - extra // 2
-    return block, begin, end
-
-
-def _axis_size(tensor: Tensor, dim: int) -> Any:
-    sizes = tensor.shape.sizes
-    if sizes is not None and sizes[dim] is not None:
-        return sizes[dim]
-    return shaping.shape(tensor)[dim]
-
-
-def _paddings(
-    space: list[Any], block: list[int], begin: list[int], end: list[int]
-) -> tuple[Any, Any]:
-    """The paddings that make each axis a multiple of its block, and the crops that undo what is too much."""
-    paddings, crops = [], []
-    for size, step, before, after in zip(space, block, begin, end, strict=True):
-        extra = (step - (size + before + after) % step) % step
-        paddings.append([before, after + extra])
-        crops.append([0, extra])
-    if all(isinstance(v, int) for pair in paddings for v in pair):
-        return paddings, crops
-    stacked = [joining.stack([joining.stack(p) for p in pairs]) for pairs in (paddings, crops)]
-    return stacked[0], stacked[1]
 
 
 def pool(
@@ -274,7 +258,7 @@ def pool(
 
     Raises ValueError for other kinds and dimensions, and for strides together with dilation.
     """
-    with name_scope(name, f"{pooling_type.lower()}_pool", [input]):
+    with name_scope(name, f"{pooling_type.lower()}_pool", [input]) as scope:
         input = convert.convert_to_tensor(input, name="input")
         if pooling_type not in ("MAX", "AVG"):
             raise ValueError(f"pooling_type must be MAX or AVG, got {pooling_type!r}")
@@ -294,32 +278,27 @@ def pool(
         first = _is_first(data_format)
 
         def one(part: Any, _: int, kind: str) -> Tensor:
-            return pooled(part, window, strides, pooling_type, kind, first)
+            return pooled(part, window, strides, pooling_type, kind, first, scope)
 
-        start = 2 if first else 1
-        found = with_space_to_batch(
-            input,
-            spread,
-            padding,
-            one,
-            filter_shape=window,
-            spatial_dims=range(start, start + count),
+        return dilation.with_space_to_batch(
+            input, spread, padding, one, filter_shape=window, data_format="NC" if first else None
         )
-        return found
 
 
 def pooled(
-    x: Tensor, window: list[int], strides: list[int], kind: str, padding: str, first: bool
-) -> Tensor:
+    x: Tensor, window: list[int], strides: list[int], kind: str, padding: str, first: bool,
+    name: str | None = None,
+) -> Tensor:  # fmt: skip
     if len(window) == 3:
         three = pooling3d.max_pool3d if kind == "MAX" else pooling3d.avg_pool3d
-        return three(x, window, strides, padding, "NCDHW" if first else "NDHWC")
+        return three(x, window, strides, padding, "NCDHW" if first else "NDHWC", name=name)
     two = pooling.max_pool if kind == "MAX" else pooling.avg_pool
+    layout = "NCHW" if first else "NHWC"
     if len(window) == 2:
-        return two(x, window, strides, padding, data_format="NCHW" if first else "NHWC")
+        return two(x, window, strides, padding, data_format=layout, name=name)
     axis = 2 if first else 1
-    found = two(shaping.expand_dims(x, axis), [1, *window], [1, *strides], padding,
-                data_format="NCHW" if first else "NHWC")  # fmt: skip
+    found = two(shaping.expand_dims(x, axis), [1, *window], [1, *strides], padding, data_format=layout,
+                name=name)  # fmt: skip
     return shaping.squeeze(found, [axis])
 
 
@@ -351,7 +330,12 @@ def conv_transpose(
 ) -> Tensor:  # fmt: skip
     """The transposed convolution in one to three dimensions. Raises ValueError for another number."""
     with name_scope(name, "conv_transpose", [input, filters, output_shape]) as scope:
-        count = (convert.convert_to_tensor(output_shape).shape.as_list()[0] or 0) - 2
+        known = (
+            output_shape.shape.as_list()[0]
+            if isinstance(output_shape, Tensor)
+            else len(output_shape)
+        )
+        count = (known or 0) - 2
         first = _is_first(data_format)
         if count == 1:
             return conv1d_transpose(input, filters, output_shape, strides, padding, "NCW" if first else "NWC",

@@ -6,7 +6,7 @@ import pytest
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
-from ckpt.ops import constants, convolution, patches
+from ckpt.ops import constants, convolution, patches, spatial
 from ckpt.ops.windows import axis_of
 from tests.conformance.goldens import assert_close, goldens
 from tests.conformance.ops import ONLY_ON_GPUS, case, conformance, normal, ones, zeros
@@ -62,9 +62,9 @@ TestConv2D = conformance([
          grad=2),
     case(convolution.depthwise_conv2d_native, normal(1, 2, 5, 5), normal(2, 2, 2, 1), strides=[1, 1, 2, 2],
          padding="VALID", data_format="NCHW", unasked=ONLY_ON_GPUS, grad=2),
-    case(convolution.depthwise_conv2d, normal(1, 6, 6, 1), normal(2, 2, 1, 2), strides=[1, 1, 1, 1], padding="VALID",
-         rate=[2, 2], unasked=ONLY_ON_GPUS),
-    case(convolution.depthwise_conv2d, normal(1, 6, 6, 1), normal(2, 2, 3, 2), strides=[1, 1, 1, 1], padding="VALID",
+    case(spatial.depthwise_conv2d, normal(1, 6, 6, 1), normal(2, 2, 1, 2), strides=[1, 1, 1, 1], padding="VALID",
+         rate=[2, 2]),
+    case(spatial.depthwise_conv2d, normal(1, 6, 6, 1), normal(2, 2, 3, 2), strides=[1, 1, 1, 1], padding="VALID",
          raises=ShapeError, match="1 and 3"),
 ])  # fmt: skip
 
