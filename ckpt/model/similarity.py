@@ -64,8 +64,8 @@ class _Measure:
         return luminance * rest, rest
 
 
-def _prepared(a: Any, b: Any, max_val: Any, least: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The images as float32 and the limit that belongs to that. Raises ValueError where they cannot be compared."""
+def _prepared(a: Any, b: Any, max_val: Any, least: int) -> tuple[Tensor, Tensor, Tensor, int]:
+    """The images as float32, the limit that belongs to that, the number of channels. Raises ValueError where they cannot be compared."""
     a = convert.convert_to_tensor(a, name="img1")
     b = convert.convert_to_tensor(b, name="img2")
     for image in (a, b):
@@ -78,13 +78,15 @@ def _prepared(a: Any, b: Any, max_val: Any, least: int) -> tuple[Tensor, Tensor,
     if a.dtype != b.dtype:
         raise ValueError(f"images must be of one dtype, got {a.dtype.name} and {b.dtype.name}")
     whole = a.shape[-3:].merge_with(b.shape[-3:])
-    if whole.as_list()[2] is None:
+    depth = whole.as_list()[2]
+    if depth is None:
         raise ValueError("the number of channels must be known while the graph is built")
     limit = images.convert_image_dtype(elementwise.cast(max_val, a.dtype), dtypes.float32)
     return (
         images.convert_image_dtype(a, dtypes.float32),
         images.convert_image_dtype(b, dtypes.float32),
         limit,
+        depth,
     )
 
 
@@ -113,10 +115,10 @@ def ssim(
     Raises ValueError for images of other sizes or dtypes, or smaller than the window.
     """
     with name_scope(None, "SSIM", [img1, img2]):
-        a, b, limit = _prepared(img1, img2, max_val, filter_size)
+        a, b, limit, depth = _prepared(img1, img2, max_val, filter_size)
         a, outer = _as_batch(a)
         b, _ = _as_batch(b)
-        measure = _Measure(limit, filter_size, filter_sigma, a.shape.as_list()[3], k1, k2)
+        measure = _Measure(limit, filter_size, filter_sigma, depth, k1, k2)
         similarity, _ = measure(a, b)
         axes = [-1] if return_index_map else [-3, -2, -1]
         return _unbatched(reduction.reduce_mean(similarity, axes), outer)
@@ -148,10 +150,10 @@ def ssim_multiscale(
     """
     with name_scope(None, "MS-SSIM", [img1, img2]):
         count = len(power_factors)
-        a, b, limit = _prepared(img1, img2, max_val, ((filter_size - 1) << (count - 1)) + 1)
+        a, b, limit, depth = _prepared(img1, img2, max_val, ((filter_size - 1) << (count - 1)) + 1)
         a, outer = _as_batch(a)
         b, _ = _as_batch(b)
-        measure = _Measure(limit, filter_size, filter_sigma, a.shape.as_list()[3], k1, k2)
+        measure = _Measure(limit, filter_size, filter_sigma, depth, k1, k2)
         parts = []
         for scale in range(count):
             if scale:
