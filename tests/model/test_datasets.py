@@ -293,3 +293,22 @@ def test_a_window_that_is_begun_is_not_saved():
         session.run(following)
         with pytest.raises(FailedPreconditionError, match="cannot be saved"):
             session.run(state)
+
+
+def test_errors_that_are_left_out_are_logged_where_asked(caplog):
+    dataset = Data.range(3).map(lambda v: 6 // (v - 1))
+    assert elements(dataset.apply(tf.data.experimental.ignore_errors(log_warning=True))) == [-6, 6]
+    assert "Integer division by zero" in caplog.text
+
+
+def test_only_one_number_of_parallel_work():
+    with pytest.raises(ValueError, match="allows only one of"):
+        tf.data.experimental.map_and_batch(lambda v: v, 2, 1, num_parallel_calls=3)
+
+
+def test_names_of_files_need_a_file(tmp_path):
+    names = Data.list_files(str(tmp_path / "*"))
+    with pytest.raises(InvalidArgumentError, match="No files matched pattern"):
+        elements(names)
+    (tmp_path / "a").write_text("")
+    assert elements(names) == [str(tmp_path / "a").encode()]
