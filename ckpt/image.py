@@ -16,18 +16,20 @@ from ckpt.model.images import (
     resize_with_crop_or_pad, ResizeMethod, rgb_to_grayscale, rot90, total_variation,
     transpose_image as transpose, transpose_image,
 )
+from ckpt.model.similarity import ssim, ssim_multiscale
 from ckpt.ops.boxes import (
     crop_and_resize, non_max_suppression, non_max_suppression_overlaps,
     non_max_suppression_padded, non_max_suppression_with_scores,
 )
 from ckpt.ops.colours import hsv_to_rgb, rgb_to_hsv
 from ckpt.ops.distributions import random_crop
+from ckpt.ops.drawing import draw_bounding_boxes, extract_glimpse
 from ckpt.ops.extraction import extract_image_patches, extract_image_patches as extract_patches
 
 __all__ = [
     "ResizeMethod", "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue",
     "adjust_saturation", "central_crop", "convert_image_dtype", "crop_and_resize",
-    "crop_to_bounding_box", "extract_image_patches", "extract_patches", "flip_left_right",
+    "crop_to_bounding_box", "draw_bounding_boxes", "extract_glimpse", "extract_image_patches", "extract_patches", "flip_left_right",
     "flip_up_down", "grayscale_to_rgb", "hsv_to_rgb", "image_gradients", "non_max_suppression",
     "non_max_suppression_overlaps", "non_max_suppression_padded",
     "non_max_suppression_with_scores", "pad_to_bounding_box", "per_image_standardization",
@@ -36,6 +38,6 @@ __all__ = [
     "resize_bicubic", "resize_bilinear", "resize_image_with_crop_or_pad",
     "resize_image_with_pad", "resize_images", "resize_nearest_neighbor",
     "resize_with_crop_or_pad", "rgb_to_grayscale", "rgb_to_hsv", "rgb_to_yiq", "rgb_to_yuv",
-    "rot90", "sobel_edges", "total_variation", "transpose", "transpose_image", "yiq_to_rgb",
+    "rot90", "sobel_edges", "ssim", "ssim_multiscale", "total_variation", "transpose", "transpose_image", "yiq_to_rgb",
     "yuv_to_rgb",
 ]
