@@ -180,6 +180,15 @@ from ckpt.model.modes import (
     executing_eagerly,
     executing_eagerly_outside_functions,
 )
+from ckpt.model.parsing import (
+    FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseFeature,
+    VarLenFeature,
+    parse_example,
+    parse_single_example,
+    parse_single_sequence_example,
+)
 from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
@@ -329,6 +338,12 @@ from ckpt.ops.contraction import cross, einsum, tensordot
 from ckpt.ops.control import group, identity, identity_n, no_op, stop_gradient
 from ckpt.ops.control import tuple_ as tuple
 from ckpt.ops.cumulative import cumprod, cumsum
+from ckpt.ops.decoding import (
+    decode_csv,
+    decode_raw,
+    parse_tensor,
+    serialize_tensor,
+)
 from ckpt.ops.diagonals import (
     diag,
     diag_part,
@@ -646,6 +661,8 @@ __all__ = [
     "Dimension",
     "Event",
     "FIFOQueue",
+    "FixedLenFeature",
+    "FixedLenSequenceFeature",
     "FixedLengthRecordReader",
     "GIT_VERSION",
     "GPUOptions",
@@ -687,6 +704,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseFeature",
     "SparseTensor",
     "SparseTensorSpec",
     "SparseTensorValue",
@@ -703,6 +721,7 @@ __all__ = [
     "TypeSpec",
     "UnconnectedGradients",
     "VERSION",
+    "VarLenFeature",
     "Variable",
     "VariableAggregation",
     "VariableScope",
@@ -809,6 +828,8 @@ __all__ = [
     "data",
     "debugging",
     "decode_base64",
+    "decode_csv",
+    "decode_raw",
     "depth_to_space",
     "device",
     "diag",
@@ -1001,6 +1022,10 @@ __all__ = [
     "pad",
     "parallel_dynamic_stitch",
     "parallel_stack",
+    "parse_example",
+    "parse_single_example",
+    "parse_single_sequence_example",
+    "parse_tensor",
     "placeholder",
     "placeholder_with_default",
     "plan_merge",
@@ -1083,6 +1108,7 @@ __all__ = [
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
+    "serialize_tensor",
     "set_random_seed",
     "setdiff1d",
     "sets",

@@ -1,6 +1,8 @@
 """Readers: rows over a file of the repository, and files of every shape; what TensorFlow 2.21 gives was asked of it."""
 
 import gzip
+import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from ckpt.core.errors import (
     OutOfRangeError,
     UnimplementedError,
 )
+from ckpt.formats.tfrecord import framed
 from ckpt.graph.opdef import OPS
 from ckpt.graph.stack import get_default_graph
 from ckpt.ops.reader_state import FixedLength
@@ -95,6 +98,13 @@ def records(path):
     return read("TFRecordReaderV2", 9, path)
 
 
+def records_written(data):
+    """The values of a TFRecord file that holds `data`."""
+    path = str(Path(tempfile.gettempdir()) / f"ckpt-records-{os.getpid()}")
+    with get_default_graph().control_dependencies([tf.write_file(path, data)]):
+        return read("TFRecordReaderV2", 9, path)[1]
+
+
 PIECES = [CONTENT[i : i + 4] for i in range(1, len(CONTENT) - 4, 5)]
 
 TestReaders = conformance([
@@ -105,6 +115,7 @@ TestReaders = conformance([
     case(whole, VOCABULARY, expect=(strings(VOCABULARY)[0], strings(CONTENT)[0]), grad=0),
     case(same, "a", expect=(strings("a")[0], strings("a")[0]), grad=0),
     case(counts, "a", expect=(strings(b"\x08\x01\x10\x01\x18\x01")[0], np.int64(1), np.int64(1)), grad=0),
+    case(records_written, strings(framed(b"x") + framed(b"yy"))[0], expect=strings("x", "yy"), grad=0),
     case(records, VOCABULARY, raises=DataLossError, match="corrupted record at 0"),
     case(whole, VOCABULARY + "x", raises=NotFoundError, match="vocabulary.txtx"),
 ])  # fmt: skip
