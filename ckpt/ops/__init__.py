@@ -81,6 +81,7 @@ from ckpt.ops import (
     text,
     text_forms,
     training,
+    unigram,
     vocabulary,
     volumes,
 )
@@ -163,6 +164,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "unigram",
     "vocabulary",
     "volumes",
 ]
