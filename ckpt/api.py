@@ -7,6 +7,7 @@ from typing import Any
 import ckpt.model.flow_gradients  # noqa: F401  # enters the derivatives of If and While
 from ckpt import (
     bitwise,
+    data,
     debugging,
     dtypes,
     gfile,
@@ -21,15 +22,19 @@ from ckpt import (
     losses,
     manip,
     math,
+    metrics,
     nest,
     nn,
+    python_io,
     quantization,
+    queue,
     random,
     saved_model,
     sets,
     sparse,
     spectral,
     strings,
+    summary,
     surgery,
     timeline,
     train,
@@ -97,8 +102,8 @@ from ckpt.formats.lazy import open_checkpoint as open
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
+from ckpt.graph.importing import import_graph_def
 from ckpt.graph.keys import GraphKeys
-from ckpt.graph.load import import_graph_def
 from ckpt.graph.opdef import OPS, op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.proto import make_ndarray, make_tensor_proto
@@ -179,6 +184,13 @@ from ckpt.model.partitioned import (
     fixed_size_partitioner,
     min_max_variable_partitioner,
     variable_axis_size_partitioner,
+)
+from ckpt.model.queues import (
+    FIFOQueue,
+    PaddingFIFOQueue,
+    PriorityQueue,
+    QueueBase,
+    RandomShuffleQueue,
 )
 from ckpt.model.resource_variable import (
     disable_resource_variables,
@@ -395,6 +407,11 @@ from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_vars_per_channel,
     fake_quant_with_min_max_vars_per_channel_gradient,
 )
+from ckpt.ops.files import (
+    matching_files,
+    read_file,
+    write_file,
+)
 from ckpt.ops.fourier import fft, fft2d, fft3d, ifft, ifft2d, ifft3d
 from ckpt.ops.hashing import (
     fingerprint,
@@ -576,15 +593,21 @@ newaxis = None
 _MESSAGES = (
     "AttrValue",
     "ConfigProto",
+    "Event",
     "GPUOptions",
     "GraphDef",
     "GraphOptions",
+    "HistogramProto",
+    "LogMessage",
     "MetaGraphDef",
     "NameAttrList",
     "NodeDef",
     "OptimizerOptions",
     "RunMetadata",
     "RunOptions",
+    "SessionLog",
+    "Summary",
+    "SummaryMetadata",
     "TensorProto",
     "TensorShapeProto",
 )
@@ -613,6 +636,8 @@ __all__ = [
     "DType",
     "DeviceSpec",
     "Dimension",
+    "Event",
+    "FIFOQueue",
     "GIT_VERSION",
     "GPUOptions",
     "GRAPH_DEF_VERSION",
@@ -622,9 +647,11 @@ __all__ = [
     "GraphDef",
     "GraphKeys",
     "GraphOptions",
+    "HistogramProto",
     "IndexedSlices",
     "IndexedSlicesSpec",
     "InteractiveSession",
+    "LogMessage",
     "MergePlan",
     "MergeReport",
     "Merged",
@@ -638,15 +665,22 @@ __all__ = [
     "OpError",
     "Operation",
     "OptimizerOptions",
+    "PaddingFIFOQueue",
     "Print",
+    "PriorityQueue",
     "QUANTIZED_DTYPES",
+    "QueueBase",
+    "RandomShuffleQueue",
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
     "Session",
+    "SessionLog",
     "SparseTensor",
     "SparseTensorSpec",
     "SparseTensorValue",
+    "Summary",
+    "SummaryMetadata",
     "Tensor",
     "TensorArray",
     "TensorProto",
@@ -758,6 +792,7 @@ __all__ = [
     "cumprod",
     "cumsum",
     "custom_gradient",
+    "data",
     "debugging",
     "decode_base64",
     "depth_to_space",
@@ -904,6 +939,7 @@ __all__ = [
     "make_tensor_proto",
     "manip",
     "map_fn",
+    "matching_files",
     "math",
     "matmul",
     "matrix_band_part",
@@ -921,6 +957,7 @@ __all__ = [
     "merge_files",
     "merge_graphs",
     "meshgrid",
+    "metrics",
     "min_max_variable_partitioner",
     "minimum",
     "mod",
@@ -957,11 +994,13 @@ __all__ = [
     "pow",
     "print",
     "py_func",
+    "python_io",
     "qint16",
     "qint32",
     "qint8",
     "qr",
     "quantization",
+    "queue",
     "quint16",
     "quint8",
     "random",
@@ -975,6 +1014,7 @@ __all__ = [
     "random_uniform_initializer",
     "range",
     "rank",
+    "read_file",
     "real",
     "realdiv",
     "reciprocal",
@@ -1093,6 +1133,7 @@ __all__ = [
     "strings",
     "substr",
     "subtract",
+    "summary",
     "surgery",
     "svd",
     "switch_case",
@@ -1158,6 +1199,7 @@ __all__ = [
     "where",
     "where_v2",
     "while_loop",
+    "write_file",
     "zeros",
     "zeros_initializer",
     "zeros_like",

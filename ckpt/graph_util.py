@@ -7,7 +7,7 @@ from ckpt.compose.graph_util import (
     remove_training_nodes,
     tensor_shape_from_node_def_name,
 )
-from ckpt.graph.load import import_graph_def
+from ckpt.graph.importing import import_graph_def
 
 __all__ = [
     "convert_variables_to_constants",

@@ -62,7 +62,7 @@ def rename_command(
 
     Example: ckpt rename run/model.ckpt-100 -o renamed --map old/=new/ --sub 'weights$=kernel'
     """
-    from ckpt.compose import surgery
+    from ckpt.surgery import open_draft, rename
 
     rules: list[Any] = list(preset)
     rules += [{old: new} for old, new in _pairs(maps, "--map")]
@@ -71,7 +71,7 @@ def rename_command(
         rules.append(_mapping(map_file))
     if not rules:
         raise click.UsageError("say what to rename: --map, --sub, --map-file or --preset")
-    draft, changed = surgery.rename(surgery.open_draft(source), rules)
+    draft, changed = rename(open_draft(source), rules)
     _finish(draft, output, force, dry_run, as_json, {"renamed": changed})
 
 
@@ -82,14 +82,18 @@ def rename_command(
     "--feed", multiple=True, metavar="TENSOR", help="Feed this tensor: what computed it goes."
 )
 @click.option(
-    "--drop", multiple=True, metavar="SELECTOR", help="@slots, @training, @summaries, names, globs."
+    "--drop",
+    "selectors",
+    multiple=True,
+    metavar="SELECTOR",
+    help="@slots, @training, @summaries, names, globs.",
 )
 def extract_command(
     source: str,
     output: str,
     keep: tuple[str, ...],
     feed: tuple[str, ...],
-    drop: tuple[str, ...],
+    selectors: tuple[str, ...],
     force: bool,
     dry_run: bool,
     as_json: bool,
@@ -98,15 +102,15 @@ def extract_command(
 
     Example: ckpt extract run/model.ckpt-100 -o encoder --keep encoder/features --drop @slots
     """
-    from ckpt.compose import surgery
+    from ckpt.surgery import drop, extract, open_draft
 
-    if not (keep or drop):
+    if not (keep or selectors):
         raise click.UsageError("say what stays (--keep) or what goes (--drop)")
-    before = draft = surgery.open_draft(source)
-    if drop:
-        draft = surgery.drop(draft, drop)
+    before = draft = open_draft(source)
+    if selectors:
+        draft = drop(draft, selectors)
     if keep:
-        draft = surgery.extract(draft, keep, feed)
+        draft = extract(draft, keep, feed)
     dropped = sorted(before.tensors.keys() - draft.tensors.keys())
     _finish(draft, output, force, dry_run, as_json, {"dropped": dropped})
 
@@ -134,15 +138,22 @@ def freeze_command(
 
     Example: ckpt freeze run/model.ckpt-100 -o frozen --keep probabilities --fold
     """
-    from ckpt.compose import surgery
+    from ckpt.surgery import (
+        extract,
+        fold_batch_norms,
+        fold_constants,
+        freeze,
+        open_draft,
+        remove_identities,
+    )
 
-    before = surgery.open_draft(source)
-    draft = surgery.freeze(before, keep, variables or ("**",))
+    before = open_draft(source)
+    draft = freeze(before, keep, variables or ("**",))
     if fold:
-        draft = surgery.fold_constants(surgery.remove_identities(draft, keep))
+        draft = fold_constants(remove_identities(draft, keep))
         if not draft.entries:
-            draft = surgery.fold_batch_norms(draft)
-        draft = surgery.extract(draft, keep)
+            draft = fold_batch_norms(draft)
+        draft = extract(draft, keep)
     frozen = sorted(before.tensors.keys() - draft.tensors.keys())
     _finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
 
@@ -151,9 +162,9 @@ def _finish(
     draft: Any, output: str, force: bool, dry_run: bool, as_json: bool, changes: Mapping[str, Any]
 ) -> None:
     """Write the draft and the report."""
-    from ckpt.compose import surgery
+    from ckpt.surgery import write_draft
 
-    files = [] if dry_run else surgery.write_draft(draft, output, force=force)
+    files = [] if dry_run else write_draft(draft, output, force=force)
     nodes, tensors = len(draft.meta.graph_def.node), len(draft.tensors)
     if as_json:
         document = {"schema": SCHEMA, "version": VERSION, "dry_run": dry_run, **changes}

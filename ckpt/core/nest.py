@@ -56,6 +56,11 @@ def _rebuilt(like: Any, members: Sequence[Any]) -> Any:
     return kind(members)
 
 
+def map_members(func: Callable[[Any], Any], structure: Any) -> Any:
+    """The same container with `func` of each direct member."""
+    return _rebuilt(structure, [func(member) for member in _members(structure)])
+
+
 def flatten(structure: Any, expand_composites: bool = False) -> list[Any]:
     """The leaves, in order; a leaf alone is a list of one."""
     found: list[Any] = []

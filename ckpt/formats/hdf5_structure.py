@@ -6,7 +6,9 @@ Must not know the index or checksums.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -151,8 +153,16 @@ class SparseFile:
 def build(datasets: Iterable[Dataset], user_block: int) -> SparseFile:
     """The structure of a file that holds these datasets; each is told its offset before the next is asked for.
 
-    Groups are made as paths need them.
+    Groups are made as paths need them. The work is done away from the main thread, where Python runs the handlers of
+    signals: one that raises, as that of Ctrl-C does, inside HDF5's file driver would be lost or kill the process.
     """
+    if threading.current_thread() is not threading.main_thread():
+        return _built(datasets, user_block)
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(_built, datasets, user_block).result()
+
+
+def _built(datasets: Iterable[Dataset], user_block: int) -> SparseFile:
     file = SparseFile()
     try:
         handle = _create(file, user_block)

@@ -41,6 +41,7 @@ class FuncGraph(Graph):
         self.outputs: list[Tensor] = []
         self.captures: dict[Tensor, Tensor] = {}
         self.is_shared = False  # True where several nodes may call it
+        self.takes_values = False  # True where references are read before it is called
         self.outer_controls: dict[Operation, Operation] = {}
         self._resolve = resolve
         self._lock = outer._lock
@@ -137,7 +138,8 @@ class FuncGraph(Graph):
         known = self.captures.get(source)
         if known is not None:
             return known
-        made = self.argument(source.dtype, source.shape, tensor.op.name.rsplit("/", 1)[-1])
+        dtype = source.dtype.base_dtype if self.takes_values else source.dtype
+        made = self.argument(dtype, source.shape, tensor.op.name.rsplit("/", 1)[-1])
         self.captures[source] = made
         return made
 

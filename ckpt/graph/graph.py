@@ -158,7 +158,7 @@ class Graph:
 
         Raises TypeError when an input is no tensor, GraphError when a known type's attributes are missing.
         """
-        from ckpt.graph.load import node_from_parts  # load builds on Graph
+        from ckpt.graph.node_attrs import node_from_parts  # it builds on Graph
 
         self.check_not_finalized()
         for index, tensor in enumerate(inputs):

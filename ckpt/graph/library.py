@@ -139,7 +139,7 @@ def _bound(node: defs.NodeDef, attrs: Mapping[str, Any]) -> defs.NodeDef:
 
 def _positions(node: defs.NodeDef) -> dict[str, int]:
     """Where each output argument of the node begins among its outputs."""
-    from ckpt.graph.load import known_attrs  # load builds on this module
+    from ckpt.graph.node_attrs import known_attrs  # load builds on this module
 
     opdef = OPS.get(node.op)
     if opdef is None:

@@ -1,4 +1,4 @@
-"""Plain data into a live graph: core.defs -> Graph, with a prefix, an input map and return elements."""
+"""Plain data into a live graph: core.defs -> Graph, with a prefix and an input map; all nodes or none."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from ckpt.core import defs, dtypes, versions
 from ckpt.core.collecting import collecting_later
-from ckpt.core.dtypes import DType
 from ckpt.core.errors import CkptError, GraphError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph import stack
 from ckpt.graph.graph import Graph
-from ckpt.graph.opdef import OPS, OpDef
+from ckpt.graph.node_attrs import (
+    attr_problems,
+    guessed_dtypes,
+    input_problem,
+    known_attrs,
+    understood,
+)
+from ckpt.graph.opdef import OpDef
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.signature import REQUIRED
+from ckpt.graph.renaming import calling
 
 
 def load_graph(
@@ -113,7 +116,7 @@ class _Loader:
             full = self._full(node.name)
             if full in self.graph._by_name:
                 problems.append(f"Node name '{full}' already exists in the Graph")
-            problems += _attr_problems(node)
+            problems += attr_problems(node)
             problems += self._group_problems(node, names)
         if len(problems) == 1:
             raise GraphError(problems[0])
@@ -138,14 +141,14 @@ class _Loader:
                 renamed[function.name] = name
         for function in new:
             nodes = (
-                tuple(_calling(node, renamed) for node in function.node_def)
+                tuple(calling(node, renamed) for node in function.node_def)
                 if renamed
                 else function.node_def
             )
             name = renamed.get(function.name, function.name)
             known[name] = replace(function, name=name, node_def=nodes) if renamed else function
         if renamed:
-            self.nodes = tuple(_calling(node, renamed) for node in self.nodes)
+            self.nodes = tuple(calling(node, renamed) for node in self.nodes)
 
     def _has(self, function: defs.FunctionDef) -> bool:
         """Whether the graph has this very function; it is then called by several nodes."""
@@ -287,11 +290,11 @@ class _Loader:
         full: str,
     ) -> Operation:
         if opdef is not None:
-            problem = _input_problem(node, opdef, inputs, attrs)
+            problem = input_problem(node, opdef, inputs, attrs)
             if problem:
                 raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
             return self.graph.add(node.op, opdef, inputs, attrs, full)
-        return self.graph.add(node.op, None, inputs, attrs, full, _guessed_dtypes(node))
+        return self.graph.add(node.op, None, inputs, attrs, full, guessed_dtypes(node))
 
     def _control(self, source: str) -> Operation:
         if source not in self.added:
@@ -322,17 +325,6 @@ class _Loader:
 
 def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _calling(node: defs.NodeDef, renamed: Mapping[str, str]) -> defs.NodeDef:
-    """The node with the functions that its attributes name renamed."""
-
-    def named(value: Any) -> Any:
-        if isinstance(value, defs.Func) and value.name in renamed:
-            return defs.Func(renamed[value.name], value.attr)
-        return [named(v) for v in value] if isinstance(value, list) else value
-
-    return replace(node, attr={key: named(value) for key, value in node.attr.items()})
 
 
 def _spellings(text: str) -> tuple[str, ...]:
@@ -404,246 +396,3 @@ def _ordered(
             cyclic.add(entered[0])
             heapq.heappush(heap, (position[entered[0]], entered[0]))
     return found, cyclic
-
-
-def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The attributes of a node of a known type: decoded by kind, defaults filled in; unknown ones as they are."""
-    attrs: dict[str, Any] = {}
-    for key, value in given.items():
-        attr = opdef.attrs.get(key)
-        if attr is not None:
-            attrs[key] = _as_kind(attr.kind, value)
-        else:
-            attrs[key] = value
-    for key, attr in opdef.attrs.items():
-        if key not in attrs and attr.default is not REQUIRED:
-            attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
-    return attrs
-
-
-def _as_kind(kind: str, value: Any) -> Any:
-    if kind.startswith("list("):
-        return (
-            [_as_kind(kind[5:-1], member) for member in value]
-            if isinstance(value, (list, tuple))
-            else value
-        )
-    if kind == "string" and isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if kind == "type" and not isinstance(value, DType):
-        return dtypes.as_dtype(value)
-    if kind == "shape" and not isinstance(value, TensorShape):
-        return TensorShape(value)
-    if kind == "float" and isinstance(value, int):
-        return float(value)
-    if kind == "tensor" and isinstance(value, np.ndarray) and value.flags.writeable:
-        value = value.copy()
-        value.flags.writeable = False
-    return value
-
-
-def understood(node: defs.NodeDef) -> OpDef | None:
-    """The definition of a node's type, or None where it is unknown, or the node says more than we understand.
-
-    An attribute that a later version of TensorFlow added and that is off (False, 0, empty) changes nothing. With any
-    other value the node may compute something else, so it stays opaque: inspected and exported, but not run.
-    """
-    opdef = OPS.get(node.op)
-    if opdef is None or node.attr.keys() <= opdef.attrs.keys():
-        return opdef
-    for key, value in node.attr.items():
-        if key not in opdef.attrs and not key.startswith("_") and not _is_off(value):
-            return None
-    return opdef
-
-
-def _is_off(value: Any) -> bool:
-    if isinstance(value, (bool, int, float, str, bytes, list)):
-        return not value
-    return False
-
-
-def without_unknown_defaults(graph_def: defs.GraphDef, producer_op_list: Any) -> defs.GraphDef:
-    """The graph without the attributes that we do not know and that have the default which their producer declares.
-
-    `producer_op_list` is an OpList message, or None: then the graph as it is.
-    """
-    if producer_op_list is None:
-        return graph_def
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    defaults = {
-        (op.name, attr.name): tf_pb.attr_from_message(attr.default_value)
-        for op in producer_op_list.op
-        for attr in op.attr
-        if attr.HasField("default_value")
-    }
-
-    def is_kept(node: defs.NodeDef, key: str, value: Any) -> bool:
-        opdef = OPS.get(node.op)
-        if opdef is None or key in opdef.attrs or (node.op, key) not in defaults:
-            return True
-        return not _is_same(value, defaults[node.op, key])
-
-    return replace(
-        graph_def,
-        node=tuple(
-            replace(node, attr={k: v for k, v in node.attr.items() if is_kept(node, k, v)})
-            for node in graph_def.node
-        ),
-    )
-
-
-def _is_same(value: Any, other: Any) -> bool:
-    return np.array_equal(value, other) if isinstance(value, np.ndarray) else bool(value == other)
-
-
-def _attr_problems(node: defs.NodeDef) -> list[str]:
-    opdef = understood(node)
-    if opdef is None:
-        return []
-    return [
-        f"Node '{node.name}': op '{node.op}' needs the attribute '{key}'"
-        for key, attr in opdef.attrs.items()
-        if attr.default is REQUIRED and key not in node.attr
-    ]
-
-
-def _input_problem(
-    node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: dict[str, Any]
-) -> str | None:
-    expected: list[tuple[str, DType | None, bool]] = []
-    for arg in opdef.inputs:
-        if arg.type_list_attr:
-            expected += [(arg.name, d, False) for d in attrs[arg.type_list_attr]]
-        else:
-            dtype = arg.dtype or attrs[arg.type_attr]
-            expected += [(arg.name, dtype, arg.is_ref)] * opdef.output_count(arg, attrs)
-    if len(expected) != len(inputs):
-        return f"expected {len(expected)} inputs, found {len(inputs)}"
-    for (name, dtype, is_ref), tensor in zip(expected, inputs, strict=True):
-        if dtype is not None and tensor.dtype.base_dtype != dtype.base_dtype:
-            return (
-                f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with "
-                f"expected {dtype.name}."
-            )
-        if is_ref and not tensor.dtype._is_ref_dtype:
-            return f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with expected {dtype}_ref."
-    return None
-
-
-def _guessed_dtypes(node: defs.NodeDef) -> list[DType]:
-    """Output dtypes of an unknown type: one output of its T, or what `_output_shapes` counts."""
-    dtype = next(
-        (node.attr[k] for k in ("T", "dtype", "out_type") if isinstance(node.attr.get(k), DType)),
-        None,
-    )
-    shapes = node.attr.get("_output_shapes")
-    count = len(shapes) if isinstance(shapes, list) else (1 if dtype is not None else 0)
-    return [dtype or dtypes.variant] * count
-
-
-def node_from_parts(
-    graph: Graph,
-    op_type: str,
-    inputs: list[Tensor],
-    output_types: Sequence[Any] | None,
-    name: str,
-    attrs: Mapping[str, Any],
-) -> Operation:
-    """What `Graph.create_op` adds: attributes may be plain values or AttrValue messages."""
-    plain: dict[str, Any] = {}
-    for key, value in attrs.items():
-        if hasattr(value, "WhichOneof"):
-            from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-            plain[key] = tf_pb.attr_from_message(value)
-        else:
-            plain[key] = value
-    opdef = OPS.get(op_type)
-    full = graph.unique_op_name(name)
-    kinds = None if output_types is None else [dtypes.as_dtype(d) for d in output_types]
-    if opdef is None:
-        return graph.add(op_type, None, inputs, plain, full, kinds or [])
-    attrs = known_attrs(opdef, {**_inferred(opdef, inputs), **plain})
-    missing = [key for key, attr in opdef.attrs.items() if key not in attrs]
-    if missing:
-        raise GraphError(f"op '{op_type}' needs the attributes {', '.join(missing)}")
-    return graph.add(op_type, opdef, inputs, attrs, full)
-
-
-def _inferred(opdef: OpDef, inputs: list[Tensor]) -> dict[str, Any]:
-    if any(arg.is_list for arg in opdef.inputs):
-        return {}
-    return {
-        arg.type_attr: tensor.dtype.base_dtype
-        for arg, tensor in zip(opdef.inputs, inputs, strict=False)
-        if arg.type_attr
-    }
-
-
-def mapped_tensors(graph: Graph, input_map: Mapping[str, Any] | None) -> dict[str, Tensor]:
-    """The values of an input map as tensors of `graph`. Raises TypeError for a key that is no string."""
-    found: dict[str, Tensor] = {}
-    for key, value in (input_map or {}).items():
-        if not isinstance(key, str):
-            raise TypeError("input_map must be a dictionary mapping strings to Tensor objects.")
-        element = graph.as_graph_element(value)
-        found[key] = element.outputs[0] if isinstance(element, Operation) else element
-    return found
-
-
-def _plain_graph(value: Any) -> defs.GraphDef:
-    if isinstance(value, defs.GraphDef):
-        return value
-    from ckpt.wire import tf_pb
-
-    return tf_pb.from_message(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
-
-
-def import_graph_def(
-    graph_def: Any,
-    input_map: Mapping[str, Any] | None = None,
-    return_elements: Sequence[str] | None = None,
-    name: str | None = None,
-    op_dict: Any = None,
-    producer_op_list: Any = None,
-) -> list[Any] | None:
-    """Add the nodes of a GraphDef (a message or plain data) to the default graph under `name` ("import").
-
-    Returns the operations and tensors named in `return_elements`, in that order. Attributes that we do not know are
-    dropped where `producer_op_list` (an OpList message) says that they have their default. Raises ValueError for entries of
-    `input_map` or `return_elements` that are not in the GraphDef, listing all of them.
-    """
-    graph = stack.get_default_graph()
-    plain = _plain_graph(graph_def)
-    prefix = "import" if name is None else name
-    if prefix:
-        with graph.name_scope(prefix) as opened:
-            scope = opened.rstrip("/")
-    else:
-        scope = graph.get_name_scope()
-    unused: list[str] = []
-    plain = without_unknown_defaults(plain, producer_op_list)
-    operations = load_graph(graph, plain, scope, mapped_tensors(graph, input_map), unused)
-    if unused:
-        raise ValueError(
-            f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
-        )
-    if return_elements is None:
-        return None
-    return [returned_element(operations, element) for element in return_elements]
-
-
-def returned_element(operations: Mapping[str, Operation], element: str) -> Any:
-    """The operation or tensor that an element names in the imported graph. Raises ValueError when there is none."""
-    node, index = split_input(element)
-    if node not in operations:
-        raise ValueError(f"Requested return_element {element!r} not found in graph_def.")
-    if ":" not in element:
-        return operations[node]
-    if index >= len(operations[node].outputs):
-        raise ValueError(
-            f"Requested return_element {element!r} not found: {node} has {len(operations[node].outputs)} outputs"
-        )
-    return operations[node].outputs[index]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from threading import Condition
 from typing import Any, Protocol
 
 import numpy as np
@@ -46,6 +47,9 @@ class KernelContext(Protocol):
     def attachment(self, key: str) -> Any:
         """What the caller of this run attached under `key`, or None; handed out once."""
 
+    def wait(self, condition: Condition) -> None:
+        """Wait until `condition` is notified; its lock is held. Raises when the run must end before."""
+
 
 class OpDef:
     """One operation type. Attributes: type, inputs, outputs, attrs, kernel, shape_rule, gradient."""
@@ -63,6 +67,7 @@ class OpDef:
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
+        self.may_wait = False
         self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
@@ -120,6 +125,11 @@ class OpDef:
     def stateful(self) -> OpDef:
         """Mark a kernel without `ctx` as one that must never be folded or merged with its equal."""
         self.is_stateful = True
+        return self
+
+    def waits(self) -> OpDef:
+        """Mark a kernel that may wait for another run: one that has it gets a time limit, and ends with its session."""
+        self.may_wait = True
         return self
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:

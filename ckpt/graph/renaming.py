@@ -101,13 +101,13 @@ def with_functions(graph: defs.GraphDef, names: Mapping[str, str]) -> defs.Graph
         replace(
             function,
             name=names.get(function.name, function.name),
-            node_def=tuple(_calling(node, names) for node in function.node_def),
+            node_def=tuple(calling(node, names) for node in function.node_def),
         )
         for function in graph.library
     )
     return replace(
         graph,
-        node=tuple(_calling(node, names) for node in graph.node),
+        node=tuple(calling(node, names) for node in graph.node),
         library=library,
         gradient={names.get(k, k): names.get(v, v) for k, v in graph.gradient.items()},
     )
@@ -131,7 +131,8 @@ def apart(graphs: Sequence[defs.GraphDef]) -> list[defs.GraphDef]:
     return found
 
 
-def _calling(node: defs.NodeDef, names: Mapping[str, str]) -> defs.NodeDef:
+def calling(node: defs.NodeDef, names: Mapping[str, str]) -> defs.NodeDef:
+    """The node with the functions that it calls renamed."""
     attr = {key: _called(value, names) for key, value in node.attr.items()}
     changed = any(attr[key] is not value for key, value in node.attr.items())
     op = names.get(node.op, node.op)  # a node may be a call by the function's own name

@@ -42,6 +42,10 @@ SHAPE_TYPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 """Operations whose results follow from static shapes alone where these are known."""
 
 
+NEVER_FOLDED = frozenset({"PlaceholderWithDefault"})
+"""Operations that a run may replace: what they would compute says nothing about what they are."""
+
+
 def shape_results(op: Operation) -> list[Any] | None:
     """The outputs of an operation of SHAPE_TYPES where the static shapes of its inputs say them, else None."""
     shapes = [tensor._shape for tensor in op._inputs]
@@ -113,6 +117,7 @@ class _Folder:
         opdef = op.opdef
         return (
             opdef is not None
+            and op.type not in NEVER_FOLDED
             and self.budget > 0
             and not opdef.is_stateful
             and opdef.lead != "ctx"
@@ -185,10 +190,7 @@ def _partial_shape(tensor: Tensor) -> TensorShape:
         for part in op.inputs[:-1]:
             found = found.concatenate(constant_value_as_shape(part))
         return found
-    if (
-        op.type in ("Identity", "Cast", "PlaceholderWithDefault")
-        and op.type != "PlaceholderWithDefault"
-    ):
+    if op.type in ("Identity", "Cast"):
         return constant_value_as_shape(op.inputs[0])
     if op.type == "StridedSlice":
         return _sliced_shape(op)

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import gfile, storage
+from ckpt.core.collector import paused
+from ckpt.core.dtypes import DType, string, variant
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
 from ckpt.formats import detect, shards
@@ -39,8 +41,9 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     writing to be done, in order; the arrays that it holds never change.
     """
     path = _text(prefix)
-    names, specs = list(map(_text, tensor_names)), list(map(_text, shape_and_slices))
-    entries = list(map(TensorEntry, names, tensors, map(_slice_spec, specs)))
+    with paused():
+        specs = map(_slice_spec, map(_text, shape_and_slices))
+        entries = list(map(TensorEntry, map(_text, tensor_names), tensors, specs))
     part = _SHARD.fullmatch(path)
     extras = dict(ctx.attachment(part[1] if part else path) or {})
     later = extras.pop("later", None)
@@ -177,7 +180,7 @@ def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) ->
     wrong = [
         f"  {name}: expected dtype {dtype.base_dtype.name} does not equal original dtype {reader.spec(name).dtype}"
         for name, dtype in zip(names, wanted, strict=True)
-        if reader.spec(name).dtype != dtype.base_dtype.name
+        if reader.spec(name).dtype != stored_dtype(dtype).name
     ]
     if wrong:
         raise InvalidArgumentError(
@@ -185,6 +188,11 @@ def check_dtypes(path: str, names: list[str], wanted: list[Any], reader: Any) ->
             None,
             f"{path}: {len(wrong)} tensors have another dtype than expected:\n" + "\n".join(wrong),
         )
+
+
+def stored_dtype(dtype: DType) -> DType:
+    """The dtype that a checkpoint has for tensors of `dtype`: a variant (where an iterator stands) is kept as bytes."""
+    return string if dtype.base_dtype == variant else dtype.base_dtype
 
 
 def _text(value: Any) -> str:

@@ -56,7 +56,7 @@ class Table:
             flat[:] = found
             return flat.reshape(keys.shape)
         kind = self.value_dtype.as_numpy_dtype
-        return np.array(found, kind).reshape(*keys.shape, *default.shape)
+        return np.array(found, kind).reshape((*keys.shape, *default.shape))
 
     def check_ready(self) -> None:
         """Raise FailedPreconditionError before the table is initialised."""

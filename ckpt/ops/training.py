@@ -20,7 +20,10 @@ BLOCK = 1 << 15
 """Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
 
 
-def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
+NO_GRADIENT = "updates are not differentiable"
+
+
+def blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
     """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on."""
     flat = [np.reshape(array, -1) for array in arrays]
     flat += [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
@@ -33,7 +36,7 @@ def _blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
         yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
 
 
-def _update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
+def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
     """Decorator: the kernel, which changes cells in place, is the update `type_name` by reference and, with
     `Resource` before its name, the same by handle. Gives the one by reference."""
 
@@ -43,28 +46,37 @@ def _update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[...
             kernel(var, *rest, **given)
             return var
 
-        @wraps(kernel)
-        def by_handle(*cells, **given):
-            kernel(*cells, **given)
-            return ()
-
         made = op(type_name, f"{inputs} -> out: &T", use_locking=False, **attrs)(by_reference)
         made.shape(lambda var, *rest: [var.shape])
-        twin = op(
-            f"Resource{type_name}",
-            inputs.replace("&T", "resource") + " ->",
-            use_locking=False,
-            **attrs,
-        )(by_handle)
-        twin.shape(lambda *inputs: [])
-        for each in (made, twin):
-            each.stateful().no_gradient("updates are not differentiable")
+        made.stateful().no_gradient(NO_GRADIENT)
+        by_handle(type_name, inputs, **attrs)(kernel)
         return made
 
     return define
 
 
-@_update(
+def by_handle(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
+    """Decorator: the kernel, which changes cells in place, is the update `Resource<type_name>`."""
+
+    def define(kernel: Callable[..., Any]) -> OpDef:
+        @wraps(kernel)
+        def of_cells(*cells, **given):
+            kernel(*cells, **given)
+            return ()
+
+        made = op(
+            f"Resource{type_name}",
+            inputs.replace("&T", "resource") + " ->",
+            use_locking=False,
+            **attrs,
+        )(of_cells)
+        made.shape(lambda *inputs: [])
+        return made.stateful().no_gradient(NO_GRADIENT)
+
+    return define
+
+
+@update(
     "ApplyGradientDescent",
     "var: &T, alpha: T, delta: T",
     T=NUMERIC,
@@ -73,11 +85,11 @@ def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
     with opened(var) as (value,):
-        for v, d, step in _blocks(value, delta, scratch=1):
+        for v, d, step in blocks(value, delta, scratch=1):
             v -= np.multiply(d, alpha, out=step)
 
 
-@_update(
+@update(
     "ApplyMomentum",
     "var: &T, accum: &T, lr: T, grad: T, momentum: T",
     T=NUMERIC,
@@ -88,7 +100,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     var.check_shape(grad)
     accum.check_shape(grad)
     with opened(var, accum) as (value, velocity):
-        for x, a, g, step in _blocks(value, velocity, grad, scratch=1):
+        for x, a, g, step in blocks(value, velocity, grad, scratch=1):
             a *= momentum
             a += g
             if use_nesterov:
@@ -99,7 +111,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
             x -= step
 
 
-@_update(
+@update(
     "SparseApplyMomentum",
     "var: &T, accum: &T, lr: T, grad: T, indices: Tindices, momentum: T",
     T=NUMERIC,
@@ -109,7 +121,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
 def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nesterov):
     """As ApplyMomentum, for the rows `indices` alone; a row that is named twice moves twice."""
     with opened(var, accum) as (value, velocity):
-        _check_rows(value, grad, indices)
+        check_rows(value, grad, indices)
         once = np.unique(indices).size == indices.size
         for rows in [slice(None)] if once else range(indices.size):
             at, g = indices[rows], grad[rows]
@@ -118,7 +130,8 @@ def sparse_apply_momentum(var, accum, lr, grad, indices, momentum, *, use_nester
             value[at] -= lr * g + (lr * momentum) * a if use_nesterov else lr * a
 
 
-def _check_rows(array, rows, indices):
+def check_rows(array: Any, rows: Any, indices: Any) -> None:
+    """Raise InvalidArgumentError unless there is one row per index, and each index is a row of `array`."""
     if np.ndim(indices) != 1 or np.shape(rows) != (np.size(indices), *array.shape[1:]):
         raise InvalidArgumentError(
             None,
@@ -135,7 +148,7 @@ def _check_rows(array, rows, indices):
         )
 
 
-@_update(
+@update(
     "ApplyAdam",
     "var: &T, m: &T, v: &T, beta1_power: T, beta2_power: T, lr: T, beta1: T, beta2: T, epsilon: T, grad: T",
     T=NUMERIC,
@@ -153,7 +166,7 @@ def apply_adam(
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
     with opened(var, m, v) as state:
-        for x, mean, square, g, step, size in _blocks(*state, grad, scratch=2):
+        for x, mean, square, g, step, size in blocks(*state, grad, scratch=2):
             np.subtract(g, mean, out=step)
             step *= one - beta1
             mean += step

@@ -6,31 +6,37 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckpt.graph import convert, stack
-from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies
 from ckpt.graph.slices import IndexedSlices
 from ckpt.ops import control, elementwise, scatter, state
+from ckpt.optimize.adaptive import (
+    AdadeltaOptimizer,
+    AdagradDAOptimizer,
+    AdagradOptimizer,
+    RMSPropOptimizer,
+)
+from ckpt.optimize.fused import applied, in_dtype_of
 from ckpt.optimize.optimizer import Optimizer
+from ckpt.optimize.proximal import (
+    FtrlOptimizer,
+    ProximalAdagradOptimizer,
+    ProximalGradientDescentOptimizer,
+)
 
 __all__ = [
+    "AdadeltaOptimizer",
+    "AdagradDAOptimizer",
+    "AdagradOptimizer",
     "AdamOptimizer",
+    "FtrlOptimizer",
     "GradientDescentOptimizer",
     "MomentumOptimizer",
     "Optimizer",
+    "ProximalAdagradOptimizer",
+    "ProximalGradientDescentOptimizer",
+    "RMSPropOptimizer",
 ]
-
-
-def _applied(kind: str, variables: Sequence[Any], *inputs: Any, **attrs: Any) -> Operation:
-    """The node of the update `kind` of the first variable, by reference or by handle."""
-    opdef: OpDef = OPS[f"Resource{kind}" if state.is_resource_like(variables[0]) else kind]
-    made = opdef(*map(state.reference, variables), *inputs, **attrs)
-    return made.op if isinstance(made, Tensor) else made
-
-
-def _cast(value: Any, var: Any) -> Any:
-    """A tensor or variable in the dtype of `var`."""
-    return elementwise.cast(value, var.dtype.base_dtype)
 
 
 class GradientDescentOptimizer(Optimizer):
@@ -47,10 +53,10 @@ class GradientDescentOptimizer(Optimizer):
         self._rate = convert.convert_to_tensor(rate, name="learning_rate")
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        return _applied(
+        return applied(
             "ApplyGradientDescent",
             [var],
-            _cast(self._rate, var),
+            in_dtype_of(self._rate, var),
             grad,
             use_locking=self._use_locking,
         )
@@ -59,14 +65,14 @@ class GradientDescentOptimizer(Optimizer):
         return self._apply_dense(grad, handle)
 
     def _apply_sparse_duplicate_indices(self, grad: IndexedSlices, var: Any) -> Any:
-        rows = grad.values * _cast(self._rate, var)
+        rows = grad.values * in_dtype_of(self._rate, var)
         return scatter.scatter_sub(var, grad.indices, rows, use_locking=self._use_locking)
 
     def _resource_apply_sparse_duplicate_indices(
         self, grad: Tensor, handle: Any, indices: Tensor
     ) -> Any:
         _, by_handle = scatter.ROWS["Add"]
-        return by_handle(handle.handle, indices, -grad * _cast(self._rate, handle))
+        return by_handle(handle.handle, indices, -grad * in_dtype_of(self._rate, handle))
 
 
 class MomentumOptimizer(Optimizer):
@@ -101,12 +107,12 @@ class MomentumOptimizer(Optimizer):
         )
 
     def _moved(self, kind: str, var: Any, *gradient: Any) -> Operation:
-        return _applied(
+        return applied(
             kind,
             [var, self.get_slot(var, "momentum")],
-            _cast(self._rate, var),
+            in_dtype_of(self._rate, var),
             *gradient,
-            _cast(self._momentum_tensor, var),
+            in_dtype_of(self._momentum_tensor, var),
             use_locking=self._use_locking,
             use_nesterov=self._use_nesterov,
         )
@@ -163,7 +169,8 @@ class AdamOptimizer(Optimizer):
             value = self._call_if_callable(getattr(self, attribute))
             setattr(self, attribute + "_t", convert.convert_to_tensor(value, name=name))
 
-    def _powers(self) -> tuple[Any, Any]:
+    def _get_beta_accumulators(self) -> tuple[Any, Any]:
+        """beta1 and beta2 to the power of the steps so far, as subclasses written for TensorFlow call for them."""
         graph = stack.get_default_graph()
         return (
             self._get_non_slot_variable("beta1_power", graph),
@@ -173,15 +180,15 @@ class AdamOptimizer(Optimizer):
     def _scalars(self, var: Any) -> list[Tensor]:
         """learning rate, beta1, beta2 and epsilon in the dtype of `var`."""
         return [
-            _cast(getattr(self, name), var)
+            in_dtype_of(getattr(self, name), var)
             for name in ("_lr_t", "_beta1_t", "_beta2_t", "_epsilon_t")
         ]
 
     def _apply_dense(self, grad: Tensor, var: Any) -> Any:
-        return _applied(
+        return applied(
             "ApplyAdam",
             [var, self.get_slot(var, "m"), self.get_slot(var, "v")],
-            *(_as_input(power, var) for power in self._powers()),
+            *(_as_input(power, var) for power in self._get_beta_accumulators()),
             *self._scalars(var),
             grad,
             use_locking=self._use_locking,
@@ -204,7 +211,7 @@ class AdamOptimizer(Optimizer):
         self, grad: Tensor, var: Any, indices: Tensor, scatter_add: Callable[..., Tensor]
     ) -> Operation:
         """The update for a gradient of some rows: all running means shrink, those of the rows get their share."""
-        power1, power2 = (_as_input(power, var) for power in self._powers())
+        power1, power2 = (_as_input(power, var) for power in self._get_beta_accumulators())
         rate, beta1, beta2, epsilon = self._scalars(var)
         rate = rate * elementwise.sqrt(1 - power2) / (1 - power1)
         mean = self._shrunk_and_added(var, "m", beta1, indices, grad * (1 - beta1), scatter_add)
@@ -230,7 +237,7 @@ class AdamOptimizer(Optimizer):
             return scatter_add(slot, indices, rows)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Operation:
-        power1, power2 = self._powers()
+        power1, power2 = self._get_beta_accumulators()
         done = []
         with control_dependencies(update_ops), colocate_with(power1.op):
             for power, beta in ((power1, "_beta1_t"), (power2, "_beta2_t")):
@@ -243,7 +250,7 @@ def _as_input(power: Any, var: Any) -> Any:
     """A variable as an input in the dtype of `var`; a resource variable is read by the node that takes it."""
     if state.is_resource_like(power) and power.dtype.base_dtype == var.dtype.base_dtype:
         return power
-    return _cast(power.value(), var)
+    return in_dtype_of(power.value(), var)
 
 
 def _added_to_resource(slot: Any, indices: Tensor, rows: Tensor) -> Tensor:

@@ -6,12 +6,15 @@ Formulas and names of operations are TensorFlow 1's (`tf.train.exponential_decay
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
+from ckpt.core import dtypes
 from ckpt.core.dtypes import DType
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
+from ckpt.model.branches import case
 from ckpt.ops import compare, constants, elementwise
 
 
@@ -27,9 +30,9 @@ def exponential_decay(
 
     Raises ValueError without a `global_step`, as all schedules do.
     """
-    _require(global_step, "exponential_decay")
+    given_step(global_step, "exponential_decay")
     with name_scope(name, "ExponentialDecay") as scope:
-        rate, dtype = _rate(learning_rate)
+        rate, dtype = initial_rate(learning_rate)
         steps = elementwise.cast(decay_steps, dtype)
         base = elementwise.cast(decay_rate, dtype)
         periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
@@ -46,7 +49,7 @@ def natural_exp_decay(
     name: str | None = None,
 ) -> Tensor:
     """learning_rate * exp(-decay_rate * global_step / decay_steps); `staircase` rounds the quotient down."""
-    _require(global_step, "natural_exp_decay")
+    given_step(global_step, "natural_exp_decay")
     factor = elementwise.exp(elementwise.neg(decay_rate))
     return exponential_decay(learning_rate, global_step, decay_steps, factor, staircase, name)
 
@@ -60,9 +63,9 @@ def inverse_time_decay(
     name: str | None = None,
 ) -> Tensor:
     """learning_rate / (1 + decay_rate * global_step / decay_steps); `staircase` rounds the quotient down."""
-    _require(global_step, "inverse_time_decay")
+    given_step(global_step, "inverse_time_decay")
     with name_scope(name, "InverseTimeDecay") as scope:
-        rate, dtype = _rate(learning_rate)
+        rate, dtype = initial_rate(learning_rate)
         steps = elementwise.cast(decay_steps, dtype)
         factor = elementwise.cast(decay_rate, dtype)
         periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
@@ -85,9 +88,9 @@ def polynomial_decay(
 
     With `cycle` the rate starts again from the top, and reaches the end at the next multiple of `decay_steps`.
     """
-    _require(global_step, "polynomial_decay")
+    given_step(global_step, "polynomial_decay")
     with name_scope(name, "PolynomialDecay") as scope:
-        rate, dtype = _rate(learning_rate)
+        rate, dtype = initial_rate(learning_rate)
         end = elementwise.cast(end_learning_rate, dtype)
         exponent = elementwise.cast(power, dtype)
         step = elementwise.cast(global_step, dtype)
@@ -115,9 +118,9 @@ def cosine_decay(
 
     Source: Loshchilov & Hutter 2016, arXiv:1608.03983.
     """
-    _require(global_step, "cosine_decay")
+    given_step(global_step, "cosine_decay")
     with name_scope(name, "CosineDecay"):
-        rate, dtype = _rate(learning_rate)
+        rate, dtype = initial_rate(learning_rate)
         steps = elementwise.cast(decay_steps, dtype)
         done = elementwise.minimum(elementwise.cast(global_step, dtype), steps) / steps
         half_turn = constants.constant(math.pi, dtype=dtype)
@@ -126,12 +129,62 @@ def cosine_decay(
         return decayed
 
 
-def _require(global_step: Any, schedule: str) -> None:
+def piecewise_constant(x: Any, boundaries: Any, values: Any, name: str | None = None) -> Tensor:
+    """values[0] up to the first boundary (included), values[1] up to the second, the last value beyond the last.
+
+    `x` is a scalar, often the global step. Raises ValueError unless there is one value more than boundaries, boundaries
+    are of the dtype of `x` (int32 ones serve an int64 `x`) and values are of one dtype.
+    """
+    if len(boundaries) != len(values) - 1:
+        raise ValueError("The length of boundaries should be 1 less than the length of values")
+    x = convert.convert_to_tensor(x)
+    edges = convert.convert_n_to_tensor(boundaries)
+    rates = convert.convert_n_to_tensor(values)
+    edges = [_edge(edge, x.dtype.base_dtype) for edge in edges]
+    for rate in rates:
+        if rate.dtype.base_dtype != rates[0].dtype.base_dtype:
+            raise ValueError(
+                "Values must have elements all with the same dtype "
+                f"({rates[0].dtype.base_dtype} vs {rate.dtype.base_dtype})."
+            )
+    with name_scope(name, "PiecewiseConstant", [x, *edges, *rates]):
+        pairs = [
+            (compare.less_equal(x, edges[0]), _giving(rates[0])),
+            (compare.greater(x, edges[-1]), _giving(rates[-1])),
+        ]
+        for low, high, rate in zip(edges[:-1], edges[1:], rates[1:-1], strict=True):
+            between = compare.logical_and(
+                compare.greater(x, low), compare.less_equal(x, high), name="and"
+            )
+            pairs.append((between, _giving(rate)))
+        chosen: Tensor = case(pairs, _giving(rates[0]), exclusive=True)
+        return chosen
+
+
+def _giving(rate: Tensor) -> Callable[[], Tensor]:
+    return lambda: rate
+
+
+def _edge(edge: Tensor, dtype: DType) -> Tensor:
+    """A boundary in the dtype of what is compared with it."""
+    if edge.dtype.base_dtype == dtype:
+        return edge
+    if (edge.dtype.base_dtype, dtype) == (dtypes.int32, dtypes.int64):
+        widened: Tensor = elementwise.cast(edge, dtype)
+        return widened
+    raise ValueError(
+        f"Boundaries ({edge.dtype.base_dtype}) must have the same dtype as x ({dtype})."
+    )
+
+
+def given_step(global_step: Any, schedule: str) -> None:
+    """Raise ValueError without a step."""
     if global_step is None:
         raise ValueError(f"global_step is required for {schedule}.")
 
 
-def _rate(learning_rate: Any) -> tuple[Tensor, DType]:
+def initial_rate(learning_rate: Any) -> tuple[Tensor, DType]:
+    """The learning rate as a tensor, and its dtype."""
     rate = convert.convert_to_tensor(learning_rate, name="initial_learning_rate")
     return rate, rate.dtype
 

@@ -1,4 +1,5 @@
-"""When the run of this thread must end. Loops ask in every iteration, so that none of them runs for ever."""
+"""When the run of this thread must end. Loops ask in every iteration, and so do kernels that wait, so that none of them
+goes on for ever."""
 
 from __future__ import annotations
 
@@ -37,3 +38,13 @@ def check() -> None:
         raise CancelledError(None, None, "the session was closed while it ran")
     if _run.until is not None and time.monotonic() > _run.until:
         raise DeadlineExceededError(None, None, "Timed out waiting for the run to end")
+
+
+def wait(condition: threading.Condition) -> None:
+    """Wait, with the lock of `condition` held, until it is notified. Raises when the run of this thread must end.
+
+    Who sets `cancelled` must notify afterwards.
+    """
+    check()
+    condition.wait(None if _run.until is None else max(0.0, _run.until - time.monotonic()))
+    check()

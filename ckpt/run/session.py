@@ -48,16 +48,19 @@ MAX_GENERATED_STEPS = 5_000
 class _Prepared:
     """A plan, how often it ran, and the function made of it once that pays."""
 
-    __slots__ = ("function", "has_loops", "plan", "runs")
+    __slots__ = ("function", "is_limited", "plan", "runs")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.has_loops = any(
+        has_loops = any(
             step.node.type in flow.TYPES or isinstance(step.kernel, dataflow.Dataflow)
             for step in plan.steps
         )
+        self.is_limited = has_loops or any(
+            step.node.opdef is not None and step.node.opdef.may_wait for step in plan.steps
+        )
         # A loop runs its steps many times a run, so that compiling them pays at once.
-        self.runs = RUNS_BEFORE_GENERATING - 1 if self.has_loops else 0
+        self.runs = RUNS_BEFORE_GENERATING - 1 if has_loops else 0
         self.function: Callable[[Sequence[Any]], list[Any]] | None = None
 
     def __call__(self, feeds: Sequence[Any]) -> list[Any]:
@@ -330,7 +333,7 @@ class Session:
     ) -> list[Any]:
         try:
             with np.errstate(all="ignore"):
-                if prepared.has_loops:
+                if prepared.is_limited:
                     with self._limited(timeout_in_ms):
                         return prepared(feeds)
                 return prepared(feeds)
@@ -338,7 +341,7 @@ class Session:
             raise self._named(failure) from failure.__cause__
 
     def _limited(self, timeout_in_ms: int) -> AbstractContextManager[None]:
-        """Loops in the block end after that time, or that of the configuration, and when the session is closed."""
+        """Loops and waits in the block end after that time, or that of the configuration, and when the session is closed."""
         limit = timeout_in_ms or getattr(self._config, "operation_timeout_in_ms", 0)
         return deadline(limit, self._cancelled)
 

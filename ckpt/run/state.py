@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt.graph.operation import Operation
+from ckpt.run import deadline
 
 
 class SessionState:
@@ -46,10 +47,15 @@ class SessionState:
             return self._attachments.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything. Who waits for a resource is woken, and asks whether his run must end."""
         with self._lock:
+            forgotten = list(self._resources.values())
             self._resources.clear()
             self._attachments.clear()
+        for resource in forgotten:
+            wake = getattr(resource, "wake", None)
+            if wake is not None:
+                wake()
 
 
 class NodeContext:
@@ -72,3 +78,7 @@ class NodeContext:
     def attachment(self, key: str) -> Any:
         """What the caller attached to this run under `key`, or None."""
         return self._state.attachment(key)
+
+    def wait(self, condition: threading.Condition) -> None:
+        """Wait until `condition` is notified; its lock is held. Raises when the run must end before."""
+        deadline.wait(condition)

@@ -8,7 +8,7 @@ from typing import Any
 from ckpt.core import defs
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import returned_element
+from ckpt.graph.importing import returned_element
 from ckpt.saver import metagraph
 from ckpt.saver.scoped import UNBOUND_INPUTS
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.errors import DataLossError
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_collection
+from ckpt.model.queue_runner import QueueRunner
 from ckpt.model.variables import Variable
 
 
@@ -87,7 +89,7 @@ def add_collections(
                 full = reference(value, lambda n: f"{scope}/{n}") if scope else value
                 graph.add_to_collection(key, graph.as_graph_element(full))
             else:
-                graph.add_to_collection(key, _member(key, value, scope))
+                graph.add_to_collection(key, _member(graph, key, value, scope))
     return variables
 
 
@@ -98,7 +100,7 @@ def _inside(key: str, collection: defs.CollectionDef, scope: str) -> defs.Collec
     return renamed_collection(key, collection, lambda name: f"{scope}/{name}")
 
 
-def _member(key: str, value: Any, scope: str) -> Any:
+def _member(graph: Graph, key: str, value: Any, scope: str) -> Any:
     """A member of a collection as the object that it describes."""
     if key == GraphKeys.SAVERS and isinstance(value, bytes):
         from ckpt.saver.saver import Saver  # the Saver exports through MetaGraphs
@@ -106,4 +108,22 @@ def _member(key: str, value: Any, scope: str) -> Any:
 
         found = tf_pb.from_bytes(defs.SaverDef, value, f"collection '{key}'")
         return Saver.from_proto(found, import_scope=scope or None)
+    if key == GraphKeys.QUEUE_RUNNERS and isinstance(value, bytes):
+        return _queue_runner(graph, key, value)
     return value
+
+
+def _queue_runner(graph: Graph, key: str, value: bytes) -> QueueRunner:
+    """The runner that a QueueRunnerDef describes, over the operations of `graph`."""
+    from google.protobuf.message import DecodeError  # as above
+
+    from ckpt.wire import messages
+
+    try:
+        message = messages.QueueRunnerDef.FromString(value)
+    except DecodeError as error:
+        raise DataLossError(
+            None, None, f"collection '{key}': not a QueueRunnerDef message: {error}"
+        ) from error
+    with graph.as_default():
+        return QueueRunner.from_proto(message)

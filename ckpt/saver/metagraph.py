@@ -19,12 +19,9 @@ from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import (
-    load_graph,
-    mapped_tensors,
-    returned_element,
-    without_unknown_defaults,
-)
+from ckpt.graph.importing import mapped_tensors, returned_element
+from ckpt.graph.load import load_graph
+from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.transaction import transaction
 from ckpt.saver.meta_collections import add_collections, collection_def

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.collector import paused
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OpError
 from ckpt.core.tensor_roles import is_slot
 from ckpt.formats import detect
@@ -40,12 +41,14 @@ def restore(
         raise ValueError(
             f"The passed save_path is not a valid checkpoint: {path}: {error}"
         ) from error
-    wanted = restored(sess.graph, saver_def.restore_op_name)
+    with paused():
+        wanted = restored(sess.graph, saver_def.restore_op_name)
     feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
     targets: Any = saver_def.restore_op_name
     with detect.open_reader(resolved) as reader:
         try:
-            found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
+            with paused():
+                found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
         except OpError as error:
             if wanted:
                 error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
@@ -153,7 +156,7 @@ def _has_value(sess: Any, entry: Restored) -> bool:
     output = variable.outputs[0]
     readers = [n for n in output.consumers() if n.type in ("Identity", "ReadVariableOp")]
     try:
-        sess.run(readers[0] if readers else output)
+        sess.run(readers[0].outputs[0] if readers else output)
     except FailedPreconditionError:
         return False
     return True

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import reprlib
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING
 from operator import attrgetter
 from typing import Any
 
@@ -124,10 +125,12 @@ class TreeReader:
         """Reads records of `cls`; the fields after the first `needed` may be missing at the end."""
         fields = list(zip(names_of(cls), reads, strict=True))
         shortest = len(fields) if needed is None else needed
+        defaults = cls.__dataclass_fields__.values()
+        required = [f.name for f in defaults if f.default is f.default_factory is MISSING]
 
         def read(raw: Any, place: str) -> Any:
             if self._named:
-                return cls(**self._named_fields(raw, fields, place))
+                return cls(**self._named_fields(raw, fields, required, place))
             if type(raw) is not list or not shortest <= len(raw) <= len(fields):
                 raise Damage(f"{place}: {shown(raw)} where {cls.__name__} should be")
             return cls(
@@ -140,12 +143,17 @@ class TreeReader:
         return read
 
     @staticmethod
-    def _named_fields(raw: Any, fields: list[tuple[str, Read]], place: str) -> dict[str, Any]:
+    def _named_fields(
+        raw: Any, fields: list[tuple[str, Read]], required: list[str], place: str
+    ) -> dict[str, Any]:
         if type(raw) is not dict:
             raise Damage(f"{place}: {shown(raw)} where an object should be")
         unknown = raw.keys() - {name for name, _ in fields}
         if unknown:
             raise Damage(f"{place}: unknown fields {sorted(unknown)}")
+        missing = [name for name in required if name not in raw]
+        if missing:
+            raise Damage(f"{place}: fields missing: {', '.join(missing)}")
         return {name: read(raw[name], f"{place} {name}") for name, read in fields if name in raw}
 
     def _nodes(self, raw: Any, place: str) -> tuple[defs.NodeDef, ...]:

@@ -17,7 +17,9 @@ from ckpt.formats.hdf5_plan import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
-TEXT = b"state %d"
+EXHAUSTIVE = bool(
+    os.environ.get("CKPT_EXHAUSTIVE")
+)  # the nightly build: every scene under every fault
 
 
 class Model:
@@ -148,7 +150,8 @@ class Saving(Scene):
 
     def _save(self, k):
         step = {"global_step": k} if self.numbered else {}
-        return self.model.save(self.path(self.prefix), k, **step, **self.options)
+        saved = self.model.save(self.path(self.prefix), k, **step, **self.options)
+        return saved.result() if self.options.get("asynchronous") else saved
 
     def act(self):
         return self._save(self.next)
@@ -258,6 +261,24 @@ class ShardsToFile(Saving):
 
 class FileToShards(ShardsToFile):
     sizes = (60, None)
+
+
+class InTheBackground(Saving):
+    steps = (1,)
+    options = {"asynchronous": True}
+    model_options = {"max_to_keep": 1}
+
+
+class BackgroundShards(Saving):
+    steps = (1,)
+    numbered = False
+    options = {"asynchronous": True, "shard_size": 60}
+
+
+class Compressed(Saving):
+    steps = (1,)
+    options = {"compression": "deflate"}
+    model_options = {"big": True}
 
 
 class WithoutState(Saving):
@@ -416,7 +437,7 @@ class ImportingAGraph(GraphExport):
 WRITING = [
     FirstSave, FirstSaveInANewDirectory, SecondSaveDeletingTheFirst, ThirdSaveOfTwoKept, Overwriting, WithoutState,
     WithoutGraph, NotDurable, Partitioned, Big, Sharded, OverwritingShards,
-    ShardsToFile, FileToShards, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
+    ShardsToFile, FileToShards, InTheBackground, BackgroundShards, Compressed, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
 ]  # fmt: skip
 READING = [Restoring, ImportingAGraph]
 

@@ -10,14 +10,22 @@ from pathlib import Path
 import pytest
 
 from tests.faults.beneath import FAULTS, HARMLESS, MORE
-from tests.faults.scenes import READING, WRITING
+from tests.faults.scenes import EXHAUSTIVE, READING, WRITING
 
 QUICK = ("SecondSaveDeletingTheFirst", "Overwriting")
+SLOW = ("FirstSaveInANewDirectory", "InTheBackground", "Restoring")
+NIGHTLY = [
+    scene.__name__
+    for scene in [*WRITING, *READING]
+    # its calls are those of the others, and each of its cases takes longer
+    if scene.__name__ not in (*QUICK, *SLOW, "ManySmallTensors")
+]
 SCENES = [
-    pytest.param(s.__name__, marks=[] if s.__name__ in QUICK else pytest.mark.slow)
-    for s in [*WRITING, *READING]
-    if s.__name__
-    != "ManySmallTensors"  # its calls are those of the others, and each of its cases takes longer
+    *QUICK,
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in [*SLOW, *(NIGHTLY if EXHAUSTIVE else [])]
+    ),
 ]
 
 

@@ -155,7 +155,7 @@ def test_a_large_hostile_graph_takes_little_memory(tmp_path, content):
 def test_a_large_graph_that_is_right_is_read(tmp_path):
     """The walk of large bodies asks what the reading of small ones asks."""
     from ckpt.core import defs
-    from ckpt.wire import metagraph_file
+    from ckpt.wire import metagraph_file, metagraph_values
 
     text = np.array([b"x" * 9] * 300_000, object)
     nodes = [defs.NodeDef(f"n{n}", "NoOp", (f"^n{n - 1}",) if n else ()) for n in range(60_000)]
@@ -172,7 +172,7 @@ def test_a_large_graph_that_is_right_is_read(tmp_path):
         signature_def={"s": defs.SignatureDef({"x": defs.TensorInfo("n1:0")}, {}, "predict")},
     )
     data = metagraph_file.pack(meta)
-    assert len(data) > 2 * MIB
+    assert len(metagraph_values.packb(meta)) > 2 * MIB
     assert metagraph_file.pack(metagraph_file.unpack(data)) == data
     assert metagraph_file.summary(data).nodes == 60_001
 
@@ -366,7 +366,7 @@ def _has(program):
 def test_a_state_file_cannot_lead_out_of_its_directory(tmp_path):
     (tmp_path / "in").mkdir()
     write(tmp_path / "m.h5", [TensorEntry("a", np.zeros(1))])
-    for name in ("../m", "..", "in/../../m", "./m", "/../m\\000", "m\\000"):
+    for name in ("../m", "..", "in/../../m", "/../m\\000", "m\\000"):
         text = f'model_checkpoint_path: "{name}"\n'.encode()
         (tmp_path / "in" / "checkpoint").write_bytes(hostile.state(text))
         with pytest.raises(DataLossError, match="checkpoint"):

@@ -5,7 +5,7 @@ import errno
 import pytest
 
 from ckpt.core.errors import ResourceExhaustedError, UnknownError
-from tests.faults.scenes import READING, WRITING, outcome_of
+from tests.faults.scenes import EXHAUSTIVE, READING, WRITING, outcome_of
 from tests.faults.seam import ERRORS, Killed, Seam, bury, cutting, failing, killing, under
 
 DONE = [(errno.ENOSPC, False), (errno.EIO, True)]  # in the quick test; the slow one does the others
@@ -27,8 +27,12 @@ QUICK = (
 )
 
 
+BREADTH = ("Sharded", "Partitioned", "Big", "InTheBackground", "Compressed", "StateUpdate", "GraphExport", "ManySmallTensors")  # fmt: skip
+
+
 def each(scenes):
-    """The scenes as parameters; those that add only breadth are slow."""
+    """The scenes as parameters; those that add only breadth are slow, and some of them are left to the nightly build."""
+    scenes = [s for s in scenes if EXHAUSTIVE or s.__name__ in (*QUICK, *BREADTH)]
     slow = pytest.mark.slow
     return [
         pytest.param(s, id=s.__name__, marks=() if s.__name__ in QUICK else slow) for s in scenes
@@ -78,7 +82,9 @@ def test_an_error_at_any_operation_is_typed_and_nothing_is_lost(scene):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("scene", each(EVERY), indirect=True)
+@pytest.mark.parametrize(
+    "scene", each([s for s in EVERY if EXHAUSTIVE or s.__name__ in QUICK]), indirect=True
+)
 def test_every_error_once_and_from_then_on(scene):
     for at in range(operations(scene)):
         for code in ERRORS:

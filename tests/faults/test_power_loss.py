@@ -9,7 +9,7 @@ import ckpt as tf
 from ckpt.core.errors import OpError
 from ckpt.formats import detect, hdf5_reader
 from tests.faults.power import MODELS, Disk, recording
-from tests.faults.scenes import Model, outcome_of
+from tests.faults.scenes import EXHAUSTIVE, Model, outcome_of
 from tests.faults.seam import bury, under
 
 SEEDS = {"torn": 6}
@@ -23,13 +23,17 @@ PROGRAMS = {
     "shards of one name": {"shard_size": 60, "numbered": False},
     "shards, a file, shards": {"shard_size": (60, None, 60), "numbered": False},
     "a file, shards, a file": {"shard_size": (None, 60, None), "numbered": False},
+    "in the background": {"asynchronous": True, "max_to_keep": 1},
+    "compressed": {"compression": "deflate", "big": True, "max_to_keep": 1},
     "big": {"big": True, "max_to_keep": 1},
 }
 
 QUICK = ("one kept", "one name", "shards, a file, shards")
+BREADTH = ("a file, shards, a file", "in the background", "compressed", "partitioned")
 EACH = [
     pytest.param(program, id=name, marks=() if name in QUICK else pytest.mark.slow)
     for name, program in PROGRAMS.items()
+    if EXHAUSTIVE or name in (*QUICK, *BREADTH)
 ]
 
 
@@ -44,11 +48,18 @@ class Run:
         shard_size=None,
         durable=True,
         write_meta_graph=True,
+        asynchronous=False,
+        compression=None,
         **options,
     ):
         self.root, self.numbered = str(root), numbered
         self.sizes = shard_size if isinstance(shard_size, tuple) else (shard_size,) * 3
-        self.options = {"durable": durable, "write_meta_graph": write_meta_graph}
+        self.options = {
+            "durable": durable,
+            "write_meta_graph": write_meta_graph,
+            "asynchronous": asynchronous,
+            "compression": compression,
+        }
         self.model = Model(**options)
         self.log, self.acknowledged = [], [0]
         with under(recording(self.log)):
@@ -59,7 +70,8 @@ class Run:
     def save(self, root, k):
         more = {"global_step": k} if self.numbered else {}
         more["shard_size"] = self.sizes[k % 3 - 1]
-        return self.model.save(f"{root}/run/m.ckpt", k, **more, **self.options)
+        saved = self.model.save(f"{root}/run/m.ckpt", k, **more, **self.options)
+        return saved.result() if self.options["asynchronous"] else saved
 
     def losses(self, target):
         """(disk left, last state acknowledged, model) for every operation and model."""

@@ -55,7 +55,9 @@ def test_gives_tensorflows_answer(tensorflow, name):
     assert [t.dtype.base_dtype.name for t in tensors] == theirs.dtypes
     for value, wanted in zip(evaluated(row), theirs.values, strict=True):
         assert np.shape(value) == wanted.shape
-        if wanted.dtype.kind in "OSUbiu":
+        if isinstance(value, bytes):  # numpy would lose zeros at the end
+            assert value == wanted.item()
+        elif wanted.dtype.kind in "OSUbiu":
             np.testing.assert_array_equal(value, wanted)
         else:
             np.testing.assert_allclose(plain(value), plain(wanted), rtol=row.rtol, atol=row.atol)

@@ -19,7 +19,7 @@ from ckpt.graph.load import load_graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import dependent, node_of
-from ckpt.graph.static import fold
+from ckpt.graph.static import NEVER_FOLDED, fold
 from ckpt.saver.savings import VARIABLE_TYPES
 
 MAX_FOLDED_BYTES = 1 << 20
@@ -177,6 +177,7 @@ def _is_foldable(op: Operation, known: Mapping[str, Any]) -> bool:
         and not opdef.is_stateful
         and opdef.lead != "ctx"
         and op.type not in VARIABLE_TYPES
+        and op.type not in NEVER_FOLDED
         and all(t.op.name in known for t in op.inputs)
     )
 

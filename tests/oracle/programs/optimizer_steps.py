@@ -2,30 +2,46 @@
 
 import numpy as np
 
+TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}  # the linear slot of Ftrl is a difference of terms near 50
 GRADIENT = np.array([[1.0, -2.0], [0.5, 3.0], [0.0, 0.25]], np.float32)
 ROWS, AT = np.array([[1.0, -2.0], [0.5, 3.0], [4.0, 0.25]], np.float32), np.array([2, 0, 2])
+NAMES = (
+    "descent", "momentum", "nesterov", "adam", "adagrad", "adagrad_da", "adadelta", "rms_prop", "centered", "ftrl",
+    "shrinking", "proximal", "proximal_adagrad",
+)  # fmt: skip
 
 
-def optimizers(tf):
+def optimizers(tf, count):
     return {
         "descent": tf.train.GradientDescentOptimizer(0.5),
         "momentum": tf.train.MomentumOptimizer(0.1, 0.9),
         "nesterov": tf.train.MomentumOptimizer(0.1, 0.9, use_nesterov=True),
         "adam": tf.train.AdamOptimizer(0.1, use_locking=True),
+        "adagrad": tf.train.AdagradOptimizer(0.1, 0.3),
+        "adagrad_da": tf.train.AdagradDAOptimizer(0.1, count, 0.3, 0.05, 0.02),
+        "adadelta": tf.train.AdadeltaOptimizer(0.5, 0.9, 1e-4),
+        "rms_prop": tf.train.RMSPropOptimizer(0.1, 0.8, 0.5),
+        "centered": tf.train.RMSPropOptimizer(0.1, 0.8, 0.5, 1e-3, centered=True),
+        "ftrl": tf.train.FtrlOptimizer(0.1, -0.4, 0.2, 0.3, 0.1),
+        "shrinking": tf.train.FtrlOptimizer(
+            0.1, accum_name="sum", l2_shrinkage_regularization_strength=0.2, beta=0.3
+        ),
+        "proximal": tf.train.ProximalGradientDescentOptimizer(0.1, 0.3, 0.2),
+        "proximal_adagrad": tf.train.ProximalAdagradOptimizer(0.1, 0.3, 0.2, 0.1),
     }
 
 
 def steps(tf, use_resource, is_sparse):
-    """The variable and the slots after each of three steps, and every node: name, type, inputs, controls."""
+    """The variable and the slots after each of twenty steps, and every node: name, type, inputs, controls."""
     found = {}
-    for name in optimizers(tf):
+    for name in NAMES:
         with tf.Graph().as_default() as graph, tf.Session() as sess:
-            optimizer = optimizers(tf)[name]
             start = np.arange(6, dtype=np.float32).reshape(3, 2)
             v = tf.get_variable("v", initializer=start, use_resource=use_resource)
             count = tf.get_variable(
-                "count", initializer=0, trainable=False, use_resource=use_resource
+                "count", initializer=np.int64(0), trainable=False, use_resource=use_resource
             )
+            optimizer = optimizers(tf, count)[name]
             scale = tf.placeholder(tf.float32, [])
             gradient = tf.constant(GRADIENT) * scale
             if is_sparse:
@@ -35,8 +51,8 @@ def steps(tf, use_resource, is_sparse):
             step = optimizer.apply_gradients([(gradient, v)], global_step=count)
             sess.run(tf.global_variables_initializer())
             slots = sorted(optimizer.variables(), key=lambda slot: slot.name)
-            for number in range(3):
-                sess.run(step, {scale: number + 1.0})
+            for number in range(20):
+                sess.run(step, {scale: 1.0 + number % 3})
                 values = sess.run([count, v, *slots])
                 found.update({f"{name} {number} {i}": value for i, value in enumerate(values)})
             found[f"{name} slots"] = [slot.name for slot in slots]

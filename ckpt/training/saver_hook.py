@@ -10,7 +10,6 @@ from typing import Any
 from ckpt.core import storage
 from ckpt.graph import stack
 from ckpt.graph.keys import GraphKeys
-from ckpt.model.steps import get_global_step
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -19,6 +18,8 @@ from ckpt.run.hooks import (
     SessionRunValues,
 )
 from ckpt.saver.graph_file import write_graph
+from ckpt.training.file_writer import FileWriter, FileWriterCache, add_graphs
+from ckpt.training.hooks import required_global_step
 
 log = logging.getLogger("ckpt")
 
@@ -43,7 +44,7 @@ class CheckpointSaverHook(SessionRunHook):
     """Saves a checkpoint at the start, every `save_secs` seconds or `save_steps` steps, and at the end.
 
     `saver` does it, or the one of `scaffold`, or the only one in the collection `GraphKeys.SAVERS`. The graph as text
-    goes to `graph.pbtxt` once. Raises ValueError when both or neither of the intervals, or both of saver and scaffold
+    goes to `graph.pbtxt` once; graph and saves are noted in the directory's event file. Raises ValueError when both or neither of the intervals, or both of saver and scaffold
     are given; RuntimeError from `begin` without a global step, from a save without a Saver.
     """
 
@@ -69,23 +70,26 @@ class CheckpointSaverHook(SessionRunHook):
         self._steps_per_run = 1
         self._save_graph_def = save_graph_def
         self._global_step: Any = None
+        self._summary_writer: FileWriter | None = None
 
     def _set_steps_per_run(self, steps_per_run: int) -> None:
         self._steps_per_run = steps_per_run
 
     def begin(self) -> None:
         """Find the global step."""
-        self._global_step = get_global_step()
-        if self._global_step is None:
-            raise RuntimeError("Global step should be created to use CheckpointSaverHook.")
+        self._summary_writer = FileWriterCache.get(self._directory)
+        self._global_step = required_global_step("CheckpointSaverHook")
         for listener in self._listeners:
             listener.begin()
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Write the graph, and the first checkpoint."""
         step = int(session.run(self._global_step))
+        graph = stack.get_default_graph()
         if self._save_graph_def:
-            write_graph(stack.get_default_graph(), self._directory, "graph.pbtxt")
+            write_graph(graph.as_graph_def(add_shapes=True), self._directory, "graph.pbtxt")
+        if self._summary_writer is not None:
+            add_graphs(self._summary_writer, graph, self._get_saver().saver_def)
         self._save(session, step)
         self._timer.update_last_triggered_step(step)
 
@@ -120,6 +124,13 @@ class CheckpointSaverHook(SessionRunHook):
         saver.save(
             session, self._save_path, global_step=step, write_meta_graph=self._save_graph_def
         )
+        if self._summary_writer is not None:
+            from ckpt.wire import messages  # protobuf is loaded only when messages are used
+
+            saved = messages.SessionLog(
+                status=messages.SessionLog.CHECKPOINT, checkpoint_path=self._save_path
+            )
+            self._summary_writer.add_session_log(saved, step)
         answers = [listener.after_save(session, step) for listener in self._listeners]
         return any(answers)
 

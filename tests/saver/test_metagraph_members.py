@@ -1,0 +1,82 @@
+"""What a MetaGraph may hold besides nodes survives export and import under a scope, and still works."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from ckpt.wire.schema import message_class
+
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "control_flow"
+
+
+@pytest.mark.parametrize(
+    ("key", "kind"), [("while_context", "WhileContextDef"), ("cond_context", "CondContextDef")]
+)
+def test_contexts_of_loops_and_branches_are_renamed_as_tensorflow_does(key, kind):
+    with tf.Graph().as_default():
+        tf.train.import_meta_graph(str(FIXTURES / "contexts.meta"), import_scope="s")
+        ours = tf.train.export_meta_graph()
+    theirs = tf.MetaGraphDef.FromString((FIXTURES / "contexts_scoped.meta").read_bytes())
+    parsed = [
+        [message_class(kind).FromString(data) for data in meta.collection_def[key].bytes_list.value]
+        for meta in (ours, theirs)
+    ]
+    assert parsed[0]
+    assert parsed[0] == parsed[1]
+
+
+def test_a_graph_with_contexts_runs_under_a_scope():
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.train.import_meta_graph(str(FIXTURES / "contexts.meta"), import_scope="s")
+        sess.run(tf.global_variables_initializer())
+        assert [sess.run("s/y:0", {"s/n:0": n}) for n in (1, 3)] == [-2, 10]
+
+
+def everything():
+    """Partitions, tables, resources, loops, branches, sparse tensors in collections, in one graph."""
+    x = tf.placeholder(tf.string, [None], name="x")
+    table = tf.lookup.StaticHashTable(
+        tf.lookup.KeyValueTensorInitializer(["a", "b"], tf.constant([1, 2], tf.int64)), 0
+    )
+    ids = table.lookup(x, name="ids")
+    rows = tf.get_variable("rows", [3, 2], partitioner=tf.fixed_size_partitioner(3))
+    taken = tf.nn.embedding_lookup(rows, ids)
+    scale = tf.get_variable("scale", [], use_resource=True, initializer=tf.ones_initializer())
+    _, grown = tf.while_loop(lambda i, t: i < 2, lambda i, t: (i + 1, t * 2.0), (0, taken))
+    total = tf.cond(tf.reduce_sum(grown) > 0, lambda: grown * scale, lambda: grown - scale)
+    y = tf.reduce_sum(total, name="y")
+    tf.add_to_collection("outputs", y)
+    tf.add_to_collection("savers", tf.train.Saver(name="inner"))
+    tf.add_to_collection("notes", "text")
+    tf.add_to_collection("numbers", 3)
+    return y
+
+
+def test_partitions_tables_resources_and_flow_survive_twice_in_one_graph(tmp_path):
+    feeds = np.array(["a", "b", "a", "z"], object)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        y = everything()
+        sess.run([tf.global_variables_initializer(), tf.tables_initializer()])
+        wanted = sess.run(y, {"x:0": feeds})
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    with tf.Graph().as_default() as graph, tf.Session() as sess:
+        savers = [tf.train.import_meta_graph(prefix + ".meta", import_scope="m") for _ in range(2)]
+        for saver in savers:
+            saver.restore(sess, prefix)
+        sess.run(tf.tables_initializer())
+        found = sess.run(["m/y:0", "m_1/y:0"], {"m/x:0": feeds, "m_1/x:0": feeds})
+        assert found == [wanted, wanted]
+        assert [t.name for t in graph.get_collection("outputs")] == ["m/y:0", "m_1/y:0"]
+        inner = graph.get_collection("savers")
+        assert len(inner) == 2
+        sess.run(tf.global_variables_initializer())
+        inner[1].restore(sess, prefix)
+        assert sess.run("m_1/y:0", {"m_1/x:0": feeds}) == wanted
+        assert graph.get_collection("notes") == [b"text", b"text"]
+        assert graph.get_collection("numbers") == [3, 3]
+        once = savers[0].export_meta_graph()
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(once)
+        assert graph.as_graph_def().node == once.graph_def.node
