@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError
+from ckpt.ops.iterator_state import packed, unpacked
 
 Data = tf.data.Dataset
 
@@ -196,6 +197,27 @@ def test_a_position_of_another_pipeline_is_refused():
         session.run([first.initializer, second.initializer])
         with pytest.raises(InvalidArgumentError, match="restore it into the pipeline"):
             session.run(back)
+
+
+def test_a_restore_that_fails_leaves_the_iterator_where_it_is():
+    iterator = Data.range(9).batch(2).skip(1).make_initializable_iterator()
+    following = iterator.get_next()
+    saveable = tf.data.experimental.make_saveable_from_iterator(iterator)
+    state = saveable.specs[0].tensor
+    back = saveable.restore([state], None)
+    with tf.Session() as session:
+        session.run(iterator.initializer)
+        session.run(following)
+        name, fields, (inner,) = unpacked(session.run(state))
+        for bad in (
+            [name, fields, []],
+            [name, [False], [["_Repeat", [], []]]],
+            [name, [], [inner]],
+            3,
+        ):
+            with pytest.raises(InvalidArgumentError):
+                session.run(back, {state: packed(bad)})
+        assert session.run(following).tolist() == [4, 5]
 
 
 @pytest.mark.parametrize("what", ["save", "restore"])
