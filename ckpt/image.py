@@ -22,12 +22,13 @@ from ckpt.ops.boxes import (
 )
 from ckpt.ops.colours import hsv_to_rgb, rgb_to_hsv
 from ckpt.ops.distributions import random_crop
+from ckpt.ops.drawing import draw_bounding_boxes, extract_glimpse
 from ckpt.ops.extraction import extract_image_patches, extract_image_patches as extract_patches
 
 __all__ = [
     "ResizeMethod", "adjust_brightness", "adjust_contrast", "adjust_gamma", "adjust_hue",
     "adjust_saturation", "central_crop", "convert_image_dtype", "crop_and_resize",
-    "crop_to_bounding_box", "extract_image_patches", "extract_patches", "flip_left_right",
+    "crop_to_bounding_box", "draw_bounding_boxes", "extract_glimpse", "extract_image_patches", "extract_patches", "flip_left_right",
     "flip_up_down", "grayscale_to_rgb", "hsv_to_rgb", "image_gradients", "non_max_suppression",
     "non_max_suppression_overlaps", "non_max_suppression_padded",
     "non_max_suppression_with_scores", "pad_to_bounding_box", "per_image_standardization",

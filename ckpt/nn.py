@@ -8,6 +8,7 @@ from ckpt.model.rnn import (
     static_bidirectional_rnn,
     static_rnn,
 )
+from ckpt.model.rnn_saved import static_state_saving_rnn
 from ckpt.model.sampled import nce_loss, sampled_softmax_loss
 from ckpt.ops.activation import (
     bias_add,
@@ -66,6 +67,7 @@ from ckpt.ops.moments import (
     weighted_moments,
     zero_fraction,
 )
+from ckpt.ops.morphology import dilation2d, erosion2d
 from ckpt.ops.pooling import avg_pool, max_pool
 from ckpt.ops.pooling import avg_pool as avg_pool2d
 from ckpt.ops.pooling import avg_pool as avg_pool_v2
@@ -120,11 +122,13 @@ __all__ = [
     "depthwise_conv2d_native",
     "depthwise_conv2d_native_backprop_filter",
     "depthwise_conv2d_native_backprop_input",
+    "dilation2d",
     "dropout",
     "dynamic_rnn",
     "elu",
     "embedding_lookup",
     "embedding_lookup_sparse",
+    "erosion2d",
     "fused_batch_norm",
     "in_top_k",
     "l2_loss",
@@ -166,6 +170,7 @@ __all__ = [
     "sparse_softmax_cross_entropy_with_logits",
     "static_bidirectional_rnn",
     "static_rnn",
+    "static_state_saving_rnn",
     "sufficient_statistics",
     "swish",
     "tanh",

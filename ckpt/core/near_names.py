@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from ckpt.core.same_words import is_moved, meaning
 from ckpt.core.tensor_roles import AVERAGE_KIND, kind
 
 Shape = tuple[int | None, ...] | None
 
+_SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
 _NEAR = 12  # near names that one table gives
 
 
@@ -89,6 +91,72 @@ class Search:
         held = self.by_shape.get(key, [])
         return held[0] if len(held) == 1 == self.missing_by_shape[key] else None
 
+    @cached_property
+    def sure(self) -> dict[str, str]:
+        """Missing -> spare where the two names alone are evidence enough, and no other name is in question.
+
+        They say the same in other words, or are the only ones of their dtype and shape and only the scope has changed.
+        """
+        wanted, held = _by_meaning(self.wanted), _by_meaning(self.held)
+        found: dict[str, str] = {}
+        for said, names in wanted.items():
+            others = held.get(said, ())
+            if len(names) == len(others) == 1 and names[0] in self.missing:
+                found[names[0]] = others[0]
+        few = self._alone()
+        for name in self.missing:
+            if name not in found and name in few and is_moved(few[name], name):
+                found[name] = few[name]
+        counts = Counter(found.values())
+        return {
+            w: h
+            for w, h in found.items()
+            if counts[h] == 1 and h in self.spare and self.accepts(self.missing[w], self.spare[h])
+        }
+
+    def _alone(self) -> dict[str, str]:
+        """Name wanted -> held, of those with a dtype, a shape and a kind that no others have."""
+        sides: list[dict[object, list[str]]] = []
+        for side in (self.wanted, self.held):
+            table: dict[object, list[str]] = defaultdict(list)
+            for name, named in side.items():
+                if named.shape:
+                    table[named.dtype, named.shape, self.kind(name)].append(name)
+            sides.append(table)
+        wanted, held = sides
+        return {
+            names[0]: held[key][0]
+            for key, names in wanted.items()
+            if len(names) == 1 == len(held.get(key, ()))
+        }
+
+    @cached_property
+    def _sure_for(self) -> dict[str, str]:
+        """Spare -> the missing one that it surely is."""
+        return {held: wanted for wanted, held in self.sure.items()}
+
+    def is_against(self, wanted: str, held: str) -> bool:
+        """Whether taking `held` for `wanted` contradicts what is sure."""
+        return self.sure.get(wanted, held) != held or self._sure_for.get(held, wanted) != wanted
+
+    @cached_property
+    def _misplaced(self) -> dict[tuple[str, ...], set[tuple[str, ...]]]:
+        """Scope without numbers -> scopes called so in which a name that both have does not fit."""
+        found: dict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+        for name in self.matched:
+            if not self.wanted[name].fits(self.held[name]):
+                scope = _parts(name)[:-1]
+                found[_unnumbered(scope)].add(scope)
+        return found
+
+    def is_misplaced(self, wanted: str) -> bool:
+        """Whether a layer called so but for its number does not fit: then it may be this one, numbered anew."""
+        if not self._misplaced:
+            return False
+        parts = _parts(wanted)
+        scopes = (parts[:end] for end in range(1, len(parts)))
+        return any(self._misplaced.get(_unnumbered(s), set()) - {s} for s in scopes)
+
     def accepts(self, wanted: Named, held: Named) -> bool:
         """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
         if not wanted.fits(held):
@@ -103,11 +171,19 @@ class Search:
         return self._kinds[name]
 
 
+def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
+    """What names say -> those that say it."""
+    found: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for name in names:
+        found[meaning(name)].append(name)
+    return found
+
+
 def _folded(name: str) -> Iterable[object]:
     """The name without capital letters, separators, numbers, or what stands before and after it."""
-    plain = re.sub(r"[^a-z0-9]+", "", name.lower())
+    plain = _SIGNS.sub("", name.lower())
     yield plain
-    yield re.sub(r"\d+", "", plain)
+    yield _DIGITS.sub("", plain)
 
 
 def _blanked(name: str) -> Iterable[object]:
@@ -123,7 +199,7 @@ def _ends(name: str) -> Iterable[object]:
     parts = _parts(name)
     for start in range(max(0, len(parts) - 6), len(parts)):
         yield parts[start:]
-    yield (re.sub(r"(_\d+|:\d+)$", "", parts[-1]),)
+    yield (_NUMBER.sub("", parts[-1]),)
 
 
 def _starts(name: str) -> Iterable[object]:
@@ -148,5 +224,9 @@ def _compatible(a: Shape, b: Shape) -> bool:
     )
 
 
+def _unnumbered(parts: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(re.sub(r"_?\d+$", "", part) for part in parts)
+
+
 def _parts(name: str) -> tuple[str, ...]:
-    return tuple(re.split(r"[/.]", name))
+    return tuple(name.replace(".", "/").split("/"))

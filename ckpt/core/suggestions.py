@@ -108,10 +108,22 @@ def _explanations(search: Search) -> list[Explanation]:
     single = [rules for rules in ranked if len(rules) == 1][:_TRIED]
     found = _tested(single, search)
     if len(set().union(*(e.pairs for e in found), ())) < len(search.missing):
+        found += _tested(_other_words(search), search)
         found += _tested([r for r in ranked if len(r) > 1][:_TRIED], search)
     for key in (str.casefold, lambda name: re.sub(r"[^a-z0-9]", "", name.lower())):
         found.append(_same_letters(search, key))
     return found
+
+
+def _other_words(search: Search) -> list[tuple[name_edits.Rule, ...]]:
+    """The rules for last words that are sure to mean the same, those of most names first."""
+    votes: Counter[tuple[name_edits.Rule, ...]] = Counter()
+    for wanted, held in search.sure.items():
+        (*_, old), (*_, new) = re.split(r"([/.])", held), re.split(r"([/.])", wanted)
+        if old != new:
+            mark = "." if "/" not in held + wanted and "." in held else "/"
+            votes[(f"**{mark}{old}", f"**{mark}{new}"),] += 1
+    return [rules for rules, _ in votes.most_common(_TRIED_ON_ALL)]
 
 
 def _length(rules: Sequence[name_edits.Rule]) -> int:
@@ -204,6 +216,7 @@ def _chosen(
     found: Sequence[Explanation], search: Search
 ) -> tuple[list[Explanation], dict[str, str]]:
     """The fewest rules that explain most, and the pairs of theirs that nothing speaks against."""
+    found = [e for e in found if not _is_refuted(e, search)]
     plain = [e for e in found if not e.is_contested and e.misfits <= len(e.pairs)]
     remaining = set(search.missing)
     used: set[str] = set()
@@ -223,18 +236,28 @@ def _chosen(
     complete = [e for e in found if e.is_contested and e.is_complete]
     if (remaining or doubtful) and complete and all(e.pairs == complete[0].pairs for e in complete):
         return complete[:1], dict(complete[0].pairs)
-    if remaining or doubtful:  # a rule for one name is believed only where all is explained
-        chosen = [(e, new) for e, new in chosen if len(new) > 1]
+    used = {held for _, new in chosen for held in new.values()}
+    is_whole = all(name in used or search.kind(name) for name in search.spare)
+    if remaining or doubtful or not is_whole:  # a rule for one name needs more to be believed
+        sure = search.sure.items()
+        chosen = [(e, new) for e, new in chosen if len(new) > 1 or new.items() <= sure]
     pairs = {w: h for _, new in chosen for w, h in new.items() if w not in doubtful}
     return [e for e, new in chosen if not new.keys() <= doubtful], pairs
+
+
+def _is_refuted(explanation: Explanation, search: Search) -> bool:
+    """Whether most of what it says is against what the names themselves are sure to mean."""
+    pairs = explanation.pairs.items()
+    return 2 * sum(search.is_against(w, h) for w, h in pairs) > len(pairs)
 
 
 def _merit(explanation: Explanation, new: Mapping[str, str]) -> tuple[Any, ...]:
     """The more it explains the better; of equals, what says it with fewer and simpler rules."""
     rules = explanation.rules
     return (
-        bool(new) and not explanation.is_second_hand,
+        len(new) > 1 and not explanation.is_second_hand,
         len(new),
+        not explanation.is_second_hand,
         bool(rules),
         -len(rules),
         -explanation.misfits,
@@ -261,10 +284,14 @@ def _doubtful(
     """
     doubtful: set[str] = set()
     for explanation, new in chosen:
+        doubtful.update(w for w, h in new.items() if search.is_against(w, h))
+        doubtful.update(w for w in new if search.is_misplaced(w))
         wanted_by = {held: wanted for wanted, held in new.items()}
         sources, size = explanation.sources | search.matched, len(explanation.pairs)
         for other in found:
-            is_light = 2 * len(other.pairs) < size
+            is_light = 2 * len(other.pairs) < size or (
+                len(other.pairs) == 1 < size and not other.pairs.items() <= search.sure.items()
+            )
             if is_light or (other.is_second_hand and not explanation.is_second_hand):
                 continue
             if len(other.rules) > len(explanation.rules) > 0:

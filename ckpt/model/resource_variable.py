@@ -15,7 +15,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model.variables import _ARGUMENTS, Variable, _caching
-from ckpt.ops import control, resource
+from ckpt.ops import control, resource, slice_assign
 
 _default: list[bool] = [False]
 
@@ -284,7 +284,8 @@ class ResourceVariable(Variable):
 
 def _on_value(operator: str) -> Callable[..., Any]:
     def apply(self: ResourceVariable, *others: Any) -> Any:
-        return getattr(self.value(), operator)(*others)
+        found = getattr(self.value(), operator)(*others)
+        return slice_assign.assignable(found, self) if operator == "__getitem__" else found
 
     apply.__name__ = operator
     return apply

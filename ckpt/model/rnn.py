@@ -424,9 +424,14 @@ def raw_rnn(
         batch = _batch_size(flat_first, 0)
         state = nest.map_structure(convert.convert_to_tensor, state)
         sizes, kinds = _output_likes(cell, shape_like, state)
-        arrays = [TensorArray(kind, dynamic_size=True, size=0, infer_shape=False) for kind in kinds]
         zeros = [
             nest.flatten(zero_state_of(s, batch, k))[0] for s, k in zip(sizes, kinds, strict=True)
+        ]
+        arrays = [
+            TensorArray(
+                kind, dynamic_size=True, size=0, infer_shape=False, element_shape=zero.shape
+            )
+            for kind, zero in zip(kinds, zeros, strict=True)
         ]
         like_output = cell.output_size if shape_like is None else shape_like
         packed_arrays = nest.pack_sequence_as(like_output, arrays) if not isinstance(like_output, TensorShape) else arrays[0]  # fmt: skip

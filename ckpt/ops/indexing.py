@@ -20,7 +20,7 @@ from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.static import constant_value, constant_value_as_shape
-from ckpt.ops import constants, elementwise, joining, reduction, shaping
+from ckpt.ops import constants, elementwise, joining, reduction, shaping, slice_assign
 
 NEWAXIS = None
 INDEX_TYPE = Attr("type", allowed=INDEX)
@@ -33,7 +33,7 @@ MASKS = {
 }
 
 
-def _key(begin, end, strides, masks):
+def python_key(begin, end, strides, masks):
     """The Python index that a strided slice's numbers and masks describe."""
     key: list[Any] = []
     for i in range(len(begin)):
@@ -51,7 +51,7 @@ def _key(begin, end, strides, masks):
     return tuple(key)
 
 
-def _index_complaint(x, begin, masks, found):
+def index_complaint(x, begin, masks, found):
     """TensorFlow's words for an index that does not fit: too many of them, or one out of bounds."""
     ignored = masks["ellipsis_mask"] | masks["new_axis_mask"]
     used = sum(1 for i in range(len(begin)) if not ignored & (1 << i))
@@ -81,10 +81,10 @@ def strided_slice_op(
         "shrink_axis_mask": shrink_axis_mask,
     }
     try:
-        return own_part(np.asarray(x)[_key(begin, end, strides, masks)])
+        return own_part(np.asarray(x)[python_key(begin, end, strides, masks)])
     except IndexError as error:
         raise InvalidArgumentError(
-            None, None, _index_complaint(x, begin, masks, str(error))
+            None, None, index_complaint(x, begin, masks, str(error))
         ) from None
 
 
@@ -187,7 +187,7 @@ def strided_slice_grad(
         "shrink_axis_mask": shrink_axis_mask,
     }
     whole = np.zeros(tuple(np.asarray(shape).tolist()), dtype=dy.dtype)
-    whole[_key(begin, end, strides, masks)] = dy
+    whole[python_key(begin, end, strides, masks)] = dy
     return whole
 
 
@@ -219,7 +219,7 @@ def strided_slice(
     """`input_[begin:end:strides]` with Python's meaning; bit i of a mask speaks of entry i."""
     if strides is None:
         strides = constants.ones_like(begin)
-    return strided_slice_op(
+    found = strided_slice_op(
         input_,
         begin,
         end,
@@ -231,6 +231,7 @@ def strided_slice(
         shrink_axis_mask=shrink_axis_mask,
         name=name,
     )
+    return slice_assign.assignable(found, input_ if var is None else var)
 
 
 @operator("__getitem__")
@@ -259,7 +260,8 @@ def _getitem(tensor: Any, key: Any) -> Tensor:
                 packed = [elementwise.cast(t, dtypes.int64) for t in packed]
         else:
             packed = [constants.constant([], dtype=dtypes.int32)] * 3
-        return strided_slice_op(convert.convert_to_tensor(tensor), *packed, **masks, name=scope)
+        found = strided_slice_op(convert.convert_to_tensor(tensor), *packed, **masks, name=scope)
+        return slice_assign.assignable(found, tensor)
 
 
 def _add_entry(

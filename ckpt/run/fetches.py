@@ -19,9 +19,10 @@ class Fetches:
         self._graph = graph
         self.mutations = graph.mutations
         self._position: dict[Tensor, int] = {}
-        self.targets: list[Operation] = []
+        self._targets: dict[Operation, None] = {}
         self.rebuild = self._visit(fetches)
         self.tensors = list(self._position)
+        self.targets = list(self._targets)
         self.key = (tuple(self.tensors), tuple(self.targets))
 
     def _visit(self, fetch: Any) -> Rebuild:
@@ -90,8 +91,7 @@ class Fetches:
         if not self._graph.is_fetchable(element):
             raise ValueError(f"Operation {element.name!r} has been marked as not fetchable.")
         if isinstance(element, Operation):
-            if element not in self.targets:
-                self.targets.append(element)
+            self._targets[element] = None
             return _nothing
         position = self._position.setdefault(element, len(self._position))
         return lambda values: values[position]

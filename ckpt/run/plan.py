@@ -185,6 +185,7 @@ class Planner:
         self.is_cell: set[int] = set()
         self.constants: set[int] = set()
         self.steps: list[Step] = []
+        self.reads: dict[int, int] = {}  # cells that were read since anything could write
         self.used: set[Tensor] = set()
 
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
@@ -244,10 +245,12 @@ class Planner:
         if node.type in flow.TYPES:
             flow.add_flow(self, node)
             return
-        inputs = self._inputs(node)
-        if opdef.is_alias and len(inputs) == 1:
-            self.slot.setdefault(node.outputs[0], inputs[0])
+        if opdef.is_alias and len(node._inputs) == 1:
+            # Also of a reference: as in TensorFlow, what passes a variable on shares its memory, and shows it as
+            # it is when the value is used.
+            self.slot.setdefault(node._outputs[0], self.slot[node._inputs[0]])
             return
+        inputs = self._inputs(node)
         if self._folded(node, inputs) or (not node.outputs and opdef.type == "NoOp"):
             return
         self._add_step(node, inputs)
@@ -271,13 +274,17 @@ class Planner:
             slot = self.slot[tensor]
             is_handle = position in wants_cell or tensor._dtype is RESOURCE
             found.append(slot if is_handle else self._plain(slot, tensor))
+        if wants_cell:
+            self.reads.clear()
         return tuple(found)
 
     def _plain(self, slot: int, tensor: Tensor) -> int:
         """A slot with the value of `tensor` as it is now: cells are read by a step of their own."""
         if slot not in self.is_cell:
             return slot
-        target = self._new_slot(tensor.name)
+        if slot in self.reads:
+            return self.reads[slot]
+        target = self.reads[slot] = self._new_slot(tensor.name)
         if slot in self.constants:
             step = Step(self.initial[slot].read, (), (), {}, (target,), False, (), tensor.op)
         else:
@@ -297,7 +304,10 @@ class Planner:
         """The slot that a function's argument is taken from: the cell itself for a reference or a handle."""
         slot = self.slot[tensor]
         dtype = argument._dtype
-        return slot if dtype._is_ref_dtype or dtype is RESOURCE else self._plain(slot, tensor)
+        if dtype._is_ref_dtype or dtype is RESOURCE:
+            self.reads.clear()
+            return slot
+        return self._plain(slot, tensor)
 
     def _cell_behind(self, tensor: Tensor) -> Any:
         """The cell that `tensor` is, or was read from, where that is known; else None."""
@@ -318,6 +328,7 @@ class Planner:
         known = {}
         given = list(pairs)
         cells = {}
+        self.reads.clear()
         for argument, tensor in given:
             if argument._dtype._is_ref_dtype:
                 cell = self._cell_behind(tensor)

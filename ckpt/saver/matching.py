@@ -14,7 +14,7 @@ from ckpt.core import dtypes, renames
 from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions, suggest
-from ckpt.formats.base import TensorReader, TensorSpec
+from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
 from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
 from ckpt.saver import restore_errors
@@ -25,7 +25,7 @@ from ckpt.saver.restored import Restored
 Array = np.ndarray[Any, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)  # never changed; there may be many thousands
 class Piece:
     """One tensor to be read: for what, under which name of the checkpoint, and how it is made to fit."""
 
@@ -38,6 +38,11 @@ class Piece:
     def is_plain(self) -> bool:
         """True when RestoreV2 itself would read the same."""
         return self.source == self.entry.name and not self.fit and not self.cast
+
+    @property
+    def is_whole(self) -> bool:
+        """True when the tensor is taken as the file has it."""
+        return not (self.fit or self.cast or self.entry.slice_spec)
 
     def read(self, reader: TensorReader) -> Array:
         """The values, as the assignment takes them; only the bytes needed are read.
@@ -101,7 +106,17 @@ class Match:
     def values(self) -> dict[Any, Array]:
         """What to feed: the tensor that RestoreV2 would make of each piece, and its values."""
         assert self.reader is not None  # match() sets it
-        return {piece.entry.tensor: piece.read(self.reader) for piece in self.pieces}
+        whole = [piece for piece in self.pieces if piece.is_whole]
+        target = FreshArrays(len(whole))
+        read_all(self.reader, [piece.source for piece in whole], target)
+        found = {p.entry.tensor: array for p, array in zip(whole, target.found, strict=True)}
+        for array in target.found:
+            array.flags.writeable = False
+        return found | {
+            piece.entry.tensor: piece.read(self.reader)
+            for piece in self.pieces
+            if piece.entry.tensor not in found
+        }
 
     def report(self, path: str) -> RestoreReport:
         """What the caller is told."""
@@ -148,7 +163,7 @@ def match(
         found.suggested = {sources[old]: new for new, old in pairs.items()}
         sources = dict(sources) | {new: sources[old] for new, old in pairs.items()}
         joined = joints(reader, _absent(wanted, sources))
-        reader = JoinedReader(reader, joined)
+        reader = JoinedReader(reader, joined) if joined else reader
         sources |= {name: name for name in joined}
         found.suggested |= {part: name for name, joint in joined.items() for part in joint.parts}
     found.reader = reader

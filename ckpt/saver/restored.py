@@ -12,8 +12,10 @@ from ckpt.graph.static import constant_value
 from ckpt.ops import resource
 from ckpt.ops.io import parsed_slice, stored_dtype
 
+_Names = tuple[list[str], list[str]]
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(eq=False, slots=True)  # never changed; there may be many thousands
 class Restored:
     """One tensor that a restore reads: under which name, which slice ("" for the whole), and for which node.
 
@@ -47,6 +49,7 @@ def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
     Tensors whose names are not constants of the graph are left out.
     """
     found: list[Restored] = []
+    names: dict[Operation, _Names | None] = {}
     pending = [graph.get_operation_by_name(restore_op_name)]
     seen: set[Operation] = set()
     while pending:
@@ -56,9 +59,17 @@ def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
         seen.add(node)
         if node.type == "NoOp":
             pending += reversed(list(node.control_inputs))
-        else:
-            entries = (_entry(node, *_source(tensor)) for tensor in node.inputs)
-            found += [entry for entry in entries if entry is not None]
+            continue
+        for value in node.inputs:
+            tensor, is_reshaped = _source(value)
+            if tensor is None:
+                continue
+            if tensor.op not in names:
+                names[tensor.op] = _names(tensor.op)
+            if (read := names[tensor.op]) is not None:
+                name, spec = read[0][tensor.value_index], read[1][tensor.value_index]
+                dtype, shape = stored_dtype(tensor.dtype), _shape(node)
+                found.append(Restored(name, spec, dtype, shape, is_reshaped, tensor, node))
     return found
 
 
@@ -71,26 +82,22 @@ def _source(tensor: Tensor) -> tuple[Tensor | None, bool]:
     return (tensor if tensor.op.type == "RestoreV2" else None), is_reshaped
 
 
-def _names(tensor: Tensor) -> tuple[str, str] | None:
-    """The name and the slice that an output of a RestoreV2 reads; None when only a run knows them."""
-    names, specs = (constant_value(tensor.op.inputs[i]) for i in (1, 2))
+def _names(op: Operation) -> _Names | None:
+    """The names and the slices that the outputs of a RestoreV2 read; None when only a run knows them."""
+    names, specs = (constant_value(op.inputs[i]) for i in (1, 2))
     if names is None or specs is None:
         return None
-    name, spec = names.reshape(-1)[tensor.value_index], specs.reshape(-1)[tensor.value_index]
-    return _text(name), _text(spec)
+    return [_text(n) for n in names.flat], [_text(s) for s in specs.flat]
 
 
 def _text(value: bytes | str) -> str:
     return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
 
 
-def _entry(target: Operation, tensor: Tensor | None, is_reshaped: bool) -> Restored | None:
-    names = None if tensor is None else _names(tensor)
-    if tensor is None or names is None:
-        return None
-    shape = UNKNOWN
+def _shape(target: Operation) -> TensorShape:
+    """The static shape of the variable that is assigned to."""
     if target.type == "Assign":
-        shape = target.inputs[0].shape
-    elif target.type == "AssignVariableOp":
-        shape = resource.handle_shape(target.inputs[0])
-    return Restored(*names, stored_dtype(tensor.dtype), shape, is_reshaped, tensor, target)
+        return target.inputs[0].shape
+    if target.type == "AssignVariableOp":
+        return resource.handle_shape(target.inputs[0])
+    return UNKNOWN

@@ -1,5 +1,6 @@
 """Models as TensorFlow, Keras and PyTorch name them, and single-rule renamings of them: the set that suggestions are measured on."""
 
+import itertools
 import random
 import re
 
@@ -68,11 +69,66 @@ def recurrent(rng):
     return found
 
 
-MODELS = [tf_slim, keras, torch, recurrent]
+def small(rng):
+    """One to three layers, as one writes them by hand: `net/dense/weights`, `w`."""
+    kernel, bias = rng.choice(
+        [("kernel", "bias"), ("weights", "biases"), ("w", "b"), ("W", "B"), ("weight", "bias")]
+    )
+    top = rng.choice(["net/", "model/body/", ""])
+    width = rng.choice([2, 5])
+    sizes = [rng.choice([3, 4]), *(rng.choice([width, 7]) for _ in range(rng.randint(1, 3)))]
+    found = {}
+    for index, (cin, cout) in enumerate(itertools.pairwise(sizes)):
+        scope = f"{top}dense{f'_{index}' if index else ''}"
+        found[f"{scope}/{kernel}"] = (cin, cout)
+        if rng.random() < 0.8:
+            found[f"{scope}/{bias}"] = (cout,)
+        if rng.random() < 0.3:
+            found |= {f"{scope}/norm/{name}": (cout,) for name in ("gamma", "beta")}
+    return found
 
 
-EXTRAS = ["nothing", "slots", "averages", "another tower", "removed layer", "new variable"]
+MODELS = [tf_slim, keras, torch, recurrent, small, small, small]
+
+
+EXTRAS = [
+    "nothing",
+    "slots",
+    "averages",
+    "another tower",
+    "removed layer",
+    "new variable",
+    "removed and new",
+]
 """What a checkpoint may hold, or a program want, beside the model."""
+
+WORDS = {
+    "kernel": "weights",
+    "weights": "kernel",
+    "weight": "kernel",
+    "w": "kernel",
+    "W": "weights",
+    "bias": "biases",
+    "biases": "b",
+    "b": "bias",
+    "B": "biases",
+    "gamma": "scale",
+    "beta": "offset",
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "embedding": "embedding_table",
+}
+"""Words for the same thing, in two libraries."""
+
+ONE_PREFIX = {
+    "prefix added",
+    "module.",
+    "two scopes added",
+    "scope renamed",
+    "scope taken out",
+    "first scope _1",
+}
+"""The renamings where a copy of the model under one more scope is explained by a rule of the same kind: ambiguous."""
 
 
 def _mark(name):
@@ -101,6 +157,7 @@ def renaming(rng, names):
         "numbers joined": lambda n: re.sub(r"_(\d+)", r"\1", n),
         "numbers dashed": lambda n: re.sub(r"_(\d+)", r"-\1", n),
         "first scope _1": lambda n: re.sub(rf"^([^{edge}]+){edge}", rf"\1_1{mark}", n),
+        "words": lambda n: _in_other_words(n, mark),
         "capitals": str.upper,
         "capital first letters": lambda n: re.sub(
             rf"(^|{edge})([a-z])", lambda m: m[1] + m[2].upper(), n
@@ -128,9 +185,38 @@ def renaming(rng, names):
     return kind, found[kind]
 
 
+def _in_other_words(name, mark):
+    *scopes, last = name.split(mark)
+    return mark.join([*scopes, WORDS.get(last, last)])
+
+
 def _also(change, kind, name, suffix):
     """What the checkpoint calls something kept beside a variable."""
     return f"{name}/{suffix}" if kind == "moving averages" else change(f"{name}/{suffix}")
+
+
+def _removed(rng, model):
+    """What the checkpoint holds and the program wants no more; its shapes may be those of other variables."""
+    leaf = rng.choice(["weights", "kernel", "alpha"])
+    shape = rng.choice([(7, 3), (), *model.values()])
+    return {f"legacy/head/{leaf}": shape, f"legacy/head/{leaf}_bias": (3,)}
+
+
+def _new(rng, model):
+    """One to three variables that the checkpoint never had; their shapes may be those of other variables."""
+    mark = _mark(next(iter(model)))
+    scope = rng.choice(list(model)).rpartition(mark)[0]
+    names = ["extra", "brand/new/thing", "temperature", f"{scope}{mark}alpha".strip(mark)]
+    return {
+        name: rng.choice([(77,), (), *model.values()])
+        for name in rng.sample(names, rng.randint(1, 3))
+    }
+
+
+def is_ambiguous(kind):
+    """Whether the checkpoint of a case also holds a second copy of the model that one rule explains as well."""
+    renamed, _, extra = kind.rpartition(", ")
+    return extra == "another tower" and renamed in ONE_PREFIX
 
 
 def case(seed):
@@ -152,7 +238,7 @@ def case(seed):
     extra = rng.choice([*EXTRAS, "nothing"])
     if kind == "moving averages" and extra == "averages":
         extra = "slots"
-    if kind in ("leaf renamed", "scope put in"):  # these say nothing about slots
+    if kind in ("leaf renamed", "scope put in", "words"):  # these say nothing about slots
         extra = "nothing" if extra in ("slots", "averages") else extra
     wanted = dict(model)
     suffixes = {"slots": ("Adam", "Adam_1"), "averages": ("ExponentialMovingAverage",)}
@@ -161,10 +247,10 @@ def case(seed):
             held.update({_also(change, kind, n, suffix): s for n, s in model.items()})
     if extra == "another tower":
         held.update({f"student{_mark(n)}{renamed[n]}": shape for n, shape in model.items()})
-    if extra == "removed layer":
-        held.update({"legacy/head/weights": (7, 3), "legacy/head/biases": (3,)})
-    if extra == "new variable":
-        wanted["brand/new/thing"] = rng.choice([(77,), *model.values()])
+    if extra in ("removed layer", "removed and new"):
+        held.update(_removed(rng, model))
+    if extra in ("new variable", "removed and new"):
+        wanted.update(_new(rng, model))
     found = [Named(n, F32, s) for n, s in held.items()]
     truth = {n: renamed[n] for n in model if n != renamed[n]}
     rng.shuffle(found)

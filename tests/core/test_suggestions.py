@@ -9,7 +9,7 @@ from ckpt.core import renames
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import suggest
 
-from .renamings import case
+from .renamings import case, is_ambiguous
 
 F32 = "float32"
 
@@ -18,23 +18,36 @@ def named(names, shape=(2, 3)):
     return [Named(name, F32, shape) for name in names]
 
 
-def test_single_rule_renamings_are_recovered_and_none_wrongly():
-    """The promise: at least 95 of 100, measured on models as TensorFlow, Keras and PyTorch name them."""
-    recovered, missed = 0, []
-    for seed in range(200):
+def recovered(seeds):
+    """(how many of how many cases are explained whole, those missed); none may be explained wrongly.
+
+    Cases that are ambiguous by construction are not counted: of them only that nothing wrong is said.
+    """
+    total, missed = 0, []
+    for seed in seeds:
         kind, wanted, held, truth = case(seed)
         found = suggest(wanted, held, shown=0)
         wrong = {w: h for w, h in found.pairs.items() if truth.get(w) != h}
         assert not wrong, (seed, kind, wrong)
-        if kind.endswith(
-            "another tower"
-        ):  # often either could be meant; that it is never the wrong one, is all
+        if is_ambiguous(kind):
             continue
-        if all(found.pairs.get(name) == source for name, source in truth.items()):
-            recovered += 1
-        else:
+        total += 1
+        if any(found.pairs.get(name) != source for name, source in truth.items()):
             missed.append((seed, kind))
-    assert len(missed) <= 0.05 * (recovered + len(missed)), missed
+    return total, missed
+
+
+def test_single_rule_renamings_are_recovered_and_none_wrongly():
+    """The promise: at least 95 of 100, measured on models as TensorFlow, Keras and PyTorch name them, and on small ones."""
+    total, missed = recovered(range(200))
+    assert len(missed) <= 0.05 * total, missed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(200, 2200, 200))
+def test_none_of_two_thousand_is_recovered_wrongly(first):
+    total, missed = recovered(range(first, first + 200))
+    assert len(missed) <= 0.06 * total, missed
 
 
 def test_the_rules_say_what_the_pairs_say():
@@ -88,9 +101,57 @@ def test_two_towers_are_no_suggestion():
     assert [c for c, _ in found.candidates["net/a"]][:2] == ["tower_0/a", "tower_1/a"]
 
 
-def test_scale_and_offset_are_not_guessed_for_gamma_and_beta():
+def test_scale_is_gamma_and_offset_is_beta_and_words_that_mean_nothing_are_not_guessed():
     wanted = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("gamma", "beta")])
-    held = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("scale", "offset")])
+    held = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("offset", "scale")])
+    assert suggest(wanted, held).rename == {"**/scale": "**/gamma", "**/offset": "**/beta"}
+    held = named([f"bn_{i}/{leaf}" for i in range(4) for leaf in ("p", "q")])
+    assert suggest(wanted, held).pairs == {}
+
+
+def layer(scope, kernel, bias):
+    return [Named(f"{scope}/{kernel}", F32, (3, 2)), Named(f"{scope}/{bias}", F32, (2,))]
+
+
+@pytest.mark.parametrize("extra", [[], named(["extra"], (2,)), named(["extra", "more"], (2,))])
+@pytest.mark.parametrize("has_slots", [False, True])
+def test_one_layer_in_other_words_is_recognized_beside_variables_that_are_new(extra, has_slots):
+    """Two names are all there is: what the words mean is evidence enough, with equal dtype and shape."""
+    held = layer("net/dense", "kernel", "bias")
+    if has_slots:
+        held += [Named(f"{n.name}/{s}", F32, n.shape) for n in held for s in ("Adam", "Adam_1")]
+    found = suggest(layer("net/dense", "weights", "biases") + extra, held)
+    assert found.pairs == {
+        "net/dense/weights": "net/dense/kernel",
+        "net/dense/biases": "net/dense/bias",
+    }
+    assert found.rename == {"**/kernel": "**/weights", "**/bias": "**/biases"}
+
+
+def test_words_for_the_same_thing_that_both_occur_are_not_chosen_between():
+    wanted = named(["dense/weights", "extra"])
+    assert suggest(wanted, named(["dense/kernel", "dense/w"])).pairs == {}
+    assert suggest(named(["dense/weights", "dense/w", "x"]), named(["dense/kernel"])).pairs == {}
+
+
+def test_the_only_one_of_its_shape_in_another_scope_is_recognized():
+    wanted = [Named("net/dense/kernel", F32, (3, 2)), Named("extra", F32, (9,))]
+    held = [Named("old/dense/kernel", F32, (3, 2)), Named("legacy", F32, (5,))]
+    assert suggest(wanted, held).pairs == {"net/dense/kernel": "old/dense/kernel"}
+    twice = [*held, Named("older/dense/kernel", F32, (3, 2))]
+    assert suggest(wanted, twice).pairs == {}
+    numbered = [Named("net/dense_1/kernel", F32, (3, 2)), held[1]]
+    assert suggest([Named("net/dense_2/kernel", F32, (3, 2)), wanted[1]], numbered).pairs == {}
+
+
+def test_layers_whose_numbers_have_moved_are_not_taken_from_another_tower():
+    """A name that both have and that does not fit tells that the names next to it are other layers'."""
+    wanted = [
+        *layer("dense", "w", "b"),
+        Named("dense_1/w", F32, (2, 2)),
+        Named("dense_1/b", F32, (2,)),
+    ]
+    held = [*layer("dense_1", "w", "b"), *layer("student/dense_1", "w", "b")]
     assert suggest(wanted, held).pairs == {}
 
 

@@ -194,3 +194,20 @@ def test_scopes_belong_to_a_thread():
         thread.start()
         thread.join()
     assert names == ["inner"]
+
+
+@pytest.mark.parametrize("use_resource", [False, True], ids=["reference", "resource"])
+def test_a_part_of_a_variable_is_assigned(use_resource):
+    v = tf.get_variable("v", initializer=np.arange(12.0).reshape(3, 4), use_resource=use_resource)
+    row = v[1, ::2].assign(tf.constant([-1.0, -2.0], tf.float64))
+    corner = tf.strided_slice(v, [0, 3], [1, 4], var=v).assign([[9.0]])
+    assert not hasattr((v + 0.0)[0], "assign")
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        sess.run(getattr(row, "op", row))
+        sess.run(getattr(corner, "op", corner))
+        wanted = np.arange(12.0).reshape(3, 4)
+        wanted[1, ::2], wanted[0, 3] = [-1, -2], 9
+        np.testing.assert_array_equal(sess.run(v), wanted)
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be the same"):
+            sess.run(getattr(v[0].assign([[1.0]]), "op", None) or v[0].assign([[1.0]]))

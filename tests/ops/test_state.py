@@ -96,6 +96,23 @@ TestScatter = conformance([
 ])  # fmt: skip
 
 
+def cut(value):
+    found = START.copy()
+    found[1:3, 0] = value
+    return found
+
+
+WHERE = [np.array(part, np.int32) for part in ((1, 0), (3, 1), (1, 1))]
+DROPPED = {"shrink_axis_mask": 2}
+
+TestSliceAssign = conformance([
+    row("StridedSliceAssign", *WHERE, UPDATES[0], by=cut(UPDATES[0]), **DROPPED),
+    resource_row("ResourceStridedSliceAssign", *WHERE, UPDATES[0], by=cut(UPDATES[0]), **DROPPED),
+    case(lambda: OPS["StridedSliceAssign"](reference(START), *WHERE, START, **DROPPED), raises=InvalidArgumentError,
+         match="must be the same", title="StridedSliceAssign"),
+])  # fmt: skip
+
+
 def initialized():
     made = OPS["VariableV2"](shape=[2], dtype=dtypes.float32)
     before = OPS["IsVariableInitialized"](made)

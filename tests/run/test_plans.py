@@ -30,14 +30,28 @@ def test_constants_are_folded_and_identities_cost_nothing():
 
 def test_variables_are_read_just_before_their_consumer():
     v = tf.Variable(1.0, name="v")
-    first = tf.identity(v)
+    first = v + 0.0
     with tf.control_dependencies([first]):
         changed = v.assign_add(1.0)
     with tf.control_dependencies([changed]):
-        second = v.read_value()
+        second = v + 0.0
     with tf.Session() as sess:
         sess.run(v.initializer)
         assert sess.run([first, second]) == [1.0, 2.0]
+
+
+def test_one_read_serves_until_something_may_write():
+    v = tf.Variable(1.0, name="v")
+    a, b = v * 2.0, v * 3.0
+    with tf.control_dependencies([a, b]):
+        changed = v.assign_add(1.0)
+    with tf.control_dependencies([changed]):
+        c = v * 4.0
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        plan = sess.plan([a, b, c])
+        assert sum(step.node.name == "v/read" for step in plan.steps) == 2
+        assert sess.run([a, b, c]) == [2.0, 3.0, 8.0]
 
 
 def test_each_value_dies_at_its_last_use():

@@ -1,0 +1,90 @@
+"""Recurrent networks whose state is kept by a saver, and loops that never run."""
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+
+
+class Kept:
+    """A saver of states in variables."""
+
+    def __init__(self, **sizes):
+        self.held = {
+            name: tf.get_variable(
+                name, [2, size], initializer=tf.zeros_initializer(), trainable=False
+            )
+            for name, size in sizes.items()
+        }
+
+    def state(self, name):
+        return self.held[name].read_value()
+
+    def save_state(self, name, value):
+        return self.held[name].assign(value).op
+
+
+STEPS = np.random.default_rng(4).normal(size=(6, 2, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def _graph():
+    with tf.Graph().as_default():
+        tf.set_random_seed(3)
+        yield
+
+
+@pytest.mark.parametrize("is_tuple", [True, False])
+def test_a_saved_state_goes_on_in_the_next_run(is_tuple):
+    cell = tf.nn.rnn_cell.BasicLSTMCell(4, state_is_tuple=is_tuple)
+    names = ("c", "h") if is_tuple else "s"
+    kept = Kept(**({"c": 4, "h": 4} if is_tuple else {"s": 8}))
+    inputs = [tf.placeholder(tf.float32, [2, 3]) for _ in range(3)]
+    with tf.variable_scope("net"):
+        outputs, last = tf.nn.static_state_saving_rnn(cell, inputs, kept, names)
+    with tf.variable_scope("net", reuse=True):
+        whole, whole_last = tf.nn.static_rnn(cell, list(tf.unstack(STEPS)), dtype=tf.float32)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        found = []
+        for part in (STEPS[:3], STEPS[3:]):
+            # Asking for the last output alone saves the state too.
+            found.append(session.run(outputs[-1], dict(zip(inputs, part, strict=True))))
+        like, like_last = session.run([whole, whole_last])
+        np.testing.assert_allclose(found, [like[2], like[5]], rtol=1e-6)
+        held = session.run([kept.held[name] for name in (names if is_tuple else [names])])
+    np.testing.assert_allclose(
+        np.concatenate(held, 1), np.concatenate(like_last, 1) if is_tuple else like_last
+    )
+    assert len(outputs) == 3
+    assert isinstance(last, tuple) is is_tuple
+
+
+@pytest.mark.parametrize(
+    ("names", "match"), [("c", "same type"), (("c",), "2 states"), (("c", "h", "x"), "2 states")]
+)
+def test_names_that_do_not_fit_the_state_are_refused(names, match):
+    cell = tf.nn.rnn_cell.BasicLSTMCell(4)
+    with pytest.raises(ValueError, match=match):
+        tf.nn.static_state_saving_rnn(cell, [STEPS[0]], Kept(c=4, h=4), names)
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_raw_rnn_over_few_steps_or_none(steps):
+    cell = tf.nn.rnn_cell.BasicRNNCell(5)
+    array = tf.TensorArray(tf.float32, size=6).unstack(STEPS)
+
+    def loop(time, output, state, own):
+        state = cell.zero_state(2, tf.float32) if output is None else state
+        done = tf.fill([2], time >= steps)
+        given = tf.cond(tf.reduce_all(done), lambda: tf.zeros([2, 3]), lambda: array.read(time))
+        given.set_shape([2, 3])
+        return done, given, state, output, None
+
+    outputs, last, own = tf.nn.raw_rnn(cell, loop)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        stacked, end = session.run([outputs.stack(), last])
+    assert own is None
+    assert stacked.shape == (steps, 2, 5)
+    np.testing.assert_array_equal(end, stacked[-1] if steps else np.zeros((2, 5)))
