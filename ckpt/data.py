@@ -5,6 +5,9 @@ from ckpt.model.dataset import Dataset
 from ckpt.model.dataset_files import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from ckpt.model.dataset_iterators import (
     Iterator,
+    get_output_classes,
+    get_output_shapes,
+    get_output_types,
     make_initializable_iterator,
     make_one_shot_iterator,
 )
@@ -16,6 +19,9 @@ __all__ = [
     "TFRecordDataset",
     "TextLineDataset",
     "experimental",
+    "get_output_classes",
+    "get_output_shapes",
+    "get_output_types",
     "make_initializable_iterator",
     "make_one_shot_iterator",
 ]

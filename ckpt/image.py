@@ -16,6 +16,7 @@ from ckpt.model.images import (
     resize_with_crop_or_pad, ResizeMethod, rgb_to_grayscale, rot90, total_variation,
     transpose_image as transpose, transpose_image,
 )
+from ckpt.model.similarity import ssim, ssim_multiscale
 from ckpt.ops.boxes import (
     crop_and_resize, non_max_suppression, non_max_suppression_overlaps,
     non_max_suppression_padded, non_max_suppression_with_scores,
@@ -37,6 +38,6 @@ __all__ = [
     "resize_bicubic", "resize_bilinear", "resize_image_with_crop_or_pad",
     "resize_image_with_pad", "resize_images", "resize_nearest_neighbor",
     "resize_with_crop_or_pad", "rgb_to_grayscale", "rgb_to_hsv", "rgb_to_yiq", "rgb_to_yuv",
-    "rot90", "sobel_edges", "total_variation", "transpose", "transpose_image", "yiq_to_rgb",
+    "rot90", "sobel_edges", "ssim", "ssim_multiscale", "total_variation", "transpose", "transpose_image", "yiq_to_rgb",
     "yuv_to_rgb",
 ]

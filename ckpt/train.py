@@ -29,7 +29,11 @@ from ckpt.model.steps import (
     get_or_create_global_step,
     global_step,
 )
-from ckpt.optimize.averages import ExponentialMovingAverage
+from ckpt.optimize.averages import (
+    ExponentialMovingAverage,
+    assign_moving_average,
+    weighted_moving_average,
+)
 from ckpt.optimize.cosines import (
     cosine_decay_restarts,
     linear_cosine_decay,
@@ -228,6 +232,7 @@ __all__ = [
     "WorkerSessionCreator",
     "add_queue_runner",
     "assert_global_step",
+    "assign_moving_average",
     "basic_train_loop",
     "batch",
     "batch_join",
@@ -283,5 +288,6 @@ __all__ = [
     "update_checkpoint_state",
     "wait_for_new_checkpoint",
     "warm_start",
+    "weighted_moving_average",
     "write_graph",
 ]

@@ -23,10 +23,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tools.benches import background, graphs, runtime, storage
+from tools.benches import background, graphs, input, runtime, storage
 from tools.benches.registry import CONTESTANTS, ORACLE
 
-SUBJECTS = (storage, background, runtime, graphs)
+SUBJECTS = (storage, background, runtime, graphs, input)
 
 
 def measure(group, name, case):

@@ -118,6 +118,8 @@ class JoinedReader:
 
 def used_parts(joined: Mapping[str, Joint], names: Iterable[str]) -> set[str]:
     """The names in the file that stand behind `names`."""
+    if not joined:
+        return set(names)
     found: set[str] = set()
     for name in names:
         found.update(joined[name].parts if name in joined else (name,))

@@ -11,6 +11,7 @@ from ckpt.core import dtypes, nest
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.specs import SparseTensorSpec, TensorSpec
 from ckpt.graph.static import constant_value, constant_value_as_shape
@@ -19,12 +20,17 @@ from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_generator import generated
 from ckpt.ops import (
+    checking,
     constants,
+    control,
     datasets,
     datasets_batch,
     datasets_calls,
     datasets_order,
+    elementwise,
+    files,
     random,
+    shaping,
     sparse_variants,
 )
 
@@ -138,9 +144,30 @@ class Dataset:
         if not 1 <= len(args) <= 3:
             raise ValueError(f"Invalid `args`. The length of `args` should be between 1 and 3 but got {len(args)}.")  # fmt: skip
         start, stop, step = {1: (0, *args, 1), 2: (*args, 1), 3: args}[len(args)]
-        inputs = (_int64(start, "start"), _int64(stop, "stop"), _int64(step, "step"))
+        inputs = (
+            int64_tensor(start, "start"),
+            int64_tensor(stop, "stop"),
+            int64_tensor(step, "step"),
+        )
         spec = TensorSpec([], dtypes.int64)
-        return _made(datasets.range_dataset, spec, *inputs)
+        return made(datasets.range_dataset, spec, *inputs)
+
+    @staticmethod
+    def list_files(file_pattern: Any, shuffle: bool | None = None, seed: Any = None) -> Dataset:
+        """The dataset of the names of files that match one of the patterns: in random order unless `shuffle` is False.
+
+        InvalidArgumentError when run where nothing matches.
+        """
+        pattern = convert.convert_to_tensor(file_pattern, dtypes.string, name="file_pattern")
+        found = files.matching_files(pattern)
+        count = shaping.size(found, out_type=dtypes.int64)
+        message = "No files matched pattern: "
+        checked = checking.assert_greater(count, constants.constant(0, dtypes.int64), [message, pattern])  # fmt: skip
+        with control_dependencies([checked]):
+            names = Dataset.from_tensor_slices(control.identity(found))
+        if shuffle is False:
+            return names
+        return names.shuffle(elementwise.maximum(count, constants.constant(1, dtypes.int64)), seed=seed)  # fmt: skip
 
     @staticmethod
     def zip(datasets: Any) -> Dataset:
@@ -156,7 +183,7 @@ class Dataset:
                 )
         spec = nest.pack_sequence_as(datasets, [member.element_spec for member in members])
         variants = [member._variant_tensor for member in members]
-        return _made(datasets_order.zip_dataset, spec, variants)
+        return made(datasets_order.zip_dataset, spec, variants)
 
     # Functions of elements
 
@@ -173,9 +200,9 @@ class Dataset:
         f = self._function(map_func, "Dataset_map")
         inputs = [self._variant_tensor, f.captured]
         if num_parallel_calls is None:
-            return _made(datasets_calls.map_dataset, f.spec, *inputs, f=f)
-        inputs.append(_int64(num_parallel_calls, "num_parallel_calls"))
-        return _made(
+            return made(datasets_calls.map_dataset, f.spec, *inputs, f=f)
+        inputs.append(int64_tensor(num_parallel_calls, "num_parallel_calls"))
+        return made(
             datasets_calls.parallel_map_dataset_v2, f.spec, *inputs, f=f,
             deterministic=_deterministic(deterministic),
         )  # fmt: skip
@@ -187,7 +214,7 @@ class Dataset:
         """
         f = self._function(map_func, "Dataset_flat_map")
         spec = _dataset_spec(f, "flat_map")
-        return _made(
+        return made(
             datasets_calls.flat_map_dataset, spec, self._variant_tensor, f.captured, f=f
         )  # fmt: skip
 
@@ -205,16 +232,21 @@ class Dataset:
         """
         f = self._function(map_func, "Dataset_interleave")
         spec = _dataset_spec(f, "interleave")
-        cycle = _int64(cycle_length, "cycle_length")
-        inputs = [self._variant_tensor, f.captured, cycle, _int64(block_length, "block_length")]
-        if num_parallel_calls is None:
-            return _made(datasets_calls.interleave_dataset, spec, *inputs, f=f)
-        inputs += [
-            _int64(AUTOTUNE, "buffer_output_elements"),
-            _int64(AUTOTUNE, "prefetch_input_elements"),
-            _int64(num_parallel_calls, "num_parallel_calls"),
+        cycle = int64_tensor(cycle_length, "cycle_length")
+        inputs = [
+            self._variant_tensor,
+            f.captured,
+            cycle,
+            int64_tensor(block_length, "block_length"),
         ]
-        return _made(
+        if num_parallel_calls is None:
+            return made(datasets_calls.interleave_dataset, spec, *inputs, f=f)
+        inputs += [
+            int64_tensor(AUTOTUNE, "buffer_output_elements"),
+            int64_tensor(AUTOTUNE, "prefetch_input_elements"),
+            int64_tensor(num_parallel_calls, "num_parallel_calls"),
+        ]
+        return made(
             datasets_calls.parallel_interleave_dataset_v4, spec, *inputs, f=f,
             deterministic=_deterministic(deterministic),
         )  # fmt: skip
@@ -223,13 +255,13 @@ class Dataset:
         """The dataset of the elements for which `predicate(element)`, a bool scalar, holds. Raises ValueError for others."""
         f = self._predicate(predicate, "Dataset_filter")
         opdef = datasets_calls.filter_dataset
-        return _made(opdef, self._spec, self._variant_tensor, f.captured, predicate=f)
+        return made(opdef, self._spec, self._variant_tensor, f.captured, predicate=f)
 
     def take_while(self, predicate: Callable[..., Any]) -> Dataset:
         """The dataset of the elements before the first for which `predicate(element)` does not hold."""
         f = self._predicate(predicate, "Dataset_take_while")
         opdef = datasets_calls.take_while_dataset
-        return _made(opdef, self._spec, self._variant_tensor, f.captured, predicate=f)
+        return made(opdef, self._spec, self._variant_tensor, f.captured, predicate=f)
 
     def reduce(self, initial_state: Any, reduce_func: Callable[..., Any]) -> Any:
         """What `reduce_func(state, element)` makes of all elements in turn: a nest of tensors like `initial_state`.
@@ -239,7 +271,7 @@ class Dataset:
         state = structure.normalized(initial_state)
         spec = structure.spec_of(state)
         f = ElementFunction(reduce_func, "reduce", [spec, self._spec], Dataset)
-        _check_state(spec, f.spec, "reduce_func")
+        structure.check_state(spec, f.spec, "reduce_func")
         spec = structure.most_specific(spec, f.spec)
         components = f.called(
             datasets_calls.reduce_dataset,
@@ -266,7 +298,7 @@ class Dataset:
         """The dataset of these elements, then those of `dataset`. Raises TypeError when they are of another kind."""
         spec = structure.most_specific(self._spec, dataset.element_spec)
         opdef = datasets_order.concatenate_dataset
-        return _made(opdef, spec, self._variant_tensor, dataset._variant_tensor)
+        return made(opdef, spec, self._variant_tensor, dataset._variant_tensor)
 
     def repeat(self, count: Any = None) -> Dataset:
         """The dataset that begins anew until it was gone through `count` times (None or -1: without end)."""
@@ -282,8 +314,8 @@ class Dataset:
 
     def shard(self, num_shards: Any, index: Any) -> Dataset:
         """The dataset of every `num_shards`-th element, from number `index` on."""
-        inputs = _int64(num_shards, "num_shards"), _int64(index, "index")
-        return _made(datasets_order.shard_dataset, self._spec, self._variant_tensor, *inputs)
+        inputs = int64_tensor(num_shards, "num_shards"), int64_tensor(index, "index")
+        return made(datasets_order.shard_dataset, self._spec, self._variant_tensor, *inputs)
 
     def shuffle(
         self, buffer_size: Any, seed: Any = None, reshuffle_each_iteration: bool | None = None
@@ -293,9 +325,9 @@ class Dataset:
         With a `seed` (or that of the graph) the order is the same each time, and TensorFlow's. Each repetition is in
         another order, unless `reshuffle_each_iteration` is False.
         """
-        size = _int64(buffer_size, "buffer_size")
-        seeds = _seeds(seed)
-        return _made(
+        size = int64_tensor(buffer_size, "buffer_size")
+        seeds = seeds_of(seed)
+        return made(
             datasets_order.shuffle_dataset, self._spec, self._variant_tensor, size, *seeds,
             reshuffle_each_iteration=reshuffle_each_iteration is not False,
         )  # fmt: skip
@@ -303,13 +335,13 @@ class Dataset:
     def cache(self, filename: Any = "") -> Dataset:
         """The dataset that keeps its elements in memory once they were all read. A file name is refused when run."""
         name = convert.convert_to_tensor(filename, dtypes.string, name="filename")
-        return _made(datasets_order.cache_dataset, self._spec, self._variant_tensor, name)
+        return made(datasets_order.cache_dataset, self._spec, self._variant_tensor, name)
 
     def prefetch(self, buffer_size: Any) -> Dataset:
         """The same elements; `buffer_size` of them may be made ahead, though ckpt makes them when asked."""
-        size = _int64(-1 if buffer_size is None else buffer_size, "buffer_size")
+        size = int64_tensor(-1 if buffer_size is None else buffer_size, "buffer_size")
         opdef = datasets_order.prefetch_dataset
-        return _made(opdef, self._spec, self._variant_tensor, size, legacy_autotune=False)
+        return made(opdef, self._spec, self._variant_tensor, size, legacy_autotune=False)
 
     def enumerate(self, start: Any = 0) -> Dataset:
         """The dataset of (number, element), the number an int64 that begins with `start`."""
@@ -322,11 +354,11 @@ class Dataset:
 
         InvalidArgumentError when elements of one batch have different shapes.
         """
-        size = _int64(batch_size, "batch_size")
+        size = int64_tensor(batch_size, "batch_size")
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
-        spec = structure.with_batch(self._spec, _full_size(size, is_full))
+        spec = structure.with_batch(self._spec, full_size(size, is_full))
         opdef = datasets_batch.batch_dataset_v2
-        return _made(opdef, spec, self._variant_tensor, size, is_full)
+        return made(opdef, spec, self._variant_tensor, size, is_full)
 
     def padded_batch(
         self,
@@ -345,11 +377,11 @@ class Dataset:
             raise TypeError(
                 f"`padded_batch` is only supported for datasets that produce tensor elements, not {self._spec}."
             )
-        size = _int64(batch_size, "batch_size")
+        size = int64_tensor(batch_size, "batch_size")
         shapes = [_padded_shape(s, leaf) for s, leaf in zip(self._padded(padded_shapes), leaves, strict=True)]  # fmt: skip
         values = self._fillers(padding_values)
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
-        full = TensorShape([_full_size(size, is_full)])
+        full = TensorShape([full_size(size, is_full)])
         spec = nest.pack_sequence_as(
             self._spec,
             [
@@ -385,19 +417,19 @@ class Dataset:
         if any(isinstance(leaf, SparseTensorSpec) for leaf in nest.flatten(self._spec)):
             raise TypeError("unbatch: the elements must be tensors, not SparseTensors")
         spec = structure.without_batch(self._spec)
-        return _made(datasets_batch.unbatch_dataset, spec, self._variant_tensor)
+        return made(datasets_batch.unbatch_dataset, spec, self._variant_tensor)
 
     def window(
         self, size: Any, shift: Any = None, stride: Any = 1, drop_remainder: Any = False
     ) -> Dataset:
         """The dataset of windows: nests of datasets of `size` elements, `stride` apart; each begins `shift` later."""
-        count = _int64(size, "size")
-        later = count if shift is None else _int64(shift, "shift")
+        count = int64_tensor(size, "size")
+        later = count if shift is None else int64_tensor(shift, "shift")
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
         spec = nest.map_structure(structure.DatasetSpec, self._spec)
         opdef = datasets_batch.window_dataset
-        return _made(
-            opdef, spec, self._variant_tensor, count, later, _int64(stride, "stride"), is_full
+        return made(
+            opdef, spec, self._variant_tensor, count, later, int64_tensor(stride, "stride"), is_full
         )  # fmt: skip
 
     def _function(self, function: Callable[..., Any], name: str) -> ElementFunction:
@@ -414,7 +446,7 @@ class Dataset:
         return f
 
     def _counted(self, opdef: Any, count: Any) -> Dataset:
-        return _made(opdef, self._spec, self._variant_tensor, _int64(count, "count"))
+        return made(opdef, self._spec, self._variant_tensor, int64_tensor(count, "count"))
 
 
 def _element(spec: Any) -> dict[str, Any]:
@@ -424,7 +456,7 @@ def _element(spec: Any) -> dict[str, Any]:
     }
 
 
-def _made(opdef: Any, spec: Any, *inputs: Any, **attrs: Any) -> Dataset:
+def made(opdef: Any, spec: Any, *inputs: Any, **attrs: Any) -> Dataset:
     """The dataset of a node; an ElementFunction among the attributes is what the node calls."""
     functions = {key: f for key, f in attrs.items() if isinstance(f, ElementFunction)}
     attrs.update({key: f.attribute for key, f in functions.items()})
@@ -449,24 +481,26 @@ def _sliceable(leaf: Any) -> Tensor:
     return structure.components_of(leaf)[0]
 
 
-def _int64(value: Any, name: str) -> Tensor:
+def int64_tensor(value: Any, name: str) -> Tensor:
+    """A number as an int64 tensor."""
     return convert.convert_to_tensor(value, dtypes.int64, name=name)
 
 
-def _seeds(seed: Any) -> tuple[Tensor, Tensor]:
+def seeds_of(seed: Any) -> tuple[Tensor, Tensor]:
+    """The two seeds of a shuffle, from the graph's and its own."""
     if isinstance(seed, Tensor):
         first = stack.get_default_graph().seed
         graph_seed = random.DEFAULT_GRAPH_SEED if first is None else first
-        return _int64(graph_seed, "seed"), seed
+        return int64_tensor(graph_seed, "seed"), seed
     pair = random.seeds_of(None if seed is None else int(seed))
-    return _int64(pair["seed"], "seed"), _int64(pair["seed2"], "seed2")
+    return int64_tensor(pair["seed"], "seed"), int64_tensor(pair["seed2"], "seed2")
 
 
 def _deterministic(deterministic: bool | None) -> str:
     return "default" if deterministic is None else str(deterministic).lower()
 
 
-def _full_size(size: Tensor, is_full: Tensor) -> int | None:
+def full_size(size: Tensor, is_full: Tensor) -> int | None:
     """How many elements every batch has, where that is known."""
     known, always = constant_value(size), constant_value(is_full)
     return int(known) if known is not None and always is not None and bool(always) else None
@@ -497,13 +531,3 @@ def _dataset_spec(f: ElementFunction, what: str) -> Any:
             f"The `map_func` of `{what}` must return a `Dataset` object. Got {f.spec!r}."
         )
     return f.spec.element_spec
-
-
-def _check_state(wanted: Any, found: Any, what: str) -> None:
-    try:
-        structure.most_specific(wanted, found)
-    except TypeError:
-        raise TypeError(
-            f"The element structure for the new state of `{what}` must match the initial state. Expected {wanted}, got "
-            f"{found}."
-        ) from None

@@ -98,11 +98,16 @@ def factory_of(variant: Tensor) -> Func:
     return register(body)
 
 
+_WITHOUT_STATE = frozenset({"Assert", "MatchingFiles"})
+"""What only must not be folded: a copy of it does the same."""
+
+
 def _copied(body: FuncGraph, op: Operation, copies: dict[Operation, Operation]) -> Operation:
     if op.type in ("Placeholder", "PlaceholderV2"):
         raise ValueError(f"Cannot capture a placeholder (name:{op.name}, type:{op.type}) by value.")
     is_dataset = "Dataset" in op.type
-    if op.opdef is not None and op.opdef.is_stateful and not is_dataset:
+    is_stateful = op.opdef is not None and op.opdef.is_stateful
+    if is_stateful and not is_dataset and op.type not in _WITHOUT_STATE:
         raise ValueError(f"Cannot capture a stateful node (name:{op.name}, type:{op.type}) by value.")  # fmt: skip
     if any(t.dtype._is_ref_dtype for t in op.outputs):
         raise ValueError(f"Cannot capture a stateful node (name:{op.name}, type:{op.type}) by value.")  # fmt: skip

@@ -218,3 +218,18 @@ def make_saveable_from_iterator(
             f"external_state_policy is 'fail' (what cannot be saved is an error), got {external_state_policy!r}"
         )
     return _IteratorSaveable(iterator._iterator_resource)
+
+
+def get_output_types(dataset_or_iterator: Any) -> Any:
+    """The nest of the dtypes of the elements."""
+    return dataset_or_iterator.output_types
+
+
+def get_output_shapes(dataset_or_iterator: Any) -> Any:
+    """The nest of the shapes of the elements."""
+    return dataset_or_iterator.output_shapes
+
+
+def get_output_classes(dataset_or_iterator: Any) -> Any:
+    """The nest of the classes of the elements."""
+    return dataset_or_iterator.output_classes

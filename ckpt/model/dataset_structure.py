@@ -182,6 +182,17 @@ def most_specific(first: Any, second: Any) -> Any:
     return nest.map_structure(joined, first, second)
 
 
+def check_state(wanted: Any, found: Any, what: str) -> None:
+    """Raise TypeError where the state that the function `what` returns is of another kind than the one it is given."""
+    try:
+        most_specific(wanted, found)
+    except TypeError:
+        raise TypeError(
+            f"The element structure for the new state of `{what}` must match the initial state. Expected {wanted}, got "
+            f"{found}."
+        ) from None
+
+
 def spec_from_legacy(output_types: Any, output_shapes: Any, output_classes: Any) -> Any:
     """The spec that nests of dtypes, shapes (None: unknown) and classes (None: all tensors) describe."""
     types = nest.map_structure(dtypes.as_dtype, output_types)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 
 import numpy as np
 
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.graph.signature import Attr
 from ckpt.ops.datasets import TYPES, Dataset, Position, dataset_op
 from ckpt.ops.random import Philox
+
+log = logging.getLogger("ckpt")
 
 
 class _Derived(Dataset):
@@ -365,6 +368,28 @@ def prefetch_dataset(input_dataset, buffer_size):
     if int(buffer_size) < -1:
         raise InvalidArgumentError(None, None, "buffer_size must be >= 0 or set to -1 for auto-tuning")  # fmt: skip
     return derived(_Same, input_dataset)
+
+
+class _IgnoreErrors(Position):
+    def __next__(self):
+        while True:
+            try:
+                return next(self.sources[0])
+            except StopIteration:
+                raise
+            except Exception as error:
+                cause = error.__cause__ or error  # of a node in a function
+                if not isinstance(cause, (OpError, ValueError, TypeError, ArithmeticError)):
+                    raise
+                if self.dataset.is_logged:
+                    log.warning("an element is left out: %s", cause)
+
+
+@dataset_op("IgnoreErrorsDataset", "input_dataset: variant", output_types=TYPES["output_types"],
+            output_shapes=TYPES["output_shapes"], log_warning=False)  # fmt: skip
+def ignore_errors_dataset(input_dataset, *, log_warning):
+    """The dataset without the elements that fail to be made."""
+    return derived(_IgnoreErrors, input_dataset, is_logged=log_warning)
 
 
 @dataset_op("OptionsDataset", "input_dataset: variant", serialized_options=Attr("string"), **TYPES)

@@ -24,7 +24,7 @@ class IteratorResource:
     def __init__(self, name, types, shapes) -> None:
         self.name = name
         self.types, self.shapes = types, shapes
-        self.position = None
+        self.dataset = self.position = None
         self._lock = threading.Lock()
 
     def begin(self, dataset):
@@ -32,7 +32,7 @@ class IteratorResource:
         check_alike(self.types, self.shapes, dataset.types, dataset.shapes)
         position = dataset.start()
         with self._lock:
-            self.position = position
+            self.dataset, self.position = dataset, position
 
     def next(self):
         """The next element. Raises OutOfRangeError behind the last, FailedPreconditionError without a dataset."""
@@ -56,10 +56,12 @@ class IteratorResource:
             return packed(self.position.save())
 
     def load(self, state):
-        """Go where `state` says, in the dataset that the iterator was given."""
+        """Go where `state` says, in the dataset that the iterator was given; stay where that fails."""
         with self._lock:
             self._check_begun("restore")
-            self.position.load(unpacked(state))
+            position = self.dataset.start()
+            position.load(unpacked(state))
+            self.position = position
 
     def _check_begun(self, what):
         if self.position is None:

@@ -11,7 +11,7 @@ from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.model.initializers import Zeros
-from ckpt.model.scopes import get_variable, variable_scope
+from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
 from ckpt.model.variables import (
     Variable,
     global_variables,
@@ -68,7 +68,9 @@ class ExponentialMovingAverage:
         with name_scope(self._name) as scope:
             decay = self._current_decay()
             updates = [
-                _moved(self._averages[_key(member)], member, decay, _key(member) in debiased)
+                assign_moving_average(
+                    self._averages[_key(member)], member, decay, _key(member) in debiased
+                )
                 for member in members
             ]
             return control.group(*updates, name=scope)
@@ -132,15 +134,54 @@ def _check_floating(members: Sequence[Any]) -> None:
         raise TypeError(f"The variables must be half, float, or double: {names}")
 
 
-def _moved(average: Any, value: Any, decay: Tensor, is_debiased: bool) -> Any:
-    """The assignment that moves an average towards a value."""
-    with name_scope(None, "AssignMovingAvg", [average, value, decay]) as scope:
-        rate = 1.0 - decay
-        if rate.dtype.base_dtype != average.dtype.base_dtype:
-            rate = elementwise.cast(rate, average.dtype.base_dtype)
-        if is_debiased:
-            return average.assign(_debiased(average, value, rate), name=scope)
-        return average.assign_sub((average.value() - value) * rate, name=scope)
+def assign_moving_average(
+    variable: Any, value: Any, decay: Any, zero_debias: bool = True, name: str | None = None
+) -> Any:
+    """variable -= (1 - decay) * (variable - value), as an operation that gives the new average.
+
+    With `zero_debias` the variable holds the average as if it had not begun at zero: the biased one and the number of
+    steps are two variables more, `<variable>/biased` and `<variable>/local_step`. Source: Kingma & Ba 2014,
+    arXiv:1412.6980, section 3.
+    """
+    with name_scope(name, "AssignMovingAvg", [variable, value, decay]) as scope:
+        rate = convert.convert_to_tensor(1.0 - decay, name="decay")
+        if rate.dtype.base_dtype != variable.dtype.base_dtype:
+            rate = elementwise.cast(rate, variable.dtype.base_dtype)
+        if zero_debias:
+            return variable.assign(_debiased(variable, value, rate), name=scope)
+        return variable.assign_sub((variable.value() - value) * rate, name=scope)
+
+
+def weighted_moving_average(
+    value: Any,
+    decay: Any,
+    weight: Any,
+    truediv: bool = True,
+    collections: Any = None,
+    name: str | None = None,
+) -> Tensor:
+    """The moving average of value * weight over that of weight, as an operation that moves both and gives the quotient.
+
+    Both averages are variables that are not trainable, in `collections` (by default the global variables). Without
+    `truediv` integers are divided as Python 2 did.
+    """
+    if collections is None:
+        collections = [GraphKeys.GLOBAL_VARIABLES]
+    with variable_scope(name, "WeightedMovingAvg", [value, weight, decay]) as scope:
+        value = convert.convert_to_tensor(value)
+        weight = convert.convert_to_tensor(weight)
+        options: dict[str, Any] = {
+            "initializer": Zeros(),
+            "trainable": False,
+            "collections": collections,
+        }
+        products = get_variable("value_x_weight", value.shape, dtype=value.dtype, **options)
+        weights = get_variable("weight", weight.shape, dtype=weight.dtype, **options)
+        above = assign_moving_average(products, value * weight, decay, zero_debias=False)
+        below = assign_moving_average(weights, weight, decay, zero_debias=False)
+        divide = elementwise.truediv if truediv else elementwise.div
+        quotient: Tensor = divide(above, below, name=scope.name)
+        return quotient
 
 
 def _debiased(average: Any, value: Any, rate: Tensor) -> Any:
@@ -155,8 +196,21 @@ def _debiased(average: Any, value: Any, rate: Tensor) -> Any:
         colocate_with(average.op),
         name_scope(None),
     ):
-        biased = get_variable("biased", average.shape, **options)
-        step = get_variable("local_step", [], **options)
+        biased = get_variable(_free("biased"), average.shape, **options)
+        step = get_variable(_free("local_step"), [], **options)
     moved = biased.assign_sub((biased.value() - value) * rate)
     steps = step.assign_add(1)
     return moved / (1 - elementwise.pow_(1.0 - rate, steps))
+
+
+def _free(name: str) -> str:
+    """The name, where the variable scope does not reuse and has it already with the first number that is free."""
+    scope = get_variable_scope()
+    if scope.reuse:
+        return name
+    held = {variable.op.name for variable in scope.global_variables()}
+    found, number = name, 0
+    while f"{scope.name}/{found}" in held:
+        number += 1
+        found = f"{name}_{number}"
+    return found

@@ -169,7 +169,8 @@ class AdamOptimizer(Optimizer):
             value = self._call_if_callable(getattr(self, attribute))
             setattr(self, attribute + "_t", convert.convert_to_tensor(value, name=name))
 
-    def _powers(self) -> tuple[Any, Any]:
+    def _get_beta_accumulators(self) -> tuple[Any, Any]:
+        """beta1 and beta2 to the power of the steps so far, as subclasses written for TensorFlow call for them."""
         graph = stack.get_default_graph()
         return (
             self._get_non_slot_variable("beta1_power", graph),
@@ -187,7 +188,7 @@ class AdamOptimizer(Optimizer):
         return applied(
             "ApplyAdam",
             [var, self.get_slot(var, "m"), self.get_slot(var, "v")],
-            *(_as_input(power, var) for power in self._powers()),
+            *(_as_input(power, var) for power in self._get_beta_accumulators()),
             *self._scalars(var),
             grad,
             use_locking=self._use_locking,
@@ -210,7 +211,7 @@ class AdamOptimizer(Optimizer):
         self, grad: Tensor, var: Any, indices: Tensor, scatter_add: Callable[..., Tensor]
     ) -> Operation:
         """The update for a gradient of some rows: all running means shrink, those of the rows get their share."""
-        power1, power2 = (_as_input(power, var) for power in self._powers())
+        power1, power2 = (_as_input(power, var) for power in self._get_beta_accumulators())
         rate, beta1, beta2, epsilon = self._scalars(var)
         rate = rate * elementwise.sqrt(1 - power2) / (1 - power1)
         mean = self._shrunk_and_added(var, "m", beta1, indices, grad * (1 - beta1), scatter_add)
@@ -236,7 +237,7 @@ class AdamOptimizer(Optimizer):
             return scatter_add(slot, indices, rows)
 
     def _finish(self, update_ops: list[Any], name_scope: str) -> Operation:
-        power1, power2 = self._powers()
+        power1, power2 = self._get_beta_accumulators()
         done = []
         with control_dependencies(update_ops), colocate_with(power1.op):
             for power, beta in ((power1, "_beta1_t"), (power2, "_beta2_t")):

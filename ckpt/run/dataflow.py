@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ckpt.core.defs import Func
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
@@ -178,7 +179,8 @@ def _bind(node: _Node, state: SessionState) -> None:
         i for i, t in enumerate(op._inputs) if t._dtype._is_ref_dtype and i not in cells
     )
     node.many = opdef.many
-    if op.type in flow.TYPES:
+    calls = any(isinstance(op.attrs[key], Func) for key in opdef.kernel_attrs)
+    if calls or op.type in flow.TYPES:
         plan = Planner(op._inputs, state).plan([op], op._outputs)
         node.call = lambda *values: interpret(plan, values)
         node.many = True

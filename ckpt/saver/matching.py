@@ -172,6 +172,7 @@ def match(
     found.renamed = {
         part: piece.entry.name
         for piece in found.pieces
+        if piece.source != piece.entry.name or joined
         for part in used_parts(joined, [piece.source])
         if part != piece.entry.name
     }
@@ -249,6 +250,9 @@ def _fit(
             left_alone.add(entry.target)
         else:
             pieces.append(piece)
+    if not left_alone:
+        found.pieces = pieces
+        return
     found.pieces = [piece for piece in pieces if piece.entry.target not in left_alone]
     found.left += [(piece.entry, "skip") for piece in pieces if piece.entry.target in left_alone]
 

@@ -76,10 +76,10 @@ def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
 def _source(tensor: Tensor) -> tuple[Tensor | None, bool]:
     """The output of a RestoreV2 that `tensor` is, and whether it has been reshaped; None when it is none."""
     is_reshaped = False
-    while tensor.op.type in ("Identity", "Reshape"):
-        is_reshaped = is_reshaped or tensor.op.type == "Reshape"
+    while (kind := tensor.op.type) in ("Identity", "Reshape"):
+        is_reshaped = is_reshaped or kind == "Reshape"
         tensor = tensor.op.inputs[0]
-    return (tensor if tensor.op.type == "RestoreV2" else None), is_reshaped
+    return (tensor if kind == "RestoreV2" else None), is_reshaped
 
 
 def _names(op: Operation) -> _Names | None:

@@ -156,7 +156,7 @@ def _has_value(sess: Any, entry: Restored) -> bool:
     output = variable.outputs[0]
     readers = [n for n in output.consumers() if n.type in ("Identity", "ReadVariableOp")]
     try:
-        sess.run(readers[0] if readers else output)
+        sess.run(readers[0].outputs[0] if readers else output)
     except FailedPreconditionError:
         return False
     return True

@@ -14,6 +14,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device, name_scope
 from ckpt.model import initializers
 from ckpt.model.partitioned import PartitionedVariable
+from ckpt.model.selection import select_variables
 from ckpt.model.variables import SaveSliceInfo, Variable
 from ckpt.ops import compare, constants, elementwise, indexing, io, joining, shaping, vocabulary
 from ckpt.saver import readers
@@ -46,10 +47,12 @@ def warm_start(
     """Make running the initializers of variables take their values from a checkpoint (or the newest of a directory).
 
     `vars_to_warm_start` is a regular expression for names of trainable variables, a list of those for global variables,
-    a list of variables, or None: only those of `var_name_to_vocab_info`. `var_name_to_prev_var_name` maps names to those
+    a list of variables, or None: only those of `var_name_to_vocab_info`. Where a text begins with `@` or `!`, which no
+    expression for a name does, all are selectors among the global variables: `["@trainable", "!**/bias"]`
+    (docs/restoring.md). `var_name_to_prev_var_name` maps names to those
     in the checkpoint, where they differ. A variable with a VocabInfo gets for each entry the old values of that entry.
 
-    Raises ValueError listing names that no variable has, and for what does not fit; NotFoundError when there is no
+    Raises ValueError listing names that no variable has and selectors that match nothing, and for what does not fit; NotFoundError when there is no
     checkpoint. Then no variable has changed. Missing vocabulary files are NotFoundErrors of the initializers.
     """
     path = readers.checkpoint_file(ckpt_to_initialize_from)
@@ -81,7 +84,12 @@ def _grouped(wanted: Any) -> dict[str, list[Variable]]:
     """The variables by name, each with its parts. Raises ValueError for what is neither."""
     graph = stack.get_default_graph()
     variables: list[Any]
-    if wanted is None or isinstance(wanted, str):
+    texts = [wanted] if isinstance(wanted, str) else wanted
+    if isinstance(texts, (list, tuple)) and any(
+        isinstance(text, str) and text.startswith(("@", "!")) for text in texts
+    ):
+        variables = select_variables(texts)
+    elif wanted is None or isinstance(wanted, str):
         variables = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES, scope=wanted)
     elif not isinstance(wanted, (list, tuple)):
         raise ValueError(

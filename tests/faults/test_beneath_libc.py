@@ -13,14 +13,7 @@ from tests.faults.beneath import FAULTS, HARMLESS, MORE
 from tests.faults.scenes import EXHAUSTIVE, READING, WRITING
 
 QUICK = ("SecondSaveDeletingTheFirst", "Overwriting")
-SLOW = (
-    "FirstSaveInANewDirectory",
-    "Big",
-    "FileToShards",
-    "InTheBackground",
-    "StateUpdate",
-    "Restoring",
-)
+SLOW = ("FirstSaveInANewDirectory", "InTheBackground", "Restoring")
 NIGHTLY = [
     scene.__name__
     for scene in [*WRITING, *READING]

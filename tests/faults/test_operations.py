@@ -27,8 +27,12 @@ QUICK = (
 )
 
 
+BREADTH = ("Sharded", "Partitioned", "Big", "InTheBackground", "Compressed", "StateUpdate", "GraphExport", "ManySmallTensors")  # fmt: skip
+
+
 def each(scenes):
-    """The scenes as parameters; those that add only breadth are slow."""
+    """The scenes as parameters; those that add only breadth are slow, and some of them are left to the nightly build."""
+    scenes = [s for s in scenes if EXHAUSTIVE or s.__name__ in (*QUICK, *BREADTH)]
     slow = pytest.mark.slow
     return [
         pytest.param(s, id=s.__name__, marks=() if s.__name__ in QUICK else slow) for s in scenes

@@ -9,7 +9,7 @@ import ckpt as tf
 from ckpt.core.errors import OpError
 from ckpt.formats import detect, hdf5_reader
 from tests.faults.power import MODELS, Disk, recording
-from tests.faults.scenes import Model, outcome_of
+from tests.faults.scenes import EXHAUSTIVE, Model, outcome_of
 from tests.faults.seam import bury, under
 
 SEEDS = {"torn": 6}
@@ -29,9 +29,11 @@ PROGRAMS = {
 }
 
 QUICK = ("one kept", "one name", "shards, a file, shards")
+BREADTH = ("a file, shards, a file", "in the background", "compressed", "partitioned")
 EACH = [
     pytest.param(program, id=name, marks=() if name in QUICK else pytest.mark.slow)
     for name, program in PROGRAMS.items()
+    if EXHAUSTIVE or name in (*QUICK, *BREADTH)
 ]
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError
+from ckpt.ops.iterator_state import packed, unpacked
 
 Data = tf.data.Dataset
 
@@ -198,6 +199,27 @@ def test_a_position_of_another_pipeline_is_refused():
             session.run(back)
 
 
+def test_a_restore_that_fails_leaves_the_iterator_where_it_is():
+    iterator = Data.range(9).batch(2).skip(1).make_initializable_iterator()
+    following = iterator.get_next()
+    saveable = tf.data.experimental.make_saveable_from_iterator(iterator)
+    state = saveable.specs[0].tensor
+    back = saveable.restore([state], None)
+    with tf.Session() as session:
+        session.run(iterator.initializer)
+        session.run(following)
+        name, fields, (inner,) = unpacked(session.run(state))
+        for bad in (
+            [name, fields, []],
+            [name, [False], [["_Repeat", [], []]]],
+            [name, [], [inner]],
+            3,
+        ):
+            with pytest.raises(InvalidArgumentError):
+                session.run(back, {state: packed(bad)})
+        assert session.run(following).tolist() == [4, 5]
+
+
 @pytest.mark.parametrize("what", ["save", "restore"])
 def test_no_position_before_the_initializer_has_run(what):
     iterator = Data.range(5).make_initializable_iterator()
@@ -293,3 +315,22 @@ def test_a_window_that_is_begun_is_not_saved():
         session.run(following)
         with pytest.raises(FailedPreconditionError, match="cannot be saved"):
             session.run(state)
+
+
+def test_errors_that_are_left_out_are_logged_where_asked(caplog):
+    dataset = Data.range(3).map(lambda v: 6 // (v - 1))
+    assert elements(dataset.apply(tf.data.experimental.ignore_errors(log_warning=True))) == [-6, 6]
+    assert "Integer division by zero" in caplog.text
+
+
+def test_only_one_number_of_parallel_work():
+    with pytest.raises(ValueError, match="allows only one of"):
+        tf.data.experimental.map_and_batch(lambda v: v, 2, 1, num_parallel_calls=3)
+
+
+def test_names_of_files_need_a_file(tmp_path):
+    names = Data.list_files(str(tmp_path / "*"))
+    with pytest.raises(InvalidArgumentError, match="No files matched pattern"):
+        elements(names)
+    (tmp_path / "a").write_text("")
+    assert elements(names) == [str(tmp_path / "a").encode()]

@@ -174,6 +174,11 @@ def scanned(x):
     )
 
 
+def failing(x):
+    """The numbers, but for one, which cannot be made."""
+    return slices(x).map(lambda v: v + 0 * (x[4] // (v - x[2])))
+
+
 def row(python, x, like=None, title="", **more):
     return case(python, x, like=like, grad=0, title=title, **more)
 
@@ -231,6 +236,7 @@ TestDatasets = conformance([
         title="ShuffleAndRepeatDataset"),
     row(lambda x: whole(slices(x).cache().repeat(2)), X, lambda x: np.tile(x, 2), "CacheDataset"),
     row(lambda x: whole(slices(x).prefetch(2)), X, lambda x: x, "PrefetchDataset"),
+    row(lambda x: of_node("IgnoreErrorsDataset", failing(x), **ONE), X, lambda x: x[x != 2], "IgnoreErrorsDataset"),
     row(lambda x: of_node("ModelDataset", slices(x), **ONE), X, lambda x: x, "ModelDataset"),
     row(lambda x: of_node("OptionsDataset", slices(x), serialized_options="", **ONE), X, lambda x: x, "OptionsDataset"),
     row(lambda x: whole(slices(x).batch(x[3], drop_remainder=True)), X, lambda x: x[:6].reshape(2, 3), "BatchDatasetV2"),

@@ -104,3 +104,31 @@ def test_other_floating_types(dtype):
         sess.run(a.assign(tf.constant(3.0, dtype)))
         sess.run(move)
         assert float(sess.run(averages.average(a))) == 2.0
+
+
+def test_an_assigned_average_moves_by_what_is_left_of_the_decay():
+    v = tf.get_variable("v", initializer=[0.0, 4.0])
+    move = tf.train.assign_moving_average(v, [4.0, 0.0], 0.75, zero_debias=False)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(move)
+        assert sess.run(v).tolist() == [1.0, 3.0]
+
+
+def test_without_bias_the_first_average_is_the_first_value():
+    v = tf.get_variable("v", initializer=[0.0, 4.0])
+    moves = [tf.train.assign_moving_average(v, [3.0, 5.0], 0.75) for _ in range(2)]
+    names = ["v", "v/biased", "v/local_step", "v/biased_1", "v/local_step_1"]
+    assert [each.op.name for each in tf.global_variables()] == names
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert sess.run(moves[0]).tolist() == [3.0, 5.0]
+
+
+def test_a_weighted_average_forgets_what_had_little_weight():
+    value, weight = tf.placeholder(tf.float32, []), tf.placeholder(tf.float32, [])
+    average = tf.train.weighted_moving_average(value, 0.5, weight)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(average, {value: 1.0, weight: 1.0})
+        assert sess.run(average, {value: 4.0, weight: 2.5}) == pytest.approx((1 + 20) / (1 + 5))

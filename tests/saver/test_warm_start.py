@@ -70,6 +70,11 @@ def started(model, shapes, *args, parts=None, axis=0, use_resource=False, **kwar
 EACH = {"bias": [4], "scope/w": [2], "count": [1]}
 
 
+def test_a_selector_that_matches_nothing_is_an_error_and_changes_nothing(model):
+    with pytest.raises(ValueError, match=r"'!nothing/\*'"):
+        started(model, EACH, ["@trainable", "!nothing/*"])
+
+
 @pytest.mark.parametrize(
     ("chosen", "started_ones"),
     [
@@ -79,6 +84,9 @@ EACH = {"bias": [4], "scope/w": [2], "count": [1]}
         (None, set()),
         (["coun.", "scope"], {"count", "scope/w"}),
         (lambda made: [made["count"]], {"count"}),
+        ("@trainable", {"bias", "scope/w"}),
+        (["!scope/*"], {"bias", "count"}),
+        (["**", "!@trainable"], {"count"}),
     ],
 )
 def test_which_variables(model, chosen, started_ones):

@@ -109,6 +109,63 @@ def case_transformations(tf):
     return found
 
 
+def case_experimental(tf):
+    data, experimental = tf.data.Dataset, tf.data.experimental
+    numbers = data.range(7)
+    batches = experimental.map_and_batch(lambda v: (v, v * 2), 3, drop_remainder=True)
+    pieces = data.from_tensors(([1, 2], ["a", "b"]))
+    made = {
+        "shuffle_and_repeat": numbers.apply(experimental.shuffle_and_repeat(4, 3, seed=9)),
+        "map_and_batch": numbers.apply(batches),
+        "scan": numbers.apply(
+            experimental.scan((np.int64(0), 1.0), lambda s, v: ((s[0] + v, s[1] * 2), s))
+        ),
+        "take_while": numbers.apply(experimental.take_while(lambda v: v < 4)),
+        "unbatch": pieces.apply(experimental.unbatch()),
+        "enumerate": numbers.take(2).apply(experimental.enumerate_dataset(3)),
+        "interleave": numbers.apply(
+            experimental.parallel_interleave(lambda v: data.range(v), 2, 2, sloppy=False)
+        ),
+        "ignore_errors": numbers.map(lambda v: 6 // (v - 2)).apply(experimental.ignore_errors()),
+    }
+    found = {name: [elements(tf, d), described(tf, d)] for name, d in made.items()}
+    single = experimental.get_single_element(numbers.skip(6).map(lambda v: {"v": v}))
+    found["single"] = plain(tf.Session().run(single))
+    found["legacy"] = [
+        plain_text(f(numbers)) for f in (tf.data.get_output_types, tf.data.get_output_shapes)
+    ]
+    return found
+
+
+def case_names_of_files(tf):
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("a1", "a2", "b1", "a3"):
+            with open(os.path.join(folder, name), "w"):
+                pass
+        datasets = {
+            "in order": tf.data.Dataset.list_files(folder + "/a*", shuffle=False),
+            "of several": tf.data.Dataset.list_files(
+                [folder + "/b*", folder + "/a?"], shuffle=False
+            ),
+            "shuffled": tf.data.Dataset.list_files(folder + "/*", seed=4),
+        }
+        found = {name: elements(tf, dataset) for name, dataset in datasets.items()}
+    return {name: [n.decode()[-2:] for n in names] for name, names in found.items()}
+
+
+def error_no_file_matches(tf):
+    iterator = tf.data.Dataset.list_files("/nowhere/at/all*").make_initializable_iterator()
+    tf.Session().run(iterator.initializer)
+
+
+def error_scan_without_a_pair(tf):
+    tf.data.Dataset.range(2).apply(tf.data.experimental.scan(np.int64(0), lambda s, v: s + v))
+
+
+def error_several_elements_are_no_single_one(tf):
+    tf.Session().run(tf.data.experimental.get_single_element(tf.data.Dataset.range(2)))
+
+
 def case_sparse(tf):
     data = tf.data.Dataset
     sparse = tf.SparseTensor([[0, 0], [1, 2]], [1, 2], [2, 3])

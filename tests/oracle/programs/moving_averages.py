@@ -88,3 +88,47 @@ def case_twice(tf):
 
 def error_integers(tf):
     tf.train.ExponentialMovingAverage(0.9).apply([tf.Variable(1)])
+
+
+def moving(tf):
+    """The module that has the two functions: TensorFlow keeps them outside of `tf.train`."""
+    if hasattr(tf.train, "assign_moving_average"):
+        return tf.train
+    from tensorflow.python.training import moving_averages
+
+    return moving_averages
+
+
+def assigned(tf, zero_debias):
+    with tf.variable_scope("s"):
+        v = tf.get_variable("v", initializer=[1.0, 2.0])
+        moves = [
+            moving(tf).assign_moving_average(v, [3.0, 1.0], decay, zero_debias)
+            for decay in (0.75, tf.constant(0.5))
+        ]
+    found = {**listing(tf), "names": [v.name for v in tf.global_variables()]}
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for number in range(3):
+            for move in moves:
+                sess.run(move.op)
+                found[f"{number} {move.name}"] = sess.run(v)
+    return found
+
+
+def case_assigned(tf):
+    return assigned(tf, False)
+
+
+def case_assigned_without_bias(tf):
+    return assigned(tf, True)
+
+
+def case_weighted(tf):
+    weight = tf.placeholder(tf.float32, [], name="weight")
+    average = moving(tf).weighted_moving_average(tf.constant([1.0, 2.0]) * weight, 0.5, weight)
+    found = {**listing(tf), "names": [v.name for v in tf.global_variables()]}
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        found["values"] = [sess.run(average, {weight: w}).tolist() for w in (1.0, 2.0, 4.0)]
+    return found
