@@ -95,6 +95,7 @@ from ckpt.ops import (
     text_forms,
     training,
     training_families,
+    unigram,
     vocabulary,
     volumes,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "unigram",
     "training_families",
     "vocabulary",
     "volumes",
