@@ -87,9 +87,11 @@ from ckpt.ops.spatial import (
     separable_conv2d,
 )
 from ckpt.ops.spatial import convolution_ as convolution
+from ckpt.ops.unigram import all_candidate_sampler, fixed_unigram_candidate_sampler
 from ckpt.ops.volumes import conv3d, conv3d_backprop_filter_v2, conv3d_transpose
 
 __all__ = [
+    "all_candidate_sampler",
     "atrous_conv2d",
     "atrous_conv2d_transpose",
     "avg_pool",
@@ -129,6 +131,7 @@ __all__ = [
     "embedding_lookup",
     "embedding_lookup_sparse",
     "erosion2d",
+    "fixed_unigram_candidate_sampler",
     "fused_batch_norm",
     "in_top_k",
     "l2_loss",

@@ -18,9 +18,10 @@ from ckpt.ops.stateless import (
     stateless_categorical, stateless_multinomial, stateless_normal, stateless_truncated_normal,
     stateless_uniform,
 )
+from ckpt.ops.unigram import all_candidate_sampler, fixed_unigram_candidate_sampler
 
 __all__ = [
-    "categorical", "gamma", "get_seed", "learned_unigram_candidate_sampler", "log_uniform_candidate_sampler",
+    "all_candidate_sampler", "categorical", "fixed_unigram_candidate_sampler", "gamma", "get_seed", "learned_unigram_candidate_sampler", "log_uniform_candidate_sampler",
     "multinomial", "normal", "poisson", "random_crop", "set_random_seed", "shuffle", "split",
     "stateless_categorical", "stateless_multinomial", "stateless_normal",
     "stateless_truncated_normal", "stateless_uniform", "truncated_normal", "uniform", "uniform_candidate_sampler",

@@ -36,7 +36,7 @@ def _typed_attrs(node: Operation) -> dict[str, Any]:
 def graph_def(
     graph: Graph, from_version: int | None = None, add_shapes: bool = False
 ) -> defs.GraphDef:
-    """The graph as plain data; only nodes from `from_version` on; with `_output_shapes` if asked."""
+    """The graph as plain data; only nodes from `from_version` on; with `_output_shapes` of what has outputs if asked."""
     nodes = graph.get_operations()[from_version or 0 :]
     found = [node_def(node) for node in nodes]
     if add_shapes:
@@ -48,6 +48,8 @@ def graph_def(
                 d.device,
                 {**d.attr, "_output_shapes": [t.shape for t in n.outputs]},
             )
+            if n.outputs
+            else d
             for d, n in zip(found, nodes, strict=True)
         ]
     return defs.GraphDef(node=tuple(found), library=library_of(graph))

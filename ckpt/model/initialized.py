@@ -12,7 +12,7 @@ from ckpt.core import dtypes
 from ckpt.graph import convert, stack
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model import variables
-from ckpt.ops import compare, constants, control, indexing, joining, scatter, shaping, state
+from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, state
 from ckpt.ops.reduction import reduce_prod
 
 
@@ -68,7 +68,8 @@ def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
         return None
     ranks = []
     for variable in var_list:
-        read = control.identity(variable)  # a rank that is known would ask nothing of the variable
+        # A rank that is known asks nothing of the variable, nor does an Identity that nobody uses.
+        read = shaping.expand_dims(variable, 0)
         with colocate_with(variable.op), stack.get_default_graph().control_dependencies([read]):
             ranks.append(shaping.rank_op(variable))
     return ranks[0] if len(ranks) == 1 else joining.stack(ranks)

@@ -92,6 +92,7 @@ from ckpt.ops import (
     text_forms,
     training,
     training_families,
+    unigram,
     vocabulary,
     volumes,
 )
@@ -184,6 +185,7 @@ __all__ = [
     "text",
     "text_forms",
     "training",
+    "unigram",
     "training_families",
     "vocabulary",
     "volumes",

@@ -49,7 +49,7 @@ class Uniform:
         self.size = size
 
     def values(self, words):
-        return _below(_pairs(words), self.size)
+        return below(_pairs(words), self.size)
 
     def probability(self, classes):
         return np.full(np.shape(classes), np.float32(1 / self.size))
@@ -79,7 +79,7 @@ class Learned(Uniform):
 
     def values(self, words):
         sums = np.cumsum(self.weights)
-        drawn = _below(words.T.reshape(-1), int(sums[-1]))
+        drawn = below(words.T.reshape(-1), int(sums[-1]))
         return np.searchsorted(sums, drawn, side="right")
 
     def probability(self, classes):
@@ -96,7 +96,7 @@ def _pairs(words):
     return np.stack([wide[0] | wide[1] << random.SHIFT, wide[2] | wide[3] << random.SHIFT], 1).reshape(-1)  # fmt: skip
 
 
-def _below(drawn, size: int):
+def below(drawn, size: int):
     """Numbers in [0, size) from unsigned ones; those that would favour the small ones are left out."""
     kind = drawn.dtype.type
     if size & (size - 1) == 0:
@@ -132,7 +132,7 @@ def _expected(probability, count: int, tries: int):
     return -np.expm1((np.float32(tries) * each).astype(np.float64)).astype(np.float32)
 
 
-def _check(true_classes, num_true: int, num_sampled: int, unique: bool, size: int) -> None:
+def check(true_classes, num_true: int, num_sampled: int, unique: bool, size: int) -> None:
     if np.ndim(true_classes) != 2:
         raise InvalidArgumentError(
             None, None, f"true_classes must be a matrix, got shape {list(np.shape(true_classes))}"
@@ -154,16 +154,23 @@ def _check(true_classes, num_true: int, num_sampled: int, unique: bool, size: in
         )
 
 
+def sampled(
+    sampler: Uniform, stream: random.Philox, true_classes, num_true: int, num_sampled: int, unique: bool
+):  # fmt: skip
+    """(drawn classes, expected counts of the true ones, and of the drawn ones). The sampler then learns the true ones."""
+    check(true_classes, num_true, num_sampled, unique, sampler.size)
+    drawn, tries = _draw(stream, sampler, num_sampled, unique)
+    counts = [_expected(sampler.probability(classes), num_sampled, tries)
+              for classes in (true_classes, drawn)]  # fmt: skip
+    sampler.update(true_classes)
+    return drawn, *counts
+
+
 def _sampler(type_name: str, make: Callable[[int], Uniform]) -> OpDef:
     def kernel(ctx, true_classes, *, num_true, num_sampled, unique, range_max, seed, seed2):
-        _check(true_classes, num_true, num_sampled, unique, range_max)
         sampler = ctx.resource("candidates", "", ctx.node.name, lambda: make(range_max))
         stream = random.stream_of(ctx, seed, seed2)
-        sampled, tries = _draw(stream, sampler, num_sampled, unique)
-        counts = [_expected(sampler.probability(classes), num_sampled, tries)
-                  for classes in (true_classes, sampled)]  # fmt: skip
-        sampler.update(true_classes)
-        return sampled, *counts
+        return sampled(sampler, stream, true_classes, num_true, num_sampled, unique)
 
     kernel.__doc__ = make.__doc__
     opdef = op(

@@ -97,7 +97,7 @@ class _MonitoredSession:
         """What `step_fn(step_context)` returns: one step of several runs, of which the hooks see those it wants them to.
 
         `step_context.session` is the session without hooks, `step_context.run_with_hooks` is `run`,
-        `step_context.request_stop()` ends the step and the loop. A step is done again as a whole when the session is
+        `step_context.request_stop()` leaves the step and the `with` block of this session (StopIteration). A step is done again as a whole when the session is
         lost. Raises ValueError unless the function takes `step_context`, or `self` and `step_context`.
         """
         names = tuple(inspect.signature(step_fn).parameters)

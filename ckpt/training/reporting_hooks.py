@@ -131,9 +131,9 @@ class StepCounterHook(SessionRunHook):
 
     def begin(self) -> None:
         """Find the global step and the writer."""
+        self._global_step = required_global_step("StepCounterHook")
         if self._summary_writer is None and self._output_dir:
             self._summary_writer = FileWriterCache.get(self._output_dir)
-        self._global_step = required_global_step("StepCounterHook")
         self._summary_tag = self._global_step.op.name + "/sec"
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
@@ -196,10 +196,10 @@ class SummarySaverHook(SessionRunHook):
 
     def begin(self) -> None:
         """Find the global step and the writer."""
-        if self._summary_writer is None and self._output_dir:
-            self._summary_writer = FileWriterCache.get(self._output_dir)
         self._next_step = None
         self._global_step = required_global_step("SummarySaverHook")
+        if self._summary_writer is None and self._output_dir:
+            self._summary_writer = FileWriterCache.get(self._output_dir)
 
     def before_run(self, run_context: SessionRunContext) -> SessionRunArgs:
         """Ask for the global step, and for the summaries when they are due."""

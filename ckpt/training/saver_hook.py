@@ -77,8 +77,8 @@ class CheckpointSaverHook(SessionRunHook):
 
     def begin(self) -> None:
         """Find the global step."""
-        self._summary_writer = FileWriterCache.get(self._directory)
         self._global_step = required_global_step("CheckpointSaverHook")
+        self._summary_writer = FileWriterCache.get(self._directory)
         for listener in self._listeners:
             listener.begin()
 

@@ -93,7 +93,7 @@ class StepContext:
         return self._run_with_hooks_fn(*args, **kwargs)
 
     def request_stop(self) -> None:
-        """Leave the step function, and have `should_stop` be True from then on."""
+        """Leave the step function and the loop: raises StopIteration, which ends the `with` block of the session quietly."""
         raise StopIteration("step_fn has requested the iterations to stop.")
 
 
@@ -159,12 +159,8 @@ class HookedSession(WrappedSession):
     def run_step_fn(
         self, step_fn: StepFn, raw_session: Callable[[], Any], run_with_hooks: Any = None
     ) -> Any:
-        """What `step_fn` returns. A StopIteration from it asks for the loop to stop."""
-        try:
-            return step_fn(StepContext(raw_session(), run_with_hooks or self.run))
-        except StopIteration:
-            self._should_stop = True
-            return None
+        """What `step_fn` returns."""
+        return step_fn(StepContext(raw_session(), run_with_hooks or self.run))
 
 
 def _merged_feeds(feed_dict: Mapping[Any, Any] | None, of_hooks: Sequence[Any]) -> Any:

@@ -187,3 +187,79 @@ def test_nodes_have_tensorflows_names():
         "LogUniformCandidateSampler", "StopGradient_2", "embedding_lookup_1", "Mul", "ComputeAccidentalHits",
         "sparse_indices", "SparseToDense", "Slice_3", "add_2", "Log_1", "sub_1", "truediv", "concat_5")} <= names  # fmt: skip
     assert {"sampled_losses", "MatMul", "ones"} <= names
+
+
+UNIGRAMS = [1.0, 2.0, 3.0, 4.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("unique", "more", "wanted", "expected"),
+    [
+        (True, {}, [3, 1, 2, 4], [0.7721718549728394, 0.9651607871055603]),
+        (True, {"distortion": 0.5}, [3, 2, 1, 4], [0.7501010894775391, 0.873865008354187]),
+        (False, {}, [3, 3, 1, 2], [0.761904776096344, 1.523809552192688]),
+        (False, {"num_shards": 2, "range_max": 3, "num_sampled": 8, "true": [[1], [0]]}, [1, 1, 1, 1, 1, 1, 2, 0],
+         [5.333333492279053, 1.7777777910232544]),
+        (False, {"num_reserved_ids": 2, "range_max": 7, "num_sampled": 8}, [3, 4, 3, 4, 4, 2, 5, 3],
+         [0.0, 1.523809552192688]),
+    ],
+)  # fmt: skip
+def test_weighted_classes_are_tensorflows(unique, more, wanted, expected):
+    """TensorFlow 2.21's numbers, without a graph seed."""
+    options = {"num_sampled": 4, "range_max": 5, "true": [[1], [3]], **more}
+    true, count, size = (options.pop(key) for key in ("true", "num_sampled", "range_max"))
+    with tf.Graph().as_default():
+        draw = tf.nn.fixed_unigram_candidate_sampler(
+            true, 1, count, unique, size, unigrams=UNIGRAMS, seed=3, **options
+        )
+        found = runs(draw)[0]
+    assert found.sampled_candidates.tolist() == wanted
+    np.testing.assert_allclose(found.true_expected_count.reshape(-1), expected, rtol=3e-7)
+    weights = found.sampled_expected_count
+    assert [weights[wanted.index(k)] for k in wanted] == weights.tolist()
+
+
+def test_weights_come_from_a_file_too(tmp_path):
+    path = tmp_path / "words.csv"
+    path.write_text("a,1\nb,2.5\nc c,x,3\n")
+    with tf.Graph().as_default():
+        draw = tf.nn.fixed_unigram_candidate_sampler(
+            [[1], [0]], 1, 8, False, 3, vocab_file=str(path), seed=3
+        )
+        found = runs(draw)[0]
+    assert found.sampled_candidates.tolist() == [1, 1, 2, 1, 2, 2, 2, 0]
+    np.testing.assert_allclose(found.true_expected_count, [[3.07692313], [1.23076923]], rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ({}, "exactly one"),
+        ({"unigrams": [1.0, 2.0]}, "must be equal to weights size 2"),
+        ({"unigrams": [1.0, -2.0, 1.0]}, "not negative"),
+        ({"unigrams": [0.0, 0.0, 0.0]}, "all zero"),
+        ({"unigrams": UNIGRAMS, "num_shards": 2, "shard": 2}, "shard"),
+        ({"vocab_file": "no such file"}, "no such file"),
+    ],
+)
+def test_weights_that_nothing_can_be_drawn_by(more, match):
+    draw = tf.nn.fixed_unigram_candidate_sampler([[1]], 1, 2, False, 3, **more)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=match):
+        runs(draw)
+
+
+def test_a_vocabulary_without_counts_names_the_file(tmp_path):
+    path = tmp_path / "words.csv"
+    path.write_text("a,1\nb,two\n")
+    draw = tf.nn.fixed_unigram_candidate_sampler([[1]], 1, 2, False, 2, vocab_file=str(path))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"words\.csv: not a vocabulary"):
+        runs(draw)
+
+
+def test_all_candidates():
+    found = runs(tf.nn.all_candidate_sampler([[1, 2], [3, 0]], 2, 4, True))[0]
+    assert found.sampled_candidates.tolist() == [0, 1, 2, 3]
+    assert found.true_expected_count.tolist() == [[1, 1], [1, 1]]
+    assert found.sampled_expected_count.tolist() == [1] * 4
+    with pytest.raises(tf.errors.InvalidArgumentError, match="outside"):
+        runs(tf.nn.all_candidate_sampler([[1, 2], [3, 0]], 2, 3, True))

@@ -55,6 +55,18 @@ def test_stops_after_steps_or_at_a_step():
         tf.train.StopAtStepHook(1).begin()
 
 
+def test_nothing_is_written_before_the_global_step_is_found(tmp_path):
+    tf.constant(1)
+    for hook in (
+        tf.train.StepCounterHook(output_dir=tmp_path),
+        tf.train.SummarySaverHook(save_steps=1, output_dir=tmp_path, summary_op="x"),
+        tf.train.CheckpointSaverHook(tmp_path, save_steps=1),
+    ):
+        with pytest.raises(RuntimeError, match="Global step should be created"):
+            hook.begin()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_nan_stops_the_loop_or_fails():
     x = tf.placeholder_with_default(1.0, [])
     with (

@@ -228,7 +228,13 @@ def test_a_step_of_several_runs():
         with pytest.raises(ValueError, match="one `step_context` argument"):
             session.run_step_fn(lambda other: None)
         session.run_step_fn(lambda step_context: step_context.request_stop())
-        assert session.should_stop()
+        pytest.fail("the line above leaves the block")
+    assert hook.calls[-1] == "end"
+    other = tf.train.SingularMonitoredSession()
+    with pytest.raises(StopIteration):
+        other.run_step_fn(lambda step_context: step_context.request_stop())
+    assert not other.should_stop()
+    other.close()
 
 
 def test_a_step_is_done_again_when_the_session_is_lost():
