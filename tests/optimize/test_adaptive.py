@@ -120,3 +120,15 @@ def test_a_learning_rate_may_be_a_function():
         session.run(tf.global_variables_initializer())
         session.run(train)
         assert session.run(v) < 1.0
+
+
+def test_ftrl_stays_at_zero_where_nothing_ever_pulled():
+    v = tf.get_variable("v", initializer=np.zeros(2, np.float32))
+    optimizer = tf.train.FtrlOptimizer(0.1, initial_accumulator_value=0.0)
+    train = optimizer.apply_gradients([(tf.constant([0.0, 1.0]), v)])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        session.run(train)
+        found = session.run(v)
+    assert found[0] == 0.0
+    assert found[1] < 0.0

@@ -149,13 +149,27 @@ def _(tf):
     return lambda: session.run(train, feeds)
 
 
-@program("optimizer: Adam on 4 million parameters", warm_up=5, runs=20)
-def _(tf):
+def _whole(tf, optimizer):
     v = tf.Variable(np.zeros((2000, 2000), "f"))
     grad = tf.constant(np.random.RandomState(0).normal(size=(2000, 2000)).astype("f"))
-    train = tf.train.AdamOptimizer(0.001).apply_gradients([(grad, v)])
+    train = optimizer.apply_gradients([(grad, v)])
     session = _started(tf)
     return lambda: session.run(train)
+
+
+@program("optimizer: Adam on 4 million parameters", warm_up=5, runs=20)
+def _(tf):
+    return _whole(tf, tf.train.AdamOptimizer(0.001))
+
+
+@program("optimizer: RMSProp on 4 million parameters", warm_up=5, runs=20)
+def _(tf):
+    return _whole(tf, tf.train.RMSPropOptimizer(0.001, momentum=0.9))
+
+
+@program("optimizer: Ftrl on 4 million parameters", warm_up=5, runs=20)
+def _(tf):
+    return _whole(tf, tf.train.FtrlOptimizer(0.001, l1_regularization_strength=0.01))
 
 
 def _rows(tf, optimizer):
