@@ -10,11 +10,26 @@ from ckpt.formats.record_files import (
 from ckpt.model.input import (
     match_filenames_once,
 )
+from ckpt.model.parsing import (
+    FixedLenFeature,
+    FixedLenSequenceFeature,
+    SparseFeature,
+    VarLenFeature,
+    parse_example,
+    parse_single_example,
+    parse_single_sequence_example,
+)
 from ckpt.model.queues import (
     PaddingFIFOQueue,
     PriorityQueue,
     QueueBase,
     RandomShuffleQueue,
+)
+from ckpt.ops.decoding import (
+    decode_csv,
+    decode_raw,
+    parse_tensor,
+    serialize_tensor,
 )
 from ckpt.ops.files import (
     matching_files,
@@ -24,17 +39,28 @@ from ckpt.ops.files import (
 from ckpt.saver.graph_file import write_graph
 
 __all__ = [
+    "FixedLenFeature",
+    "FixedLenSequenceFeature",
     "PaddingFIFOQueue",
     "PriorityQueue",
     "QueueBase",
     "RandomShuffleQueue",
+    "SparseFeature",
     "TFRecordCompressionType",
     "TFRecordOptions",
     "TFRecordWriter",
+    "VarLenFeature",
+    "decode_csv",
+    "decode_raw",
     "gfile",
     "match_filenames_once",
     "matching_files",
+    "parse_example",
+    "parse_single_example",
+    "parse_single_sequence_example",
+    "parse_tensor",
     "read_file",
+    "serialize_tensor",
     "tf_record_iterator",
     "write_file",
     "write_graph",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
-from ckpt.core.errors import NotFoundError
+from ckpt.core.errors import NotFoundError, OpError
 from ckpt.formats import detect
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
@@ -37,10 +37,20 @@ def checkpoint_prefix(path: Any) -> str:
 
 
 def meta_graph_path(prefix: str) -> str:
-    """Where the MetaGraph of a checkpoint is: beside it, else inside it. Raises NotFoundError when there is neither."""
-    if storage.exists(prefix + ".meta"):
-        return prefix + ".meta"
-    return detect.resolve(prefix)
+    """Where the MetaGraph of a checkpoint is: in the checkpoint, else beside it. Raises NotFoundError when there is neither.
+
+    The one inside was written together with the values: a crash between the two files of a save leaves the other old.
+    """
+    beside = prefix + ".meta"
+    if not storage.exists(beside):
+        return detect.resolve(prefix)
+    try:
+        file = detect.resolve(prefix)
+        with detect.open_reader(file) as reader:
+            held = reader.metagraph() if hasattr(reader, "metagraph") else None
+    except OpError:  # no checkpoint, or one whose values cannot be read: the graph alone is there
+        return beside
+    return beside if held is None else file
 
 
 class Model:

@@ -43,8 +43,11 @@ def framed(record: bytes) -> bytes:
     )
 
 
-class _Source(Protocol):
-    def read(self, size: int, /) -> bytes: ...
+class ByteSource(Protocol):
+    """Bytes one after the other."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most `size` bytes; none only at the end."""
 
 
 class Inflated:
@@ -99,29 +102,33 @@ class Inflated:
 
 
 def checked_compression(name: str) -> str:
-    """The name, "" for none. Raises InvalidArgumentError for what TFRecord files do not know."""
+    """The name, "" for none. Raises InvalidArgumentError for others."""
     if name in ("NONE", None):
         return ""
     if name not in COMPRESSIONS:
         raise InvalidArgumentError(
             None,
             None,
-            f"TFRecord files are compressed by GZIP, ZLIB or not at all, not by {name!r}",
+            f"Files of records are compressed by GZIP, ZLIB or not at all, not by {name!r}",
         )
     return name
+
+
+def source_of(file: BinaryIO, path: str, compression: str, *, window_bits: int = 15) -> ByteSource:
+    """The bytes of a file, or of what it holds compressed. Raises InvalidArgumentError for an unknown compression."""
+    kind = checked_compression(compression)
+    return Inflated(file, path, window_bits + WINDOW[kind]) if kind else file
 
 
 class RecordReader:
     """Reads the records of one file in order; `offset` is where the next begins (in the uncompressed bytes)."""
 
     def __init__(self, path: str, compression: str = "", *, window_bits: int = 15) -> None:
-        kind = checked_compression(compression)
+        checked_compression(compression)
         self.path = path
         self.offset = 0
         self._file = file_systems.file_system(path).open(path, "rb")
-        self._source: _Source = (
-            Inflated(self._file, path, window_bits + WINDOW[kind]) if kind else self._file
-        )
+        self._source = source_of(self._file, path, compression, window_bits=window_bits)
 
     def read(self) -> bytes | None:
         """The next record, None behind the last. Raises DataLossError for a damaged or truncated one."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs, dtypes, versions
-from ckpt.core.collecting import collecting_later
+from ckpt.core.collector import paused
 from ckpt.core.errors import CkptError, GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.graph import Graph
@@ -39,7 +39,7 @@ def load_graph(
     loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
     _check_versions(graph_def)
     loader.check()
-    with graph._lock, collecting_later():
+    with graph._lock, paused():
         loader.add_library()
         loader.add_all()
     if unused_inputs is not None:

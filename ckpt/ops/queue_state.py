@@ -255,7 +255,7 @@ class Queue:
             self._puts.clear()
         self._stand(self._puts, _Close(), wait)
 
-    def wake(self) -> None:
+    def end_of_session(self) -> None:
         """Let all who wait ask whether they still may."""
         with self._changed:
             self._changed.notify_all()

@@ -186,6 +186,7 @@ class Planner:
         self.constants: set[int] = set()
         self.steps: list[Step] = []
         self.reads: dict[int, int] = {}  # cells that were read since anything could write
+        self.passed_on: list[Tensor] = []  # plain tensors that are cells still
         self.used: set[Tensor] = set()
 
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
@@ -194,6 +195,7 @@ class Planner:
         self.used |= {made for t, made in self.stand_ins.items() if t in self.used}
         for node in nodes:
             self._add(node)
+        self._read_what_nobody_takes(nodes, fetches)
         wanted = [
             self._plain(self.slot[t], t) if t in self.slot else self._missing(t) for t in fetches
         ]
@@ -204,6 +206,16 @@ class Planner:
             tuple(wanted),
             tuple(self.names),
         )
+
+    def _read_what_nobody_takes(
+        self, nodes: Sequence[Operation], fetches: Sequence[Tensor]
+    ) -> None:
+        """Read variables whose values were only waited for: one without a value is an error all the same."""
+        if self.passed_on:
+            taken = {tensor for node in nodes for tensor in node._inputs}.union(fetches)
+            for tensor in self.passed_on:
+                if tensor not in taken:
+                    self._plain(self.slot[tensor], tensor)
 
     def _missing(self, tensor: Tensor) -> int:
         raise InvalidArgumentError(None, None, f"{tensor.name} has no value in this run")
@@ -248,7 +260,9 @@ class Planner:
         if opdef.is_alias and len(node._inputs) == 1:
             # Also of a reference: as in TensorFlow, what passes a variable on shares its memory, and shows it as
             # it is when the value is used.
-            self.slot.setdefault(node._outputs[0], self.slot[node._inputs[0]])
+            slot = self.slot.setdefault(node._outputs[0], self.slot[node._inputs[0]])
+            if slot in self.is_cell:
+                self.passed_on.append(node._outputs[0])
             return
         inputs = self._inputs(node)
         if self._folded(node, inputs) or (not node.outputs and opdef.type == "NoOp"):

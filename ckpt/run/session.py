@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ckpt.core.collecting import collecting_later
+from ckpt.core.collector import paused
 from ckpt.core.errors import (
     CancelledError,
     InvalidArgumentError,
@@ -322,7 +322,7 @@ class Session:
             with self._lock:
                 prepared = self._plans.get(key)
                 if prepared is None:
-                    with collecting_later():
+                    with paused():
                         plan = make_plan(wanted.tensors, wanted.targets, fed, self._state)
                     prepared = _Prepared(plan)
                     self._plans[key] = prepared

@@ -47,15 +47,15 @@ class SessionState:
             return self._attachments.pop(key, None)
 
     def clear(self) -> None:
-        """Forget everything. Who waits for a resource is woken, and asks whether his run must end."""
+        """Forget everything. A resource with a method `end_of_session` is told: to wake who waits for it, to close files."""
         with self._lock:
             forgotten = list(self._resources.values())
             self._resources.clear()
             self._attachments.clear()
         for resource in forgotten:
-            wake = getattr(resource, "wake", None)
-            if wake is not None:
-                wake()
+            told = getattr(resource, "end_of_session", None)
+            if told is not None:
+                told()
 
 
 class NodeContext:

@@ -115,3 +115,12 @@ def test_a_taken_scope_is_refused(layers):
     tf.constant(1.0, name="a/mine")
     with pytest.raises(ValueError, match="already has names under a/"):
         tf.merge_graphs({"a": a})
+
+
+@pytest.mark.usefixtures("layers")
+def test_the_graph_that_was_saved_with_the_values_counts(tmp_path):
+    path = tmp_path / "torn"
+    path.with_suffix(".h5").write_bytes((tmp_path / "one.h5").read_bytes())
+    path.with_suffix(".meta").write_bytes((tmp_path / "two.meta").read_bytes())  # an older save's
+    with tf.load_models({"m": path})["m"] as model:
+        assert model.run("y:0", {"x:0": DATA}).shape == (5, 4)

@@ -146,3 +146,15 @@ def test_results_belong_to_the_caller():
         constant[:] = 0
         assert sess.run(v).tolist() == [3.0, 4.0]
         assert sess.run(c).tolist() == [5.0, 6.0]
+
+
+def test_waiting_for_a_variable_without_a_value_is_an_error():
+    v = tf.Variable(1.0, name="v")
+    with tf.control_dependencies([v.value()]):
+        later = tf.constant(2.0) + 1.0
+    with tf.Session() as sess:
+        for fetch in (v.value().op, later):
+            with pytest.raises(tf.errors.FailedPreconditionError, match="v/read"):
+                sess.run(fetch)
+        sess.run(v.initializer)
+        assert sess.run(later) == 3.0

@@ -4,17 +4,17 @@ import gc
 
 import pytest
 
-from ckpt.core.collecting import collecting_later
+from ckpt.core.collector import paused
 
 
 def test_collection_is_off_in_the_block_only():
-    with collecting_later():
+    with paused():
         assert not gc.isenabled()
     assert gc.isenabled()
 
 
 def test_an_error_in_the_block_leaves_collection_on():
-    with pytest.raises(KeyError), collecting_later():
+    with pytest.raises(KeyError), paused():
         raise KeyError
     assert gc.isenabled()
 
@@ -22,7 +22,7 @@ def test_an_error_in_the_block_leaves_collection_on():
 def test_who_turned_it_off_keeps_it_off():
     gc.disable()
     try:
-        with collecting_later():
+        with paused():
             pass
         assert not gc.isenabled()
     finally:
