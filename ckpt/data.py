@@ -1,7 +1,7 @@
 """Facade: the names of `tf.data`. Re-exports only."""
 
 from ckpt import data_experimental as experimental
-from ckpt.model.dataset import Dataset
+from ckpt.model.dataset import AUTOTUNE, Dataset
 from ckpt.model.dataset_files import FixedLengthRecordDataset, TextLineDataset, TFRecordDataset
 from ckpt.model.dataset_iterators import (
     Iterator,
@@ -13,6 +13,7 @@ from ckpt.model.dataset_iterators import (
 )
 
 __all__ = [
+    "AUTOTUNE",
     "Dataset",
     "FixedLengthRecordDataset",
     "Iterator",

@@ -17,9 +17,8 @@ BUFFER_BYTES = 256 * 1024
 
 
 def _number(value: Any, default: int, name: str) -> Tensor:
-    return convert.convert_to_tensor(
-        default if value is None else value, dtypes.int64, name=name
-    )  # fmt: skip
+    given = default if value is None else value
+    return convert.convert_to_tensor(given, dtypes.int64, name=name)
 
 
 class _FileDataset(Dataset):

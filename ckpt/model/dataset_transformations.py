@@ -47,7 +47,7 @@ def map_and_batch(
     def apply(dataset: Dataset) -> Dataset:
         f = ElementFunction(map_func, "Dataset_map_and_batch", [dataset.element_spec], Dataset)
         size = int64_tensor(batch_size, "batch_size")
-        calls = num_parallel_calls or (num_parallel_batches or 1) * 1
+        calls = num_parallel_calls or num_parallel_batches or 1
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
         spec = structure.with_batch(f.spec, full_size(size, is_full))
         parallel = int64_tensor(calls, "num_parallel_calls")

@@ -25,9 +25,17 @@ def _row(parts, out_type):
 def _part(value):
     if not isinstance(value, bytes):
         return value
+    from google.protobuf.message import DecodeError
+
     from ckpt.wire import messages as pb  # protobuf is needed for strings only
 
-    return tensor_proto.ndarray_from_tensor_proto(pb.TensorProto.FromString(value))
+    try:
+        message = pb.TensorProto.FromString(value)
+    except DecodeError as error:
+        raise InvalidArgumentError(
+            None, None, f"Could not parse serialized_sparse as TensorProtos: {error}"
+        ) from error
+    return tensor_proto.ndarray_from_tensor_proto(message)
 
 
 @op("SerializeSparse",

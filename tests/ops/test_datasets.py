@@ -264,6 +264,8 @@ TestSparse = conformance([
     row(lambda x: sparse_round_trip(x, "SerializeSparse", "DeserializeSparse", dtypes.variant), X, title="SerializeSparse"),
     row(lambda x: sparse_round_trip(x, "SerializeManySparse", "DeserializeManySparse", dtypes.string), X,
         title="SerializeManySparse"),
+    row(lambda x: OPS["DeserializeSparse"]([b"no", b"message", b"!"], dtype=x.dtype), X,
+        title="DeserializeSparse", raises=InvalidArgumentError, match="serialized_sparse"),
     row(lambda x: whole(Dataset.from_sparse_tensor_slices(sparse(x)).take(1)), X, title="SparseTensorSliceDataset"),
 ])  # fmt: skip
 
