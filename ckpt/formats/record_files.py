@@ -34,8 +34,8 @@ class TFRecordOptions:
     """How TFRecord files are written: compression, and zlib's settings where there is one.
 
     `flush_mode` is what `flush` asks of zlib (0: nothing, 2: all that was written can be read, 3: and from there on without
-    what came before); `window_bits`, `compression_level`, `mem_level` and `compression_strategy` are zlib's. The buffer sizes
-    and `compression_method` change nothing. Raises ValueError for an unknown `compression_type`.
+    what came before), and what happens every `input_buffer_size` bytes; `window_bits`, `compression_level`, `mem_level` and
+    `compression_strategy` are zlib's. `output_buffer_size` and `compression_method` change nothing. Raises ValueError for an unknown `compression_type`.
     """
 
     compression_type_map = _NAMES
@@ -84,6 +84,7 @@ class TFRecordOptions:
             "level": self.compression_level,
             "memory_level": self.mem_level,
             "strategy": self.compression_strategy,
+            "input_buffer": self.input_buffer_size,
         }
         return {name: value for name, value in given.items() if value is not None}
 

@@ -189,7 +189,10 @@ class RecordReader:
 
 
 class RecordWriter:
-    """Writes records to a file that it makes anew; what `flush` has returned from can be read by others."""
+    """Writes records to a file that it makes anew; what `flush` has returned from can be read by others.
+
+    With a `flush_mode`, zlib's number, a compressed stream is flushed so by `flush`, and every `input_buffer` bytes.
+    """
 
     def __init__(
         self,
@@ -201,10 +204,13 @@ class RecordWriter:
         memory_level: int = 8,
         strategy: int = 0,
         flush_mode: int = zlib.Z_NO_FLUSH,
+        input_buffer: int = 1 << 18,
     ) -> None:
         kind = checked_compression(compression)
         self.path = path
         self._flush_mode = flush_mode
+        self._input_buffer = input_buffer
+        self._unflushed = 0
         self._stream = (
             zlib.compressobj(
                 level, zlib.DEFLATED, window_bits + WINDOW[kind], memory_level, strategy
@@ -219,7 +225,17 @@ class RecordWriter:
         file = self._opened()
         data = framed(record)
         with file_systems.typed(self.path, "writing"):
-            file.write(data if self._stream is None else self._stream.compress(data))
+            file.write(data if self._stream is None else self._compressed(self._stream, data))
+
+    def _compressed(self, stream: zlib._Compress, data: bytes) -> bytes:
+        """The next compressed bytes; with a flush mode, what came before is flushed once the input buffer is full."""
+        before = b""
+        if self._flush_mode != zlib.Z_NO_FLUSH:
+            if self._unflushed and self._unflushed + len(data) > self._input_buffer:
+                before = stream.flush(self._flush_mode)
+                self._unflushed = 0
+            self._unflushed += len(data)
+        return before + stream.compress(data)
 
     def flush(self) -> None:
         """Hand over to the file system what was written; a compressed stream keeps its last block unless flush_mode says

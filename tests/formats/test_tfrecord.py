@@ -164,3 +164,14 @@ def test_with_a_flush_mode_a_compressed_file_can_be_read_while_it_is_written(tmp
         writer.flush()
         with tfrecord.RecordReader(str(path), "ZLIB") as reader:
             assert reader.read() == b"one"
+
+
+def test_with_a_flush_mode_streams_are_flushed_when_the_input_buffer_is_full(tmp_path):
+    sizes = []
+    for mode in (0, 2, 3):
+        options = tf.python_io.TFRecordOptions("ZLIB", flush_mode=mode, input_buffer_size=64)
+        write(tmp_path / "records", [b"abc" * 20] * 50, options)
+        sizes.append((tmp_path / "records").stat().st_size)
+        found = list(tf.python_io.tf_record_iterator(tmp_path / "records", "ZLIB"))
+        assert found == [b"abc" * 20] * 50
+    assert sizes[0] < sizes[1] < sizes[2]
