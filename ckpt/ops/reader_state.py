@@ -238,6 +238,7 @@ class Reader:
 
     def _start(self, next_work: Callable[[], bytes]) -> None:
         if self.started == self.finished:
+            self.work = b""  # should there be no more
             self.work = next_work()
             self.started += 1
         try:

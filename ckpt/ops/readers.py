@@ -147,7 +147,7 @@ def serialize_state(ctx, reader):
         message = messages.ReaderBaseState(
             work_started=reader.started, work_finished=reader.finished,
             num_records_produced=reader.produced,
-            current_work=reader.work if reader.started > reader.finished else b"",
+            current_work=reader.work,
         )  # fmt: skip
         return message.SerializeToString()
 

@@ -114,7 +114,7 @@ TestReaders = conformance([
         strings(*(f"{VOCABULARY}:{i}" for i in range(len(PIECES)))), strings(*PIECES)), grad=0),
     case(whole, VOCABULARY, expect=(strings(VOCABULARY)[0], strings(CONTENT)[0]), grad=0),
     case(same, "a", expect=(strings("a")[0], strings("a")[0]), grad=0),
-    case(counts, "a", expect=(strings(b"\x08\x01\x10\x01\x18\x01")[0], np.int64(1), np.int64(1)), grad=0),
+    case(counts, "a", expect=(strings(b'\x08\x01\x10\x01\x18\x01"\x01a')[0], np.int64(1), np.int64(1)), grad=0),
     case(records_written, strings(framed(b"x") + framed(b"yy"))[0], expect=strings("x", "yy"), grad=0),
     case(records, VOCABULARY, raises=DataLossError, match="corrupted record at 0"),
     case(whole, VOCABULARY + "x", raises=NotFoundError, match="vocabulary.txtx"),
@@ -301,7 +301,7 @@ def test_state_is_kept_and_restored():
     files = Files(tf.IdentityReader(), "a", "b", "c")
     files.run()
     state = files.run(files.reader.serialize_state())
-    assert state == b"\x08\x01\x10\x01\x18\x01"
+    assert state == b'\x08\x01\x10\x01\x18\x01"\x01a'
     files.run()
     files.run(files.reader.restore_state(state))
     assert files.counts() == [1, 1]

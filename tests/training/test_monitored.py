@@ -319,3 +319,30 @@ def test_a_worker_waits_for_the_chief():
         assert not session.should_stop()
     with pytest.raises(tf.errors.DeadlineExceededError, match="global_step"):
         tf.train.MonitoredTrainingSession(is_chief=False, max_wait_secs=0)
+
+
+def test_a_queue_that_runs_empty_ends_the_loop():
+    queue = tf.FIFOQueue(10, [tf.int32])
+    enqueue = queue.enqueue(tf.Variable(0, name="counter").count_up_to(5))
+    tf.train.add_queue_runner(tf.train.QueueRunner(queue, [enqueue]))
+    item = queue.dequeue()
+    hook = Recorder()
+    found = []
+    with tf.train.MonitoredSession(hooks=[hook]) as session:
+        while not session.should_stop():
+            found.append(int(session.run(item)))
+    assert found == [0, 1, 2, 3, 4]
+    assert hook.calls[-1] == "end"
+
+
+def test_the_error_of_a_queues_thread_ends_the_loop():
+    queue = tf.FIFOQueue(10, [tf.float32])
+    broken = tf.check_numerics(tf.constant(float("nan")), "broken input")
+    tf.train.add_queue_runner(tf.train.QueueRunner(queue, [queue.enqueue(broken)]))
+    item = queue.dequeue()
+    with (
+        pytest.raises(tf.errors.InvalidArgumentError, match="broken input"),
+        tf.train.MonitoredSession() as session,
+    ):
+        while not session.should_stop():
+            session.run(item)
