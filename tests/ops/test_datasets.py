@@ -190,7 +190,9 @@ def cycle(name, *more, **attrs):
 
 
 TURNS = [0, 0, 1, 1, 0, 1, 2, 2, 3, 3, 2, 3]
-NOBODY = "TensorFlow removes this operation from graphs before it runs them"
+CRASHES = (
+    "TensorFlow adds this node itself; one that stands in a graph ends its process now and then"
+)
 
 TestDatasets = conformance([
     row(lambda x: whole(Dataset.from_tensors(x)), X, lambda x: x[None], "TensorDataset"),
@@ -237,7 +239,7 @@ TestDatasets = conformance([
     row(lambda x: whole(slices(x).cache().repeat(2)), X, lambda x: np.tile(x, 2), "CacheDataset"),
     row(lambda x: whole(slices(x).prefetch(2)), X, lambda x: x, "PrefetchDataset"),
     row(lambda x: of_node("IgnoreErrorsDataset", failing(x), **ONE), X, lambda x: x[x != 2], "IgnoreErrorsDataset"),
-    row(lambda x: of_node("ModelDataset", slices(x), **ONE), X, lambda x: x, "ModelDataset"),
+    row(lambda x: of_node("ModelDataset", slices(x), **ONE), X, lambda x: x, "ModelDataset", unasked=CRASHES),
     row(lambda x: of_node("OptionsDataset", slices(x), serialized_options="", **ONE), X, lambda x: x, "OptionsDataset"),
     row(lambda x: whole(slices(x).batch(x[3], drop_remainder=True)), X, lambda x: x[:6].reshape(2, 3), "BatchDatasetV2"),
     row(lambda x: whole(slices(x).batch(x[3]).skip(2)), X, lambda x: x[None, 6:], "BatchDatasetV2"),
