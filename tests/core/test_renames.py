@@ -90,7 +90,7 @@ def test_collisions_are_all_named():
         (lambda name: 5, TypeError, "returned 5"),
         ({"a": ""}, SelectionError, "leave nothing"),
     ],
-    ids=str,
+    ids=lambda value: "function" if callable(value) and not isinstance(value, type) else str(value),
 )
 def test_what_is_no_rule_is_refused(rule, error, told):
     with pytest.raises(error, match=told):
