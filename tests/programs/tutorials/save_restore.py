@@ -72,7 +72,7 @@ with tf.Graph().as_default():
             tf.train.Saver([fresh]).restore(sess, last)
             error = "none"
         except tf.errors.NotFoundError as problem:
-            error = type(problem).__name__
+            error = problem.error_code
         try:
             sess.run(tf.assign(kernel, tf.zeros([2, 2]), validate_shape=False))
             part.restore(sess, os.path.join(directory, "nowhere"))
@@ -92,7 +92,7 @@ results = {
     "step_now": step_now,
     "imported": imported,
     "last": last,
-    "last_checkpoints": restorer.last_checkpoints,
+    "last_checkpoint": restorer.last_checkpoints[-1],
     "w1": w1_last,
     "uninitialized": before,
     "kernel": kernel_value,
