@@ -31,6 +31,8 @@ def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tu
     if all(isinstance(m, Variable) for m in members):
         variables = [m.to_def(export_scope) for m in members]
         return "variables", [v for v in variables if v is not None]
+    if all(_is_any(m) for m in members):
+        return "any_list", [(m.type_url, m.value) for m in members]
     if any(hasattr(m, "to_proto") for m in members) and not any(
         isinstance(m, (Variable, Tensor, Operation)) for m in members
     ):
@@ -52,6 +54,12 @@ def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tu
             m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
         ]
     return "", []
+
+
+def _is_any(member: Any) -> bool:
+    """Whether a member is a protobuf Any."""
+    descriptor = getattr(member, "DESCRIPTOR", None)
+    return getattr(descriptor, "full_name", "") == "google.protobuf.Any"
 
 
 def _is_number(member: Any) -> bool:
@@ -88,6 +96,8 @@ def add_collections(
             elif collection.kind == "node_list":
                 full = reference(value, lambda n: f"{scope}/{n}") if scope else value
                 graph.add_to_collection(key, graph.as_graph_element(full))
+            elif collection.kind == "any_list":
+                graph.add_to_collection(key, _any(*value))
             else:
                 graph.add_to_collection(key, _member(graph, key, value, scope))
     return variables
@@ -98,6 +108,12 @@ def _inside(key: str, collection: defs.CollectionDef, scope: str) -> defs.Collec
     if not scope or key not in NAMED_MESSAGES or collection.kind != "bytes_list":
         return collection
     return renamed_collection(key, collection, lambda name: f"{scope}/{name}")
+
+
+def _any(type_url: str, value: bytes) -> Any:
+    from google.protobuf.any_pb2 import Any as Message  # only such a collection needs it
+
+    return Message(type_url=type_url, value=value)
 
 
 def _member(graph: Graph, key: str, value: Any, scope: str) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ckpt.core import defs, storage
+from ckpt.core import defs, storage, versions
 from ckpt.core.errors import (
     DataLossError,
     InvalidArgumentError,
@@ -109,6 +109,8 @@ def export(
         names = tuple(name.encode() for name in unbound)
         collections[unbound_inputs_col_name] = defs.CollectionDef("bytes_list", names)
     info = defs.MetaInfoDef(
+        tensorflow_version=versions.VERSION,
+        tensorflow_git_version=versions.GIT_VERSION,
         stripped_op_list=tuple(sorted({node.op for node in found.node})),
         stripped_default_attrs=strip_default_attrs,
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from google.protobuf import any_pb2, wrappers_pb2
 
 import ckpt as tf
 from ckpt.wire.schema import message_class
@@ -80,3 +81,17 @@ def test_partitions_tables_resources_and_flow_survive_twice_in_one_graph(tmp_pat
     with tf.Graph().as_default() as graph:
         tf.train.import_meta_graph(once)
         assert graph.as_graph_def().node == once.graph_def.node
+
+
+def test_a_message_of_any_type_survives():
+    packed = any_pb2.Any()
+    packed.Pack(wrappers_pb2.StringValue(value="mine"))
+    tf.constant(1.0)
+    tf.add_to_collection("own", packed)
+    meta = tf.train.export_meta_graph()
+    assert list(meta.collection_def["own"].any_list.value) == [packed]
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(meta, import_scope="s")
+        assert graph.get_collection("own") == [packed]
+        again = tf.train.export_meta_graph()
+        assert again.collection_def["own"] == meta.collection_def["own"]
