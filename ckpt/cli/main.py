@@ -35,6 +35,10 @@ _VERBS = {
     "rename": "surgery:rename_command",
     "extract": "surgery:extract_command",
     "freeze": "surgery:freeze_command",
+    "tie": "rewiring:tie_command",
+    "untie": "rewiring:untie_command",
+    "graft": "rewiring:graft_command",
+    "redirect": "rewiring:redirect_command",
 }
 """The verbs, and where in this package each is: a verb is loaded when it is used."""
 

@@ -14,7 +14,7 @@ SCHEMA, VERSION = "ckpt.edit", 1
 _Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-def _writing(function: Callable[..., Any]) -> Callable[..., Any]:
+def writing(function: Callable[..., Any]) -> Callable[..., Any]:
     """The arguments of every verb that makes a new model of an old one."""
     for option in (
         click.option(
@@ -32,7 +32,7 @@ def _writing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command("rename")
-@_writing
+@writing
 @click.option(
     "--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope (old/=new/) or a glob."
 )
@@ -65,18 +65,18 @@ def rename_command(
     from ckpt.surgery import open_draft, rename
 
     rules: list[Any] = list(preset)
-    rules += [{old: new} for old, new in _pairs(maps, "--map")]
-    rules += [(_compiled(old), new) for old, new in _pairs(subs, "--sub")]
+    rules += [{old: new} for old, new in pairs(maps, "--map")]
+    rules += [(_compiled(old), new) for old, new in pairs(subs, "--sub")]
     if map_file is not None:
         rules.append(_mapping(map_file))
     if not rules:
         raise click.UsageError("say what to rename: --map, --sub, --map-file or --preset")
     draft, changed = rename(open_draft(source), rules)
-    _finish(draft, output, force, dry_run, as_json, {"renamed": changed})
+    finish(draft, output, force, dry_run, as_json, {"renamed": changed})
 
 
 @click.command("extract")
-@_writing
+@writing
 @click.option("--keep", multiple=True, metavar="TENSOR", help="Keep only what these need.")
 @click.option(
     "--feed", multiple=True, metavar="TENSOR", help="Feed this tensor: what computed it goes."
@@ -112,11 +112,11 @@ def extract_command(
     if keep:
         draft = extract(draft, keep, feed)
     dropped = sorted(before.tensors.keys() - draft.tensors.keys())
-    _finish(draft, output, force, dry_run, as_json, {"dropped": dropped})
+    finish(draft, output, force, dry_run, as_json, {"dropped": dropped})
 
 
 @click.command("freeze")
-@_writing
+@writing
 @click.option("--keep", multiple=True, metavar="TENSOR", required=True, help="The outputs.")
 @click.option(
     "--variables", multiple=True, metavar="PATTERN", help="Which to freeze; all by default."
@@ -155,10 +155,10 @@ def freeze_command(
             draft = fold_batch_norms(draft)
         draft = extract(draft, keep)
     frozen = sorted(before.tensors.keys() - draft.tensors.keys())
-    _finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
+    finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
 
 
-def _finish(
+def finish(
     draft: Any, output: str, force: bool, dry_run: bool, as_json: bool, changes: Mapping[str, Any]
 ) -> None:
     """Write the draft and the report."""
@@ -175,14 +175,14 @@ def _finish(
 
     lines = []
     for verb, what in changes.items():
-        pairs = [f"{old} -> {new}" for old, new in what.items()] if isinstance(what, dict) else what
-        lines += [f"{verb} {printable(text)}" for text in pairs]
+        texts = [f"{old} -> {new}" for old, new in what.items()] if isinstance(what, dict) else what
+        lines += [f"{verb} {printable(text)}" for text in texts]
     lines.append(f"{nodes} nodes, {tensors} tensors")
     lines += [f"wrote {printable(file)}" for file in files] or ["nothing was written"]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
-def _pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
+def pairs(texts: tuple[str, ...], option: str) -> list[tuple[str, str]]:
     """OLD=NEW texts. Reports every bad one at once."""
     wrong = [repr(text) for text in texts if "=" not in text or text.startswith("=")]
     if wrong:

@@ -97,3 +97,36 @@ def test_the_graph_is_shown(model, tmp_path):
     svg = ckpt("graph", model, "--format", "svg", env={"PATH": ""})
     assert svg.returncode == 2
     assert "Graphviz" in svg.stderr
+
+
+def test_variables_and_scopes_are_put_together_otherwise(model, tmp_path):
+    def run(*arguments):
+        ended = ckpt(*arguments)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    def twice():
+        x = tf.placeholder(tf.float32, [None, 3], name="x")
+        with tf.name_scope("left"):
+            left = tf.matmul(x, tf.get_variable("a", [3, 3]))
+        with tf.name_scope("right"):
+            right = tf.matmul(x, tf.get_variable("b", [3, 3]))
+        tf.add(left, right, name="y")
+
+    path = save(tmp_path / "two", twice)
+    assert "tied b -> a" in run("tie", path, "-o", tmp_path / "tied", "a=b")
+    assert names(tmp_path / "tied") == ["a"]
+    run("untie", tmp_path / "tied", "-o", tmp_path / "apart", "a", "--name", "c", "--user", "right")
+    assert sorted(names(tmp_path / "apart")) == ["a", "c"]
+    out = tmp_path / "moved"
+    run("redirect", path, "-o", out, "left/MatMul:0=right/MatMul:0")
+    x = {"x:0": np.ones((1, 3), np.float32)}
+    with tf.load_models({"m": out})["m"] as moved:
+        np.testing.assert_array_equal(moved.run("y:0", x), 2 * moved.run("right/MatMul:0", x))
+    other = save(tmp_path / "other", trained, seed=9)
+    clean = [tmp_path / "clean", tmp_path / "clean_other"]
+    for source, target in zip((model, other), clean, strict=True):
+        run("extract", source, "-o", target, "--drop", "@training")
+    run("graft", clean[0], "-o", tmp_path / "grafted", clean[1], "--scope", "head=head")
+    assert tf.check(other, tmp_path / "grafted", outputs=["y:0"]).is_equal
+    failed(ckpt("tie", path, "-o", tmp_path / "x", "a=nothing"), 4, "E0401", "nothing")

@@ -126,3 +126,58 @@ def error_input_map_that_nothing_takes(tf):
     with tf.Graph().as_default():
         z = tf.constant(1.0)
         tf.train.import_meta_graph(meta, input_map={"nothing:0": z})
+
+
+def case_only_some_collections_come_back(tf):
+    build(tf)
+    meta = tf.train.export_meta_graph()
+    with tf.Graph().as_default():
+        tf.train.import_meta_graph(meta, restore_collections_predicate=lambda key: key != "things")
+        keys = tf.get_default_graph().get_all_collection_keys()
+        return {"keys": sorted(key for key in keys if tf.get_collection(key))}
+
+
+def case_export_what_was_given(tf):
+    x, _ = build(tf)
+    other = tf.Graph()
+    with other.as_default():
+        tf.constant(1.0, name="alone")
+    info = tf.MetaGraphDef.MetaInfoDef(meta_graph_version="mine", tags=["a", "b"])
+    meta = tf.train.export_meta_graph(
+        meta_info_def=info, graph_def=other.as_graph_def(), graph=x.graph
+    )
+    return {
+        "nodes": [n.name for n in meta.graph_def.node],
+        "version": meta.meta_info_def.meta_graph_version,
+        "tags": list(meta.meta_info_def.tags),
+        "keys": sorted(meta.collection_def),
+    }
+
+
+def case_import_graph_def_with_everything(tf):
+    x, y = build(tf)
+    graph_def = x.graph.as_graph_def()
+    with tf.Graph().as_default() as graph:
+        z = tf.ones([3, 2], name="z")
+        found = tf.import_graph_def(
+            graph_def, input_map={"x:0": z}, return_elements=["sc/y", "sc/y:0"], name="in"
+        )
+        nothing = tf.import_graph_def(graph_def)
+        plain = tf.import_graph_def(graph_def, name="", return_elements=[y.name])
+        return {
+            "names": [element.name for element in found],
+            "nothing": nothing,
+            "plain": plain[0].name,
+            "product": [
+                name.removesuffix(":0")
+                for name in graph.get_operation_by_name("in/sc/MatMul").node_def.input
+            ],
+            "nodes": [op.name for op in graph.get_operations()],
+        }
+
+
+def error_element_that_is_not_there(tf):
+    x, _ = build(tf)
+    graph_def = x.graph.as_graph_def()
+    with tf.Graph().as_default():
+        tf.import_graph_def(graph_def, return_elements=["nothing:0"])
