@@ -403,7 +403,7 @@ class Graph:
         if control_inputs is None:
             scopes.controllers = []
         else:
-            found: list[Operation] = []
+            waited: dict[Operation, None] = {}  # a set that keeps the order
             for obj in control_inputs:
                 source = obj
                 if not isinstance(source, (Tensor, Operation, str)) and hasattr(
@@ -412,9 +412,8 @@ class Graph:
                     source = source._control_operation()
                 element = self.as_graph_element(getattr(source, "values_for_control", source))
                 node = element.op if isinstance(element, Tensor) else element
-                if node not in found:
-                    found.append(node)
-            found = self._add_control_targets(found)
+                waited[node] = None
+            found = self._add_control_targets(list(waited))
             scopes.controllers = [*before, _Controller(found, before)]
         scopes.note_use()
         try:
