@@ -45,7 +45,7 @@ def nodes_as_bytes(nodes: Iterable[defs.NodeDef]) -> bytes:
     return "".join(fields).encode("latin-1")
 
 
-def _as_text(data: bytes) -> str:
+def _as_text(data: bytes | bytearray) -> str:
     """A character for each byte."""
     return data.decode("latin-1")
 
