@@ -53,7 +53,9 @@ def insides_of(
     made = dict.fromkeys(t.op for t in stand_ins.values())
     wanted = {t.op.name: t.op for t in fetches if t not in stand_ins}
     ways: dict[Operation, tuple[tuple[tuple[Operation, int], ...], Operation]] = {}
-    pending = [(((node, side),), body) for node in made for side, body in enumerate(_bodies(node))]
+    pending: list[tuple[tuple[tuple[Operation, int], ...], FuncGraph]] = [
+        (((node, side),), body) for node in made for side, body in enumerate(_bodies(node))
+    ]
     while pending:
         way, body = pending.pop()
         arguments = {t.op for t in body.inputs}
