@@ -118,8 +118,7 @@ class Saver:
         found = self.saver_def
         if found is None:
             raise ValueError("Could not create a saver_def; no variables to save")
-        if not found.save_tensor_name or not found.restore_op_name:
-            raise ValueError(f"saver_def must name a save tensor and a restore op: {found}")
+        metagraph.check_saver_def(found)
 
     def build(self) -> None:
         """Add the save and restore operations to the default graph; a second call does nothing.
