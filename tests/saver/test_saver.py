@@ -433,4 +433,6 @@ def test_the_state_file_holds_base_names_whatever_is_asked_for(tmp_path, is_rela
         assert state.all_model_checkpoint_paths == [str(there / "m-1"), str(there / "m-2")]
     here.mkdir()
     (there / "checkpoint").rename(here / "checkpoint")
-    assert tf.train.latest_checkpoint(str(here)) is None  # nothing leads back to where it was written
+    assert (
+        tf.train.latest_checkpoint(str(here)) is None
+    )  # nothing leads back to where it was written
