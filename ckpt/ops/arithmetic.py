@@ -59,13 +59,13 @@ mul_no_nan = binary(
 def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y, and 0 where x is 0, whatever y is."""
     with name_scope(name, "xdivy", [x]):
-        return xdivy_op(x, y)  # type: ignore[no-any-return]  # one output
+        return xdivy_op(x, y)
 
 
 def xlog1py(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x · log(1 + y), and 0 where x is 0, whatever y is."""
     with name_scope(name, "xlog1py", [x]):
-        return xlog1py_op(x, y)  # type: ignore[no-any-return]  # one output
+        return xlog1py_op(x, y)
 
 
 def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -73,7 +73,7 @@ def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "multiply_no_nan", [x, y]) as scope:
         x = convert.convert_to_tensor(x, name="x")
         y = convert.convert_to_tensor(y, name="y", dtype=x.dtype.base_dtype)
-        return mul_no_nan(x, y, name=scope)  # type: ignore[no-any-return]  # one output
+        return mul_no_nan(x, y, name=scope)
 
 
 def _not_zero(x: Tensor) -> Tensor:
@@ -221,12 +221,12 @@ def reduce_logsumexp(
     with name_scope(name, "ReduceLogSumExp", [input_tensor]) as scope:
         x = convert.convert_to_tensor(input_tensor)
         raw = reduction.reduce_max(x, axis, keepdims=True)
-        finite = compare.select(elementwise.is_finite(raw), raw, constants.zeros_like(raw))
+        finite = compare.select_v2(elementwise.is_finite(raw), raw, 0)
         largest = control.stop_gradient(finite)
-        total = reduction.reduce_sum(elementwise.exp(x - largest), axis, keepdims=keep)
-        result = elementwise.log(total)
+        powers = elementwise.exp(elementwise.sub(x, largest))
+        result = elementwise.log(reduction.reduce_sum(powers, axis, keepdims=keep))
         if not keep:
-            largest = shaping.reshape(largest, shaping.shape(result))
+            largest = shaping.reshape(largest, shaping.shape_op(result))
         return elementwise.add(result, largest, name=scope)
 
 
@@ -267,8 +267,7 @@ def count_nonzero(
     keep = bool(keepdims if keepdims is not None else keep_dims)
     with name_scope(name, "count_nonzero", [input_tensor]):
         x = convert.convert_to_tensor(input_tensor if input is None else input, name="input")
-        zero: Any = b"" if x.dtype.base_dtype == dtypes.string else 0
-        zero = constants.constant(bool(zero) if x.dtype.is_bool else zero, dtype=x.dtype.base_dtype)
+        zero = constants.zeros([], dtype=x.dtype.base_dtype)
         found = elementwise.cast(compare.not_equal(x, zero), dtypes.int64)
         return elementwise.cast(reduction.reduce_sum(found, axis, keepdims=keep), dtype)
 

@@ -67,6 +67,8 @@ def _reduction(type_name, kernel, kinds):
 def _sum(x, axis, *, keep_dims):
     """The sum over `reduction_indices`."""
     axes = _axes(x, axis)
+    if not axes:
+        return x
     kept = np.ndim(x) - len(axes)
     if kept and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
         total = sum_of_rows(x.reshape(-1, int(np.prod(x.shape[len(axes) :]))))
@@ -176,9 +178,10 @@ def _spread(node, dy: Tensor) -> Tensor:
         return _broadcast_back(node, dy)
     sizes = np.array(x.shape.sizes, np.int32)
     kept = np.array(_with_ones(x.shape.sizes, axes), np.int32)
-    elementwise.floordiv(
-        sizes, elementwise.maximum(kept, 1)
-    )  # TensorFlow's nodes for what is known
+    known = (x.shape.sizes, tuple(np.ravel(axes).tolist()))
+    if known not in x.graph.known_reductions:
+        x.graph.known_reductions.add(known)
+        elementwise.floordiv(sizes, elementwise.maximum(kept, 1))  # TensorFlow's nodes for it
     dy = shaping.reshape(dy, kept)
     return shaping.tile(dy, sizes // np.maximum(kept, 1))
 
@@ -214,8 +217,9 @@ def mean_grad(node, dy):
     elif y.shape.rank == 0:
         factor = shaping.size(x)
     else:
-        axes = elementwise.floor_mod(node.inputs[1], shaping.rank(x))
-        factor = prod_op(indexing.gather(shaping.shape(x), shaping.reshape(axes, [-1])), [0])
+        shape = shaping.shape(x)
+        rank = shaping.size(shape)
+        factor = reduce_prod(indexing.gather(shape, (node.inputs[1] + rank) % rank))
     return [elementwise.truediv(spread, elementwise.cast(factor, spread.dtype)), None]
 
 
@@ -342,7 +346,7 @@ def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
         axis = reduction_indices
     if axis is not None:
         return axis
-    if x.shape.rank is not None:
+    if x.shape.rank:
         return constants.constant(np.arange(x.shape.rank, dtype=np.int32), name="Const")
     return indexing.range_(0, shaping.rank(x))
 

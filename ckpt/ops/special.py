@@ -464,7 +464,7 @@ def _in_scope(opdef: OpDef, default_name: str) -> Callable[..., Tensor]:
 
     def function(x: Any, name: str | None = None) -> Tensor:
         with name_scope(name, default_name, [x]):
-            return opdef(x)  # type: ignore[no-any-return]  # one output
+            return opdef(x)
 
     function.__name__ = default_name
     function.__doc__ = opdef.__doc__
