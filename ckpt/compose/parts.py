@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
+from ckpt.compose.models import Model
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
@@ -14,6 +14,8 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
 from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import VARIABLE_TYPES
 
 
@@ -29,7 +31,7 @@ class Part:
             self.meta = _meta_of(source)
         else:
             self.prefix = checkpoint_prefix(source)
-            self.meta = metagraph.read_meta_graph_file(meta_graph_path(self.prefix))
+            self.meta = read_meta_graph_file(meta_graph_path(self.prefix))
         self.nodes = {node.name: node for node in self.meta.graph_def.node}
         self._operations: Mapping[str, Operation] | None = None
 
