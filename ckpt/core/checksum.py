@@ -16,8 +16,8 @@ def crc32c(data: Any, value: int = 0) -> int:
 
 
 @cache
-def engine() -> Callable[[Any, int], int]:
-    """What `crc32c` calls, for loops in which every call counts: the function of the `crc32c` package.
+def engine() -> Callable[..., int]:
+    """What `crc32c` calls (data, and the value 0 unless given), for loops in which every call counts: the function of the `crc32c` package.
 
     It is loaded without its package's `__init__`, which asks importlib.metadata for a version number: 50 ms, more than it takes to list a checkpoint.
     """
