@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from ckpt.formats.base import Target
 
+    Array = np.ndarray[Any, Any]
     Numbers = NDArray[np.int64]
 
 _SMALL = 64 * 1024  # tensors up to this size count as small
@@ -66,25 +68,25 @@ def read_small(blocks: Blocks, small: SmallTensors, target: Target) -> None:
     """Hand the values to `target`. Raises DataLossError."""
     index = small.columns
     firsts = np.asarray(index.first, np.int64)[small.rows]
-    crc_at = np.asarray(index.crc_ends, np.int64)[firsts]
-    crcs = np.asarray(index.crcs, np.uint32)[crc_at].tolist()
+    crcs = np.asarray(index.crcs, np.uint32)[np.asarray(index.crc_ends, np.int64)[firsts]].tolist()
     checksum = engine()
     numbers, rows = small.numbers.tolist(), small.rows.tolist()
-    for start, stop in _runs(small.offsets, small.lengths):
-        base = int(small.offsets[start])
-        starts = (small.offsets[start:stop] - base).tolist()
-        lengths = small.lengths[start:stop].tolist()
-        memory = memoryview(bytearray(starts[-1] + lengths[-1]))
+    scratch = memoryview(bytearray(_RUN + _SMALL))
+    for begin, end in _runs(small.offsets, small.lengths):
+        base = int(small.offsets[begin])
+        starts = (small.offsets[begin:end] - base).tolist()
+        ends = (small.offsets[begin:end] - base + small.lengths[begin:end]).tolist()
+        memory = scratch[: ends[-1]]
         blocks.read_raw(index.file, base, memory)
-        own = zip(
-            numbers[start:stop], rows[start:stop], crcs[start:stop], starts, lengths, strict=True
-        )
-        for number, row, crc, at, length in own:
-            if checksum(memory[at : at + length], 0) != crc:
-                raise blocks.mismatch(_name_of(index, row), index.file, base + at, length, crc)
-            target.put(
-                number, np.ndarray(index.shapes[row], numpy_dtype(index.dtypes[row]), memory, at)
-            )
+        found = list(map(checksum, map(memory.__getitem__, map(slice, starts, ends))))
+        if found != crcs[begin:end]:
+            wrong = next(n for n, crc in enumerate(found, begin) if crc != crcs[n])
+            where = int(small.offsets[wrong]), int(small.lengths[wrong])
+            raise blocks.mismatch(_name_of(index, rows[wrong]), index.file, *where, crcs[wrong])
+        shapes = map(index.shapes.__getitem__, rows[begin:end])
+        kinds = map(numpy_dtype, map(index.dtypes.__getitem__, rows[begin:end]))
+        views: Iterator[Array] = map(np.ndarray, shapes, kinds, repeat(memory), starts)  # type: ignore[arg-type]
+        target.put(numbers[begin:end], [view.copy() for view in views])
 
 
 def _runs(offsets: Numbers, lengths: Numbers) -> Iterator[tuple[int, int]]:
