@@ -19,7 +19,7 @@ from ckpt.formats import partition, string_payload
 from ckpt.formats.array_bytes import bytes_of, is_ready, pieces, plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_chunks import chunk_shape, stored_chunks
-from ckpt.formats.hdf5_columns import MOST_TENSORS
+from ckpt.formats.hdf5_layout import MOST_TENSORS
 
 if TYPE_CHECKING:
     from ckpt.formats.hdf5_index import Pipeline

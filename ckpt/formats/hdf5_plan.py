@@ -19,7 +19,7 @@ from ckpt.core.checksum import crc32c
 from ckpt.formats.hdf5_arena import Arena, packable
 from ckpt.formats.hdf5_columns import column, pack_index
 from ckpt.formats.hdf5_contents import Box, Contents, Write, WrittenChunks
-from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK
+from ckpt.formats.hdf5_layout import BLOCK, USER_BLOCK
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
 from ckpt.formats.hdf5_structure import ALIGNED_FROM, HDF5_MAX_RANK, Dataset, build
 

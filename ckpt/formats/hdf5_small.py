@@ -85,7 +85,7 @@ def read_small(blocks: Blocks, small: SmallTensors, target: Target) -> None:
             raise blocks.mismatch(_name_of(index, rows[wrong]), index.file, *where, crcs[wrong])
         shapes = map(index.shapes.__getitem__, rows[begin:end])
         kinds = map(numpy_dtype, map(index.dtypes.__getitem__, rows[begin:end]))
-        views: Iterator[Array] = map(np.ndarray, shapes, kinds, repeat(memory), starts)  # type: ignore[arg-type]
+        views: Iterator[Array] = map(np.ndarray, shapes, kinds, repeat(memory), starts)
         target.put(numbers[begin:end], [view.copy() for view in views])
 
 

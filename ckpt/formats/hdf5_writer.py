@@ -19,7 +19,7 @@ from ckpt.formats.hdf5_arena import Arena
 from ckpt.formats.hdf5_contents import Box, check_texts, contents_of
 from ckpt.formats.hdf5_filters import check_compression
 from ckpt.formats.hdf5_header import pack_header
-from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of
+from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 

@@ -119,6 +119,7 @@ def guarantee_const_op(x):
 
 
 guarantee_const_op.stateful()
+guarantee_const_op.views(whole=True)
 guarantee_const_op.shape(same_shape)
 guarantee_const_op.no_gradient("TensorFlow defines none")
 
@@ -141,6 +142,7 @@ def ensure_shape_op(x, *, shape):
 
 
 ensure_shape_op.shape(lambda x, *, shape: [x.shape.merge_with(shape)])
+ensure_shape_op.checks()
 ensure_shape_op.grad(lambda node, dy: [dy])
 
 
@@ -206,7 +208,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
             lines[0] = shaping.reshape(lines[0], [1, -1] + [1] * (count - 2))
             lines[1] = shaping.reshape(lines[1], [-1, 1] + [1] * (count - 2))
             sizes[0], sizes[1] = sizes[1], sizes[0]
-        ones = constants.fill(joining.stack(sizes), constants.constant(1, dtype=dtype))
+        ones = constants.ones(joining.stack(sizes), dtype)
         return [line * ones for line in lines]
 
 
