@@ -126,11 +126,14 @@ def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     try:
         with paused():
             body, decode = _unsealed(data, where), decoder(_parsed, reader.attrs)
-            tree = _parsed_whole(body, decode, lambda: Checks.of(reader))
-            meta: defs.MetaGraphDef = reader.meta_graph(tree, "")
+            with _msgpack_errors():
+                _check_present(body)
+                if len(body) > LARGE:
+                    return walk(body, Checks.of(reader), decode)
+                tree = _unpackb(body, decode)
+            return reader.meta_graph(tree, "")  # type: ignore[no-any-return]  # a record is Any
     except (Damage, UnicodeDecodeError) as error:
         raise _loss(where, str(error).strip()) from error
-    return meta
 
 
 def tree_reader(*, named: bool) -> TreeReader:
@@ -140,17 +143,6 @@ def tree_reader(*, named: bool) -> TreeReader:
     from ckpt.wire.metagraph_values import ITEM_TYPES
 
     return TreeReader(ITEM_TYPES, DType, TensorShape, named=named)
-
-
-def _parsed_whole(
-    body: memoryview, ext_hook: Callable[[int, bytes], Any], checks: Callable[[], Checks]
-) -> Any:
-    """The body of a file; a large one is walked first, which refuses what would take much memory for nothing."""
-    with _msgpack_errors():
-        _check_present(body)
-        if len(body) > LARGE:
-            walk(body, checks(), ext_hook)
-        return _unpackb(body, ext_hook)
 
 
 def _parsed(
@@ -245,7 +237,7 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
     try:
         with paused():
-            tree = _parsed_whole(_unsealed(data, where), _light_value, Checks.light)
+            tree = _counted(_unsealed(data, where))
         info, graph, saver, collections, signatures = tree
         nodes = graph[0]
         return MetaGraphSummary(
@@ -270,6 +262,15 @@ def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
         raise _loss(where, str(error)) from error
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise _loss(where, f"its records are not those of a MetaGraph: {error}") from error
+
+
+def _counted(body: memoryview) -> Any:
+    """The body as a tree with few values; a large one is walked first, which refuses what would take much memory."""
+    with _msgpack_errors():
+        _check_present(body)
+        if len(body) > LARGE:
+            walk(body, Checks.light(), _light_value)
+        return _unpackb(body, _light_value)
 
 
 def _file_names(saver: list[Any] | None) -> set[str]:
