@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +19,13 @@ from ckpt.graph.node_attrs import (
     known_attrs,
     understood,
 )
-from ckpt.graph.opdef import OpDef
+from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.origins import origin
 from ckpt.graph.renaming import calling
+
+_VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_VALID_NAMES = re.compile(rf"(?:{_VALID_NAME.pattern}\n)*")
 
 
 def load_graph(
@@ -99,12 +104,18 @@ class _Loader:
         self.used: set[str] = set()
         self.added: dict[str, Operation] = {}
         self.standing: list[Operation] = []
+        self.is_in_order = False
+        self.made_at = origin()
 
     def check(self) -> None:
-        """Raise GraphError listing duplicate names, missing inputs, missing attributes and taken names."""
+        """Raise GraphError listing wrong and duplicate names, missing inputs, missing attributes and taken names."""
+        if self._is_sound():
+            return
         problems: list[str] = []
         names: set[str] = set()
         for node in self.nodes:
+            if not _VALID_NAME.fullmatch(node.name):
+                problems.append(f"Node '{node.name}': Node name contains invalid characters")
             if node.name in names:
                 problems.append(f"Node '{node.name}' is not unique")
             names.add(node.name)
@@ -126,6 +137,33 @@ class _Loader:
                 + "\n  ".join(problems[:50])
                 + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )
+
+    def _is_sound(self) -> bool:
+        """Whether there is certainly no problem, in one walk, which also finds out whether inputs stand first."""
+        names: set[str] = set()
+        late: set[str] = set()
+        groups: list[Any] = []
+        for node in self.nodes:
+            for text in node.input:
+                if text not in names:
+                    source = split_input(text)[0]
+                    if source not in names and not (self.input_map and self._is_mapped(text)):
+                        late.add(source)
+            names.add(node.name)
+            opdef = OPS.get(node.op)
+            if opdef is not None and not opdef.required <= node.attr.keys():
+                return False
+            if "_class" in node.attr:
+                groups.append(node.attr["_class"])
+        self.is_in_order = not late
+        taken = self.graph._by_name
+        return (
+            len(names) == len(self.nodes)
+            and _are_valid(names)
+            and late <= names
+            and names.issuperset(_grouped(groups))
+            and not (taken and any(self._full(name) in taken for name in names))
+        )
 
     def add_library(self) -> None:
         """Add the functions that are not there; one whose name another function has gets a new name, as do its callers."""
@@ -196,7 +234,7 @@ class _Loader:
         return None
 
     def add_all(self) -> None:
-        ordered, cyclic = _in_order(self.nodes)
+        ordered, cyclic = (self.nodes, set()) if self.is_in_order else _in_order(self.nodes)
         late: list[tuple[Operation, int, str]] = []
         node = ordered[0] if ordered else None
         try:
@@ -246,8 +284,8 @@ class _Loader:
         controls: list[Operation] = []
         waiting: list[tuple[int, str]] = []
         for text in node.input:
-            mapped = self._mapped(text)
             source, index = split_input(text)
+            mapped = self._mapped(text) if self.input_map else None
             if index < 0:
                 controls.append(mapped.op if mapped is not None else self._control(source))
             elif mapped is not None:
@@ -268,9 +306,10 @@ class _Loader:
         full = self._full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
-        operation._control_inputs += tuple(
-            c for c in controls if c not in operation._control_inputs
-        )
+        if controls:
+            operation._control_inputs += tuple(
+                c for c in controls if c not in operation._control_inputs
+            )
         if node.device:
             operation.device = self.graph.device_text(node.device)
         if isinstance(attrs.get("_stands_for"), list):
@@ -293,8 +332,9 @@ class _Loader:
             problem = input_problem(node, opdef, inputs, attrs)
             if problem:
                 raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
-            return self.graph.add(node.op, opdef, inputs, attrs, full)
-        return self.graph.add(node.op, None, inputs, attrs, full, guessed_dtypes(node))
+            return self.graph.add(node.op, opdef, inputs, attrs, full, made_at=self.made_at)
+        kinds = guessed_dtypes(node)
+        return self.graph.add(node.op, None, inputs, attrs, full, kinds, self.made_at)
 
     def _control(self, source: str) -> Operation:
         if source not in self.added:
@@ -336,10 +376,22 @@ def _spellings(text: str) -> tuple[str, ...]:
     return (text,) if ":" in text else (text, f"{text}:0")
 
 
+def _are_valid(names: set[str]) -> bool:
+    """Whether all are names that nodes can have."""
+    lines = "\n".join(names) + "\n"
+    return not names or (
+        _VALID_NAMES.fullmatch(lines) is not None and lines.count("\n") == len(names)
+    )
+
+
+def _grouped(groups: Iterable[Any]) -> set[str]:
+    """The nodes that `_class` attributes name."""
+    texts = {_text(group) for value in groups if isinstance(value, list) for group in value}
+    return {text[5:] for text in texts if text.startswith("loc:@")}
+
+
 def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
     """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
-    if _stand_in_order(nodes):
-        return list(nodes), set()
     by_name = {node.name: node for node in nodes}
     waiting: dict[str, int] = {}
     users: dict[str, list[str]] = {}
@@ -351,16 +403,6 @@ def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[st
     position = {node.name: i for i, node in enumerate(nodes)}
     ready = [node.name for node in nodes if not waiting[node.name]]
     return _ordered(nodes, by_name, waiting, users, position, ready)
-
-
-def _stand_in_order(nodes: Sequence[defs.NodeDef]) -> bool:
-    """True where no input comes after the node that takes it, as in most files."""
-    position = {node.name: i for i, node in enumerate(nodes)}
-    return all(
-        position.get(split_input(text)[0], -1) < i
-        for i, node in enumerate(nodes)
-        for text in node.input
-    )
 
 
 def _ordered(

@@ -64,6 +64,8 @@ class OpDef:
         self.inputs = parse_args(before)
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
+        self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"

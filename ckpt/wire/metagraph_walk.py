@@ -101,7 +101,9 @@ def streamed(body: memoryview, **options: Any) -> Any:
     )
 
 
-def walk(body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]) -> defs.MetaGraphDef:
+def walk(
+    body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]
+) -> defs.MetaGraphDef:
     """The MetaGraphDef of what the checks make of the records. Raises Damage, or an error of msgpack.
 
     The elements announced must be there.
