@@ -11,7 +11,7 @@ namespace (pure, portable), `ctx` the running session (stateful), neither: pure 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Condition
 from typing import Any, Protocol
 
@@ -386,7 +386,7 @@ class OpDef:
         return tuple(results)
 
     @staticmethod
-    def output_count(arg: Arg, attrs: dict[str, Any]) -> int:
+    def output_count(arg: Arg, attrs: Mapping[str, Any]) -> int:
         """How many tensors the output `arg` of a node with these attributes stands for."""
         if arg.number_attr:
             return int(attrs[arg.number_attr])

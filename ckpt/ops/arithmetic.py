@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import COMPLEX, FLOATING, INDEX, NUMERIC
-from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.dtypes import COMPLEX, FLOATING, NUMERIC
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -16,7 +15,6 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
-from ckpt.graph.static import constant_value
 from ckpt.ops import compare, constants, control, elementwise, reduction, shaping
 from ckpt.ops.families import binary, broadcast_shape
 
@@ -84,47 +82,6 @@ def approximate_equal(x, y, *, tolerance):
 
 approximate_equal.shape(broadcast_shape)
 approximate_equal.no_gradient("a truth value has no derivative")
-
-
-@op(
-    "LinSpace",
-    "start: T, stop: T, num: Tidx -> output: T",
-    T=FLOATING,
-    Tidx=Attr("type", dtypes.int32, INDEX),
-)
-def lin_space_op(start, stop, num):
-    """`num` evenly spaced values from `start` to `stop`, both included."""
-    for value, name in ((start, "start"), (stop, "stop"), (num, "num")):
-        if np.ndim(value):
-            raise InvalidArgumentError(
-                None, None, f"{name} must be a scalar, not shape {list(np.shape(value))}"
-            )
-    count = int(num)
-    if count <= 0:
-        raise InvalidArgumentError(None, None, f"Requires num > 0: {count}")
-    kind = np.asarray(start).dtype
-    if count == 1:
-        return np.array([start], kind)
-    step = (np.float64(stop) - np.float64(start)) / (count - 1)
-    found = (np.float64(start) + step * np.arange(count)).astype(kind)
-    found[-1] = stop
-    return found
-
-
-@lin_space_op.shape
-def lin_space_shape(start, stop, num):
-    value = constant_value(num)
-    if value is not None and int(value) <= 0:
-        raise ShapeError(f"Requires num > 0: {int(value)}")
-    return [(None if value is None else int(value),)]
-
-
-lin_space_op.no_gradient("TensorFlow defines none")
-
-
-def lin_space(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
-    """`num` evenly spaced values from `start` to `stop`, both included."""
-    return lin_space_op(start, stop, num, name=name)
 
 
 @op(

@@ -252,6 +252,11 @@ def _floor_mod(x, y):
     return np.mod(x, y)
 
 
+def _truncate_div(x, y):
+    quotient = _div(x, y)
+    return np.trunc(quotient) if quotient.dtype.kind in "fV" else quotient
+
+
 def _truncate_mod(x, y):
     _refuse_zero(x, y)
     return np.fmod(x, y)
@@ -266,7 +271,7 @@ div_op = binary(
         dz * div_op(div_op(-conj_of(x), conj_of(y)), conj_of(y)),
     ),
 )
-truncate_div = binary("TruncateDiv", _div, NUMERIC, lambda x, y, z, dz: (None, None))
+truncate_div = binary("TruncateDiv", _truncate_div, NUMERIC, lambda x, y, z, dz: (None, None))
 floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, None))
 floor_mod = binary("FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, -(dz * floor_div(x, y))))
 mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
@@ -420,19 +425,37 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """`value` clipped to the range of `dtype`, then cast."""
+    """`value` clipped to what both dtypes can hold, then cast; of complex numbers the real part becomes a real number.
+
+    Raises TypeError for truth values and strings, which have no range.
+    """
+    from ckpt.ops import complex_numbers  # which builds on this module
+
     with name_scope(name, "saturate_cast", [value]) as scope:
         value = convert.convert_to_tensor(value, name="value")
         dtype = dtypes.as_dtype(dtype).base_dtype
-        if value.dtype.min < dtype.min:
-            value = maximum(
-                value, convert.convert_to_tensor(dtype.min, dtype=value.dtype, name="min")
-            )
-        if value.dtype.max > dtype.max:
-            value = minimum(
-                value, convert.convert_to_tensor(dtype.max, dtype=value.dtype, name="max")
-            )
-        return cast(value, dtype, name=scope)
+        if value.dtype.base_dtype in COMPLEX:
+            if dtype in COMPLEX:
+                return cast(value, dtype, name=scope)
+            value = complex_numbers.real(value)
+        held = value.dtype.base_dtype
+        low, high = _common_range(held, dtype.real_dtype)
+        limits = (convert.convert_to_tensor(v, dtype=held) for v in (low, high))
+        return cast(clip_by_value_op(value, *limits, name="clamp"), dtype, name=scope)
+
+
+def _common_range(held: Any, target: Any) -> tuple[Any, Any]:
+    """The least and the greatest value of `held` that `target` can hold."""
+    low, high = max(held.min, target.min), min(held.max, target.max)
+    if not held.is_floating:
+        return low, high
+    kind = held.as_numpy_dtype
+    least, most = kind(low), kind(high)
+    if float(least) < low:  # rounded out of the target's range
+        least = np.nextafter(least, kind(0))
+    if float(most) > high:
+        most = np.nextafter(most, kind(0))
+    return least, most
 
 
 def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
@@ -472,7 +495,14 @@ def _sub_operator(x, y):
 
 @operator("__mul__")
 def _mul_operator(x, y):
-    return _operator("Mul", "mul", x, y, mul)
+    return _operator("Mul", "mul", x, y, _multiply)
+
+
+def _multiply(x: Tensor, y: Tensor, name: str) -> Tensor:
+    """x * y; of truth values whether both hold, computed in int32 as TensorFlow does."""
+    if x.dtype.base_dtype == bool_:
+        return cast(mul(cast(x, dtypes.int32), cast(y, dtypes.int32), name=name), bool_)
+    return mul(x, y, name=name)
 
 
 @operator("__truediv__")
@@ -515,20 +545,19 @@ def _abs_operator(x):
     return abs_(x)
 
 
+def as_floating(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of one dtype, integers among them as floats: float32 up to 16 bits, else float64."""
+    dtype = tensors[0].dtype.base_dtype
+    if dtype not in INTEGER:
+        return tensors
+    target = dtypes.float32 if dtype.size <= 2 else dtypes.float64
+    return tuple(cast(x, target) for x in tensors)
+
+
 def _true_divide(x: Tensor, y: Tensor, name: str) -> Tensor:
-    wide = {
-        "uint8": dtypes.float32,
-        "int8": dtypes.float32,
-        "uint16": dtypes.float32,
-        "int16": dtypes.float32,
-    }
-    dtype = x.dtype.base_dtype
-    if dtype in INTEGER:
-        target = wide.get(dtype.name, dtypes.float64)
-        x, y = cast(x, target), cast(y, target)
-    elif dtype == bool_:
-        raise TypeError(f"`x` and `y` must be numeric, got {dtype.name}")
-    return real_div(x, y, name=name)
+    if x.dtype.base_dtype == bool_:
+        raise TypeError(f"`x` and `y` must be numeric, got {x.dtype.base_dtype.name}")
+    return real_div(*as_floating(x, y), name=name)
 
 
 def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -560,9 +589,9 @@ def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x / y, and 0 where y is 0."""
+    """x / y, and 0 where y is 0; integers are divided as floats."""
     with name_scope(name, "div_no_nan", [x, y]) as scope:
-        return div_no_nan_op(*operands(x, y), name=scope)
+        return div_no_nan_op(*as_floating(*operands(x, y)), name=scope)
 
 
 def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -613,6 +642,8 @@ def conj(x: Any, name: str | None = None) -> Tensor:
     x = convert.convert_to_tensor(x, name="x")
     if x.dtype.base_dtype in COMPLEX:
         return conj_op(x, name=name)
+    if x.dtype.base_dtype not in NUMERIC | {dtypes.variant}:
+        raise TypeError(f"Expected numeric or variant tensor, got dtype {x.dtype.name}.")
     return x
 
 

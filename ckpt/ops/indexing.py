@@ -566,6 +566,12 @@ def range_shape(start, limit, delta):
 range_op.no_gradient("TensorFlow defines none")
 
 
+RANGED = [dtypes.as_dtype(name) for name in (
+    "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"
+)]  # fmt: skip
+"""The dtypes of ranges: of several values the last one here is the range's."""
+
+
 def range_(
     start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
 ) -> Tensor:
@@ -575,9 +581,8 @@ def range_(
     with name_scope(name, "Range", [start, limit, delta]) as scope:
         given = [start, limit, delta]
         if dtype is None:
-            order = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
             found = [convert.inferred_dtype(v) for v in given]
-            dtype = max((d for d in found if d in order), key=order.index, default=dtypes.int32)
+            dtype = max((d for d in found if d in RANGED), key=RANGED.index, default=dtypes.int32)
         dtype = dtypes.as_dtype(dtype)
         names = ("start", "limit", "delta")
         parts = [

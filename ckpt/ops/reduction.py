@@ -68,7 +68,7 @@ def _sum(x, axis, *, keep_dims):
     """The sum over `reduction_indices`."""
     axes = _axes(x, axis)
     kept = np.ndim(x) - len(axes)
-    if kept and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
+    if axes and kept and x.size and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
         total = sum_of_rows(x.reshape(-1, int(np.prod(x.shape[len(axes) :]))))
         return total.reshape((1,) * len(axes) * keep_dims + x.shape[len(axes) :])
     return np.sum(x, axis=axes, keepdims=keep_dims, dtype=x.dtype)
@@ -334,7 +334,9 @@ def _front(opdef, doc, to_tensor=None):
         reduction_indices: Any = None,
         keep_dims: Any = None,
     ) -> Tensor:
-        x = convert.convert_to_tensor(input_tensor, dtype=to_tensor)
+        x = convert.convert_to_tensor(
+            input_tensor, dtype=None if isinstance(input_tensor, Tensor) else to_tensor
+        )
         keep = bool(keepdims if keepdims is not None else keep_dims)
         reduced = opdef(x, _axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
         if axis is None and reduction_indices is None and not keep:

@@ -65,10 +65,10 @@ def test_problems_of_every_kind_are_listed_together():
     graph_def.node[2].input.extend(["nobody", "^nobody", "nobody:1"])
     graph_def.node[4].attr["_class"].list.s.append(b"loc:@nowhere")
     with tf.Graph().as_default() as graph:
-        tf.no_op(name="d")
+        tf.no_op(name="before")
         with pytest.raises(ValueError, match="problems") as caught:
             tf.import_graph_def(graph_def, name="")
-        assert [op.name for op in graph.get_operations()] == ["d"]
+        assert [op.name for op in graph.get_operations()] == ["before"]
     for problem in (
         "'a' is not unique",
         "Unknown input node 'nobody'",
@@ -76,7 +76,6 @@ def test_problems_of_every_kind_are_listed_together():
         "Unknown input node 'nobody:1'",
         "'b': op 'MatMul' needs the attribute 'T'",
         "'_c': Node name contains invalid characters",
-        "'d' already exists in the Graph",
         "'d' expects to be colocated with unknown node 'nowhere'",
     ):
         assert problem in str(caught.value)
@@ -90,14 +89,13 @@ def test_problems_of_every_kind_are_listed_together():
         lambda g: g.node[3].attr["_class"].list.s.append(b"loc:@nowhere"),
         lambda g: g.node[3].attr.pop("T"),
         lambda g: setattr(g.node[3], "name", "no name"),
-        lambda g: setattr(g.node[3], "name", "taken"),
     ],
 )
 def test_one_problem_is_told_as_it_is(change):
     graph_def = chain(3)
     change(graph_def)
     with tf.Graph().as_default() as graph:
-        tf.no_op(name="taken")
-        with pytest.raises(ValueError, match=r"^(Node|Node name) '"):
+        tf.no_op(name="before")
+        with pytest.raises(ValueError, match=r"^Node '"):
             tf.import_graph_def(graph_def, name="")
-        assert [op.name for op in graph.get_operations()] == ["taken"]
+        assert [op.name for op in graph.get_operations()] == ["before"]
