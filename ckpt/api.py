@@ -474,6 +474,8 @@ from ckpt.ops.partitioning import (
     sequence_mask,
     shape_n,
 )
+from ckpt.ops.quantize import dequantize, quantize, quantize_v2
+from ckpt.ops.quantized import quantized_concat
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -1244,4 +1246,8 @@ __all__ = [
     "zeros_initializer",
     "zeros_like",
     "zeta",
+    "dequantize",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
 ]
