@@ -250,7 +250,6 @@ from ckpt.model.variables import (
 from ckpt.ops.arithmetic import (
     accumulate_n,
     count_nonzero,
-    lin_space,
     log_sigmoid,
     reduce_logsumexp,
     scalar_mul,
@@ -263,7 +262,6 @@ from ckpt.ops.arithmetic import (
     to_int64,
     truncatediv,
 )
-from ckpt.ops.arithmetic import lin_space as linspace
 from ckpt.ops.blocks import (
     batch_to_space,
     batch_to_space_nd,
@@ -554,6 +552,8 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sorting import argsort, sort
+from ckpt.ops.spacing import lin_space
+from ckpt.ops.spacing import lin_space as linspace
 from ckpt.ops.sparse_math import (
     sparse_add,
     sparse_matmul,
