@@ -473,7 +473,9 @@ from ckpt.ops.partitioning import (
     shape_n,
 )
 from ckpt.ops.quantize import dequantize, quantize, quantize_v2
-from ckpt.ops.quantized import quantized_concat
+from ckpt.ops.quantized import (
+    quantized_concat,
+)
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -833,6 +835,7 @@ __all__ = [
     "decode_csv",
     "decode_raw",
     "depth_to_space",
+    "dequantize",
     "device",
     "diag",
     "diag_part",
@@ -1041,6 +1044,9 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
     "queue",
     "quint16",
     "quint8",
@@ -1246,8 +1252,4 @@ __all__ = [
     "zeros_initializer",
     "zeros_like",
     "zeta",
-    "dequantize",
-    "quantize",
-    "quantize_v2",
-    "quantized_concat",
 ]
