@@ -9,10 +9,10 @@ so that the command line can list a checkpoint without numpy (docs/decisions/000
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes as long to load as a checkpoint takes to list
 if TYPE_CHECKING:
+    from typing import Any
+
     from ckpt.api import *  # noqa: F403  # the public names, for type checkers
 
 __version__ = "0.1.0"
@@ -26,8 +26,8 @@ def __getattr__(name: str) -> Any:
     if name.startswith("__") and name != "__all__":
         raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
     if name in LOADED_ALONE:
-        return import_module(f"ckpt.{name}")
-    api = import_module("ckpt.api")
+        return _module(name)
+    api = _module("api")
     if name == "__all__":
         return sorted([*api.__all__, *LOADED_ALONE])
     try:
@@ -40,4 +40,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return sorted({*import_module("ckpt.api").__all__, *LOADED_ALONE, "__version__"})
+    return sorted({*_module("api").__all__, *LOADED_ALONE, "__version__"})
+
+
+def _module(name: str) -> Any:
+    from importlib import import_module
+
+    return import_module(f"ckpt.{name}")

@@ -6,7 +6,7 @@ from ckpt.model.matrices import polyval, reciprocal_no_nan
 from ckpt.ops.activation import log_softmax, softmax, softplus, softsign
 from ckpt.ops.arithmetic import (
     accumulate_n, approximate_equal, count_nonzero, log_sigmoid,
-    mul_no_nan, mul_no_nan as multiply_no_nan, next_after, next_after as nextafter,
+    mul_no_nan, multiply_no_nan, next_after, next_after as nextafter,
     reduce_logsumexp, reduce_std, reduce_variance, scalar_mul, truncatediv, xdivy, xlog1py,
     xlogy,
 )

@@ -16,7 +16,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
 from ckpt.ops import compare, constants, control, elementwise, reduction, shaping
-from ckpt.ops.families import binary, broadcast_shape
+from ckpt.ops.families import binary, binary_by_slopes, broadcast_shape
 
 FIELD = FLOATING | COMPLEX
 
@@ -27,41 +27,56 @@ def _zero_where(x, y, value):
         return np.where(np.equal(x, 0), np.zeros((), x.dtype), value(x, y)).astype(x.dtype)
 
 
-xdivy = binary(
+xdivy_op = binary_by_slopes(
     "Xdivy",
     lambda x, y: _zero_where(x, y, np.true_divide),
     FIELD,
-    lambda x, y, z, dz: (
-        dz * xdivy(_not_zero(x), y),
-        dz * xdivy(elementwise.neg(x), elementwise.square(y)),
-    ),
+    lambda x, y: (xdivy_op(_not_zero(x), y), xdivy_op(elementwise.neg(x), y**2)),
 )
-xlogy = binary(
+xlogy = binary_by_slopes(
     "Xlogy",
     lambda x, y: _zero_where(x, y, lambda a, b: a * np.log(b)),
     FIELD,
-    lambda x, y, z, dz: (dz * xlogy(_not_zero(x), y), dz * xdivy(x, y)),
+    lambda x, y: (xlogy(_not_zero(x), y), xdivy_op(x, y)),
 )
-xlog1py = binary(
+xlog1py_op = binary_by_slopes(
     "Xlog1py",
     lambda x, y: _zero_where(x, y, lambda a, b: a * np.log1p(b)),
     FIELD,
-    lambda x, y, z, dz: (
-        dz * xlog1py(_not_zero(x), y),
-        dz * xdivy(x, y + constants.constant(1, dtype=y.dtype.base_dtype)),
-    ),
+    lambda x, y: (xlog1py_op(_not_zero(x), y), xdivy_op(x, y + 1)),
 )
 mul_no_nan = binary(
     "MulNoNan",
     lambda x, y: _zero_where(y, x, lambda b, a: a * b),
     FIELD,
     lambda x, y, z, dz: (mul_no_nan(dz, y), mul_no_nan(x, dz)),
+    equal_shapes=True,
 )
+
+
+def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y, and 0 where x is 0, whatever y is."""
+    with name_scope(name, "xdivy", [x]):
+        return xdivy_op(x, y)
+
+
+def xlog1py(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x · log(1 + y), and 0 where x is 0, whatever y is."""
+    with name_scope(name, "xlog1py", [x]):
+        return xlog1py_op(x, y)
+
+
+def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x · y, and 0 where y is 0, even if x is infinite or no number."""
+    with name_scope(name, "multiply_no_nan", [x, y]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        y = convert.convert_to_tensor(y, name="y", dtype=x.dtype.base_dtype)
+        return mul_no_nan(x, y, name=scope)
 
 
 def _not_zero(x: Tensor) -> Tensor:
     """1 where `x` is not 0, else 0."""
-    zero = constants.constant(0, dtype=x.dtype.base_dtype)
+    zero = elementwise.cast(0.0, x.dtype.base_dtype)
     return elementwise.cast(compare.not_equal(x, zero), x.dtype.base_dtype)
 
 
@@ -163,12 +178,12 @@ def reduce_logsumexp(
     with name_scope(name, "ReduceLogSumExp", [input_tensor]) as scope:
         x = convert.convert_to_tensor(input_tensor)
         raw = reduction.reduce_max(x, axis, keepdims=True)
-        finite = compare.select(elementwise.is_finite(raw), raw, constants.zeros_like(raw))
+        finite = compare.select_v2(elementwise.is_finite(raw), raw, 0)
         largest = control.stop_gradient(finite)
-        total = reduction.reduce_sum(elementwise.exp(x - largest), axis, keepdims=keep)
-        result = elementwise.log(total)
+        powers = elementwise.exp(elementwise.sub(x, largest))
+        result = elementwise.log(reduction.reduce_sum(powers, axis, keepdims=keep))
         if not keep:
-            largest = shaping.reshape(largest, shaping.shape(result))
+            largest = shaping.reshape(largest, shaping.shape_op(result))
         return elementwise.add(result, largest, name=scope)
 
 
@@ -209,8 +224,7 @@ def count_nonzero(
     keep = bool(keepdims if keepdims is not None else keep_dims)
     with name_scope(name, "count_nonzero", [input_tensor]):
         x = convert.convert_to_tensor(input_tensor if input is None else input, name="input")
-        zero: Any = b"" if x.dtype.base_dtype == dtypes.string else 0
-        zero = constants.constant(bool(zero) if x.dtype.is_bool else zero, dtype=x.dtype.base_dtype)
+        zero = constants.zeros([], dtype=x.dtype.base_dtype)
         found = elementwise.cast(compare.not_equal(x, zero), dtypes.int64)
         return elementwise.cast(reduction.reduce_sum(found, axis, keepdims=keep), dtype)
 

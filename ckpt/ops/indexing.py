@@ -159,7 +159,11 @@ def strided_slice_grad_rule(node, dy):
     x, begin, end, strides = node.inputs
     masks = {key: node.attrs[key] for key in MASKS}
     shape = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
-    return [strided_slice_grad(shape, begin, end, strides, dy, **masks), None, None, None]
+    places = []
+    for tensor in (shape, begin, end, strides):
+        known = constant_value(tensor)
+        places.append(tensor if known is None else known)
+    return [strided_slice_grad(*places, dy, **masks), None, None, None]
 
 
 @op(
@@ -381,10 +385,13 @@ def slice_shape(x, begin, size):
 @slice_op.grad
 def slice_grad(node, dy):
     x, begin, _ = node.inputs
-    shape_x = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    rank = shaping.rank(x)
     shape_y = shaping.shape_internal(node.outputs[0], out_type=begin.dtype.base_dtype)
-    after = shape_x - shape_y - begin
-    return [shaping.pad_op(dy, joining.stack([begin, after], axis=1)), None, None]
+    column = joining.stack([rank, 1])
+    before = shaping.reshape(begin, column)
+    shape_x = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    after = shaping.reshape(shape_x - shape_y - begin, column)
+    return [shaping.pad_op(dy, joining.concat([before, after], 1)), None, None]
 
 
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
