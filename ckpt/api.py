@@ -472,6 +472,10 @@ from ckpt.ops.partitioning import (
     sequence_mask,
     shape_n,
 )
+from ckpt.ops.quantize import dequantize, quantize, quantize_v2
+from ckpt.ops.quantized import (
+    quantized_concat,
+)
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -831,6 +835,7 @@ __all__ = [
     "decode_csv",
     "decode_raw",
     "depth_to_space",
+    "dequantize",
     "device",
     "diag",
     "diag_part",
@@ -1039,6 +1044,9 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
     "queue",
     "quint16",
     "quint8",
