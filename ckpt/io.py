@@ -7,6 +7,7 @@ from ckpt.formats.record_files import (
     TFRecordWriter,
     tf_record_iterator,
 )
+from ckpt.model.encoded_images import decode_image, is_jpeg
 from ckpt.model.input import (
     match_filenames_once,
 )
@@ -36,6 +37,16 @@ from ckpt.ops.files import (
     read_file,
     write_file,
 )
+from ckpt.ops.image_files import (
+    decode_and_crop_jpeg,
+    decode_bmp,
+    decode_gif,
+    decode_jpeg,
+    decode_png,
+    encode_jpeg,
+    encode_png,
+    extract_jpeg_shape,
+)
 from ckpt.saver.graph_file import write_graph
 
 __all__ = [
@@ -50,9 +61,19 @@ __all__ = [
     "TFRecordOptions",
     "TFRecordWriter",
     "VarLenFeature",
+    "decode_and_crop_jpeg",
+    "decode_bmp",
     "decode_csv",
+    "decode_gif",
+    "decode_image",
+    "decode_jpeg",
+    "decode_png",
     "decode_raw",
+    "encode_jpeg",
+    "encode_png",
+    "extract_jpeg_shape",
     "gfile",
+    "is_jpeg",
     "match_filenames_once",
     "matching_files",
     "parse_example",

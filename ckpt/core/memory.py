@@ -28,7 +28,7 @@ def keep_freed_memory() -> None:
 
 def own_part(view: Any) -> Any:
     """A part of an array: the view itself, or a copy where the view would keep much more memory alive than it shows."""
-    base = view.base
+    base = getattr(view, "base", None)  # a string out of an array of strings has none
     if type(base) is np.ndarray:
         hidden = base.nbytes - view.nbytes
         if hidden > SPARED_BYTES and hidden * 10 > view.nbytes:

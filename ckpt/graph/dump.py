@@ -23,21 +23,19 @@ def input_name(tensor: Tensor) -> str:
 
 def node_def(node: Operation) -> defs.NodeDef:
     """One node as plain data."""
-    inputs = [input_name(tensor) for tensor in node._inputs]
-    inputs += [f"^{control.name}" for control in node._control_inputs]
-    return defs.NodeDef(node.name, node.type, tuple(inputs), node.device, _typed_attrs(node))
-
-
-def _typed_attrs(node: Operation) -> dict[str, Any]:
-    """The attributes with values whose Python type says their kind even where it is ambiguous."""
-    return dict(node.attrs)
+    inputs = [
+        tensor.op.name if tensor.value_index == 0 else input_name(tensor) for tensor in node._inputs
+    ]
+    if node._control_inputs:
+        inputs += [f"^{control.name}" for control in node._control_inputs]
+    return defs.NodeDef(node.name, node.type, tuple(inputs), node.device, dict(node.attrs))
 
 
 def graph_def(
     graph: Graph, from_version: int | None = None, add_shapes: bool = False
 ) -> defs.GraphDef:
     """The graph as plain data; only nodes from `from_version` on; with `_output_shapes` of what has outputs if asked."""
-    nodes = graph.get_operations()[from_version or 0 :]
+    nodes = graph.get_operations(from_version or 0)
     found = [node_def(node) for node in nodes]
     if add_shapes:
         found = [

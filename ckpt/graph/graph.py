@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
+from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
@@ -602,7 +603,7 @@ class Graph:
     @property
     def graph_def_versions(self) -> Any:
         """The version numbers that an exported GraphDef carries, as a VersionDef message."""
-        return self.as_graph_def().versions
+        return self.as_graph_def(from_version=len(self._nodes)).versions
 
     def prevent_feeding(self, tensor: Tensor) -> None:
         """Refuse feeds of `tensor`."""
@@ -625,7 +626,8 @@ class Graph:
         from ckpt.graph.dump import graph_def  # dump builds on Graph
         from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
-        return tf_pb.to_message(graph_def(self, from_version=from_version, add_shapes=add_shapes))
+        with paused():
+            return tf_pb.to_message(graph_def(self, from_version, add_shapes))
 
     def switch_to_thread_local(self) -> None:
         """Scopes are per thread already; kept for programs that ask for it."""

@@ -71,6 +71,10 @@ class OpDef:
         self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
+        self.view_of: int | None = None
+        self.is_whole_view = False
+        self.shares_vectors = True
+        self.is_check = False
         self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
@@ -125,6 +129,23 @@ class OpDef:
     def stateful(self) -> OpDef:
         """Mark a kernel without `ctx` as one that must never be folded or merged with its equal."""
         self.is_stateful = True
+        return self
+
+    def views(
+        self, position: int = 0, *, whole: bool = False, shares_vectors: bool = True
+    ) -> OpDef:
+        """Mark one whose results may share the memory of an input, as they do in TensorFlow.
+
+        It matters where that is a reference variable: the result shows the variable as it is when it is used.
+        `whole` says that they always do; else the kernel is asked, and parts of vectors are copies without
+        `shares_vectors`.
+        """
+        self.view_of, self.is_whole_view, self.shares_vectors = position, whole, shares_vectors
+        return self
+
+    def checks(self) -> OpDef:
+        """Mark one that looks at its input, where it stands, and passes it on as it is."""
+        self.is_alias = self.is_check = True
         return self
 
     def waits(self) -> OpDef:

@@ -221,7 +221,7 @@ def overlaps(boxes: Any) -> Any:
     return np.where(is_box, common / np.where(union == 0, 1, union), 0)
 
 
-def _kept(shares: Any, scores: Any, count: int, limit: float, least: float) -> list[int]:
+def kept(shares: Any, scores: Any, count: int, limit: float, least: float) -> list[int]:
     """The best boxes one after another, without those that overlap a better one by more than `limit`."""
     chosen: list[int] = []
     for place in np.argsort(-scores, kind="stable").tolist():
@@ -248,7 +248,7 @@ def _suppressed(boxes, scores, count, limit, least=-np.inf):
     _check_boxes(boxes, scores, count)
     if not 0 <= limit <= 1:
         raise InvalidArgumentError(None, None, "iou_threshold must be in [0, 1]")
-    chosen = _kept(overlaps(boxes.astype(np.float32)), scores, count, limit, float(least))
+    chosen = kept(overlaps(boxes.astype(np.float32)), scores, count, limit, float(least))
     return np.array(chosen, np.int32)
 
 
@@ -374,7 +374,7 @@ non_max_suppression_v5.no_gradient("TensorFlow defines none")
 )
 def non_max_suppression_with_overlaps(shares, scores, count, limit, least):
     """The places of the best things that overlap no better one by more than a threshold; the overlaps are given."""
-    chosen = _kept(shares, scores, int(count), float(limit), float(least))
+    chosen = kept(shares, scores, int(count), float(limit), float(least))
     return np.array(chosen, np.int32)
 
 

@@ -150,6 +150,7 @@ def check_numerics_op(x, *, message):
 
 
 check_numerics_op.stateful()
+check_numerics_op.checks()
 check_numerics_op.shape(same_shape)
 
 

@@ -157,6 +157,9 @@ def placeholder_with_default_op(x):
     return x
 
 
+placeholder_with_default_op.views(whole=True)
+
+
 @placeholder_with_default_op.shape
 def placeholder_with_default_shape(x, *, shape):
     x.shape.assert_is_compatible_with(shape)

@@ -81,11 +81,14 @@ def strided_slice_op(
         "shrink_axis_mask": shrink_axis_mask,
     }
     try:
-        return own_part(np.asarray(x)[python_key(begin, end, strides, masks)])
+        return own_part(np.asanyarray(x)[python_key(begin, end, strides, masks)])
     except IndexError as error:
         raise InvalidArgumentError(
             None, None, index_complaint(x, begin, masks, str(error))
         ) from None
+
+
+strided_slice_op.views()
 
 
 @strided_slice_op.shape
@@ -342,6 +345,9 @@ def slice_op(x, begin, size):
             )
         key.append(slice(b, b + n))
     return own_part(x[tuple(key)])
+
+
+slice_op.views()
 
 
 @slice_op.shape

@@ -153,6 +153,9 @@ def unpack(value, *, num, axis):
     return [own_part(part) for part in np.moveaxis(value, axis, 0)]
 
 
+unpack.views()
+
+
 @unpack.shape
 def unpack_shape(value, *, num, axis):
     sizes = value.shape.sizes
@@ -231,6 +234,9 @@ def parts_of(value, sizes, axis):
     return [own_part(value[(*before, cut)]) for cut in cuts]
 
 
+split_op.views(1, shares_vectors=False)
+
+
 @split_op.shape
 def split_shape(axis, value, *, num_split):
     at, sizes = constant_value(axis), value.shape.sizes
@@ -273,6 +279,9 @@ def split_v(value, size_splits, axis, *, num_split):
             f"{size_splits} of {whole}",
         )
     return parts_of(value, sizes, int(axis))
+
+
+split_v.views()
 
 
 @split_v.shape

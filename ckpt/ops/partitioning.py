@@ -119,6 +119,7 @@ def guarantee_const_op(x):
 
 
 guarantee_const_op.stateful()
+guarantee_const_op.views(whole=True)
 guarantee_const_op.shape(same_shape)
 guarantee_const_op.no_gradient("TensorFlow defines none")
 
@@ -141,6 +142,7 @@ def ensure_shape_op(x, *, shape):
 
 
 ensure_shape_op.shape(lambda x, *, shape: [x.shape.merge_with(shape)])
+ensure_shape_op.checks()
 ensure_shape_op.grad(lambda node, dy: [dy])
 
 

@@ -331,6 +331,9 @@ def bitcast_op(x, *, type):
     return x.view(target)[..., 0]
 
 
+bitcast_op.views(whole=True)
+
+
 @bitcast_op.shape
 def bitcast_shape(x, *, type):
     sizes = x.shape.sizes

@@ -126,6 +126,9 @@ def reshape_op(tensor, shape):
         ) from None
 
 
+reshape_op.views(whole=True)
+
+
 @reshape_op.shape
 def reshape_shape(tensor, shape):
     wanted = constant_value_as_shape(shape)
@@ -174,6 +177,9 @@ def expand_dims_op(x, dim):
     return np.expand_dims(x, at)
 
 
+expand_dims_op.views(whole=True)
+
+
 @expand_dims_op.shape
 def expand_dims_shape(x, dim):
     sizes, value = x.shape.sizes, constant_value(dim)
@@ -216,6 +222,9 @@ def squeeze_op(x, *, squeeze_dims):
                 f"Can not squeeze dim[{d}], expected a dimension of 1, got shape {np.shape(x)}",
             )
     return np.squeeze(x, axis=tuple(squeeze_dims) if squeeze_dims else None)
+
+
+squeeze_op.views(whole=True)
 
 
 @squeeze_op.shape
@@ -262,6 +271,9 @@ def transpose_op(x, perm):
             None, None, f"perm {order} is no permutation of {np.ndim(x)} axes"
         )
     return np.transpose(x, order)
+
+
+transpose_op.views()
 
 
 @transpose_op.shape

@@ -46,7 +46,8 @@ def key_and_counter(seed) -> tuple[int, int]:
     return a | b << 32, c | d << 32
 
 
-def _seeded(seed) -> Philox:
+def seeded(seed) -> Philox:
+    """The stream that a seed of two numbers names."""
     key, counter = key_and_counter(seed)
     return Philox.at(key, counter << 64)
 
@@ -128,7 +129,7 @@ def _pair(
     """The operation that takes a seed, and the one that takes key and counter ("V2")."""
 
     def by_seed(shape, seed, *, dtype):
-        return _drawn(_seeded(seed), shape, np.dtype(dtype.as_numpy_dtype), distribution)
+        return _drawn(seeded(seed), shape, np.dtype(dtype.as_numpy_dtype), distribution)
 
     def by_key(shape, key, counter, alg, *, dtype):
         return _drawn(
@@ -173,7 +174,7 @@ def _between(stream: Philox, shape, minval, maxval, dtype):
     dtype=INDEX, T=INDEX, Tseed=SEED,
 )  # fmt: skip
 def uniform_int_op(shape, seed, minval, maxval, *, dtype):
-    return _between(_seeded(seed), shape, minval, maxval, dtype)
+    return _between(seeded(seed), shape, minval, maxval, dtype)
 
 
 @op(
@@ -195,7 +196,7 @@ for _opdef in (uniform_int_op, uniform_int_v2_op):
 def stateless_multinomial_op(logits, num_samples, seed, *, output_dtype):
     """For each row of unnormalised log-probabilities as many classes, drawn independently."""
     _, count = distributions.drawn_shape(logits, num_samples)
-    stream = _seeded(seed)
+    stream = seeded(seed)
     return distributions.drawn_classes(
         logits, count, stream, stream.position, output_dtype.as_numpy_dtype
     )

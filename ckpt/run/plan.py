@@ -14,7 +14,7 @@ from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
-from ckpt.run import dataflow, flow, raising
+from ckpt.run import dataflow, flow, raising, views
 from ckpt.run.callee import Callee
 from ckpt.run.prune import NO_STAND_INS, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
@@ -187,11 +187,14 @@ class Planner:
         self.steps: list[Step] = []
         self.reads: dict[int, int] = {}  # cells that were read since anything could write
         self.passed_on: list[Tensor] = []  # plain tensors that are cells still
+        self.views: dict[int, views.View] = {}  # cells that show others
+        self.is_resized = False  # a variable may change its size, and gets new memory then
         self.used: set[Tensor] = set()
 
     def plan(self, nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> Plan:
         """The program of these nodes, in this order."""
         self.used = _used_tensors(nodes, fetches)
+        self.is_resized = any(node.attrs.get("validate_shape") is False for node in nodes)
         self.used |= {made for t, made in self.stand_ins.items() if t in self.used}
         for node in nodes:
             self._add(node)
@@ -257,17 +260,67 @@ class Planner:
         if node.type in flow.TYPES:
             flow.add_flow(self, node)
             return
-        if opdef.is_alias and len(node._inputs) == 1:
-            # Also of a reference: as in TensorFlow, what passes a variable on shares its memory, and shows it as
-            # it is when the value is used.
-            slot = self.slot.setdefault(node._outputs[0], self.slot[node._inputs[0]])
-            if slot in self.is_cell:
-                self.passed_on.append(node._outputs[0])
+        if opdef.is_alias and not (
+            opdef.is_check and self.slot[node._inputs[0]] not in self.is_cell
+        ):
+            self._pass_on(node)
+            return
+        if opdef.view_of is not None and self._add_views(node, opdef.view_of):
             return
         inputs = self._inputs(node)
         if self._folded(node, inputs) or (not node.outputs and opdef.type == "NoOp"):
             return
         self._add_step(node, inputs)
+
+    def _pass_on(self, node: Operation) -> None:
+        """Let the outputs be the inputs, also references.
+
+        As in TensorFlow, what passes a variable on shares its memory, and shows it as it is when the value is used.
+        """
+        assert node.opdef is not None  # checked for all nodes at once before
+        for output, tensor in zip(node._outputs, node._inputs, strict=True):
+            slot = self.slot.setdefault(output, self.slot[tensor])
+            if slot in self.is_cell:
+                self.passed_on.append(output)
+        if node.opdef.is_check:
+            self._add_step(node, self._inputs(node))
+
+    def _add_views(self, node: Operation, data: int) -> bool:
+        """Add the node as one that shares memory with a variable; False where it does not."""
+        source = self.slot[node._inputs[data]]
+        if source not in self.is_cell or self.is_resized:
+            return False
+        given = [self.slot[t] for t in node._inputs]
+        values = [
+            self.initial[i] if i in self.constants and i not in self.is_cell else None
+            for i in given
+        ]
+        shared = views.shared_outputs(node, data, values)
+        if not any(shared):
+            return False
+        inputs = [None if i == data else self.plain(t) for i, t in enumerate(node._inputs)]
+        outputs = tuple(self._new_slot(t.name) for t in node.outputs)
+        view = views.View(node, source, tuple(inputs), outputs)
+        for tensor, slot, is_shared in zip(node.outputs, outputs, shared, strict=True):
+            if is_shared and tensor not in self.slot:
+                self.slot[tensor] = slot
+                self.is_cell.add(slot)
+                self.views[slot] = view
+                self.passed_on.append(tensor)
+        if not all(shared):
+            self._add_step(node, self._inputs(node))
+        return True
+
+    def _viewed(self, slot: int) -> int:
+        """A slot with what a view shows now."""
+        view = self.views[slot]
+        source = self._plain(view.source, view.node._inputs[0])
+        inputs = tuple(source if i is None else i for i in view.inputs)
+        made = tuple(self._new_slot(t.name) for t in view.node.outputs)
+        self.reads.update(zip(view.outputs, made, strict=True))
+        kernel, lead, attrs = self._bound(view.node)
+        self.steps.append(Step(kernel, lead, inputs, attrs, made, view.is_many, (), view.node))
+        return self.reads[slot]
 
     def _add_resource(self, node: Operation) -> None:
         assert node.opdef is not None  # checked for all nodes at once before
@@ -298,6 +351,8 @@ class Planner:
             return slot
         if slot in self.reads:
             return self.reads[slot]
+        if slot in self.views:
+            return self._viewed(slot)
         target = self.reads[slot] = self._new_slot(tensor.name)
         if slot in self.constants:
             step = Step(self.initial[slot].read, (), (), {}, (target,), False, (), tensor.op)
@@ -432,6 +487,12 @@ class Planner:
         return True
 
     def _add_step(self, node: Operation, inputs: tuple[int, ...]) -> None:
+        assert node.opdef is not None  # checked for all nodes at once before
+        kernel, lead, attrs = self._bound(node)
+        self.add_step(node, kernel, lead, inputs, attrs, range(len(node.outputs)), node.opdef.many)
+
+    def _bound(self, node: Operation) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
+        """The kernel of a node with what it is called with before and after its inputs."""
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
         lead: tuple[Any, ...] = ()
@@ -442,8 +503,7 @@ class Planner:
             lead = (NodeContext(self.state, node),)
         elif opdef.lead == "xp":
             lead = (np,)
-        attrs = {key: self._attribute(node, key) for key in opdef.kernel_attrs}
-        self.add_step(node, kernel, lead, inputs, attrs, range(len(node.outputs)), opdef.many)
+        return kernel, lead, {key: self._attribute(node, key) for key in opdef.kernel_attrs}
 
     def _attribute(self, node: Operation, key: str) -> Any:
         """The value of an attribute as kernels take it: a function can be called."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ckpt.core import defs
@@ -15,22 +15,34 @@ from ckpt.model.queue_runner import QueueRunner
 from ckpt.model.variables import Variable
 
 
-def collection_def(
-    key: str, members: Sequence[Any], export_scope: str | None
-) -> defs.CollectionDef | None:
-    """The collection as plain data, only what is inside `export_scope`, without that prefix.
+def collection_defs(
+    graph: Graph, keys: Iterable[Any], export_scope: str | None
+) -> dict[str, defs.CollectionDef]:
+    """The collections as plain data, only what is inside `export_scope`, without that prefix.
 
-    None where nothing is left, and where its members cannot be written (TensorFlow leaves these out too).
+    Left out is a collection of which nothing is left, and one whose members cannot be written (as in TensorFlow).
     """
     prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
-    kind, values = _values(members, export_scope, prefix)
-    return defs.CollectionDef(kind, tuple(values)) if values else None
+    variables: dict[
+        int, defs.VariableDef | None
+    ] = {}  # by identity: most are in several collections
+    found = {}
+    for key in keys:
+        members = graph.get_collection(key)
+        if all(isinstance(member, Variable) for member in members):
+            for member in members:
+                if id(member) not in variables:
+                    variables[id(member)] = member.to_def(export_scope)
+            written = [variables[id(member)] for member in members]
+            kind, values = "variables", [v for v in written if v is not None]
+        else:
+            kind, values = _values(members, export_scope, prefix)
+        if values:
+            found[str(key)] = defs.CollectionDef(kind, tuple(values))
+    return found
 
 
 def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tuple[str, list[Any]]:
-    if all(isinstance(m, Variable) for m in members):
-        variables = [m.to_def(export_scope) for m in members]
-        return "variables", [v for v in variables if v is not None]
     if all(_is_any(m) for m in members):
         return "any_list", [(m.type_url, m.value) for m in members]
     if any(hasattr(m, "to_proto") for m in members) and not any(

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs, storage, versions
+from ckpt.core.collector import paused
 from ckpt.core.errors import (
     DataLossError,
     InvalidArgumentError,
@@ -24,7 +25,7 @@ from ckpt.graph.load import load_graph
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.transaction import transaction
-from ckpt.saver.meta_collections import add_collections, collection_def
+from ckpt.saver.meta_collections import add_collections, collection_defs
 from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.wire import metagraph_file, metagraph_json
@@ -100,11 +101,7 @@ def export(
     if strip_default_attrs:
         found = without_defaults(found)
     keys = graph.get_all_collection_keys() if collection_list is None else collection_list
-    collections = {}
-    for key in keys:
-        collection = collection_def(str(key), graph.get_collection(key), export_scope)
-        if collection is not None:
-            collections[str(key)] = collection
+    collections = collection_defs(graph, keys, export_scope)
     if unbound and unbound_inputs_col_name:
         names = tuple(name.encode() for name in unbound)
         collections[unbound_inputs_col_name] = defs.CollectionDef("bytes_list", names)
@@ -146,21 +143,22 @@ def export_meta_graph(
     if kwargs:
         raise TypeError(f"export_meta_graph() got unexpected arguments: {', '.join(kwargs)}")
     graph = graph if graph is not None else stack.get_default_graph()
-    found = export(
-        graph,
-        None if saver_def is None else plain_saver_def(saver_def),
-        collection_list,
-        clear_devices,
-        strip_default_attrs,
-        export_scope,
-        None if graph_def is None else plain(graph_def, defs.GraphDef),
-        clear_extraneous_savers,
-    )
-    if meta_info_def is not None:
-        found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
-    if filename:
-        write_meta_graph(filename, found, as_text=as_text)
-    return message(found)
+    with paused():
+        found = export(
+            graph,
+            None if saver_def is None else plain_saver_def(saver_def),
+            collection_list,
+            clear_devices,
+            strip_default_attrs,
+            export_scope,
+            None if graph_def is None else plain(graph_def, defs.GraphDef),
+            clear_extraneous_savers,
+        )
+        if meta_info_def is not None:
+            found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
+        if filename:
+            write_meta_graph(filename, found, as_text=as_text)
+        return message(found)
 
 
 def write_meta_graph(

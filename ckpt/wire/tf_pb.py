@@ -7,6 +7,7 @@ taken through its bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 from ckpt.core import defs
@@ -23,6 +24,7 @@ from ckpt.wire.attr_value import (
     read_shape,
     read_type,
 )
+from ckpt.wire.node_bytes import nodes_as_bytes
 from ckpt.wire.tensor_proto import ndarray_from_tensor_proto, tensor_proto
 
 __all__ = [
@@ -49,6 +51,9 @@ VARIABLE_COLLECTIONS = frozenset(
         "variables",
     }
 )
+
+
+_LARGE = 1 << 16
 
 
 def to_message(value: Any) -> Any:
@@ -196,8 +201,12 @@ def _sorted(mapping: Any) -> dict[str, str]:
 
 def _fill_graph(message: Any, graph: defs.GraphDef) -> None:
     add = message.node.add
-    for node in graph.node:
-        _fill_node(add(), node)
+    for is_large, nodes in groupby(graph.node, _is_large):
+        if is_large:
+            for node in nodes:
+                _fill_node(add(), node)
+        else:
+            message.MergeFromString(nodes_as_bytes(nodes))
     for function in graph.library:
         _fill_function(message.library.function.add(), function)
     for name, gradient in graph.gradient.items():
@@ -205,6 +214,11 @@ def _fill_graph(message: Any, graph: defs.GraphDef) -> None:
     if graph.producer or graph.min_consumer:
         message.versions.producer = graph.producer
         message.versions.min_consumer = graph.min_consumer
+
+
+def _is_large(node: defs.NodeDef) -> bool:
+    """Whether a node holds a constant that should not be copied more often than need be."""
+    return node.op == "Const" and getattr(node.attr.get("value"), "nbytes", 0) > _LARGE
 
 
 def _read_graph(message: Any) -> defs.GraphDef:
@@ -264,9 +278,16 @@ def _read_slice(message: Any) -> defs.SaveSliceInfoDef:
     )
 
 
-def _fill_collection(message: Any, collection: defs.CollectionDef) -> None:
+def _fill_collection(
+    message: Any, collection: defs.CollectionDef, written: dict[int, bytes] | None = None
+) -> None:
+    """`written` keeps the bytes of variables, which are in several collections, by their identity."""
     if collection.kind == "variables":
-        values: Any = [to_bytes(variable) for variable in collection.value]
+        known = {} if written is None else written
+        values: Any = [
+            known.get(id(variable)) or known.setdefault(id(variable), to_bytes(variable))
+            for variable in collection.value
+        ]
         message.bytes_list.SetInParent()
         message.bytes_list.value.extend(values)
         return
@@ -367,8 +388,9 @@ def _fill_meta_graph(message: Any, meta: defs.MetaGraphDef) -> None:
     if meta.saver_def is not None:
         message.saver_def.SetInParent()
         _fill_saver(message.saver_def, meta.saver_def)
+    written: dict[int, bytes] = {}
     for name, collection in meta.collection_def.items():
-        _fill_collection(message.collection_def[name], collection)
+        _fill_collection(message.collection_def[name], collection, written)
     for name, signature in meta.signature_def.items():
         _fill_signature(message.signature_def[name], signature)
 
