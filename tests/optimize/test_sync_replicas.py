@@ -44,7 +44,9 @@ def test_a_monitored_session_trains(is_sparse):
     with tf.train.MonitoredTrainingSession(hooks=hooks, stop_grace_period_secs=0.1) as session:
         while not session.should_stop():
             session.run(train, {fed: [[1.0], [2.0]]})
-            seen.append(session.run_step_fn(lambda context: context.session.run([step, v])))
+            seen.append(
+                session.run_step_fn(lambda step_context: step_context.session.run([step, v]))
+            )
     assert seen[-1][0] >= 5
     for number, value in seen:
         np.testing.assert_allclose(value[:, 0], [-number, 0, -2 * number])
