@@ -171,9 +171,12 @@ class _Loader:
         groups = node.attr.get("_class")
         if groups is None:
             return []
+        try:
+            texts = [_text(group) for group in groups]
+        except (TypeError, UnicodeDecodeError):
+            return [f"Node '{node.name}': attribute '_class' is no list of names: {groups!r:.80}"]
         found = []
-        for group in groups if isinstance(groups, list) else ():
-            text = group.decode() if isinstance(group, bytes) else str(group)
+        for text in texts:
             name = text.removeprefix("loc:@")
             is_mapped = name in self.input_map or f"{name}:0" in self.input_map
             if name != text and name not in names and not is_mapped:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.errors import GraphError
 
 Rename = Callable[[str], str]
 """From the name of a node (or of a scope-like thing: a loop's frame, a shared resource) to its new name."""
@@ -191,7 +192,7 @@ def renamed_collection(
     if collection.kind == "bytes_list" and key in NAMED_MESSAGES:
         return replace(
             collection,
-            value=tuple(_renamed_message(key, data, rename) for data in collection.value),
+            value=tuple(renamed_message(key, data, rename) for data in collection.value),
         )
     return collection
 
@@ -205,11 +206,18 @@ def renamed_signature(signature: defs.SignatureDef, rename: Rename) -> defs.Sign
     return replace(signature, inputs=tensors(signature.inputs), outputs=tensors(signature.outputs))
 
 
-def _renamed_message(key: str, data: bytes, rename: Rename) -> bytes:
-    """A serialized message with all its strings, which name nodes and tensors, renamed."""
-    from ckpt.wire.schema import message_class  # protobuf is loaded only when messages are used
+def renamed_message(key: str, data: bytes, rename: Rename) -> bytes:
+    """A serialized message with all its strings, which name nodes and tensors, renamed. Raises GraphError for others."""
+    from google.protobuf.message import (
+        DecodeError,
+    )  # protobuf is loaded only when messages are used
 
-    message = message_class(NAMED_MESSAGES[key]).FromString(data)
+    from ckpt.wire.schema import message_class
+
+    try:
+        message = message_class(NAMED_MESSAGES[key]).FromString(data)
+    except DecodeError as error:
+        raise GraphError(f"not a {NAMED_MESSAGES[key]} message: {error}") from error
     _rename_strings(message, rename)
     found: bytes = message.SerializeToString()
     return found
@@ -223,7 +231,7 @@ def message_names(key: str, data: bytes) -> list[str]:
         found.append(name)
         return name
 
-    _renamed_message(key, data, note)
+    renamed_message(key, data, note)
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.dtypes import string
+from ckpt.core.errors import GraphError
 from ckpt.graph.devices import DeviceSpec, canonical_name
 from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
@@ -164,7 +165,7 @@ def _by_device(objects: Sequence[SaveableObject]) -> list[Shard]:
     for saveable in objects:
         places = {canonical_name(spec.device or "") for spec in saveable.specs}
         if len(places) != 1:
-            raise ValueError(
+            raise GraphError(
                 f"All tensors of a saveable object must be on the same device: {saveable.name}"
             )
         found.setdefault(places.pop(), []).append(saveable)

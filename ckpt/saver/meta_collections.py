@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ckpt.core import defs
-from ckpt.core.errors import DataLossError
+from ckpt.core.errors import DataLossError, GraphError
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_collection
+from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_message
 from ckpt.model.queue_runner import QueueRunner
 from ckpt.model.variables import Variable
 
@@ -89,7 +89,7 @@ def add_collections(
 ) -> dict[str, Any]:
     """Rebuild the collections in `graph`; one variable that is in several of them stays one object.
 
-    Returns the variables by their original names.
+    Returns the variables by their original names. Raises CollectionError naming the member that cannot be rebuilt.
     """
     variables: dict[str, Any] = {}
     by_name: dict[str, Any] = {}
@@ -98,28 +98,28 @@ def add_collections(
         collection = meta_graph.collection_def[key]
         if not wanted(key):
             continue
-        for value in _inside(key, collection, scope).value:
-            if collection.kind == "variables":
-                name = value.variable_name
-                if name not in by_name:
-                    by_name[name] = Variable(variable_def=value, import_scope=scope or None)
-                    variables[name.rpartition(":")[0]] = by_name[name]
-                graph.add_to_collection(key, by_name[name])
-            elif collection.kind == "node_list":
-                full = reference(value, lambda n: f"{scope}/{n}") if scope else value
-                graph.add_to_collection(key, graph.as_graph_element(full))
-            elif collection.kind == "any_list":
-                graph.add_to_collection(key, _any(*value))
-            else:
-                graph.add_to_collection(key, _member(graph, key, value, scope))
+        for place, found in enumerate(collection.value):
+            try:
+                value = _inside(key, collection.kind, found, scope)
+                if collection.kind == "variables":
+                    name = value.variable_name
+                    if name not in by_name:
+                        by_name[name] = Variable(variable_def=value, import_scope=scope or None)
+                        variables[name.rpartition(":")[0]] = by_name[name]
+                    member = by_name[name]
+                else:
+                    member = _member(graph, key, collection.kind, value, scope)
+            except (KeyError, ValueError, TypeError) as error:
+                raise CollectionError(key, place, error) from error
+            graph.add_to_collection(key, member)
     return variables
 
 
-def _inside(key: str, collection: defs.CollectionDef, scope: str) -> defs.CollectionDef:
-    """Messages that name nodes, with those names in the scope."""
-    if not scope or key not in NAMED_MESSAGES or collection.kind != "bytes_list":
-        return collection
-    return renamed_collection(key, collection, lambda name: f"{scope}/{name}")
+def _inside(key: str, kind: str, value: Any, scope: str) -> Any:
+    """A message that names nodes with those names in the scope; any other member as it is."""
+    if not scope or key not in NAMED_MESSAGES or kind != "bytes_list":
+        return value
+    return renamed_message(key, value, lambda name: f"{scope}/{name}")
 
 
 def _any(type_url: str, value: bytes) -> Any:
@@ -128,8 +128,24 @@ def _any(type_url: str, value: bytes) -> Any:
     return Message(type_url=type_url, value=value)
 
 
-def _member(graph: Graph, key: str, value: Any, scope: str) -> Any:
+class CollectionError(GraphError, KeyError):
+    """A member of a collection is none that the graph has; a KeyError too, as TensorFlow raises for a node unknown."""
+
+    def __init__(self, key: str, place: int, error: Exception) -> None:
+        reason = error.args[0] if isinstance(error, KeyError) and error.args else error
+        super().__init__(f"collection {key!r}, member {place}: {reason}")
+
+    __str__ = Exception.__str__  # KeyError would show it quoted
+
+
+def _member(graph: Graph, key: str, kind: str, value: Any, scope: str) -> Any:
     """A member of a collection as the object that it describes."""
+    if kind == "node_list":
+        return graph.as_graph_element(
+            reference(value, lambda n: f"{scope}/{n}") if scope else value
+        )
+    if kind == "any_list":
+        return _any(*value)
     if key == GraphKeys.SAVERS and isinstance(value, bytes):
         from ckpt.saver.saver import Saver  # the Saver exports through MetaGraphs
         from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used

@@ -11,6 +11,7 @@ from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import (
     DataLossError,
+    GraphError,
     InvalidArgumentError,
     MissingFileError,
     NotFoundError,
@@ -28,6 +29,7 @@ from ckpt.graph.transaction import transaction
 from ckpt.saver.meta_collections import add_collections, collection_defs
 from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
+from ckpt.saver.var_list import saveable_objects
 from ckpt.wire import metagraph_file, metagraph_json
 
 MAX_META_BYTES = 1 << 31
@@ -200,6 +202,12 @@ def _meta_bytes(path: str) -> bytes:
     return storage.read_file(path, limit=MAX_META_BYTES)
 
 
+def check_saver_def(saver_def: defs.SaverDef) -> None:
+    """Raise GraphError unless it names what a Saver runs."""
+    if not saver_def.save_tensor_name or not saver_def.restore_op_name:
+        raise GraphError(f"saver_def must name a save tensor and a restore op: {saver_def}")
+
+
 def import_meta_graph(
     meta_graph_or_file: Any,
     clear_devices: bool = False,
@@ -217,21 +225,17 @@ def import_meta_graph(
     from ckpt.saver.saver import Saver  # the Saver exports through this module
 
     elements = kwargs.pop("return_elements", None)
-    imported = import_into(
-        graph if graph is not None else stack.get_default_graph(),
-        meta_graph_or_file,
-        clear_devices,
-        import_scope,
-        **kwargs,
-    )
-    saver_def, saver = imported.meta_graph.saver_def, None
-    if saver_def is not None and saver_def.save_tensor_name:
-        saver = Saver.from_proto(saver_def, import_scope=imported.scope)
-    elif imported.variables:
-        saver = Saver()
-    if elements is None:
-        return saver
-    return saver, [returned_element(imported.operations, element) for element in elements]
+    graph = graph if graph is not None else stack.get_default_graph()
+    with transaction(graph), graph.as_default():
+        imported = import_into(graph, meta_graph_or_file, clear_devices, import_scope, **kwargs)
+        saver_def, saver = imported.meta_graph.saver_def, None
+        if saver_def is not None and saver_def.save_tensor_name:
+            saver = Saver.from_proto(saver_def, import_scope=imported.scope)
+        elif imported.variables and saveable_objects():
+            saver = Saver()
+        if elements is None:
+            return saver
+        return saver, [returned_element(imported.operations, element) for element in elements]
 
 
 class Imported:
@@ -270,6 +274,8 @@ def import_into(
     else:
         meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
     check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)
+    if meta_graph.saver_def is not None and meta_graph.saver_def.save_tensor_name:
+        check_saver_def(meta_graph.saver_def)
     nodes = without_unknown_defaults(meta_graph.graph_def, producer_op_list)
     if clear_devices:
         nodes = replace(nodes, node=tuple(replace(node, device="") for node in nodes.node))

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
-from ckpt.core import defs, storage
+from ckpt.core import defs, log, storage
 from ckpt.graph.renaming import renamed_saver
 from ckpt.saver import metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
@@ -18,6 +18,8 @@ from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import Policy, Rule, Saved
 from ckpt.saver.var_list import saveable_objects, selected
+
+_V1, _V2 = 1, 2  # Source: TensorFlow core/protobuf/saver.proto, CheckpointFormatVersion
 
 
 class Saver:
@@ -34,8 +36,9 @@ class Saver:
     `restore_sequentially` reads each variable only when the one before has been set, which takes less memory. `builder`
     is a SaverBuilder that adds the nodes in another way. `saver_def` takes the nodes that another Saver added;
     `defer_build` waits for `build()`. `filename` is the default of the tensor that names the file. `pad_step_number`
-    writes steps with eight digits. `write_version` and `save_relative_paths` are TensorFlow's: ckpt has one format, and
-    state files always hold base names.
+    writes steps with eight digits. `write_version` is SaverDef.V2; V1 is deprecated and only logs a warning, since there
+    is one format. `save_relative_paths` is always so: a state file holds base names for what lies beside it, also when the
+    path saved to is absolute, so that a directory may be moved or copied.
 
     `rename`, `on_missing`, `on_unexpected`, `on_shape`, `on_dtype` and `slots` say what `restore` does where checkpoint
     and graph differ; it may be told otherwise each time. Checkpoints are saved under the names of this Saver, and need
@@ -72,6 +75,7 @@ class Saver:
             raise ValueError(
                 "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
             )
+        _check_version(write_version)
         self._var_list = var_list
         self._reshape = reshape
         self._sharded = sharded
@@ -118,8 +122,7 @@ class Saver:
         found = self.saver_def
         if found is None:
             raise ValueError("Could not create a saver_def; no variables to save")
-        if not found.save_tensor_name or not found.restore_op_name:
-            raise ValueError(f"saver_def must name a save tensor and a restore op: {found}")
+        metagraph.check_saver_def(found)
 
     def build(self) -> None:
         """Add the save and restore operations to the default graph; a second call does nothing.
@@ -402,4 +405,17 @@ class Saver:
             clear_devices=clear_devices,
             clear_extraneous_savers=clear_extraneous_savers,
             strip_default_attrs=strip_default_attrs,
+        )
+
+
+def _check_version(write_version: int) -> None:
+    """Warn of TensorFlow's V1 format, which is not written. Raises ValueError for what is no version of a format."""
+    if write_version == _V1:
+        log.warning(
+            "TensorFlow's V1 checkpoint format has been deprecated and ckpt does not write it: this Saver writes the one "
+            "format that there is. Leave write_version out, or give SaverDef.V2."
+        )
+    elif write_version != _V2:
+        raise ValueError(
+            f"Unexpected write_version: {write_version!r}; give SaverDef.V2 (2) or leave it out"
         )

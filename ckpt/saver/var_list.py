@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ckpt.core.errors import GraphError
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
@@ -49,7 +50,7 @@ def saveables(var_list: Any) -> list[SaveableObject]:
         for saveable in _of(name, named[name]):
             key = id(saveable.op)
             if key in seen:
-                raise ValueError(
+                raise GraphError(
                     f"The same saveable will be restored with two names: {seen[key]} and {name}"
                 )
             seen[key] = name
@@ -79,12 +80,12 @@ def _by_name(variables: Iterable[Any]) -> dict[str, Any]:
         if info is None:
             name = _name_of(variable)
             if name in found:
-                raise ValueError(f"At least two variables have the same name: {name}")
+                raise GraphError(f"At least two variables have the same name: {name}")
             found[name] = variable
             continue
         parts = found.setdefault(info.full_name, [])
         if not isinstance(parts, list):
-            raise ValueError(f"Mixing slices and non-slices with the same name: {info.full_name}")
+            raise GraphError(f"Mixing slices and non-slices with the same name: {info.full_name}")
         parts.append(variable)
     return found
 
@@ -118,12 +119,12 @@ def _checked_parts(name: str, parts: Sequence[Any]) -> list[tuple[Any, Any]]:
         info = _slice_info(part)
         if info is None:
             if not isinstance(part, Variable):
-                raise ValueError(f"{name}: Slices must all be Variables: {part!r}")
-            raise ValueError(f"{name}: Slices must all be slices: {part.name} is a whole variable")
+                raise GraphError(f"{name}: Slices must all be Variables: {part!r}")
+            raise GraphError(f"{name}: Slices must all be slices: {part.name} is a whole variable")
         wholes[info.full_name] = None
         found.append((part, info))
     if len(wholes) > 1:
-        raise ValueError(f"{name}: Slices must all be from the same tensor: {' != '.join(wholes)}")
+        raise GraphError(f"{name}: Slices must all be from the same tensor: {' != '.join(wholes)}")
     return found
 
 

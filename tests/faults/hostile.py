@@ -6,7 +6,7 @@ import msgpack
 from crc32c import crc32c
 
 from ckpt.formats.shard_index import SHARD_MAGIC
-from ckpt.wire import metagraph_file
+from ckpt.wire import metagraph_file, saved_model_file
 
 
 def index_of(data):
@@ -50,3 +50,9 @@ def shards(body):
 def state(body):
     """A state file with this text."""
     return body + b"# crc32c: %08x\n" % crc32c(body)
+
+
+def saved_model(body):
+    """A SavedModel file with this body."""
+    head = struct.pack("<8sIIQ", saved_model_file.MAGIC, 1, 0, len(body))
+    return head + struct.pack("<I", crc32c(head + body)) + body

@@ -7,10 +7,8 @@ from pathlib import Path
 
 import h5py
 import ml_dtypes
-import msgpack
 import numpy as np
 import pytest
-from crc32c import crc32c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -144,74 +142,6 @@ def test_h5py_shows_every_variable_at_its_own_path(tmp_path):
         assert h5["half"].attrs["ckpt.dtype"] == b"bfloat16"
         assert bits(h5["half"][:].view(ml_dtypes.bfloat16)) == bits(tensors["half"])
         assert bytes(h5["text"][:]) == struct.pack("<QQ", 2, 2) + b"ab"
-
-
-def read_by_the_document(path):
-    """A reader made from docs/formats/ckpt-hdf5.md alone: h5py for the index, plain offsets for the values."""
-    data = Path(path).read_bytes()
-    assert data[:16] == b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
-    version, _, at, size, length, index_crc = struct.unpack_from("<IIQQQI", data, 16)
-    assert (version, length) == (1, len(data))
-    assert struct.unpack_from("<I", data, 508)[0] == crc32c(data[:508])
-    with h5py.File(path) as h5:
-        index_bytes = h5[".ckpt/index"][:].tobytes()
-    assert index_bytes == data[at : at + size]
-    assert crc32c(index_bytes) == index_crc
-    index = msgpack.unpackb(index_bytes)
-
-    def column(key, kind):
-        return np.frombuffer(index[key], kind).tolist()
-
-    ends, dims, offsets = (
-        column("name_ends", "<u8"),
-        column("dims", "<u8"),
-        column("offsets", "<u8"),
-    )
-    lengths, crcs, taken = column("lengths", "<u8"), column("crcs", "<u4"), []
-    assert not any(column("splits", "<u4"))
-    out, start, axis = {}, 0, 0
-    rows = zip(ends, index["dtypes"], index["ranks"], offsets, lengths, strict=True)
-    for end, code, rank, offset, size_of in rows:
-        name, dtype = index["names"][start:end].decode(), index["dtype_names"][code]
-        shape, start, axis = dims[axis : axis + rank], end, axis + rank
-        values = data[offset : offset + size_of]
-        for piece in range(0, size_of, index["block"]):
-            assert crc32c(values[piece : piece + index["block"]]) == crcs.pop(0)
-        taken.append((offset, size_of))
-        if dtype == "string":
-            count = int(np.prod(shape))
-            stops = np.frombuffer(values, "<u8", count).tolist()
-            text = values[8 * count :]
-            out[name] = [text[a:b] for a, b in zip([0, *stops[:-1]], stops, strict=True)]
-        else:
-            kind = {"bfloat16": ml_dtypes.bfloat16, "bool": "?"}.get(dtype, dtype)
-            out[name] = np.frombuffer(values, kind).reshape(shape)
-    if index["metagraph"]:
-        offset, size_of, crc = struct.unpack("<QQI", index["metagraph"])
-        assert crc32c(data[offset : offset + size_of]) == crc
-        taken.append((offset, size_of))
-    rest, position = b"", 512
-    for offset, size_of in [*sorted(t for t in [*taken, (at, size)] if t[1]), (length, 0)]:
-        rest, position = rest + data[position:offset], offset + size_of
-    assert crc32c(rest) == struct.unpack("<I", index["structure_crc"])[0]
-    return out
-
-
-@pytest.mark.parametrize("count", [3, 1500])
-def test_an_independent_reader_follows_the_layout_document(tmp_path, count):
-    tensors = {f"scope{n % 7}/v{n}": np.full((n % 5, 3), n, np.float32) for n in range(count)}
-    tensors["big"] = np.arange(300_000)
-    tensors["text"] = np.array([b"x", b"", b"yz"], object)
-    tensors["brain"] = np.arange(5).astype(ml_dtypes.bfloat16)
-    write(tmp_path / "m.h5", entries(tensors), metagraph=b"graph")
-    found = read_by_the_document(tmp_path / "m.h5")
-    assert list(found) == list(tensors)
-    for name, array in tensors.items():
-        assert (
-            list(found[name]) == array.tolist()
-            if name == "text"
-            else bits(found[name]) == bits(array)
-        )
 
 
 def test_thousands_of_small_variables_are_packed_beside_a_table(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from google.protobuf import any_pb2, wrappers_pb2
 
 import ckpt as tf
+from ckpt.core.errors import GraphError
 from ckpt.wire.schema import message_class
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "control_flow"
@@ -96,3 +97,69 @@ def test_a_message_of_any_type_survives():
         assert graph.get_collection("own") == [packed]
         again = tf.train.export_meta_graph()
         assert again.collection_def["own"] == meta.collection_def["own"]
+
+
+def broken(change):
+    """A model's MetaGraph after `change(meta)`."""
+    with tf.Graph().as_default():
+        tf.Variable(1.0, name="v")
+        tf.add_to_collection("kept", tf.constant(1.0, name="c"))
+        meta = tf.train.export_meta_graph(saver_def=tf.train.Saver().as_saver_def())
+    change(meta)
+    return meta
+
+
+def unknown_node(meta):
+    meta.collection_def["kept"].node_list.value[0] = "nowhere:0"
+
+
+def no_message(meta):
+    meta.collection_def["while_context"].bytes_list.value.append(b"\xff\xff")
+
+
+def variable_without_node(meta):
+    for key in ("variables", "trainable_variables"):
+        found = meta.collection_def[key].bytes_list
+        found.value[0] = found.value[0].replace(b"v/Assign", b"w/Assign")
+
+
+def half_a_saver(meta):
+    meta.saver_def.restore_op_name = ""
+
+
+def no_text(meta):
+    meta.graph_def.node[0].attr["_class"].list.s.append(b"loc:@\xff")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (unknown_node, "collection 'kept', member 0: .*nowhere"),
+        (no_message, "collection 'while_context', member 0: not a WhileContextDef message"),
+        (variable_without_node, "collection '.*variables', member 0: .*w/Assign"),
+        (half_a_saver, "saver_def must name"),
+        (no_text, "attribute '_class' is no list of names"),
+    ],
+)
+def test_a_member_that_is_broken_is_named_and_nothing_is_imported(change, said):
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(GraphError, match=said):
+            tf.train.import_meta_graph(broken(change), import_scope="s")
+        assert not graph.get_operations()
+        assert not graph.get_all_collection_keys()
+
+
+def test_a_node_unknown_is_a_key_error_as_in_tensorflow():
+    with tf.Graph().as_default(), pytest.raises(KeyError, match="collection 'kept'"):
+        tf.train.import_meta_graph(broken(unknown_node))
+
+
+def test_a_saver_that_cannot_be_made_takes_the_nodes_back():
+    """Without a SaverDef a Saver over all variables is made, here of two variables that are one."""
+    meta = broken(lambda meta: meta.ClearField("saver_def"))
+    also = meta.collection_def["variables"].bytes_list.value
+    also.append(also[0])
+    with tf.Graph().as_default() as graph:
+        with pytest.raises(GraphError, match="same"):
+            tf.train.import_meta_graph(meta)
+        assert not graph.get_operations()

@@ -400,3 +400,39 @@ def test_a_killed_program_leaves_whole_checkpoints_only(tmp_path, naming):
         assert set(v) == set(w)
         assert len(set(v)) == 1
         assert v[0] >= acknowledged
+
+
+def test_the_deprecated_format_is_warned_of_and_versions_that_never_were_are_refused(caplog):
+    two_variables()
+    with caplog.at_level("WARNING", "ckpt"):
+        tf.train.Saver(write_version=tf.train.SaverDef.V2)
+        assert not caplog.records
+        saver = tf.train.Saver(write_version=tf.train.SaverDef.V1)
+    assert "V1 checkpoint format has been deprecated" in caplog.text
+    assert saver.as_saver_def().version == tf.train.SaverDef.V2  # what the nodes write
+    for version in (tf.train.SaverDef.LEGACY, 3, "2", None):
+        with pytest.raises(ValueError, match="write_version"):
+            tf.train.Saver(write_version=version)
+
+
+@pytest.mark.parametrize("is_relative", [False, True])
+def test_the_state_file_holds_base_names_whatever_is_asked_for(tmp_path, is_relative):
+    two_variables()
+    here, there = tmp_path / "here", tmp_path / "there"
+    saver = tf.train.Saver(save_relative_paths=is_relative)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for step in (1, 2):
+            saver.save(session, str(here / "m"), global_step=step)  # an absolute path
+        assert str(tmp_path) not in (here / "checkpoint").read_text()
+        here.rename(there)
+        found = tf.train.latest_checkpoint(str(there))
+        assert found == str(there / "m-2")
+        saver.restore(session, found)
+        state = tf.train.get_checkpoint_state(str(there))
+        assert state.all_model_checkpoint_paths == [str(there / "m-1"), str(there / "m-2")]
+    here.mkdir()
+    (there / "checkpoint").rename(here / "checkpoint")
+    assert (
+        tf.train.latest_checkpoint(str(here)) is None
+    )  # nothing leads back to where it was written
