@@ -9,6 +9,9 @@ import ckpt as tf
 
 LONG = 20  # seconds after which a test has failed
 
+# A runner waits for gradients until its session is closed; where nobody joins it any more it raises that, as in TensorFlow.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 @pytest.fixture(autouse=True)
 def graph():
@@ -31,8 +34,6 @@ def built(replicas=1, total=None, is_sparse=False, **options):
     return optimizer, train, v, step, fed
 
 
-# The runner waits for gradients until the session is closed; with its coordinator gone it raises that, as in TensorFlow.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("is_sparse", [False, True])
 def test_a_monitored_session_trains(is_sparse):
     optimizer, train, v, step, fed = built(is_sparse=is_sparse)
