@@ -111,6 +111,7 @@ def test_averages_are_kept_after_each_update():
         session.run(tf.global_variables_initializer())
         session.run([optimizer.chief_init_op, optimizer.get_init_tokens_op()])
         for _ in range(2):
+            session.run(optimizer.local_step_init_op)
             session.run(train)
             session.run(optimizer.get_chief_queue_runner().enqueue_ops)
         assert session.run([v, averages.average(v)]) == [2.0, 1.25]
