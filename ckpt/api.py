@@ -255,7 +255,6 @@ from ckpt.model.variables import (
 from ckpt.ops.arithmetic import (
     accumulate_n,
     count_nonzero,
-    lin_space,
     log_sigmoid,
     reduce_logsumexp,
     scalar_mul,
@@ -268,7 +267,6 @@ from ckpt.ops.arithmetic import (
     to_int64,
     truncatediv,
 )
-from ckpt.ops.arithmetic import lin_space as linspace
 from ckpt.ops.blocks import (
     batch_to_space,
     batch_to_space_nd,
@@ -557,6 +555,8 @@ from ckpt.ops.shaping import (
     transpose,
 )
 from ckpt.ops.sorting import argsort, sort
+from ckpt.ops.spacing import lin_space
+from ckpt.ops.spacing import lin_space as linspace
 from ckpt.ops.sparse_math import (
     sparse_add,
     sparse_matmul,

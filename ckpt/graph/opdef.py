@@ -234,6 +234,9 @@ class OpDef:
             if want is None and type_attr:
                 default = self.attrs[type_attr].default
                 preferred = None if default is REQUIRED else default
+                if preferred is not None and not preferred.is_floating and _is_empty_list(value):
+                    # Without members a list is one of floats first: TensorFlow makes that constant, too.
+                    self._converted(arg, value, dtypes.float32, None, graph, name)
             value = self._converted(arg, value, want, preferred, graph, name)
         elif value.op.graph is not graph:
             value = graph.capture(value)
@@ -433,6 +436,10 @@ def op(type_name: str, signature: str, **attrs: Any) -> Callable[[Callable[..., 
         return opdef
 
     return define
+
+
+def _is_empty_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and not value
 
 
 def _graph_of(values: Sequence[Any]) -> Any:
