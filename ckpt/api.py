@@ -477,6 +477,10 @@ from ckpt.ops.partitioning import (
     sequence_mask,
     shape_n,
 )
+from ckpt.ops.quantize import dequantize, quantize, quantize_v2
+from ckpt.ops.quantized import (
+    quantized_concat,
+)
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -839,6 +843,7 @@ __all__ = [
     "decode_csv",
     "decode_raw",
     "depth_to_space",
+    "dequantize",
     "device",
     "diag",
     "diag_part",
@@ -1047,6 +1052,9 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
     "queue",
     "quint16",
     "quint8",
