@@ -19,7 +19,7 @@ from ckpt.formats.hdf5_volumes import open_checkpoint
 from ckpt.inspect.listing import meta_beside, step_of
 
 if TYPE_CHECKING:
-    from ckpt.wire.metagraph_file import MetaGraphSummary
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
 
 LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
 
@@ -123,10 +123,10 @@ def _summary(data: bytes, file: str) -> MetaGraphSummary:
 
 
 def _of_meta(path: str) -> CheckpointReport:
-    from ckpt.wire import metagraph_file
+    from ckpt.wire import metagraph_body, metagraph_file
 
     data = read_file(path, limit=LARGEST_META)
-    if not data.startswith(metagraph_file.MAGIC[:1]):
+    if not data.startswith(metagraph_body.MAGIC[:1]):
         data = metagraph_file.pack(metagraph_file.load(data, path))
     graph = metagraph_file.summary(data, path)
     return CheckpointReport(path=path, format="metagraph", graph=graph)
