@@ -96,13 +96,19 @@ class Scene:
         """Prepare once; `reset` then brings the directory back to this."""
         self.home.mkdir()
         self.before()
-        shutil.copytree(self.home, self.kept)
+        self.keep()
         return self
 
+    def keep(self):
+        shutil.copytree(self.home, self.kept)
+
     def reset(self):
+        self.bring_back()
+        self.forget()
+
+    def bring_back(self):
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(self.kept, self.home)
-        self.forget()
 
     def before(self):
         pass
@@ -184,8 +190,11 @@ class Saving(Scene):
 
     def check_graphs(self):
         """Every .meta file is whole."""
-        for name in self.home.rglob("*.meta"):
-            assert metagraph_file.unpack(name.read_bytes()).graph_def.node
+        for data in self.graphs():
+            assert metagraph_file.unpack(data).graph_def.node
+
+    def graphs(self):
+        return [name.read_bytes() for name in self.home.rglob("*.meta")]
 
     def again(self):
         self._save(self.next + 1)
