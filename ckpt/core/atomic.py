@@ -427,7 +427,7 @@ def sweep(directory: StrPath) -> None:
             if match:
                 path = os.path.join(directory, name)
                 with suppress(OSError):
-                    if is_abandoned(match, lambda path=path: files.lstat(path).st_mtime):
+                    if is_abandoned(match, path, _written):
                         for other in names:
                             if f".{match[3]}-" in other:
                                 files.unlink(os.path.join(directory, other))
@@ -454,13 +454,13 @@ def owned(name: str) -> Iterator[None]:
         _own.discard(name)
 
 
-def is_abandoned(temporary: re.Match[str], modified: Callable[[], float]) -> bool:
-    """Whether the writer of a temporary (a match of TEMPORARY) is dead; `modified()` says when it last wrote."""
+def is_abandoned(temporary: re.Match[str], path: str, modified: Callable[[str], float]) -> bool:
+    """Whether the writer of a temporary (a match of TEMPORARY) is dead; `modified(path)` says when it last wrote."""
     name, where, pid = temporary[0], temporary[1], int(temporary[2])
     if name in _own:
         return False
     if where != _here():
-        return bool(time.time() - modified() > _ABANDONED_AFTER)
+        return bool(time.time() - modified(path) > _ABANDONED_AFTER)
     if pid == os.getpid():
         return True  # not one of ours: removing it had failed, or its writer had our number
     try:
@@ -468,6 +468,10 @@ def is_abandoned(temporary: re.Match[str], modified: Callable[[], float]) -> boo
     except ProcessLookupError:
         return True
     return False
+
+
+def _written(path: str) -> float:
+    return float(files.lstat(path).st_mtime)
 
 
 def _here() -> str:

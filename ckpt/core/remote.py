@@ -61,6 +61,8 @@ class Upload:
         self._length = 0
 
     def __enter__(self) -> Self:
+        if not self._is_whole:
+            sweep(self.path.rpartition("/")[0])
         self._mark.__enter__()
         try:
             with atomic._typed(self.path, "creating a temporary file for the upload"):
@@ -216,7 +218,9 @@ class Download:
     def _fetch(self, offset: int, length: int) -> bytes:
         with typed(self.path, "reading"):
             data: bytes = self._store.cat_file(self._name, start=offset, end=offset + length)
-        if len(data) != length:  # the file was long enough when it was opened: this says nothing about its content
+        if (
+            len(data) != length
+        ):  # the file was long enough when it was opened: this says nothing about its content
             raise UnavailableError(
                 None,
                 None,
@@ -325,7 +329,7 @@ def sweep(directory: str) -> None:
         for name in names:
             mark = atomic.TEMPORARY.fullmatch(name)
             path = f"{directory}/{name}"
-            if mark and atomic.is_abandoned(mark, lambda path=path: modified(path)):  # type: ignore[misc]
+            if mark and atomic.is_abandoned(mark, path, modified):
                 belonging = [other for other in names if f".{mark[3]}-" in other]
                 if belonging and not _is_committed(directory, name, mark[3]):
                     for other in belonging:

@@ -23,7 +23,10 @@ QUICK = ("SecondSaveDeletingTheFirst", "OverwritingShards", "Restoring")
 SCENES = [
     scenes.FirstSave, scenes.SecondSaveDeletingTheFirst, scenes.Overwriting, scenes.Sharded, scenes.OverwritingShards,
     scenes.ShardsToFile, scenes.FileToShards, scenes.InTheBackground, scenes.Compressed, scenes.Restoring,
+    scenes.EditingFiles, scenes.StateUpdate,
 ]  # fmt: skip
+if EXHAUSTIVE:
+    SCENES.append(scenes.MergingFiles)
 
 
 class InAStore:
