@@ -9,10 +9,10 @@ so that the command line can list a checkpoint without numpy (docs/decisions/000
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # typing takes as long to load as a checkpoint takes to list
 if TYPE_CHECKING:
+    from typing import Any
+
     from ckpt.api import *  # noqa: F403  # the public names, for type checkers
 
 __version__ = "0.1.0"
@@ -22,7 +22,7 @@ def __getattr__(name: str) -> Any:
     """Load the public names the first time one of them is used."""
     if name.startswith("__") and name != "__all__":
         raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
-    api = import_module("ckpt.api")
+    api = _api()
     if name == "__all__":
         return api.__all__
     try:
@@ -35,4 +35,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return sorted({*import_module("ckpt.api").__all__, "__version__"})
+    return sorted({*_api().__all__, "__version__"})
+
+
+def _api() -> Any:
+    from importlib import import_module
+
+    return import_module("ckpt.api")

@@ -5,8 +5,8 @@
 from ckpt.model.matrices import polyval, reciprocal_no_nan
 from ckpt.ops.activation import log_softmax, softmax, softplus, softsign
 from ckpt.ops.arithmetic import (
-    accumulate_n, approximate_equal, count_nonzero, lin_space as linspace, log_sigmoid,
-    mul_no_nan, mul_no_nan as multiply_no_nan, next_after, next_after as nextafter,
+    accumulate_n, approximate_equal, count_nonzero, log_sigmoid,
+    mul_no_nan, multiply_no_nan, next_after, next_after as nextafter,
     reduce_logsumexp, reduce_std, reduce_variance, scalar_mul, truncatediv, xdivy, xlog1py,
     xlogy,
 )
@@ -38,6 +38,7 @@ from ckpt.ops.segments import (
     unsorted_segment_mean, unsorted_segment_min, unsorted_segment_prod, unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from ckpt.ops.spacing import lin_space as linspace
 from ckpt.ops.special import (
     bessel_i0, bessel_i0e, bessel_i1, bessel_i1e, betainc, digamma, erf, erfc, erfcinv, erfinv,
     igamma, igammac, lbeta, lgamma, ndtri, polygamma, zeta,

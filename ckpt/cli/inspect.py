@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 import click
-
-if TYPE_CHECKING:
-    from ckpt.inspect.report import CheckpointReport
 
 
 @click.command("inspect")
@@ -27,22 +23,16 @@ def inspect_command(
     PATTERN selects variables: `*` stops at a slash, `**` does not. Reads headers only.
     """
     from ckpt.core.collector import paused
+    from ckpt.inspect import render
     from ckpt.inspect.report import inspect, ordered, select
 
     with paused():
         report = inspect(_latest(path) if os.path.isdir(path) else path)
         report = ordered(select(report, patterns), sort or "file")
-        sys.stdout.write(_text(report, as_json=as_json, names=names))
-
-
-def _text(report: CheckpointReport, *, as_json: bool, names: bool) -> str:
-    from ckpt.inspect import render
-
-    if as_json:
-        return render.as_json(report)
-    if names:
-        return render.as_names(report)
-    return render.as_table(report) if sys.stdout.isatty() else render.as_lines(report)
+        if as_json:
+            sys.stdout.write(render.as_json(report))
+        else:
+            sys.stdout.writelines(render.shown(report, names=names, terminal=sys.stdout.isatty()))
 
 
 def _latest(directory: str) -> str:

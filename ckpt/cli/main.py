@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -75,12 +74,6 @@ def program(debug: bool) -> None:
     """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file."""
 
 
-def main(args: Sequence[str] | None = None) -> None:
-    """Run the program and leave the process with its exit code."""
-    arguments = list(sys.argv[1:] if args is None else args)
-    sys.exit(run(arguments))
-
-
 def run(args: list[str]) -> int:
     """Run the program and return its exit code; errors are written to standard error."""
     debug = "--debug" in args
@@ -88,23 +81,28 @@ def run(args: list[str]) -> int:
     try:
         result = program.main(args, prog_name="ckpt", standalone_mode=False)
         sys.stdout.flush()
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
+    except BaseException as error:  # noqa: BLE001  # raised again unless it is the user's
+        return outcome(error, debug=debug)
+    return result if isinstance(result, int) else 0
+
+
+def outcome(error: BaseException, *, debug: bool = False) -> int:
+    """The exit code that `error` means, after a message on standard error. Raises what is no user's error again."""
+    if isinstance(error, click.exceptions.Exit):
+        return error.exit_code
+    if isinstance(error, (click.Abort, KeyboardInterrupt)):
         click.echo("interrupted", err=True)
         return 130
-    except click.ClickException as error:
+    if isinstance(error, click.ClickException):
         return _usage(error)
-    except SystemExit:  # click leaves so when the reader of our output left; nothing is wrong
+    if isinstance(error, SystemExit):  # click leaves so when the reader of our output left
         return 0
-    except BrokenPipeError:  # the same, noticed by our own flush
+    if isinstance(error, BrokenPipeError):  # the same, noticed by our own flush
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  # so that the flush at exit finds a file
         return 0
-    except (errors.CkptError, OSError, MemoryError) as error:
-        if debug:
-            raise
-        return _report(error)
-    return result if isinstance(result, int) else 0
+    if debug or not isinstance(error, (errors.CkptError, OSError, MemoryError)):
+        raise error
+    return _report(error)
 
 
 def _usage(error: click.ClickException) -> int:

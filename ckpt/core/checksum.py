@@ -5,9 +5,14 @@ Source of the polynomial: RFC 3720, appendix B.4 (Castagnoli).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-from typing import Any
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+_engine: Callable[[Any, int], int] | None = None
 
 
 def crc32c(data: Any, value: int = 0) -> int:
@@ -15,23 +20,39 @@ def crc32c(data: Any, value: int = 0) -> int:
     return engine()(data, value)
 
 
-@cache
 def engine() -> Callable[[Any, int], int]:
-    """What `crc32c` calls, for loops in which every call counts: the function of the `crc32c` package.
+    """What `crc32c` calls, for loops in which every call counts: the function of the `crc32c` package."""
+    global _engine
+    if _engine is None:
+        _engine = _compiled() or _imported()
+    return _engine
 
-    It is loaded without its package's `__init__`, which asks importlib.metadata for a version number: 50 ms, more than it takes to list a checkpoint.
+
+def _compiled() -> Callable[[Any, int], int] | None:
+    """The package's extension module alone: its `__init__` asks importlib.metadata for a version number.
+
+    That takes 50 ms, five times as long as it takes to list a checkpoint. None where the package looks different.
     """
-    from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
+    package = _found("crc32c", None)
+    spec = _found("crc32c._crc32c", package.submodule_search_locations if package else None)
+    if spec is None or spec.loader is None:
+        return None
+    module = spec.loader.create_module(spec)
+    if module is None:
+        return None
+    spec.loader.exec_module(module)
+    return getattr(module, "crc32c", None)
 
-    package = PathFinder.find_spec("crc32c")
-    places = package.submodule_search_locations if package else None
-    spec = PathFinder.find_spec("crc32c._crc32c", places) if places else None
-    if spec is not None and spec.loader is not None:
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
-        if hasattr(module, "crc32c"):
-            return module.crc32c  # type: ignore[no-any-return]
+
+def _found(name: str, places: Any) -> Any:
+    """The import system's spec of a module, without importlib, which is larger than this package's start."""
+    for finder in sys.meta_path:
+        if (spec := finder.find_spec(name, places)) is not None:
+            return spec
+    return None
+
+
+def _imported() -> Callable[[Any, int], int]:
     from crc32c import crc32c as compute
 
     return compute

@@ -9,7 +9,7 @@ from ckpt.core.storage import exists, is_directory, open_input
 from ckpt.formats import hdf5
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
-from ckpt.formats.hdf5_index import MAGIC
+from ckpt.formats.hdf5_layout import MAGIC
 
 FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from ckpt.core.errors import UnimplementedError
 from ckpt.formats.base import Format, StrPath, TensorEntry
-from ckpt.formats.hdf5_index import MAGIC
+from ckpt.formats.hdf5_layout import FORMAT, MAGIC
 from ckpt.formats.shard_index import SHARD_MAGIC
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _open_foreign(path: StrPath) -> Hdf5Reader:
 
 
 HDF5 = Format(
-    name="hdf5",
+    name=FORMAT,
     suffixes=(".h5",),
     recognises=lambda head: head.startswith(MAGIC),
     open=open_reader,

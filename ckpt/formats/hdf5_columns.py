@@ -1,34 +1,32 @@
-"""The index of our HDF5 files as msgpack: built from columns, parsed into columns. Loads no numpy and no h5py.
+"""The index of our HDF5 files as msgpack: built from columns, parsed into an Index. Loads no numpy and no h5py.
 
-Every field is checked for type, number and mutual agreement, and no list is made before the bytes for it were seen.
+Every field is checked for type, number and mutual agreement: what whole tensors have by `hdf5_layout.Columns`, what parts
+and chunks have here.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import accumulate, pairwise, repeat
+from itertools import accumulate, repeat
 from math import prod
-from operator import add, gt, mul
+from operator import add, gt
 from typing import Any
 
 from ckpt.core.collector import paused
-from ckpt.formats.hdf5_index import (
+from ckpt.formats.hdf5_index import Blob, Chunks, Index, Pipeline, damaged
+from ckpt.formats.hdf5_layout import (
     ITEM_SIZE,
-    STRING_END,
-    Blob,
-    Chunks,
-    Index,
-    Pipeline,
+    MAX_LIST,
+    Columns,
     blocks_of,
-    damaged,
+    check_length,
+    check_shape,
+    cut,
+    flat_fields,
 )
 
-MOST_TENSORS = 1 << 17  # of one file: what takes 64 MiB and a second to read, be it hostile
-_MAX_RANK = 64  # numpy's limit
-_MAX_LIST = 4096  # msgpack allocates lists from their announced length
 _MAX_LISTS = 4096  # descriptions of filters are the most
 _MAX_MAPS = 64
 _FEW_ENTRIES = 1 << 16
@@ -36,7 +34,6 @@ _MAX_FILTERS = 8
 _MAX_CHUNK = 1 << 24  # bytes of one chunk when it is not filtered
 _SMALL = 1 << 30  # bytes that a compressed tensor may have whatever it takes in the file
 _MAX_RATIO = 1100  # of what it takes there: deflate reaches 1032
-_WIDTHS = {"B": 1, "I": 4, "Q": 8}
 
 
 def pack_index(fields: Mapping[str, Any]) -> bytes:
@@ -57,27 +54,32 @@ def column(code: str, values: Iterable[int]) -> bytes:
 
 def parse_index(data: bytes, path: str) -> Index:
     """The index in `data`, every field checked for type, number and mutual agreement."""
-    import msgpack
-
     try:
-        fields = msgpack.unpackb(
-            data,
-            max_array_len=_MAX_LIST,
-            max_ext_len=0,
-            # the maps of an index have an entry per tensor at most, and a tensor takes 31 bytes or more
-            max_map_len=_FEW_ENTRIES + len(data) // 32,
-            strict_map_key=True,
-            list_hook=_Counter(_MAX_LISTS).take,
-            object_hook=_Counter(_MAX_MAPS).take,
-        )
         with paused():
-            return _Columns(fields).index()
-    except (ValueError, KeyError, TypeError, OverflowError, struct.error) as error:
+            return _index_of(Columns(_fields(data)))
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         # msgpack's own errors are ValueErrors too
         reason = (
             f"has no field {error}" if isinstance(error, KeyError) else str(error) or repr(error)
         )
         raise damaged(path, f"the index is malformed: {reason}", "not written by ckpt") from error
+
+
+def _fields(data: bytes) -> Any:
+    if (fields := flat_fields(data)) is not None:
+        return fields
+    import msgpack
+
+    return msgpack.unpackb(
+        data,
+        max_array_len=MAX_LIST,
+        max_ext_len=0,
+        # the maps of an index have an entry per tensor at most, and a tensor takes 31 bytes or more
+        max_map_len=_FEW_ENTRIES + len(data) // 32,
+        strict_map_key=True,
+        list_hook=_Counter(_MAX_LISTS).take,
+        object_hook=_Counter(_MAX_MAPS).take,
+    )
 
 
 class _Counter:
@@ -93,129 +95,123 @@ class _Counter:
         return made
 
 
-class _Columns:
-    """The unpacked msgpack map; any method may raise ValueError, KeyError or TypeError.
+def _index_of(columns: Columns) -> Index:
+    whole = columns.whole()
+    if whole is None:
+        return _Parts(columns).index()
+    kinds, kind_of = whole
+    lengths = columns.column("lengths", "Q", columns.count)
+    return Index(
+        rows=columns.rows,
+        dtypes=[kinds[number][0] for number in kind_of],
+        shapes=[kinds[number][1] for number in kind_of],
+        splits=columns.column("splits", "I", columns.count),
+        first=range(columns.count),
+        boxes={},
+        offsets=columns.column("offsets", "Q", columns.count),
+        lengths=lengths,
+        crcs=columns.column("crcs", "I", None),
+        crc_ends=_crc_ends(lengths, columns.block, {}),
+        chunks={},
+        **_common(columns),
+    )
 
-    Twenty thousand tensors are read in some 20 ms, so what is done per tensor is done by C functions over columns.
-    """
 
-    def __init__(self, fields: Any) -> None:
-        if not isinstance(fields, dict):
-            raise ValueError("is not a map")
-        self._fields = fields
-        self.block = self._integer("block")
+def _common(columns: Columns) -> dict[str, Any]:
+    return {
+        "metadata": columns.metadata,
+        "aliases": columns.aliases,
+        "paths": columns.paths,
+        "metagraph": None if columns.metagraph is None else Blob(*columns.metagraph),
+        "structure_crc": columns.structure_crc,
+        "block": columns.block,
+    }
+
+
+def _crc_ends(lengths: Sequence[int], block: int, chunks: Mapping[int, Chunks]) -> list[int]:
+    """Where the checksums of each part begin, and where the last end."""
+    below = block - 1
+    counts = [(length + below) // block for length in lengths]
+    for n, own in chunks.items():
+        counts[n] = len(own.lengths)
+    return list(accumulate(counts, initial=0))
+
+
+class _Parts:
+    """An index some of whose tensors are cut into parts, or whose parts are chunks. Methods raise as those of Columns."""
+
+    def __init__(self, columns: Columns) -> None:
+        self._columns = columns
+        self._names = columns.names
+        self._shapes = columns.shapes()
+        self._splits = columns.column("splits", "I", columns.count)
+        total = sum(map(max, self._splits, repeat(1)))
+        self._lengths = columns.column("lengths", "Q", total)  # no list of `total` before this
+        self._owners = [n for n, split in enumerate(self._splits) for _ in range(split or 1)]
 
     def index(self) -> Index:
-        names = self._names()
-        count = len(names)
-        if count > MOST_TENSORS:
-            raise ValueError(f"holds {count} tensors, expected at most {MOST_TENSORS}")
-        rows = dict(zip(names, range(count), strict=True))
-        if len(rows) != count:
-            raise ValueError("holds a tensor name twice")
-        dtypes = self._dtypes(count)
-        ranks = self._column("ranks", "B", count)
-        shapes = _cut(self._column("dims", "Q", sum(ranks)).tolist(), ranks)
-        _check_shapes(names, shapes)
-        splits = self._column("splits", "I", count)
-        total = sum(map(max, splits, repeat(1)))
-        lengths = self._column("lengths", "Q", total)  # no list of `total` before this
-        owners: Sequence[int] = range(count)
-        boxes: dict[int, tuple[int, ...]] = {}
-        first: Sequence[int] = owners
-        if any(splits):
-            owners = [n for n, split in enumerate(splits) for _ in range(split or 1)]
-            first = list(accumulate(map(max, splits, repeat(1)), initial=0))[:-1]
-            boxes = self._boxes(names, shapes, splits, owners)
-        sizes = (
-            [
-                boxes[n][len(boxes[n]) // 2 :] if n in boxes else shapes[o]
-                for n, o in enumerate(owners)
-            ]
-            if boxes
-            else shapes
-        )
-        chunks = self._chunks(sizes, lengths)
-        _check_lengths(names, dtypes, owners, sizes, lengths, chunks)
-        ends = self._crc_ends(lengths, chunks)
+        columns = self._columns
+        names, codes = columns.dtypes()
+        dtypes = [names[code] for code in codes]
+        self._check_shapes()
+        boxes = self._boxes()
+        sizes = [
+            boxes[n][len(boxes[n]) // 2 :] if n in boxes else self._shapes[owner]
+            for n, owner in enumerate(self._owners)
+        ]
+        chunks = self._chunks(sizes)
+        self._check_lengths(dtypes, sizes, chunks)
+        ends = _crc_ends(self._lengths, columns.block, chunks)
         return Index(
-            rows=rows,
+            rows=columns.rows,
             dtypes=dtypes,
-            shapes=shapes,
-            splits=splits,
-            first=first,
+            shapes=self._shapes,
+            splits=self._splits,
+            first=list(accumulate(map(max, self._splits, repeat(1)), initial=0))[:-1],
             boxes=boxes,
-            offsets=self._column("offsets", "Q", total),
-            lengths=lengths,
-            crcs=self._column("crcs", "I", ends[-1]),
+            offsets=columns.column("offsets", "Q", len(self._lengths)),
+            lengths=self._lengths,
+            crcs=columns.column("crcs", "I", ends[-1]),
             crc_ends=ends,
             chunks=chunks,
-            metadata=self._strings("metadata"),
-            aliases=self._aliases(rows),
-            paths=self._strings("paths"),
-            metagraph=self._metagraph(),
-            structure_crc=self._column("structure_crc", "I", 1)[0],
-            block=self.block,
+            **_common(columns),
         )
 
-    def _aliases(self, rows: Mapping[str, int]) -> dict[str, str]:
-        aliases = self._strings("aliases")
-        dangling = [f"{a!r} -> {b!r}" for a, b in aliases.items() if b not in rows or a in rows]
-        if dangling:
-            raise ValueError(f"aliases of nothing, or of themselves: {', '.join(dangling[:5])}")
-        return aliases
+    def _check_shapes(self) -> None:
+        for name, shape in zip(self._names, self._shapes, strict=True):
+            try:
+                check_shape(shape)
+            except ValueError as error:
+                raise ValueError(f"tensor {name!r} {error}") from None
 
-    def _dtypes(self, count: int) -> list[str]:
-        names = self._list("dtype_names")
-        if not all(type(n) is str and n in ITEM_SIZE for n in names):
-            raise ValueError(f"unknown dtypes in {str(names)[:200]}")
-        codes = self._column("dtypes", "B", count)
-        if count and max(codes) >= len(names):
-            raise ValueError("a tensor has no dtype")
-        return list(map(names.__getitem__, codes))
-
-    def _boxes(
-        self,
-        names: list[str],
-        shapes: list[tuple[int, ...]],
-        splits: Sequence[int],
-        owners: Sequence[int],
-    ) -> dict[int, tuple[int, ...]]:
+    def _boxes(self) -> dict[int, tuple[int, ...]]:
         """First index and size of each part of a tensor that is cut, by the number of the part."""
-        cut = [(n, owner) for n, owner in enumerate(owners) if splits[owner]]
-        counts = [2 * len(shapes[owner]) for _, owner in cut]
-        boxes = _cut(self._column("boxes", "Q", sum(counts)).tolist(), counts)
-        for (_, owner), box in zip(cut, boxes, strict=True):
+        parts = [(n, owner) for n, owner in enumerate(self._owners) if self._splits[owner]]
+        counts = [2 * len(self._shapes[owner]) for _, owner in parts]
+        boxes = cut(self._columns.column("boxes", "Q", sum(counts)).tolist(), counts)
+        for (_, owner), box in zip(parts, boxes, strict=True):
             rank = len(box) // 2
-            if any(map(gt, map(add, box[:rank], box[rank:]), shapes[owner])):
+            if any(map(gt, map(add, box[:rank], box[rank:]), self._shapes[owner])):
                 raise ValueError(
-                    f"tensor {names[owner]!r} of shape {shapes[owner]} has a part outside it"
+                    f"tensor {self._names[owner]!r} of shape {self._shapes[owner]} has a part outside it"
                 )
-        return {n: box for (n, _), box in zip(cut, boxes, strict=True)}
+        return {n: box for (n, _), box in zip(parts, boxes, strict=True)}
 
-    def _crc_ends(self, lengths: Sequence[int], chunks: Mapping[int, Chunks]) -> list[int]:
-        below = self.block - 1
-        counts = [(length + below) // self.block for length in lengths]
-        for n, own in chunks.items():
-            counts[n] = len(own.lengths)
-        return list(accumulate(counts, initial=0))
-
-    def _chunks(
-        self, shapes: Sequence[tuple[int, ...]], lengths: Sequence[int]
-    ) -> dict[int, Chunks]:
+    def _chunks(self, shapes: Sequence[tuple[int, ...]]) -> dict[int, Chunks]:
         """The chunks of the parts whose layout is not 0, which is the number of a pipeline."""
-        layouts = self._column("layouts", "B", len(lengths))
-        filtered = [n for n, layout in enumerate(layouts) if layout] if any(layouts) else []
+        columns, lengths = self._columns, self._lengths
+        layouts = columns.column("layouts", "B", len(lengths))
+        filtered = [n for n, layout in enumerate(layouts) if layout]
         if not filtered:
             return {}
-        pipelines = [_pipeline(pipeline) for pipeline in self._list("filters")]
+        pipelines = [_pipeline(pipeline) for pipeline in columns.items("filters")]
         if max(layouts) > len(pipelines):
             raise ValueError("a part has filters that are not described")
         ranks = [len(shapes[n]) for n in filtered]
-        sizes = _cut(self._column("chunk_shapes", "Q", sum(ranks)).tolist(), ranks)
+        sizes = cut(columns.column("chunk_shapes", "Q", sum(ranks)).tolist(), ranks)
         counts = [_chunks_of(shapes[n], size) for n, size in zip(filtered, sizes, strict=True)]
-        offsets = self._column("chunk_offsets", "Q", sum(counts))
-        stored = self._column("chunk_lengths", "Q", sum(counts))
+        offsets = columns.column("chunk_offsets", "Q", sum(counts))
+        stored = columns.column("chunk_lengths", "Q", sum(counts))
         found: dict[int, Chunks] = {}
         first = 0
         for n, size, count in zip(filtered, sizes, counts, strict=True):
@@ -226,57 +222,34 @@ class _Columns:
             first += count
         return found
 
-    def _names(self) -> list[str]:
-        blob = self._fields["names"]
-        if not isinstance(blob, bytes):
-            raise ValueError("names is not binary")
-        ends = self._column("name_ends", "Q", None).tolist()
-        starts = [0, *ends]
-        if any(map(gt, starts, ends)) or starts[-1] != len(blob):
-            raise ValueError("name_ends does not fit names")
-        if blob.isascii():
-            return list(map(blob.decode().__getitem__, map(slice, starts, ends)))
-        return [blob[a:b].decode() for a, b in pairwise(starts)]
-
-    def _metagraph(self) -> Blob | None:
-        data = self._fields["metagraph"]
-        return None if data is None else Blob(*struct.unpack("<QQI", data))
-
-    def _integer(self, key: str) -> int:
-        value = self._fields[key]
-        if type(value) is not int or not 4096 <= value <= 1 << 24:
-            raise ValueError(f"{key} is {str(value)[:40]}, expected 4096 to {1 << 24}")
-        return value
-
-    def _list(self, key: str) -> list[Any]:
-        value = self._fields[key]
-        if not isinstance(value, list):
-            raise ValueError(f"{key} is not a list")
-        return value
-
-    def _strings(self, key: str) -> dict[str, str]:
-        value = self._fields[key]
-        if not isinstance(value, dict) or not all(
-            type(k) is str and type(v) is str for k, v in value.items()
+    def _check_lengths(
+        self,
+        dtypes: Sequence[str],
+        shapes: Sequence[tuple[int, ...]],
+        chunks: Mapping[int, Chunks],
+    ) -> None:
+        """Raise ValueError unless each part is as long as its shape, and chunks are no longer than memory allows."""
+        for n, (owner, shape, length) in enumerate(
+            zip(self._owners, shapes, self._lengths, strict=True)
         ):
-            raise ValueError(f"{key} is not a map of strings")
-        return value
-
-    def _column(self, key: str, code: str, count: int | None) -> array[int]:
-        data = self._fields[key]
-        if not isinstance(data, bytes) or count not in (None, len(data) / _WIDTHS[code]):
-            raise ValueError(f"{key} is not {count} integers of {_WIDTHS[code]} bytes")
-        numbers = array(code)
-        numbers.frombytes(data)
-        if sys.byteorder == "big":
-            numbers.byteswap()
-        return numbers
+            dtype = dtypes[owner]
+            try:
+                if n in chunks:
+                    _check_chunks(chunks[n], dtype, shape, length)
+                else:
+                    check_length(dtype, shape, length)
+            except ValueError as error:
+                raise ValueError(f"tensor {self._names[owner]!r} {error}") from None
 
 
-def _cut(numbers: list[int], counts: Sequence[int]) -> list[tuple[int, ...]]:
-    """The numbers in tuples of so many each."""
-    ends = list(accumulate(counts))
-    return list(map(tuple, map(numbers.__getitem__, map(slice, [0, *ends], ends))))
+def _check_chunks(chunks: Chunks, dtype: str, shape: tuple[int, ...], length: int) -> None:
+    item = ITEM_SIZE[dtype]
+    if prod(shape) * item > max(_SMALL, length * _MAX_RATIO):
+        raise ValueError(
+            f"would grow from {length} bytes to {prod(shape) * item}, more than any compression gives"
+        )
+    if not 0 < prod(chunks.shape) * item <= _MAX_CHUNK:
+        raise ValueError(f"has chunks of {chunks.shape} of {dtype}")
 
 
 def _pipeline(value: Any) -> Pipeline:
@@ -296,46 +269,3 @@ def _chunks_of(shape: tuple[int, ...], size: tuple[int, ...]) -> int:
     if not shape or not all(size):
         raise ValueError("the chunks of a part are empty, or it has no axes")
     return prod(map(blocks_of, shape, size))
-
-
-def _check_shapes(names: list[str], shapes: list[tuple[int, ...]]) -> None:
-    if not shapes:
-        return
-    if max(map(len, shapes)) <= _MAX_RANK and min(sizes := list(map(prod, shapes))) > 0:
-        if max(sizes) * 16 < 1 << 63:
-            return
-    for name, shape in zip(names, shapes, strict=True):
-        # numpy multiplies the sizes of empty arrays too, leaving out the zeros
-        if len(shape) > _MAX_RANK or prod(n or 1 for n in shape) * 16 >= 1 << 63:
-            raise ValueError(f"tensor {name!r} has the impossible shape {shape}")
-
-
-def _check_lengths(
-    names: list[str],
-    dtypes: list[str],
-    owners: Sequence[int],
-    shapes: Sequence[tuple[int, ...]],
-    lengths: Sequence[int],
-    chunks: Mapping[int, Chunks],
-) -> None:
-    """Raise ValueError unless each part is as long as its shape, and chunks are no longer than memory allows."""
-    items = list(map(ITEM_SIZE.__getitem__, dtypes))
-    expected = list(map(mul, map(prod, shapes), map(items.__getitem__, owners)))
-    if not chunks and expected == list(lengths):
-        return
-    for n, (owner, shape, length) in enumerate(zip(owners, shapes, lengths, strict=True)):
-        if n in chunks:
-            if expected[n] > max(_SMALL, length * _MAX_RATIO):
-                raise ValueError(
-                    f"tensor {names[owner]!r} would grow from {length} bytes to {expected[n]}, more than any "
-                    "compression gives"
-                )
-            fits = 0 < prod(chunks[n].shape) * items[owner] <= _MAX_CHUNK
-        elif dtypes[owner] == "string":
-            fits = length >= prod(shape) * STRING_END
-        else:
-            fits = length == expected[n]
-        if not fits:
-            raise ValueError(
-                f"tensor {names[owner]!r} takes {length} bytes, which does not fit {shape} of {dtypes[owner]}"
-            )

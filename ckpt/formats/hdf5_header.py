@@ -9,18 +9,26 @@ from __future__ import annotations
 import struct
 from functools import lru_cache
 from itertools import pairwise
-from operator import gt
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import UnimplementedError
 from ckpt.core.storage import Input
 from ckpt.formats.hdf5_columns import parse_index
-from ckpt.formats.hdf5_index import HEADER, MAGIC, USER_BLOCK, VERSION, Index, damaged
+from ckpt.formats.hdf5_index import Index, damaged
+from ckpt.formats.hdf5_layout import (
+    HEADER,
+    MAGIC,
+    USER_BLOCK,
+    VERSION,
+    LaterVersion,
+    Malformed,
+    extent,
+    parse_header,
+)
 
 _HEADER = struct.Struct(
     "<16sIIQQQI"
 )  # magic, version, zero, index offset, index length, file length, index crc
-_MAX_INDEX = 1 << 30
 _REMEMBERED = (
     1 << 20
 )  # bytes up to which an index is kept for the next time that the file is opened
@@ -44,37 +52,21 @@ def identity_of(file: Input) -> int:
 
 def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
     """The index of an open file, and where it lies: two reads. Raises DataLossError or UnimplementedError."""
-    header = file.read(0, min(HEADER, file.size))
-    if len(header) < HEADER or header[:16] != MAGIC:
-        raise damaged(
-            file.path, "the first 512 bytes are not a ckpt header", "another file or a damaged one"
-        )
-    if struct.unpack_from("<I", header, HEADER - 4)[0] != crc32c(header[: HEADER - 4]):
-        raise damaged(
-            file.path, "the header does not match its checksum", "the first 512 bytes are damaged"
-        )
-    _, version, _, offset, length, file_length, crc = _HEADER.unpack_from(header)
-    if version != VERSION:
+    try:
+        own, crc = parse_header(file.read(0, min(HEADER, file.size)), file.size)
+    except LaterVersion as error:
         raise UnimplementedError(
-            None,
-            None,
-            f"{file.path}: has layout version {version}, this ckpt reads version {VERSION}; use a newer ckpt",
-        )
-    if file_length != file.size:
-        raise damaged(
-            file.path, f"the file has {file.size} bytes, expected {file_length}", "cut or extended"
-        )
-    if length > _MAX_INDEX or offset < USER_BLOCK or offset + length > file_length:
-        raise damaged(
-            file.path, f"the index lies at {offset}+{length}, outside the file", "damaged header"
-        )
-    data = file.read(offset, length)
+            None, None, f"{file.path}: {error.found}; {error.meaning}"
+        ) from None
+    except Malformed as error:
+        raise damaged(file.path, error.found, error.meaning) from None
+    data = file.read(*own)
     if crc32c(data) != crc:
         raise damaged(
             file.path, "the index does not match its checksum", "bytes of the index are damaged"
         )
-    understand = _understood if length <= _REMEMBERED else _understood.__wrapped__
-    return understand(data, (offset, length), file_length, file.path), (offset, length)
+    understand = _understood if len(data) <= _REMEMBERED else _understood.__wrapped__
+    return understand(data, own, file.size, file.path), own
 
 
 @lru_cache(maxsize=2)
@@ -87,15 +79,12 @@ def _understood(data: bytes, own: tuple[int, int], file_length: int, path: str) 
 
 def _check_ranges(index: Index, own: tuple[int, int], file_length: int, path: str) -> None:
     """Raise DataLossError unless all pieces lie behind the user block, in the file, and apart."""
-    pieces = sorted([*index.ranges(), own])
-    ends = [offset + length for offset, length in pieces]
-    if any(map(gt, [USER_BLOCK, *ends], [offset for offset, _ in pieces])):
+    end = extent([*index.ranges(), own])
+    if end is None:
         where = _overlapping(index, own)
         raise damaged(path, f"{where} overlap, or lie in the header", "the index is wrong")
-    if ends[-1] > file_length:
-        raise damaged(
-            path, f"a piece ends at byte {ends[-1]} of {file_length}", "the index is wrong"
-        )
+    if end > file_length:
+        raise damaged(path, f"a piece ends at byte {end} of {file_length}", "the index is wrong")
 
 
 def _overlapping(index: Index, own: tuple[int, int]) -> str:

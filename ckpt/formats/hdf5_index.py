@@ -1,6 +1,6 @@
 """What the index of one of our HDF5 files says: the vocabulary of the layout. Loads no numpy and no h5py.
 
-The layout is in docs/formats/ckpt-hdf5.md. Must not know how an index is stored: hdf5_columns does.
+The layout is in docs/formats/ckpt-hdf5.md. Must not know how an index is stored: hdf5_layout does.
 """
 
 from __future__ import annotations
@@ -12,25 +12,9 @@ from operator import add
 from typing import NamedTuple
 
 from ckpt.core.errors import DataLossError
-
-MAGIC = b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
-VERSION = 1
-USER_BLOCK = 4096  # bytes before the HDF5 superblock; HDF5 wants no less for an alignment of 4096
-HEADER = 512  # bytes of it that are ours
-BLOCK = 128 * 1024  # bytes under one checksum: what a slice reads at least
+from ckpt.formats.hdf5_layout import ITEM_SIZE
 
 Pipeline = tuple[tuple[int, tuple[int, ...]], ...]
-
-# bytes of one element; a test holds this equal to core.dtypes, which would load numpy
-ITEM_SIZE = {
-    "float16": 2, "float32": 4, "float64": 8, "bfloat16": 2,
-    "int8": 1, "int16": 2, "int32": 4, "int64": 8, "uint8": 1, "uint16": 2, "uint32": 4, "uint64": 8,
-    "bool": 1, "complex64": 8, "complex128": 16, "string": 0,
-    "float8_e5m2": 1, "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e4m3b11fnuz": 1,
-    "float8_e5m2fnuz": 1, "float4_e2m1fn": 1, "int4": 1, "uint4": 1, "int2": 1, "uint2": 1,
-    "qint8": 1, "quint8": 1, "qint16": 2, "quint16": 2, "qint32": 4,
-}  # fmt: skip
-STRING_END = 8  # bytes that a string tensor stores per element besides the characters
 
 
 class Chunks(NamedTuple):
@@ -169,11 +153,6 @@ class Index:
         if self.metagraph is not None and self.metagraph.length:
             found.append((self.metagraph.offset, self.metagraph.length))
         return sorted(found)
-
-
-def blocks_of(length: int, block: int = BLOCK) -> int:
-    """How many blocks, and so checksums, cover `length` bytes."""
-    return -(-length // block)
 
 
 def damaged(path: str, found: str, meaning: str) -> DataLossError:

@@ -21,8 +21,9 @@ from ckpt.formats import partition, string_payload
 from ckpt.formats.array_bytes import is_ready, plain
 from ckpt.formats.base import SliceSpec, StrPath, TensorEntry
 from ckpt.formats.hdf5_chunks import chunk_shape, stored_chunks
-from ckpt.formats.hdf5_columns import MOST_TENSORS, column, pack_index
-from ckpt.formats.hdf5_index import BLOCK, USER_BLOCK, Pipeline, blocks_of
+from ckpt.formats.hdf5_columns import column, pack_index
+from ckpt.formats.hdf5_index import Pipeline
+from ckpt.formats.hdf5_layout import BLOCK, MOST_TENSORS, USER_BLOCK, blocks_of
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
 from ckpt.formats.hdf5_structure import ALIGNED_FROM, HDF5_MAX_RANK, Dataset, build
 

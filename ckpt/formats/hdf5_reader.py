@@ -18,11 +18,12 @@ import numpy as np
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.core.storage import Input
-from ckpt.formats import hdf5_index, string_payload
+from ckpt.formats import hdf5_layout, string_payload
 from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import Slices, StrPath, Target, TensorSpec
 from ckpt.formats.hdf5_blocks import Blocks
-from ckpt.formats.hdf5_index import BLOCK, Part, Tensor, blocks_of
+from ckpt.formats.hdf5_index import Part, Tensor
+from ckpt.formats.hdf5_layout import BLOCK, blocks_of
 from ckpt.formats.hdf5_small import numpy_dtype, read_small, small_tensors
 from ckpt.formats.hdf5_volumes import MAX_EXPANSION, Volume, open_checkpoint
 
@@ -390,7 +391,7 @@ def _structure_checksum(volume: Volume) -> int:
     """CRC32C of all bytes, in file order, that are neither header nor index nor under another checksum."""
     file, block = volume.file, volume.index.block
     covered = sorted([*volume.index.ranges(), volume.own])
-    position, crc = hdf5_index.HEADER, 0
+    position, crc = hdf5_layout.HEADER, 0
     for offset, length in [*covered, (file.size, 0)]:
         while position < offset:
             piece = file.read(position, min(offset - position, block))

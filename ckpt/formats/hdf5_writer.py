@@ -19,7 +19,7 @@ from ckpt.formats.array_bytes import bytes_of, pieces
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_filters import check_compression
 from ckpt.formats.hdf5_header import pack_header
-from ckpt.formats.hdf5_index import BLOCK, HEADER, blocks_of
+from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import GRAIN, Box, Layout, Plan, boxes_of, check_texts
 from ckpt.formats.hdf5_structure import ALIGNMENT
 

@@ -63,6 +63,7 @@ class Graph:
             Tensor, Tensor
         ] = {}  # tensors of imported loops and branches, and what computes them
         self._placed_by_user: dict[Any, Any] = {}
+        self.known_reductions: set[Any] = set()  # shapes and axes whose gradients were built here
         self.seed: int | None = None
         self.last_op_seed = 0
 

@@ -29,14 +29,18 @@ def load_graph(
     prefix: str = "",
     input_map: Mapping[str, Tensor] | None = None,
     unused_inputs: list[str] | None = None,
+    *,
+    unique: bool = False,
 ) -> dict[str, Operation]:
     """Add the nodes of `graph_def` to `graph` under `prefix` (a full scope name, no slash at the end).
+
+    A name that `graph` has already is an error, or, with `unique`, gets a number.
 
     `input_map` replaces inputs, by their name in `graph_def`, by tensors of `graph`; keys that nothing used are
     appended to `unused_inputs`. Returns the new operations by their original names. Either all nodes are added or,
     on GraphError (all problems at once), none.
     """
-    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}))
+    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}), unique)
     _check_versions(graph_def)
     loader.check()
     with graph._lock, paused():
@@ -89,7 +93,12 @@ class _Loader:
     """One import: checks everything first, then adds nodes in an order where inputs exist."""
 
     def __init__(
-        self, graph: Graph, graph_def: defs.GraphDef, prefix: str, input_map: dict[str, Tensor]
+        self,
+        graph: Graph,
+        graph_def: defs.GraphDef,
+        prefix: str,
+        input_map: dict[str, Tensor],
+        unique: bool,
     ) -> None:
         self.graph = graph
         self.nodes = graph_def.node
@@ -97,13 +106,15 @@ class _Loader:
         self.prefix = prefix
         self.input_map = input_map
         self.used: set[str] = set()
+        self.names: set[str] = set()
         self.added: dict[str, Operation] = {}
         self.standing: list[Operation] = []
+        self.numbered = self._numbered() if unique else {}
 
     def check(self) -> None:
         """Raise GraphError listing duplicate names, missing inputs, missing attributes and taken names."""
         problems: list[str] = []
-        names: set[str] = set()
+        names = self.names
         for node in self.nodes:
             if node.name in names:
                 problems.append(f"Node '{node.name}' is not unique")
@@ -114,7 +125,7 @@ class _Loader:
                 if source not in names and not self._is_mapped(text):
                     problems.append(f"Node '{node.name}': Unknown input node '{text}'")
             full = self._full(node.name)
-            if full in self.graph._by_name:
+            if full in self.graph._by_name:  # never of those that are numbered
                 problems.append(f"Node name '{full}' already exists in the Graph")
             problems += attr_problems(node)
             problems += self._group_problems(node, names)
@@ -186,7 +197,33 @@ class _Loader:
         return found
 
     def _full(self, name: str) -> str:
+        if name in self.numbered:
+            return self.numbered[name]
         return f"{self.prefix}/{name}" if self.prefix else name
+
+    def _full_tensor(self, name: str) -> str:
+        node, colon, index = name.rpartition(":")
+        return f"{self._full(node)}{colon}{index}"
+
+    def _numbered(self) -> dict[str, str]:
+        """The names of those nodes whose own the graph has already, as a node or as the beginning of one's name."""
+        self.numbered = {}
+        in_use, nodes = self.graph._names_in_use, self.graph._by_name
+        full = {node.name: self._full(node.name) for node in self.nodes}
+        if not nodes or (self.prefix and not any(n.lower() in in_use for n in full.values())):
+            return {}
+        taken = {*nodes, *full.values()}
+        scopes = {parent for name in nodes for parent in _parents(name)}
+        found = {}
+        for original, name in full.items():
+            number, unique = 0, name
+            while unique in scopes or (unique in taken if number else unique in nodes):
+                number += 1
+                unique = f"{name}_{number}"
+            if number:
+                taken.add(unique)
+                found[original] = unique
+        return found
 
     def _is_mapped(self, text: str) -> bool:
         return any(key in self.input_map for key in _spellings(text))
@@ -271,18 +308,22 @@ class _Loader:
         full = self._full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
-        operation._control_inputs += tuple(
-            c for c in controls if c not in operation._control_inputs
-        )
+        operation._control_inputs = self._waits(operation, controls)
         if node.device:
             operation.device = self.graph.device_text(node.device)
         if isinstance(attrs.get("_stands_for"), list):
             names = map(_text, attrs["_stands_for"])
-            attrs["_stands_for"] = [self._full(name) if name else "" for name in names]
+            attrs["_stands_for"] = [self._full_tensor(name) if name else "" for name in names]
             self.standing.append(operation)
         self.added[node.name] = operation
         if late is not None:
             late.extend((operation, position, text) for position, text in waiting)
+
+    def _waits(self, operation: Operation, controls: Sequence[Operation]) -> tuple[Operation, ...]:
+        """What an imported node waits for: its own control inputs, then all of the scopes around, as in TensorFlow."""
+        scopes = self.graph._scopes.controllers
+        around = [c for controller in scopes for c in controller.control_inputs]
+        return tuple(dict.fromkeys((*controls, *operation._control_inputs, *around)))
 
     def _make(
         self,
@@ -322,8 +363,17 @@ class _Loader:
         if not text.startswith("loc:@"):
             return text
         name = text[len("loc:@") :]
-        mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
-        return f"loc:@{mapped.op.name}" if mapped is not None else f"loc:@{self._full(name)}"
+        if name not in self.names:
+            mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
+            if mapped is not None:
+                return f"loc:@{mapped.op.name}"
+        return f"loc:@{self._full(name)}"
+
+
+def _parents(name: str) -> list[str]:
+    """The scopes that a name lies in: `a` and `a/b` of `a/b/c`."""
+    parts = name.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
 
 
 def _text(value: Any) -> str:

@@ -11,7 +11,9 @@ namespace (pure, portable), `ctx` the running session (stateful), neither: pure 
 from __future__ import annotations
 
 import inspect
+from collections import namedtuple
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from threading import Condition
 from typing import Any, Protocol
 
@@ -175,17 +177,29 @@ class OpDef:
 
     def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs, those given by keyword taken out of `kwargs`."""
-        values = list(args)
-        if len(values) > len(self.inputs):
-            raise TypeError(
-                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}), "
-                f"got {len(values)}"
-            )
+        values = list(args[: len(self.inputs)])
+        if len(args) > len(values):
+            self._name_attrs(args[len(values) :], kwargs)
         for arg in self.inputs[len(values) :]:
             if arg.name not in kwargs:
                 raise TypeError(f"{self.type} misses its input '{arg.name}'")
             values.append(kwargs.pop(arg.name))
         return values
+
+    def _name_attrs(self, given: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Add attributes that are given by position to `kwargs`: in order, those without a default first."""
+        inferred = {n for a in self.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
+        free = [name for name in self.attrs if name not in inferred]
+        free.sort(key=lambda name: self.attrs[name].default is not REQUIRED)
+        if len(given) > len(free):
+            raise TypeError(
+                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}) and "
+                f"{len(free)} attributes ({', '.join(free)}), got {len(self.inputs) + len(given)} arguments"
+            )
+        twice = [name for name, _ in zip(free, given) if name in kwargs]
+        if twice:
+            raise TypeError(f"{self.type} got more than one value for {', '.join(twice)}")
+        kwargs.update(zip(free, given))
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)
@@ -234,6 +248,9 @@ class OpDef:
             if want is None and type_attr:
                 default = self.attrs[type_attr].default
                 preferred = None if default is REQUIRED else default
+                if preferred is not None and not preferred.is_floating and _is_empty_list(value):
+                    # Without members a list is one of floats first: TensorFlow makes that constant, too.
+                    self._converted(arg, value, dtypes.float32, None, graph, name)
             value = self._converted(arg, value, want, preferred, graph, name)
         elif value.op.graph is not graph:
             value = graph.capture(value)
@@ -381,7 +398,12 @@ class OpDef:
             else:
                 results.append(node.outputs[position])
                 position += 1
-        return tuple(results)
+        return self._results(*results)
+
+    @cached_property
+    def _results(self) -> Any:
+        """The outputs by their names, as TensorFlow's functions return several."""
+        return namedtuple(self.type, [arg.name for arg in self.outputs])  # noqa: PYI024  # known at run time
 
     @staticmethod
     def output_count(arg: Arg, attrs: dict[str, Any]) -> int:
@@ -433,6 +455,10 @@ def op(type_name: str, signature: str, **attrs: Any) -> Callable[[Callable[..., 
         return opdef
 
     return define
+
+
+def _is_empty_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and not value
 
 
 def _graph_of(values: Sequence[Any]) -> Any:

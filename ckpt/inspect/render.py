@@ -1,17 +1,21 @@
-"""A report as text for people, as tab-separated lines for programs, and as JSON. Must not know files."""
+"""A report as text for people, as tab-separated lines for programs, and as JSON. Must not know files; imports nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-
-from ckpt.inspect.report import CheckpointReport
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ckpt.wire.metagraph_file import MetaGraphSummary
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+    from ckpt.inspect.listing import Listing
+    from ckpt.inspect.report import CheckpointReport
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
+
+    Shown = CheckpointReport | Listing
 
 SCHEMA, VERSION = "ckpt.inspect", 1
 MOST_OPS_SHOWN = 12
+_LINES = 1000
 
 
 def size_text(nbytes: int) -> str:
@@ -40,11 +44,21 @@ def shape_text(sizes: Sequence[int | None] | None) -> str:
     return "[" + ",".join("?" if size is None else str(size) for size in sizes) + "]"
 
 
-def as_table(report: CheckpointReport) -> str:
+def shown(report: Shown, *, names: bool, terminal: bool) -> Iterator[str]:
+    """The report as one who asked for no JSON sees it, in pieces: names alone, a table on a terminal, or lines."""
+    if names:
+        yield as_names(report)
+    elif terminal:
+        yield as_table(report)
+    else:
+        yield from lines(report)
+
+
+def as_table(report: Shown) -> str:
     """The report for a terminal."""
     step = "" if report.step is None else f", step {report.step}"
     lines = [f"{printable(report.path)}: {report.format}{step}"]
-    if report.variables:
+    if report.names:
         lines += ["", *_aligned(_variable_rows(report)), ""]
     if report.total:
         lines.append(_totals(report))
@@ -53,10 +67,10 @@ def as_table(report: CheckpointReport) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _variable_rows(report: CheckpointReport) -> list[tuple[str, str, str, str]]:
+def _variable_rows(report: Shown) -> list[tuple[str, str, str, str]]:
     rows = [("variable", "dtype", "shape", "size")]
-    for v in report.variables:
-        rows.append((printable(v.name), v.dtype, shape_text(v.shape), size_text(v.nbytes)))
+    for name, dtype, shape, nbytes in report.variables:
+        rows.append((printable(name), dtype, shape_text(shape), size_text(nbytes)))
     return rows
 
 
@@ -68,8 +82,8 @@ def _aligned(rows: list[tuple[str, str, str, str]]) -> list[str]:
     ]
 
 
-def _totals(report: CheckpointReport) -> str:
-    shown, total = len(report.variables), report.total
+def _totals(report: Shown) -> str:
+    shown, total = len(report.names), report.total
     count = f"{total}" if shown == total else f"{shown} of {total}"
     noun = "variable" if total == 1 else "variables"
     return f"{count} {noun}, {report.elements:,} elements, {size_text(report.nbytes)}"
@@ -84,7 +98,10 @@ def _graph_lines(graph: MetaGraphSummary) -> list[str]:
     rest = f", and {more} more types" if more > 0 else ""
     for title, text in (
         ("ops", _counts(most[:MOST_OPS_SHOWN]) + rest),
-        ("inputs", ", ".join(f"{printable(n)} {d} {shape_text(s)}" for n, d, s in graph.inputs)),
+        (
+            "inputs",
+            ", ".join(f"{printable(n)} {printable(d)} {shape_text(s)}" for n, d, s in graph.inputs),
+        ),
         ("collections", _counts(sorted(graph.collections.items()))),
         ("savers", ", ".join(map(printable, graph.savers))),
         ("signatures", ", ".join(map(printable, graph.signatures))),
@@ -99,17 +116,20 @@ def _counts(items: list[tuple[str, int]]) -> str:
     return ", ".join(f"{printable(name)} {count}" for name, count in items)
 
 
-def as_lines(report: CheckpointReport) -> str:
+def as_lines(report: Shown) -> str:
     """The report as tab-separated lines; the first field says what a line is about. Sizes are exact."""
-    rows: list[tuple[object, ...]] = [("checkpoint", report.path, report.format)]
+    return "".join(lines(report))
+
+
+def lines(report: Shown) -> Iterator[str]:
+    """The text of `as_lines` in pieces of many lines."""
+    yield _line(("checkpoint", report.path, report.format))
     if report.step is not None:
-        rows.append(("step", report.step))
-    lines = [_line(row) for row in rows]
-    rows = []
-    for name, dtype, shape, nbytes in report.variables:
-        lines.append(f"variable\t{printable(name)}\t{dtype}\t{shape_text(shape)}\t{nbytes}\n")
+        yield _line(("step", report.step))
+    yield from _variable_lines(report)
+    rows: list[tuple[object, ...]] = []
     if report.total:
-        rows.append(("total", len(report.variables), report.elements, report.nbytes))
+        rows.append(("total", len(report.names), report.elements, report.nbytes))
     graph = report.graph
     if graph is not None:
         rows.append(("graph", graph.nodes, len(graph.ops), graph.functions))
@@ -118,16 +138,34 @@ def as_lines(report: CheckpointReport) -> str:
         rows += [("collection", name, count) for name, count in sorted(graph.collections.items())]
         rows += [("saver", name) for name in graph.savers]
         rows += [("signature", name) for name in graph.signatures]
-    return "".join([*lines, *map(_line, rows)])
+    yield "".join(map(_line, rows))
+
+
+def _variable_lines(report: Shown) -> Iterator[str]:
+    """The lines of the variables. Of twenty thousand the names differ, but few dtypes and shapes.
+
+    Pieces of a thousand use the same memory again and again: fresh memory costs more than the text itself.
+    """
+    ends = [f"\t{dtype}\t{shape_text(shape)}\t{nbytes}\n" for dtype, shape, nbytes in report.kinds]
+    for first in range(0, len(report.names), _LINES):
+        names = _printable(report.names[first : first + _LINES])
+        pieces = ["variable\t"] * (3 * len(names))
+        pieces[1::3] = names
+        pieces[2::3] = [ends[kind] for kind in report.kind_of[first : first + _LINES]]
+        yield "".join(pieces)
+
+
+def _printable(names: list[str]) -> list[str]:
+    return names if "".join(names).isprintable() else list(map(printable, names))
 
 
 def _line(fields: tuple[object, ...]) -> str:
     return "\t".join(printable(str(field)) for field in fields) + "\n"
 
 
-def as_names(report: CheckpointReport) -> str:
+def as_names(report: Shown) -> str:
     """The names of the variables alone, one per line."""
-    return "".join(printable(variable.name) + "\n" for variable in report.variables)
+    return "".join([f"{name}\n" for name in _printable(report.names)])
 
 
 def as_json(report: CheckpointReport) -> str:

@@ -16,9 +16,10 @@ from ckpt.formats import detect
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_volumes import open_checkpoint
+from ckpt.inspect.listing import meta_beside, step_of
 
 if TYPE_CHECKING:
-    from ckpt.wire.metagraph_file import MetaGraphSummary
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
 
 LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
 
@@ -48,6 +49,22 @@ class CheckpointReport:
     metadata: Mapping[str, str] = field(default_factory=dict)
     graph: MetaGraphSummary | None = None
     total: int = 0
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The names of the variables listed."""
+        return [variable.name for variable in self.variables]
+
+    @cached_property
+    def kinds(self) -> list[tuple[str, tuple[int, ...], int]]:
+        """Dtype, shape and stored bytes of the variables, each once."""
+        return list(dict.fromkeys(variable[1:] for variable in self.variables))
+
+    @cached_property
+    def kind_of(self) -> list[int]:
+        """Of which of the `kinds` each variable is."""
+        numbers = {kind: number for number, kind in enumerate(self.kinds)}
+        return [numbers[variable[1:]] for variable in self.variables]
 
     @cached_property
     def nbytes(self) -> int:
@@ -95,7 +112,7 @@ def _of_hdf5(file: str, kind: str) -> CheckpointReport:
 
 def _beside(file: str) -> MetaGraphSummary | None:
     """The graph in the `.meta` file that belongs to a checkpoint file without one."""
-    meta = os.path.splitext(file)[0] + ".meta"
+    meta = meta_beside(file)
     return _of_meta(meta).graph if exists(meta) else None
 
 
@@ -106,10 +123,10 @@ def _summary(data: bytes, file: str) -> MetaGraphSummary:
 
 
 def _of_meta(path: str) -> CheckpointReport:
-    from ckpt.wire import metagraph_file
+    from ckpt.wire import metagraph_body, metagraph_file
 
     data = read_file(path, limit=LARGEST_META)
-    if not data.startswith(metagraph_file.MAGIC[:1]):
+    if not data.startswith(metagraph_body.MAGIC[:1]):
         data = metagraph_file.pack(metagraph_file.load(data, path))
     graph = metagraph_file.summary(data, path)
     return CheckpointReport(path=path, format="metagraph", graph=graph)
@@ -124,18 +141,8 @@ def _report(
 ) -> CheckpointReport:
     listed = tuple(variables)
     return CheckpointReport(
-        file, kind, listed, _step(metadata, file), dict(metadata), graph, len(listed)
+        file, kind, listed, step_of(metadata, file), dict(metadata), graph, len(listed)
     )
-
-
-def _step(metadata: Mapping[str, str], file: str) -> int | None:
-    """The global step: what the writer noted, else the number at the end of the file's name."""
-    noted = metadata.get("step", metadata.get("global_step", ""))
-    _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
-    for text in (noted, tail if dash else ""):
-        if text.isascii() and text.isdigit() and len(text) <= 20:
-            return int(text)
-    return None
 
 
 def select(report: CheckpointReport, patterns: Iterable[str]) -> CheckpointReport:

@@ -313,6 +313,10 @@ class _Sweep:
         if rule is None:
             return
         imported_flow.entered(op, self.stand_ins)
+        if not hasattr(rule, "takes_none") and any(g is None for g in out_grads):
+            with self._colocated(op):
+                outputs = zip(op._outputs, out_grads, strict=True)
+                out_grads = [_zeros_of(t) if g is None else g for t, g in outputs]
         with name_scope(op.name + "_grad"), self._colocated(op):
             in_grads = self._applied(rule, op, out_grads)
         for tensor, grad in zip(op._inputs, in_grads, strict=True):  # the rule may have added some
@@ -324,9 +328,6 @@ class _Sweep:
         self, rule: Callable[..., Any], op: Operation, out_grads: list[Any]
     ) -> Sequence[Any]:
         """What the rule gives for these gradients of the outputs: one gradient, or None, per input."""
-        if not hasattr(rule, "takes_none"):
-            outputs = zip(op._outputs, out_grads, strict=True)
-            out_grads = [_zeros_of(t) if g is None else g for t, g in outputs]
         graph = stack.get_default_graph()
         first = graph.version
         in_grads = _as_list(rule(op, *out_grads))
@@ -378,7 +379,9 @@ def _check_grad_y(y: Tensor, grad: Tensor) -> None:
 
 def _zeros_of(tensor: Tensor) -> Tensor | None:
     """Zeros like `tensor` where it can have a gradient."""
-    return constants.zeros_like(tensor) if tensor._dtype.base_dtype in DIFFERENTIABLE else None
+    if tensor._dtype.base_dtype not in DIFFERENTIABLE:
+        return None
+    return constants.zeros_like(tensor, optimize=False)
 
 
 def _merge_shape(op: Operation, tensor: Tensor, grad: Any) -> None:

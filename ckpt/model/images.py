@@ -268,7 +268,7 @@ def per_image_standardization(image: Any) -> Tensor:
     with name_scope(None, "per_image_standardization", [image]) as scope:
         x = convert.convert_to_tensor(image, name="image")
         axes = [-1, -2, -3]
-        x = elementwise.cast(x, x.dtype if x.dtype.is_floating else dtypes.float32)
+        x = elementwise.cast(x, dtypes.float32)
         count = reduction.reduce_prod(shaping.shape(x)[-3:])
         mean = reduction.reduce_mean(x, axes, keepdims=True)
         square = reduction.reduce_mean(elementwise.square(x), axes, keepdims=True)
@@ -285,6 +285,11 @@ def convert_image_dtype(
     image = convert.convert_to_tensor(image, name="image")
     dtype = dtypes.as_dtype(dtype)
     held = image.dtype.base_dtype
+    for kind in (dtype, held):
+        if not (kind.is_floating or kind.is_integer):
+            raise AttributeError(
+                f"image dtype must be either floating point or integer, not {kind.name}"
+            )
     if dtype == held:
         return control.identity(image, name=name)  # type: ignore[no-any-return]
     cast = elementwise.saturate_cast if saturate else elementwise.cast
@@ -308,10 +313,11 @@ def _between_integers(image: Tensor, dtype: Any, cast: Any, name: str) -> Tensor
 
 
 def _as_floats(image: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
-    """`function` of the pixels as floats, back in the images' own dtype."""
+    """`function` of the pixels as float16 or float32, back in the images' own dtype."""
     image = convert.convert_to_tensor(image, name="image")
     held = image.dtype.base_dtype
-    found = function(image if held.is_floating else convert_image_dtype(image, dtypes.float32))
+    is_ready = held in (dtypes.float16, dtypes.float32)
+    found = function(image if is_ready else convert_image_dtype(image, dtypes.float32))
     return convert_image_dtype(found, held, saturate=True)
 
 

@@ -10,15 +10,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckpt.core import dtypes
-from ckpt.core.shapes import TensorShape, as_shape, broadcast
+from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import add_to_collection, name_scope
 from ckpt.graph.static import constant_value
+from ckpt.model import branches
 from ckpt.model.scopes import VariableScope, get_variable, get_variable_scope, variable_scope
 from ckpt.model.variables import global_variables
-from ckpt.ops import compare, control
+from ckpt.ops import control, elementwise, shaping
 
 _COUNTS = ("__layer_name_uids",)
 
@@ -107,17 +108,7 @@ def smart_choice(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], A
     known = smart_constant(pred)
     if known is not None:
         return true_fn() if known else false_fn()
-    first, second = true_fn(), false_fn()
-    if isinstance(first, tuple):
-        return tuple(_chosen(pred, a, b) for a, b in zip(first, second, strict=True))
-    return _chosen(pred, first, second)
-
-
-def _chosen(pred: Tensor, first: Any, second: Any) -> Tensor:
-    found: Tensor = compare.select_v2(pred, first, second)
-    # A scalar chooses, so that the shape is that of the two, also where the scalar's own shape is unknown.
-    found.set_shape(broadcast(first.shape, second.shape))
-    return found
+    return branches.cond(pred, true_fn, false_fn)
 
 
 def _key(inputs: Any) -> tuple[int, ...] | None:
@@ -236,6 +227,8 @@ class Layer:
     def add_update(self, updates: Any, inputs: Any = None) -> None:
         """Keep updates, and enter them in the graph's collection of updates."""
         for update in flat(updates):
+            if isinstance(update, Tensor):
+                update = update.op
             self._updates.append((update, _key(inputs)))
             add_to_collection(GraphKeys.UPDATE_OPS, update)
 
@@ -312,6 +305,7 @@ class Layer:
                 )
             self._regularize_activity(outputs, inputs)
         self.built = True
+        stack.get_default_graph().get_collection_ref(GraphKeys.UPDATE_OPS)  # there from now on
         outputs = self._distinct(outputs, inputs)
         self._calls.append((inputs, outputs))
         return outputs
@@ -357,7 +351,9 @@ class Layer:
             return
         for output in flat(outputs):
             with name_scope("ActivityRegularizer"):
-                self.add_loss(self.activity_regularizer(output), inputs=inputs)
+                total = self.activity_regularizer(output)
+                batch = elementwise.cast(shaping.shape(output)[0], total.dtype)
+                self.add_loss(total / batch, inputs=inputs)
 
     def _distinct(self, outputs: Any, inputs: Any) -> Any:
         """Outputs that are inputs as tensors of their own, named for the layer."""

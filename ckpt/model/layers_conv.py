@@ -85,16 +85,19 @@ class Conv(Layer):
         """The layer's function."""
         outputs = spatial.convolution_(
             input=inputs, filter=self.kernel, dilation_rate=self.dilation_rate, strides=self.strides,
-            padding=self.padding.upper(), data_format=self._format,
+            padding=self.padding.upper(), data_format=self._format, name=f"Conv{self.rank}D",
         )  # fmt: skip
         return self._finished(outputs)
 
     def _finished(self, outputs: Any) -> Any:
-        if self.use_bias:
-            outputs = activation.bias_add(
-                outputs, self.bias, data_format="NCHW" if self._is_first else "NHWC"
-            )
+        outputs = self._with_bias(outputs)
         return outputs if self.activation is None else self.activation(outputs)
+
+    def _with_bias(self, outputs: Any) -> Any:
+        if not self.use_bias:
+            return outputs
+        layout = "NCHW" if self._is_first else "NHWC"
+        return activation.bias_add(outputs, self.bias, data_format=layout)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The shape that an input of this shape comes out with."""
@@ -202,7 +205,8 @@ class SeparableConv1D(SeparableConv2D):
             shaping.expand_dims(self.pointwise_kernel, 0), strides, self.padding.upper(), rate=[1, rate],
             data_format="NCHW" if self._is_first else "NHWC",
         )  # fmt: skip
-        return self._finished(shaping.squeeze(found, [axis]))
+        outputs = shaping.squeeze(self._with_bias(found), [axis])
+        return outputs if self.activation is None else self.activation(outputs)
 
 
 class _Transposed(Conv):

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.graph.scopes import name_scope
 from ckpt.model.initializers import Zeros
 from ckpt.model.layer import InputSpec, Layer, known_size, smart_choice
-from ckpt.ops import activation, control, dropout, joining, matmul, shaping
+from ckpt.ops import activation, constants, contraction, control, dropout, matmul, shaping
 
 ZEROS = Zeros()
 
@@ -65,14 +66,15 @@ class Dense(Layer):
 
     def _over_last(self, inputs: Any) -> Any:
         """The product along the last axis of inputs of more axes, flattened to a matrix and back."""
-        width = self.kernel.shape.as_list()[0]
-        product = matmul.matmul(shaping.reshape(inputs, [-1, width]), self.kernel)
         outer = inputs.shape.as_list()[:-1]
-        if outer.count(None) <= 1:
-            shape: Any = [-1 if s is None else s for s in outer] + [self.units]
-        else:
-            shape = joining.concat([shaping.shape(inputs)[:-1], [self.units]], 0)
-        outputs = shaping.reshape(product, shape)
+        if outer.count(None) != 1:
+            outputs = contraction.tensordot(inputs, self.kernel, [[len(outer)], [0]])
+        else:  # nothing but the batch is unknown: no shape needs to be computed at run time
+            width = self.kernel.shape.as_list()[0]
+            with name_scope("Tensordot") as scope:
+                product = matmul.matmul(shaping.reshape(inputs, [-1, width]), self.kernel)
+                shape = [-1 if s is None else s for s in outer] + [self.units]
+                outputs = shaping.reshape(product, shape, name=scope)
         outputs.set_shape([*outer, self.units])
         return outputs
 
@@ -128,7 +130,12 @@ class Flatten(Layer):
         if self.data_format == "channels_first" and (inputs.shape.rank or 0) > 2:
             inputs = shaping.transpose(inputs, [0, *range(2, inputs.shape.rank), 1])
         wanted = self.compute_output_shape(inputs.shape)
-        outputs = shaping.reshape(inputs, joining.stack([shaping.shape(inputs)[0], -1]))
+        sizes = wanted.as_list()
+        if sizes.count(None) <= 1 and 0 not in sizes:
+            shape: Any = constants.constant([-1 if s is None else s for s in sizes])
+        else:
+            shape = [shaping.shape(inputs)[0], -1]
+        outputs = shaping.reshape(inputs, shape)
         outputs.set_shape(wanted)
         return outputs
 

@@ -9,10 +9,20 @@ from typing import Any
 
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.initializers import Ones, Zeros
 from ckpt.model.layer import InputSpec, Layer, smart_choice, smart_constant
-from ckpt.ops import batch_norm, constants, control, elementwise, moments, reduction, shaping, state
+from ckpt.ops import (
+    activation,
+    batch_norm,
+    constants,
+    control,
+    elementwise,
+    moments,
+    reduction,
+    shaping,
+    state,
+)
 
 ZEROS = Zeros()
 ONES = Ones()
@@ -122,8 +132,6 @@ class BatchNormalization(Layer):
                 self.gamma_regularizer,
                 constraint=self.gamma_constraint,
             )
-        elif self.fused:
-            self._gamma_const = constants.constant(1.0, dtype=kind, shape=shape)
         if self.center:
             self.beta = self.add_variable(
                 "beta",
@@ -133,8 +141,6 @@ class BatchNormalization(Layer):
                 self.beta_regularizer,
                 constraint=self.beta_constraint,
             )
-        elif self.fused:
-            self._beta_const = constants.constant(0.0, dtype=kind, shape=shape)
 
         def moving(name: str, sizes: list[int], initializer: Any) -> Any:
             return self.add_variable(name, sizes, kind, initializer, trainable=False)
@@ -142,20 +148,35 @@ class BatchNormalization(Layer):
         self.moving_mean = moving("moving_mean", shape, self.moving_mean_initializer)
         self.moving_variance = moving("moving_variance", shape, self.moving_variance_initializer)
         if self.renorm:
-            self.renorm_mean = moving("renorm_mean", shape, Zeros())
-            self.renorm_mean_weight = moving("renorm_mean_weight", [], Zeros())
-            self.renorm_stddev = moving("renorm_stddev", shape, Zeros())
-            self.renorm_stddev_weight = moving("renorm_stddev_weight", [], Zeros())
 
-    def _move(self, variable: Any, value: Any, momentum: Any, training: Any) -> Any:
-        """The update of a moving average; while not training it moves by nothing."""
+            def spread(sizes: Any, dtype: Any = None, **more: Any) -> Any:
+                initializer = self.moving_variance_initializer
+                if isinstance(initializer, type):
+                    initializer = initializer()
+                return elementwise.sqrt(initializer(sizes, dtype=dtype))
+
+            self.moving_stddev = moving("moving_stddev", shape, spread)
+            self.renorm_mean = moving("renorm_mean", shape, ZEROS)
+            self.renorm_stddev = moving("renorm_stddev", shape, spread)
+
+    def _move(self, variable: Any, value: Any, momentum: Any) -> Any:
+        """The update of a moving average; `momentum` may be a tensor."""
+        kind = variable.dtype.base_dtype
         with name_scope("AssignMovingAvg", values=[variable, value]) as scope:
-            rate = smart_choice(
-                training, lambda: constants.constant(1.0 - momentum, dtype=variable.dtype.base_dtype),
-                lambda: constants.constant(0.0, dtype=variable.dtype.base_dtype),
-            )  # fmt: skip
-            delta = (variable.value() - elementwise.cast(value, variable.dtype.base_dtype)) * rate
+            if hasattr(momentum, "op"):
+                rate = elementwise.cast(1.0 - momentum, kind)
+            else:
+                rate = constants.constant(1.0 - momentum, dtype=kind, name="decay")
+            delta = (variable.value() - elementwise.cast(value, kind)) * rate
             return state.assign_sub(variable, delta, name=scope)
+
+    def _moved(self, variable: Any, value: Any, momentum: float, training: Any) -> Any:
+        """The update of a moving average while training; its value, unchanged, otherwise."""
+        return smart_choice(
+            training,
+            lambda: self._move(variable, value, momentum),
+            lambda: control.identity(variable.value()),
+        )
 
     def call(self, inputs: Any, training: Any = False, **_: Any) -> Any:
         """The layer's function. `training` may be a bool tensor."""
@@ -168,33 +189,38 @@ class BatchNormalization(Layer):
         return self._normalized(inputs, training, inputs)
 
     def _fused(self, inputs: Any, training: Any) -> Any:
-        gamma = self.gamma if self.scale else self._gamma_const
-        beta = self.beta if self.center else self._beta_const
+        beta = self.beta if self.center else self._everywhere(0.0)
+        gamma = self.gamma if self.scale else self._everywhere(1.0)
         more: dict[str, Any] = {"epsilon": self.epsilon, "data_format": self._data_format}
 
-        def trained() -> Any:
-            return batch_norm.fused_batch_norm(inputs, gamma, beta, is_training=True, **more)
-
-        def inferred() -> Any:
+        def normalized(is_training: bool) -> Any:
             return batch_norm.fused_batch_norm(
                 inputs,
                 gamma,
                 beta,
-                mean=self.moving_mean,
-                variance=self.moving_variance,
-                is_training=False,
+                mean=self.moving_mean.value(),
+                variance=self.moving_variance.value(),
+                is_training=is_training,
                 **more,
             )
 
-        output, mean, variance = smart_choice(training, trained, inferred)
+        output, mean, variance = smart_choice(
+            training, lambda: normalized(True), lambda: normalized(False)
+        )
         if smart_constant(training) is not False:
-            self.add_update(
-                self._move(self.moving_mean, mean, self.momentum, training), inputs=inputs
+            momentum = smart_choice(
+                training,
+                lambda: constants.constant(self.momentum),
+                lambda: constants.constant(1.0),
             )
-            self.add_update(
-                self._move(self.moving_variance, variance, self.momentum, training), inputs=inputs
-            )
+            for variable, value in ((self.moving_mean, mean), (self.moving_variance, variance)):
+                self.add_update(self._move(variable, value, momentum), inputs=inputs)
         return output
+
+    def _everywhere(self, value: float) -> Any:
+        """`value` for each channel: what stands for a beta or gamma that is not wanted."""
+        mean = self.moving_mean
+        return constants.constant(value, dtype=mean.dtype.base_dtype, shape=mean.shape)
 
     def _normalized(self, inputs: Any, training: Any, outer: Any) -> Any:
         rank = inputs.shape.rank
@@ -253,27 +279,45 @@ class BatchNormalization(Layer):
         new_mean, new_variance = mean, variance
         if self.renorm:
             r, d, new_mean, new_variance = self._corrections(mean, variance, training)
-            scale, offset = _then(
-                wide(control.stop_gradient(r)), wide(control.stop_gradient(d)), scale, offset
-            )
+            r = control.stop_gradient(r, name="renorm_r")
+            d = control.stop_gradient(d, name="renorm_d")
+            scale, offset = _then(wide(r), wide(d), scale, offset)
         if self.virtual_batch_size is not None:
             new_mean = reduction.reduce_mean(new_mean, axis=1, keepdims=True)
             new_variance = reduction.reduce_mean(new_variance, axis=1, keepdims=True)
         self.add_update(
-            self._move(self.moving_mean, new_mean, self.momentum, training), inputs=outer
+            self._moved(self.moving_mean, new_mean, self.momentum, training), inputs=outer
         )
+        moved = self._moved_stddev if self.renorm else self._moved_variance
         self.add_update(
-            self._move(self.moving_variance, new_variance, self.momentum, training), inputs=outer
+            smart_choice(
+                training,
+                lambda: moved(new_variance),
+                lambda: control.identity(self.moving_variance.value()),
+            ),
+            inputs=outer,
         )
         return mean, variance, scale, offset
 
-    def _corrections(self, mean: Any, variance: Any, training: Any) -> tuple[Any, Any, Any, Any]:
-        """(r, d, new mean, new variance) of batch renormalisation."""
+    def _moved_variance(self, variance: Any) -> Any:
+        return self._move(self.moving_variance, variance, self.momentum)
+
+    def _moved_stddev(self, variance: Any) -> Any:
+        """The moving variance as the square of a moving standard deviation: batch renormalisation divides by it."""
         stddev = elementwise.sqrt(variance + self.epsilon)
-        # While the averages are young, what they lack in weight is filled up with the batch.
-        mixed_mean = self.renorm_mean + (1.0 - self.renorm_mean_weight) * mean
-        mixed_stddev = self.renorm_stddev + (1.0 - self.renorm_stddev_weight) * stddev
-        r, d = stddev / mixed_stddev, (mean - mixed_mean) / mixed_stddev
+        moved = self._move(self.moving_stddev, stddev, self.momentum)
+        squared = activation.relu(moved * moved - self.epsilon)
+        return state.assign(self.moving_variance, squared, name="AssignNewValue")
+
+    def _corrections(self, mean: Any, variance: Any, training: Any) -> tuple[Any, Any, Any, Any]:
+        """(r, d, mean, variance) of batch renormalisation; the latter two once their moving averages have moved."""
+        stddev = elementwise.sqrt(variance + self.epsilon)
+        # At first the averages can be 0: then the least deviation that there can be stands for them.
+        usual = elementwise.maximum(self.renorm_stddev.value(), elementwise.sqrt(self.epsilon))
+        r = stddev / usual
+        d = (mean - self.renorm_mean.value()) / usual
+        with control_dependencies([r, d]):
+            mean, stddev = control.identity(mean), control.identity(stddev)
         limits = self.renorm_clipping
         if limits.get("rmin") is not None:
             r = elementwise.maximum(r, limits["rmin"])
@@ -283,17 +327,12 @@ class BatchNormalization(Layer):
             d = elementwise.minimum(elementwise.maximum(d, -limits["dmax"]), limits["dmax"])
         r = smart_choice(training, lambda: r, lambda: constants.ones_like(r))
         d = smart_choice(training, lambda: d, lambda: constants.zeros_like(d))
-
-        def renewed(variable: Any, weight: Any, value: Any) -> Any:
-            one = constants.constant(1.0, dtype=value.dtype)
-            moved = self._move(variable, value, self.renorm_momentum, training)
-            heavier = self._move(weight, one, self.renorm_momentum, training)
-            return elementwise.identity_named(moved, None) / heavier
-
-        new_mean = renewed(self.renorm_mean, self.renorm_mean_weight, mean)
-        new_stddev = renewed(self.renorm_stddev, self.renorm_stddev_weight, stddev)
-        new_variance = new_stddev * new_stddev - self.epsilon
-        return r, d, new_mean, new_variance
+        moved = [
+            self._moved(variable, control.identity(value), self.renorm_momentum, training)
+            for variable, value in ((self.renorm_mean, mean), (self.renorm_stddev, stddev))
+        ]
+        with control_dependencies(moved):
+            return r, d, control.identity(mean), control.identity(variance)
 
     def compute_output_shape(self, input_shape: Any) -> TensorShape:
         """The same shape."""

@@ -81,7 +81,9 @@ def assert_broadcastable(weights: Any, values: Any) -> Operation:
         weights = convert.convert_to_tensor(weights, name="weights")
         values = convert.convert_to_tensor(values, name="values")
         weights_shape = shaping.shape(weights, name="weights/shape")
+        weights_rank = shaping.rank(weights, name="weights/rank")
         values_shape = shaping.shape(values, name="values/shape")
+        values_rank = shaping.rank(values, name="values/rank")
         found, wanted = (
             constant_value_as_shape(weights_shape).sizes,
             constant_value_as_shape(values_shape).sizes,
@@ -92,7 +94,7 @@ def assert_broadcastable(weights: Any, values: Any) -> Operation:
             _check_static(found, wanted, weights, values)
             if None not in found and None not in wanted:
                 return control.no_op(name="static_dims_check_success")
-        return _assert_dynamic(weights_shape, values_shape, scope)
+        return _assert_dynamic(weights_shape, weights_rank, values_shape, values_rank, scope)
 
 
 def _check_static(found: Any, wanted: Any, weights: Tensor, values: Tensor) -> None:
@@ -109,10 +111,13 @@ def _check_static(found: Any, wanted: Any, weights: Tensor, values: Tensor) -> N
             )
 
 
-def _assert_dynamic(weights_shape: Tensor, values_shape: Tensor, name: str) -> Operation:
-    if "Assert" not in OPS:
-        return control.no_op(name=name)
-    weights_rank, values_rank = shaping.size(weights_shape), shaping.size(values_shape)
+def _assert_dynamic(
+    weights_shape: Tensor,
+    weights_rank: Tensor,
+    values_shape: Tensor,
+    values_rank: Tensor,
+    name: str,
+) -> Operation:
     # Vectors of different lengths are unequal as a whole; of equal ranks the sizes are compared one by one.
     equal = OPS["Equal"](weights_shape, values_shape, incompatible_shape_error=False)
     fits = reduction.reduce_all(compare.logical_or(equal, compare.equal(weights_shape, 1)))
@@ -156,7 +161,7 @@ def _num_present(losses: Tensor, weights: Any, per_batch: bool = False) -> Tenso
 
 def _num_elements(losses: Tensor) -> Tensor:
     with name_scope(None, "num_elements", [losses]) as scope:
-        return elementwise.cast(shaping.size(losses), losses.dtype, name=scope)
+        return elementwise.cast(shaping.size(losses, name=scope), losses.dtype)
 
 
 def compute_weighted_loss(
@@ -168,15 +173,17 @@ def compute_weighted_loss(
     `weights` is a scalar or has the rank of `losses`, with sizes 1 or the same. Raises ValueError otherwise.
     """
     Reduction.validate(reduction)
-    with name_scope(scope, "weighted_loss", (losses, weights)):
+    with (
+        name_scope(scope, "weighted_loss", (losses, weights)),
+        control_dependencies((assert_broadcastable(weights, losses),)),
+    ):
         losses = convert.convert_to_tensor(losses)
         kind = losses.dtype
         losses, weights = _as_float(losses), _as_float(weights)
-        with control_dependencies((assert_broadcastable(weights, losses),)):
-            found = _reduced(elementwise.mul(losses, weights), losses, weights, reduction)
-            found = elementwise.cast(found, kind)
-            add_loss(found, loss_collection)
-            return found
+        found = _reduced(elementwise.mul(losses, weights), losses, weights, reduction)
+        found = elementwise.cast(found, kind)
+        add_loss(found, loss_collection)
+        return found
 
 
 def _reduced(weighted: Tensor, losses: Tensor, weights: Tensor, kind: str) -> Any:
@@ -191,7 +198,7 @@ def _reduced(weighted: Tensor, losses: Tensor, weights: Tensor, kind: str) -> An
         count = _num_elements(losses)
     else:
         count = _num_present(losses, weights)
-    return elementwise.div_no_nan(total, count, name="value")
+    return elementwise.div_no_nan(reduction.reduce_sum(total), count, name="value")
 
 
 def absolute_difference(
@@ -249,11 +256,12 @@ def huber_loss(
     with name_scope(scope, "huber_loss", (predictions, labels, weights)) as inner:
         labels, predictions = _pair(labels, predictions)
         size = elementwise.abs_(elementwise.sub(predictions, labels))
-        limit = convert.convert_to_tensor(delta, dtype=size.dtype, name="delta")
-        quadratic = elementwise.minimum(size, limit)
+        quadratic = elementwise.minimum(size, delta)
         linear = elementwise.sub(size, quadratic)
+        half = constants.constant(0.5, dtype=quadratic.dtype)
         losses = elementwise.add(
-            0.5 * elementwise.mul(quadratic, quadratic), elementwise.mul(limit, linear)
+            elementwise.mul(half, elementwise.mul(quadratic, quadratic)),
+            elementwise.mul(delta, linear),
         )
         return compute_weighted_loss(losses, weights, inner, loss_collection, reduction)
 

@@ -14,7 +14,7 @@ from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
-from ckpt.model.variables import _ARGUMENTS, Variable, _caching
+from ckpt.model.variables import _ARGUMENTS, Variable, _caching, guarded_initial_value
 from ckpt.ops import control, resource, slice_assign
 
 _default: list[bool] = [False]
@@ -93,7 +93,9 @@ class ResourceVariable(Variable):
     def _add_parts(self, value: Tensor) -> None:
         with name_scope("IsInitialized"):
             self._is_initialized = resource.var_is_initialized(self._handle)
-        self._initializer_op = resource.assign_variable(self._handle, value, name="Assign")
+        with name_scope("Assign") as scope:
+            value = guarded_initial_value(value, self._handle.op.name)
+            self._initializer_op = resource.assign_variable(self._handle, value, name=scope)
         with name_scope("Read"), colocate_with(self._handle.op), _caching(self._caching_device):
             self._element = self._read()
         if self._caching_device is not None:

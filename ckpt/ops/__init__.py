@@ -4,6 +4,7 @@ Importing this package defines all operation types; each module is one of Tensor
 """
 
 from ckpt.ops import (
+    accumulators,
     activation,
     arithmetic,
     batch_norm,
@@ -64,6 +65,8 @@ from ckpt.ops import (
     pooling,
     pooling3d,
     pooling_places,
+    quantize,
+    quantized,
     queues,
     random,
     readers,
@@ -79,6 +82,7 @@ from ckpt.ops import (
     sets,
     shaping,
     sorting,
+    spacing,
     sparse_maps,
     sparse_math,
     sparse_parts,
@@ -104,6 +108,7 @@ from ckpt.ops import (
 )
 
 __all__ = [
+    "accumulators",
     "activation",
     "arithmetic",
     "batch_norm",
@@ -164,6 +169,8 @@ __all__ = [
     "pooling",
     "pooling3d",
     "pooling_places",
+    "quantize",
+    "quantized",
     "queues",
     "random",
     "readers",
@@ -185,6 +192,7 @@ __all__ = [
     "sparse_segments",
     "sparse_tensors",
     "sparse_variants",
+    "spacing",
     "spatial",
     "special",
     "stacks",

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import COMPLEX, FLOATING, INDEX, NUMERIC
-from ckpt.core.errors import InvalidArgumentError, ShapeError
+from ckpt.core.dtypes import COMPLEX, FLOATING, NUMERIC
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
@@ -16,9 +15,8 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
-from ckpt.graph.static import constant_value
 from ckpt.ops import compare, constants, control, elementwise, reduction, shaping
-from ckpt.ops.families import binary, broadcast_shape
+from ckpt.ops.families import binary, binary_by_slopes, broadcast_shape
 
 FIELD = FLOATING | COMPLEX
 
@@ -29,41 +27,56 @@ def _zero_where(x, y, value):
         return np.where(np.equal(x, 0), np.zeros((), x.dtype), value(x, y)).astype(x.dtype)
 
 
-xdivy = binary(
+xdivy_op = binary_by_slopes(
     "Xdivy",
     lambda x, y: _zero_where(x, y, np.true_divide),
     FIELD,
-    lambda x, y, z, dz: (
-        dz * xdivy(_not_zero(x), y),
-        dz * xdivy(elementwise.neg(x), elementwise.square(y)),
-    ),
+    lambda x, y: (xdivy_op(_not_zero(x), y), xdivy_op(elementwise.neg(x), y**2)),
 )
-xlogy = binary(
+xlogy = binary_by_slopes(
     "Xlogy",
     lambda x, y: _zero_where(x, y, lambda a, b: a * np.log(b)),
     FIELD,
-    lambda x, y, z, dz: (dz * xlogy(_not_zero(x), y), dz * xdivy(x, y)),
+    lambda x, y: (xlogy(_not_zero(x), y), xdivy_op(x, y)),
 )
-xlog1py = binary(
+xlog1py_op = binary_by_slopes(
     "Xlog1py",
     lambda x, y: _zero_where(x, y, lambda a, b: a * np.log1p(b)),
     FIELD,
-    lambda x, y, z, dz: (
-        dz * xlog1py(_not_zero(x), y),
-        dz * xdivy(x, y + constants.constant(1, dtype=y.dtype.base_dtype)),
-    ),
+    lambda x, y: (xlog1py_op(_not_zero(x), y), xdivy_op(x, y + 1)),
 )
 mul_no_nan = binary(
     "MulNoNan",
     lambda x, y: _zero_where(y, x, lambda b, a: a * b),
     FIELD,
     lambda x, y, z, dz: (mul_no_nan(dz, y), mul_no_nan(x, dz)),
+    equal_shapes=True,
 )
+
+
+def xdivy(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x / y, and 0 where x is 0, whatever y is."""
+    with name_scope(name, "xdivy", [x]):
+        return xdivy_op(x, y)
+
+
+def xlog1py(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x · log(1 + y), and 0 where x is 0, whatever y is."""
+    with name_scope(name, "xlog1py", [x]):
+        return xlog1py_op(x, y)
+
+
+def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
+    """x · y, and 0 where y is 0, even if x is infinite or no number."""
+    with name_scope(name, "multiply_no_nan", [x, y]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        y = convert.convert_to_tensor(y, name="y", dtype=x.dtype.base_dtype)
+        return mul_no_nan(x, y, name=scope)
 
 
 def _not_zero(x: Tensor) -> Tensor:
     """1 where `x` is not 0, else 0."""
-    zero = constants.constant(0, dtype=x.dtype.base_dtype)
+    zero = elementwise.cast(0.0, x.dtype.base_dtype)
     return elementwise.cast(compare.not_equal(x, zero), x.dtype.base_dtype)
 
 
@@ -84,47 +97,6 @@ def approximate_equal(x, y, *, tolerance):
 
 approximate_equal.shape(broadcast_shape)
 approximate_equal.no_gradient("a truth value has no derivative")
-
-
-@op(
-    "LinSpace",
-    "start: T, stop: T, num: Tidx -> output: T",
-    T=FLOATING,
-    Tidx=Attr("type", dtypes.int32, INDEX),
-)
-def lin_space_op(start, stop, num):
-    """`num` evenly spaced values from `start` to `stop`, both included."""
-    for value, name in ((start, "start"), (stop, "stop"), (num, "num")):
-        if np.ndim(value):
-            raise InvalidArgumentError(
-                None, None, f"{name} must be a scalar, not shape {list(np.shape(value))}"
-            )
-    count = int(num)
-    if count <= 0:
-        raise InvalidArgumentError(None, None, f"Requires num > 0: {count}")
-    kind = np.asarray(start).dtype
-    if count == 1:
-        return np.array([start], kind)
-    step = (np.float64(stop) - np.float64(start)) / (count - 1)
-    found = (np.float64(start) + step * np.arange(count)).astype(kind)
-    found[-1] = stop
-    return found
-
-
-@lin_space_op.shape
-def lin_space_shape(start, stop, num):
-    value = constant_value(num)
-    if value is not None and int(value) <= 0:
-        raise ShapeError(f"Requires num > 0: {int(value)}")
-    return [(None if value is None else int(value),)]
-
-
-lin_space_op.no_gradient("TensorFlow defines none")
-
-
-def lin_space(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:
-    """`num` evenly spaced values from `start` to `stop`, both included."""
-    return lin_space_op(start, stop, num, name=name)
 
 
 @op(
@@ -206,12 +178,12 @@ def reduce_logsumexp(
     with name_scope(name, "ReduceLogSumExp", [input_tensor]) as scope:
         x = convert.convert_to_tensor(input_tensor)
         raw = reduction.reduce_max(x, axis, keepdims=True)
-        finite = compare.select(elementwise.is_finite(raw), raw, constants.zeros_like(raw))
+        finite = compare.select_v2(elementwise.is_finite(raw), raw, 0)
         largest = control.stop_gradient(finite)
-        total = reduction.reduce_sum(elementwise.exp(x - largest), axis, keepdims=keep)
-        result = elementwise.log(total)
+        powers = elementwise.exp(elementwise.sub(x, largest))
+        result = elementwise.log(reduction.reduce_sum(powers, axis, keepdims=keep))
         if not keep:
-            largest = shaping.reshape(largest, shaping.shape(result))
+            largest = shaping.reshape(largest, shaping.shape_op(result))
         return elementwise.add(result, largest, name=scope)
 
 
@@ -252,8 +224,7 @@ def count_nonzero(
     keep = bool(keepdims if keepdims is not None else keep_dims)
     with name_scope(name, "count_nonzero", [input_tensor]):
         x = convert.convert_to_tensor(input_tensor if input is None else input, name="input")
-        zero: Any = b"" if x.dtype.base_dtype == dtypes.string else 0
-        zero = constants.constant(bool(zero) if x.dtype.is_bool else zero, dtype=x.dtype.base_dtype)
+        zero = constants.zeros([], dtype=x.dtype.base_dtype)
         found = elementwise.cast(compare.not_equal(x, zero), dtypes.int64)
         return elementwise.cast(reduction.reduce_sum(found, axis, keepdims=keep), dtype)
 

@@ -273,8 +273,8 @@ def fused_batch_norm(
     x = convert.convert_to_tensor(x, name="input")
     scale = convert.convert_to_tensor(scale, name="scale")
     offset = convert.convert_to_tensor(offset, name="offset")
-    mean = constants.constant([], name="mean") if mean is None else mean
-    variance = constants.constant([], name="variance") if variance is None else variance
+    mean = constants.constant([]) if mean is None else mean
+    variance = constants.constant([]) if variance is None else variance
     # TensorFlow never lets cuDNN see less than this.
     epsilon = max(epsilon, 1.001e-5)
     found = fused_batch_norm_v3_op(

@@ -1,11 +1,15 @@
-"""Operations on the bits of integers."""
+"""Operations on the bits of integers, and the operators that they share with truth values."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
-from ckpt.core.dtypes import INTEGER
+from ckpt.core.dtypes import INTEGER, bool_
 from ckpt.graph.opdef import op
+from ckpt.graph.operation import Tensor, operator
+from ckpt.ops import compare, elementwise
 from ckpt.ops.families import binary, same_shape, unary
 
 NONE = "bits have no derivative"
@@ -38,3 +42,26 @@ def population_count(x):
 
 population_count.shape(same_shape)
 population_count.no_gradient(NONE)
+
+
+def _enter_operator(
+    name: str, logical: Callable[..., Tensor], bitwise: Callable[..., Tensor]
+) -> None:
+    """Let the operator `name` be `logical` of truth values and `bitwise` of integers."""
+
+    def function(x: Tensor, y: Tensor, name: str) -> Tensor:
+        if x.dtype.base_dtype == bool_:
+            return logical(x, y, name=name)
+        return bitwise(x, y)
+
+    operator(f"__{name}__")(lambda x, y: elementwise._operator("", name, x, y, function))
+
+
+_enter_operator("and", compare.logical_and, bitwise_and)
+_enter_operator("or", compare.logical_or, bitwise_or)
+_enter_operator("xor", compare.logical_xor, bitwise_xor)
+
+
+@operator("__invert__")
+def _invert_operator(x):
+    return compare.logical_not(x) if x.dtype.base_dtype == bool_ else invert(x)

@@ -520,20 +520,19 @@ def assert_same_float_dtype(tensors: Any = None, dtype: Any = None) -> DType:
     return wanted
 
 
-def _consecutive(x: Tensor) -> Tensor:
-    x = shaping.reshape(x, [-1])
-    return x[1:] - x[:-1]
+def _neighbours(x: Any) -> tuple[Tensor, Tensor]:
+    """Each element but the last, read row by row, and the one behind it."""
+    flat = shaping.reshape(convert.convert_to_tensor(x, name="x"), [-1])
+    return flat[:-1], flat[1:]
 
 
 def is_non_decreasing(x: Any, name: str | None = None) -> Tensor:
     """True when no element of `x`, read row by row, is less than the one before."""
     with name_scope(name, "is_non_decreasing", [x]):
-        steps = _consecutive(convert.convert_to_tensor(x, name="x"))
-        return reduction.reduce_all(compare.less_equal(constants.zeros((), steps.dtype), steps))
+        return reduction.reduce_all(compare.less_equal(*_neighbours(x)))
 
 
 def is_strictly_increasing(x: Any, name: str | None = None) -> Tensor:
     """True when each element of `x`, read row by row, is greater than the one before."""
     with name_scope(name, "is_strictly_increasing", [x]):
-        steps = _consecutive(convert.convert_to_tensor(x, name="x"))
-        return reduction.reduce_all(compare.less(constants.zeros((), steps.dtype), steps))
+        return reduction.reduce_all(compare.less(*_neighbours(x)))

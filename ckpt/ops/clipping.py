@@ -15,6 +15,7 @@ from ckpt.ops import (
     constants,
     control,
     elementwise,
+    indexing,
     joining,
     reduction,
     shaping,
@@ -81,7 +82,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor:
                     halves.append(activation.l2_loss(values))
         half = reduction.reduce_sum(joining.stack(halves))
         two = constants.constant(2.0, dtype=half.dtype.base_dtype)
-        return elementwise.sqrt(elementwise.mul(half, two), name="global_norm") if scope else half
+        return elementwise.sqrt(half * two, name="global_norm") if scope else half
 
 
 def clip_by_global_norm(
@@ -92,20 +93,12 @@ def clip_by_global_norm(
     if use_norm is None:
         use_norm = global_norm(members, name)
     with name_scope(name, "clip_by_global_norm", [*members, clip_norm]) as scope:
-        one = constants.constant(1.0, dtype=use_norm.dtype.base_dtype)
         limit = elementwise.minimum(
-            elementwise.real_div(one, use_norm),
-            elementwise.real_div(
-                one, convert.convert_to_tensor(clip_norm, dtype=use_norm.dtype.base_dtype)
-            ),
+            1.0 / use_norm,
+            constants.constant(1.0, dtype=use_norm.dtype.base_dtype) / clip_norm,
         )
-        scale = clip_norm * limit
-        # Infinite norms must give NaN: nothing sensible can be done with such gradients.
-        scale = compare.select_v2(
-            elementwise.is_finite(use_norm),
-            scale,
-            scale + constants.constant(float("nan"), dtype=scale.dtype),
-        )
+        # Infinite norms must give NaN (inf - inf): nothing sensible can be done with such gradients.
+        scale = clip_norm * limit + (use_norm - use_norm)
         found: list[Any] = []
         for i, t in enumerate(members):
             if t is None:
@@ -127,9 +120,9 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
     with name_scope(name, "clip_by_average_norm", [t, clip_norm]) as scope:
         t = convert.convert_to_tensor(t, name="t")
         count = elementwise.cast(shaping.size(t), dtypes.float32)
-        axes = reduction._axis_tensor(t, None)
-        inverse = elementwise.rsqrt(reduction.reduce_sum(t * t, axes))
-        limit = clip_norm * elementwise.minimum(
-            inverse * count, elementwise.real_div(constants.constant(1.0), clip_norm)
-        )
-        return control.identity(t * limit, name=scope)
+        squares = t * t
+        axes = indexing.range_(shaping.rank(t))
+        inverse = elementwise.rsqrt(reduction.reduce_sum(squares, axes))
+        scaled = t * clip_norm
+        limit = elementwise.minimum(inverse * count, constants.constant(1.0) / clip_norm)
+        return control.identity(scaled * limit, name=scope)

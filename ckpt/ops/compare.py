@@ -101,26 +101,6 @@ for _method, _function, _name in (
     )
 
 
-@operator("__and__")
-def _and_operator(x, y):
-    return elementwise._operator("", "and", x, y, logical_and)
-
-
-@operator("__or__")
-def _or_operator(x, y):
-    return elementwise._operator("", "or", x, y, logical_or)
-
-
-@operator("__xor__")
-def _xor_operator(x, y):
-    return elementwise._operator("", "xor", x, y, logical_xor)
-
-
-@operator("__invert__")
-def _invert_operator(x):
-    return logical_not(x)
-
-
 @op("Select", "condition: bool, t: T, e: T -> output: T")
 def select(condition, t, e):
     """`t` where the condition holds, else `e`; a vector condition chooses whole rows."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import COMPLEX
+from ckpt.core.dtypes import COMPLEX, NUMERIC
 from ckpt.graph import convert
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
@@ -81,6 +81,8 @@ def real(input: Any, name: str | None = None) -> Tensor:
         x = convert.convert_to_tensor(input, name="input")
         if x.dtype.base_dtype in COMPLEX:
             return real_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
+        if x.dtype.base_dtype not in NUMERIC:
+            raise TypeError(f"input must be a numeric tensor, but got tensor with dtype {x.dtype}")
         return x
 
 

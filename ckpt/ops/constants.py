@@ -297,7 +297,11 @@ def ones_like(
     with name_scope(name, "ones_like", [tensor]) as scope:
         tensor = convert.convert_to_tensor(tensor, name="tensor")
         wanted = dtypes.as_dtype(dtype).base_dtype if dtype is not None else tensor.dtype.base_dtype
-        found = ones(shaping.shape_internal(tensor, optimize=optimize), wanted, name=scope)
+        if optimize and tensor.shape.is_fully_defined():
+            sizes = constant(tensor.shape.sizes, dtypes.int32, name="Shape/shape_as_tensor")
+        else:
+            sizes = shaping.shape_internal(tensor, optimize=False)
+        found = ones(sizes, wanted, name=scope)
         found.set_shape(tensor.shape)
         return found
 

@@ -261,9 +261,9 @@ def _as_matrix(a: Tensor, axes: Any, flipped: bool) -> tuple[Tensor, Any, Any]:
         free_t, _ = distinct.list_diff_op(indexing.range_(rank), axes_t)
     sizes = shaping.shape(a)
     free_sizes, sum_sizes = indexing.gather(sizes, free_t), indexing.gather(sizes, axes_t)
-    products = [reduction.reduce_prod(sum_sizes), reduction.reduce_prod(free_sizes)]
-    parts = [axes_t, free_t]
-    if not flipped:
+    products = [reduction.reduce_prod(free_sizes), reduction.reduce_prod(sum_sizes)]
+    parts = [free_t, axes_t]
+    if flipped:
         products, parts = products[::-1], parts[::-1]
     moved = shaping.transpose(a, joining.concat(parts, 0))
     return shaping.reshape(moved, joining.stack(products)), free_sizes, static
@@ -313,6 +313,8 @@ def tensordot(a: Any, b: Any, axes: Any, name: str | None = None) -> Tensor:
         right, b_free, b_static = _as_matrix(b, b_axes, True)
         product = matmul.matmul(left, right)
         if isinstance(a_free, list) and isinstance(b_free, list):
+            if product.shape.as_list() == a_free + b_free:
+                return product
             return shaping.reshape(product, a_free + b_free, name=scope)
         a_free = convert.convert_to_tensor(a_free, dtype=dtypes.int32)
         b_free = convert.convert_to_tensor(b_free, dtype=dtypes.int32)

@@ -94,7 +94,7 @@ def cumprod_grad(node, dy):
     exclusive, reverse = node.attrs["exclusive"], node.attrs["reverse"]
     product = cumprod_op(x, axis, exclusive=exclusive, reverse=reverse)
     total = cumsum_op(product * dy, axis, exclusive=exclusive, reverse=not reverse)
-    return [elementwise.div_no_nan_op(total, x), None]
+    return [elementwise.div_no_nan(total, x), None]
 
 
 @cumulative_logsumexp_op.grad

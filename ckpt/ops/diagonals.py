@@ -155,8 +155,7 @@ def matrix_diag_v3_shape(diagonal, k, num_rows, num_cols, padding_value):
 
 @matrix_diag_v3.grad
 def matrix_diag_v3_grad(node, dy):
-    zero = constants.constant(0, dtype=dy.dtype.base_dtype)
-    found = matrix_diag_part_v3(dy, node.inputs[1], zero, align=node.attrs["align"])
+    found = matrix_diag_part(dy, k=node.inputs[1], align=node.attrs["align"])
     return [found, None, None, None, None]
 
 
@@ -189,11 +188,10 @@ def matrix_diag_part_v3_grad(node, dy):
     x, k, _ = node.inputs
     align = node.attrs["align"]
     sizes = x.shape.sizes
-    zero = constants.constant(0, dtype=dy.dtype.base_dtype)
     if sizes is not None and None not in sizes[-2:]:
-        rows, columns = (np.int32(s) for s in sizes[-2:])
-        return [matrix_diag_v3(dy, k, rows, columns, zero, align=align), None, None]
-    return [matrix_set_diag_v3(constants.zeros_like(x), dy, k, align=align), None, None]
+        rows, columns = sizes[-2:]
+        return [matrix_diag(dy, k=k, num_rows=rows, num_cols=columns, align=align), None, None]
+    return [matrix_set_diag(constants.zeros_like(x), dy, k=k, align=align), None, None]
 
 
 @op("MatrixSetDiagV3", "input: T, diagonal: T, k: int32 -> output: T", align=ALIGN)
@@ -224,9 +222,12 @@ def matrix_set_diag_v3_shape(x, diagonal, k):
 def matrix_set_diag_v3_grad(node, dy):
     _, diagonal, k = node.inputs
     align = node.attrs["align"]
-    zero = constants.constant(0, dtype=dy.dtype.base_dtype)
-    rest = matrix_set_diag_v3(dy, constants.zeros_like(diagonal), k, align=align)
-    return [rest, matrix_diag_part_v3(dy, k, zero, align=align), None]
+    if diagonal.shape.is_fully_defined():
+        nothing = constants.zeros(diagonal.shape, dtype=dy.dtype.base_dtype)
+    else:
+        nothing = constants.zeros_like(diagonal)
+    rest = matrix_set_diag(dy, nothing, k=k, align=align)
+    return [rest, matrix_diag_part(dy, k=k, align=align), None]
 
 
 def _square(sizes):

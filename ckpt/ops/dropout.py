@@ -58,8 +58,9 @@ def dropout_v2(
         if is_number and rate == 0:
             return x
         if is_number:
-            rate = constants.constant(rate, dtype=x.dtype.base_dtype, name="rate")
-            scaled = x * constants.constant(1 / (1 - _plain(rate)), dtype=x.dtype.base_dtype)
+            scaled = elementwise.mul(
+                x, constants.constant(1 / (1 - _rounded(rate, x)), dtype=x.dtype.base_dtype)
+            )
         else:
             rate = convert.convert_to_tensor(
                 rate, dtype=None if isinstance(rate, Tensor) else x.dtype, name="rate"
@@ -71,7 +72,8 @@ def dropout_v2(
                     raise ValueError(
                         f"`x` has dtype {x.dtype.name} and `rate` {rate.dtype.name}; they must be the same"
                     )
-            scaled = elementwise.truediv(x, 1 - rate)
+            one = constants.constant(1, dtype=rate.dtype.base_dtype)
+            scaled = elementwise.real_div(x, elementwise.sub(one, rate))
         noise = random.random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=x.dtype)
         kept = compare.greater_equal(noise, rate)
         found = compare.select_v2(kept, scaled, constants.constant(0, dtype=x.dtype.base_dtype))
@@ -79,8 +81,9 @@ def dropout_v2(
         return found
 
 
-def _plain(rate: Tensor) -> float:
-    return float(rate.op.attrs["value"])
+def _rounded(rate: float, x: Tensor) -> float:
+    """The rate as the dtype of `x` knows it."""
+    return float(x.dtype.base_dtype.as_numpy_dtype(rate))
 
 
 def _noise_shape(x: Tensor, noise_shape: Any) -> Any:

@@ -23,11 +23,11 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
 from ckpt.ops import compare, constants, matmul, reduction, tensor_list
-from ckpt.ops.families import binary, same_shape, unary
+from ckpt.ops.families import binary, have_equal_shapes, same_shape, unary
 
 FIELD = FLOATING | COMPLEX
 SIGNED_NUMERIC = FIELD | SIGNED
@@ -49,22 +49,32 @@ conj_op = unary(
 neg = unary("Neg", "negative", SIGNED_NUMERIC, lambda x, y, dy: neg(dy))
 abs_op = unary("Abs", "abs", FLOATING | SIGNED, lambda x, y, dy: dy * sign(x))
 sign = unary("Sign", lambda x: _sign(x), SIGNED_NUMERIC, lambda x, y, dy: constants.zeros_like(x))
-square = unary("Square", "square", NUMERIC, lambda x, y, dy: dy * (conj_of(x) * _two(x)))
+square = unary(
+    "Square", "square", NUMERIC, lambda x, y, dy: mul(dy, mul(conj_of(x), _two(x))), late=True
+)
 exp = unary("Exp", "exp", FIELD, lambda x, y, dy: dy * conj_of(y))
-expm1 = unary("Expm1", "expm1", FIELD, lambda x, y, dy: dy * exp(conj_of(x)))
-log = unary("Log", "log", FIELD, lambda x, y, dy: dy * reciprocal(conj_of(x)))
-log1p = unary("Log1p", "log1p", FIELD, lambda x, y, dy: dy * reciprocal(1 + conj_of(x)))
-sin = unary("Sin", "sin", FIELD, lambda x, y, dy: dy * cos(conj_of(x)))
-cos = unary("Cos", "cos", FIELD, lambda x, y, dy: -dy * sin(conj_of(x)))
-tan = unary("Tan", "tan", FIELD, lambda x, y, dy: dy * square(reciprocal(cos(conj_of(x)))))
-asin = unary("Asin", "arcsin", FIELD, lambda x, y, dy: dy * rsqrt(1 - square(conj_of(x))))
-acos = unary("Acos", "arccos", FIELD, lambda x, y, dy: -(dy * rsqrt(1 - square(conj_of(x)))))
-atan = unary("Atan", "arctan", FIELD, lambda x, y, dy: dy * reciprocal(1 + square(conj_of(x))))
-sinh = unary("Sinh", "sinh", FIELD, lambda x, y, dy: dy * cosh(conj_of(x)))
-cosh = unary("Cosh", "cosh", FIELD, lambda x, y, dy: dy * sinh(conj_of(x)))
-asinh = unary("Asinh", "arcsinh", FIELD, lambda x, y, dy: dy / cosh(conj_of(y)))
-acosh = unary("Acosh", "arccosh", FIELD, lambda x, y, dy: dy / sinh(conj_of(y)))
-atanh = unary("Atanh", "arctanh", FIELD, lambda x, y, dy: dy * reciprocal(1 - square(conj_of(x))))
+expm1 = unary("Expm1", "expm1", FIELD, lambda x, y, dy: dy * exp(conj_of(x)), late=True)
+log = unary("Log", "log", FIELD, lambda x, y, dy: dy * reciprocal(conj_of(x)), late=True)
+log1p = unary("Log1p", "log1p", FIELD, lambda x, y, dy: dy * reciprocal(1 + conj_of(x)), late=True)
+sin = unary("Sin", "sin", FIELD, lambda x, y, dy: dy * cos(conj_of(x)), late=True)
+cos = unary("Cos", "cos", FIELD, lambda x, y, dy: -dy * sin(conj_of(x)), late=True)
+tan = unary(
+    "Tan", "tan", FIELD, lambda x, y, dy: square(reciprocal(cos(conj_of(x)))) * dy, late=True
+)
+asin = unary(
+    "Asin", "arcsin", FIELD, lambda x, y, dy: dy * reciprocal(sqrt(_one_minus_square(x))), late=True
+)
+acos = unary("Acos", "arccos", FIELD, lambda x, y, dy: _acos_grad(x, dy), late=True)
+atan = unary(
+    "Atan", "arctan", FIELD, lambda x, y, dy: dy * reciprocal(_one_plus_square(x)), late=True
+)
+sinh = unary("Sinh", "sinh", FIELD, lambda x, y, dy: dy * cosh(conj_of(x)), late=True)
+cosh = unary("Cosh", "cosh", FIELD, lambda x, y, dy: dy * sinh(conj_of(x)), late=True)
+asinh = unary("Asinh", "arcsinh", FIELD, lambda x, y, dy: dy / cosh(conj_of(y)), late=True)
+acosh = unary("Acosh", "arccosh", FIELD, lambda x, y, dy: dy / sinh(conj_of(y)), late=True)
+atanh = unary(
+    "Atanh", "arctanh", FIELD, lambda x, y, dy: dy * reciprocal(_one_minus_square(x)), late=True
+)
 floor = unary("Floor", "floor", FLOATING, ZERO_GRADIENT)
 ceil = unary("Ceil", "ceil", FLOATING, ZERO_GRADIENT)
 rint = unary("Rint", "rint", FLOATING, ZERO_GRADIENT)
@@ -91,6 +101,21 @@ def _sign(x):
 
 def _two(x: Tensor) -> Tensor:
     return constants.constant(2, dtype=x.dtype.base_dtype)
+
+
+def _one_minus_square(x: Tensor) -> Tensor:
+    squared = square(conj_of(x))
+    return sub(constants.constant(1, dtype=x.dtype.base_dtype), squared)
+
+
+def _one_plus_square(x: Tensor) -> Tensor:
+    squared = square(conj_of(x))
+    return add_v2(constants.constant(1, dtype=x.dtype.base_dtype), squared, name="Add")
+
+
+def _acos_grad(x: Tensor, dy: Tensor) -> Tensor:
+    slope = reciprocal(sqrt(_one_minus_square(x)))
+    return -dy * slope
 
 
 def _reciprocal(xp, x):
@@ -173,11 +198,15 @@ def _both(x, y, z, dz):
     return dz, dz
 
 
-add_v1 = binary("Add", "add", SIGNED_NUMERIC | {string, uint8}, _both)
-add_v2 = binary("AddV2", "add", NUMERIC, _both)
-sub = binary("Sub", "subtract", NUMERIC, lambda x, y, z, dz: (dz, -dz))
+add_v1 = binary("Add", "add", SIGNED_NUMERIC | {string, uint8}, _both, equal_shapes=True)
+add_v2 = binary("AddV2", "add", NUMERIC, _both, equal_shapes=True)
+sub = binary("Sub", "subtract", NUMERIC, lambda x, y, z, dz: (dz, -dz), equal_shapes=True)
 mul = binary(
-    "Mul", "multiply", NUMERIC, lambda x, y, z, dz: (mul(dz, conj_of(y)), mul(conj_of(x), dz))
+    "Mul",
+    "multiply",
+    NUMERIC,
+    lambda x, y, z, dz: _mul_grad(x, y, dz),
+    equal_shapes=True,
 )
 real_div = binary(
     "RealDiv",
@@ -189,27 +218,33 @@ real_div = binary(
     ),
 )
 maximum = binary(
-    "Maximum", "maximum", REAL, lambda x, y, z, dz: _masked(compare.greater_equal(x, y), dz)
+    "Maximum", "maximum", REAL, lambda x, y, z, dz: _masked(compare.greater_equal, x, y, dz)
 )
 minimum = binary(
-    "Minimum", "minimum", REAL, lambda x, y, z, dz: _masked(compare.less_equal(x, y), dz)
+    "Minimum", "minimum", REAL, lambda x, y, z, dz: _masked(compare.less_equal, x, y, dz)
 )
 squared_difference = binary(
     "SquaredDifference",
     lambda x, y: _squared_difference(x, y),
     FIELD | INDEX,
     lambda x, y, z, dz: _squared_difference_grad(x, y, dz),
+    equal_shapes=True,
 )
 atan2 = binary(
-    "Atan2",
-    "arctan2",
-    FLOATING,
-    lambda y, x, z, dz: (
-        x * (dz / (square(x) + square(y))),
-        -y * (dz / (square(x) + square(y))),
-    ),
-    "y: T, x: T -> z: T",
+    "Atan2", "arctan2", FLOATING, lambda y, x, z, dz: _atan2_grad(y, x, dz), "y: T, x: T -> z: T"
 )
+
+
+def _mul_grad(x: Tensor, y: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+    if dz.dtype.base_dtype in (dtypes.float32, dtypes.int32) and have_equal_shapes(x, y):
+        return mul(dz, y), mul(dz, x)
+    return mul(dz, conj_of(y)), mul(conj_of(x), dz)
+
+
+def _atan2_grad(y: Tensor, x: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+    with control_dependencies([dz]):
+        per_square = dz / (square(y) + square(x))
+        return x * per_square, -y * per_square
 
 
 def _squared_difference(x, y):
@@ -220,13 +255,16 @@ def _squared_difference(x, y):
 
 
 def _squared_difference_grad(x: Tensor, y: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
-    dx = constants.constant(2.0, dtype=dz.dtype.base_dtype) * dz * (x - y)
+    with control_dependencies([dz]):
+        twice = mul(constants.constant(2.0, dtype=dz.dtype.base_dtype, name="scalar"), dz)
+        dx = twice * (x - y)
     return dx, -dx
 
 
-def _masked(mask: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
+def _masked(test: Any, x: Tensor, y: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
     nothing = constants.zeros_like(dz)
-    return compare.select(mask, dz, nothing), compare.select(mask, nothing, dz)
+    mask = test(x, y)
+    return compare.select_v2(mask, dz, nothing), compare.select_v2(mask, nothing, dz)
 
 
 def _refuse_zero(x, y):
@@ -252,6 +290,11 @@ def _floor_mod(x, y):
     return np.mod(x, y)
 
 
+def _truncate_div(x, y):
+    quotient = _div(x, y)
+    return np.trunc(quotient) if quotient.dtype.kind in "fV" else quotient
+
+
 def _truncate_mod(x, y):
     _refuse_zero(x, y)
     return np.fmod(x, y)
@@ -266,9 +309,11 @@ div_op = binary(
         dz * div_op(div_op(-conj_of(x), conj_of(y)), conj_of(y)),
     ),
 )
-truncate_div = binary("TruncateDiv", _div, NUMERIC, lambda x, y, z, dz: (None, None))
+truncate_div = binary("TruncateDiv", _truncate_div, NUMERIC, lambda x, y, z, dz: (None, None))
 floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, None))
-floor_mod = binary("FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, -(dz * floor_div(x, y))))
+floor_mod = binary(
+    "FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, dz * neg(floor_div(x, y)))
+)
 mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
 truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
 div_no_nan_op = binary(
@@ -277,7 +322,7 @@ div_no_nan_op = binary(
         np.equal(y, 0), x.dtype.type(0), np.divide(x, np.where(np.equal(y, 0), y.dtype.type(1), y))
     ).astype(x.dtype),
     FIELD,
-    lambda x, y, z, dz: (div_no_nan_op(dz, y), dz * div_no_nan_op(div_no_nan_op(-x, y), y)),
+    lambda x, y, z, dz: (div_no_nan(dz, y), dz * div_no_nan(div_no_nan(-x, y), y)),
 )
 
 
@@ -291,10 +336,11 @@ def _pow(x, y):
 
 def _pow_grad(x: Tensor, y: Tensor, z: Tensor, dz: Tensor) -> tuple[Tensor, Tensor]:
     x, y, z = conj_of(x), conj_of(y), conj_of(z)
+    dx = dz * y * pow_op(x, y - 1)
     nonzero = compare.not_equal(x, 0) if x.dtype.base_dtype in COMPLEX else compare.greater(x, 0)
-    safe = compare.select_v2(nonzero, x, constants.ones_like(x))
-    logarithm = compare.select_v2(nonzero, log(safe), constants.zeros_like(x))
-    return dz * y * pow_op(x, y - 1), dz * z * logarithm
+    safe = compare.select(nonzero, x, constants.ones_like(x))
+    logarithm = compare.select(nonzero, log(safe), constants.zeros_like(x))
+    return dx, dz * z * logarithm
 
 
 pow_op = binary("Pow", _pow, SIGNED_NUMERIC, _pow_grad)
@@ -420,19 +466,37 @@ def cast(x: Any, dtype: Any, name: str | None = None) -> Tensor:
 
 
 def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
-    """`value` clipped to the range of `dtype`, then cast."""
+    """`value` clipped to what both dtypes can hold, then cast; of complex numbers the real part becomes a real number.
+
+    Raises TypeError for truth values and strings, which have no range.
+    """
+    from ckpt.ops import complex_numbers  # which builds on this module
+
     with name_scope(name, "saturate_cast", [value]) as scope:
         value = convert.convert_to_tensor(value, name="value")
         dtype = dtypes.as_dtype(dtype).base_dtype
-        if value.dtype.min < dtype.min:
-            value = maximum(
-                value, convert.convert_to_tensor(dtype.min, dtype=value.dtype, name="min")
-            )
-        if value.dtype.max > dtype.max:
-            value = minimum(
-                value, convert.convert_to_tensor(dtype.max, dtype=value.dtype, name="max")
-            )
-        return cast(value, dtype, name=scope)
+        if value.dtype.base_dtype in COMPLEX:
+            if dtype in COMPLEX:
+                return cast(value, dtype, name=scope)
+            value = complex_numbers.real(value)
+        held = value.dtype.base_dtype
+        low, high = _common_range(held, dtype.real_dtype)
+        limits = (convert.convert_to_tensor(v, dtype=held) for v in (low, high))
+        return cast(clip_by_value_op(value, *limits, name="clamp"), dtype, name=scope)
+
+
+def _common_range(held: Any, target: Any) -> tuple[Any, Any]:
+    """The least and the greatest value of `held` that `target` can hold."""
+    low, high = max(held.min, target.min), min(held.max, target.max)
+    if not held.is_floating:
+        return low, high
+    kind = held.as_numpy_dtype
+    least, most = kind(low), kind(high)
+    if float(least) < low:  # rounded out of the target's range
+        least = np.nextafter(least, kind(0))
+    if float(most) > high:
+        most = np.nextafter(most, kind(0))
+    return least, most
 
 
 def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
@@ -472,7 +536,14 @@ def _sub_operator(x, y):
 
 @operator("__mul__")
 def _mul_operator(x, y):
-    return _operator("Mul", "mul", x, y, mul)
+    return _operator("Mul", "mul", x, y, _multiply)
+
+
+def _multiply(x: Tensor, y: Tensor, name: str) -> Tensor:
+    """x * y; of truth values whether both hold, computed in int32 as TensorFlow does."""
+    if x.dtype.base_dtype == bool_:
+        return cast(mul(cast(x, dtypes.int32), cast(y, dtypes.int32), name=name), bool_)
+    return mul(x, y, name=name)
 
 
 @operator("__truediv__")
@@ -515,20 +586,19 @@ def _abs_operator(x):
     return abs_(x)
 
 
+def as_floating(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of one dtype, integers among them as floats: float32 up to 16 bits, else float64."""
+    dtype = tensors[0].dtype.base_dtype
+    if dtype not in INTEGER:
+        return tensors
+    target = dtypes.float32 if dtype.size <= 2 else dtypes.float64
+    return tuple(cast(x, target) for x in tensors)
+
+
 def _true_divide(x: Tensor, y: Tensor, name: str) -> Tensor:
-    wide = {
-        "uint8": dtypes.float32,
-        "int8": dtypes.float32,
-        "uint16": dtypes.float32,
-        "int16": dtypes.float32,
-    }
-    dtype = x.dtype.base_dtype
-    if dtype in INTEGER:
-        target = wide.get(dtype.name, dtypes.float64)
-        x, y = cast(x, target), cast(y, target)
-    elif dtype == bool_:
-        raise TypeError(f"`x` and `y` must be numeric, got {dtype.name}")
-    return real_div(x, y, name=name)
+    if x.dtype.base_dtype == bool_:
+        raise TypeError(f"`x` and `y` must be numeric, got {x.dtype.base_dtype.name}")
+    return real_div(*as_floating(x, y), name=name)
 
 
 def truediv(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -560,9 +630,9 @@ def floordiv(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 
 def div_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
-    """x / y, and 0 where y is 0."""
+    """x / y, and 0 where y is 0; integers are divided as floats."""
     with name_scope(name, "div_no_nan", [x, y]) as scope:
-        return div_no_nan_op(*operands(x, y), name=scope)
+        return div_no_nan_op(*as_floating(*operands(x, y)), name=scope)
 
 
 def pow_(x: Any, y: Any, name: str | None = None) -> Tensor:
@@ -613,6 +683,8 @@ def conj(x: Any, name: str | None = None) -> Tensor:
     x = convert.convert_to_tensor(x, name="x")
     if x.dtype.base_dtype in COMPLEX:
         return conj_op(x, name=name)
+    if x.dtype.base_dtype not in NUMERIC | {dtypes.variant}:
+        raise TypeError(f"Expected numeric or variant tensor, got dtype {x.dtype.name}.")
     return x
 
 

@@ -8,8 +8,10 @@ from typing import Any
 from ckpt.core import shapes
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.signature import Attr
-from ckpt.ops import reduction
+from ckpt.ops import elementwise, reduction, shaping
 
 Kernel = Callable[..., Any]
 
@@ -35,10 +37,12 @@ def unary(
     kinds: frozenset | Attr,
     gradient: Kernel | str,
     signature: str = "x: T -> y: T",
+    late: bool = False,
 ) -> OpDef:
     """`y = kernel(x)`, element by element. `kernel` may be the name of a function of the array namespace.
 
-    `gradient(x, y, dy)` builds dx; a string says why there is none.
+    `gradient(x, y, dy)` builds dx; a string says why there is none. Where it is `late`, what it computes of x alone
+    waits for dy, so that these values do not live longer than they must.
     """
     opdef = op(type_name, signature, T=kinds)(_as_kernel(kernel))
     opdef.direct = kernel if isinstance(kernel, str) else None
@@ -48,7 +52,10 @@ def unary(
 
     @opdef.grad
     def rule(node, dy):
-        return [gradient(node.inputs[0], node.outputs[0], dy)]
+        if not late:
+            return [gradient(node.inputs[0], node.outputs[0], dy)]
+        with control_dependencies([dy]):
+            return [gradient(node.inputs[0], node.outputs[0], dy)]
 
     return opdef
 
@@ -59,11 +66,12 @@ def binary(
     kinds: frozenset | Attr,
     gradient: Kernel | str,
     signature: str = "x: T, y: T -> z: T",
+    equal_shapes: bool = False,
 ) -> OpDef:
     """`z = kernel(x, y)`, element by element with broadcasting.
 
     `gradient(x, y, z, dz)` builds (dx, dy) as if nothing were broadcast; the sums that undo the broadcasting are
-    added here. A string says why there is none.
+    added here: none, nor the shapes, where `equal_shapes` and these are static. A string says why there is no gradient.
     """
     opdef = op(type_name, signature, T=kinds)(_as_kernel(kernel))
     opdef.direct = kernel if isinstance(kernel, str) else None
@@ -75,7 +83,40 @@ def binary(
     def rule(node, dz):
         x, y = node.inputs
         dx, dy = gradient(x, y, node.outputs[0], dz)
+        if dx is dy is None or (equal_shapes and have_equal_shapes(x, y)):
+            return [dx, dy]
         return reduction.unbroadcast(x, y, dx, dy)
+
+    return opdef
+
+
+def have_equal_shapes(x: Tensor, y: Tensor) -> bool:
+    """True where both shapes are wholly known, and the same."""
+    return x.shape.sizes == y.shape.sizes and x.shape.is_fully_defined()
+
+
+def binary_by_slopes(
+    type_name: str,
+    kernel: Kernel,
+    kinds: frozenset,
+    slopes: Kernel,
+    signature: str = "x: T, y: T -> z: T",
+) -> OpDef:
+    """`z = kernel(x, y)`, with broadcasting; `slopes(x, y)` builds dz/dx and dz/dy, None where there is none."""
+    opdef = op(type_name, signature, T=kinds)(kernel)
+    opdef.shape(broadcast_shape)
+
+    @opdef.grad
+    def rule(node, dz):
+        x, y = node.inputs
+        shape_x, shape_y = shaping.shape(x), shaping.shape(y)
+        axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
+        with control_dependencies([dz]):
+            by_x, by_y = slopes(x, y)
+        return [
+            None if slope is None else shaping.reshape(reduction.sum_op(slope * dz, axes), shape)
+            for slope, axes, shape in ((by_x, axes_x, shape_x), (by_y, axes_y, shape_y))
+        ]
 
     return opdef
 

@@ -159,7 +159,11 @@ def strided_slice_grad_rule(node, dy):
     x, begin, end, strides = node.inputs
     masks = {key: node.attrs[key] for key in MASKS}
     shape = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
-    return [strided_slice_grad(shape, begin, end, strides, dy, **masks), None, None, None]
+    places = []
+    for tensor in (shape, begin, end, strides):
+        known = constant_value(tensor)
+        places.append(tensor if known is None else known)
+    return [strided_slice_grad(*places, dy, **masks), None, None, None]
 
 
 @op(
@@ -381,10 +385,13 @@ def slice_shape(x, begin, size):
 @slice_op.grad
 def slice_grad(node, dy):
     x, begin, _ = node.inputs
-    shape_x = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    rank = shaping.rank(x)
     shape_y = shaping.shape_internal(node.outputs[0], out_type=begin.dtype.base_dtype)
-    after = shape_x - shape_y - begin
-    return [shaping.pad_op(dy, joining.stack([begin, after], axis=1)), None, None]
+    column = joining.stack([rank, 1])
+    before = shaping.reshape(begin, column)
+    shape_x = shaping.shape_internal(x, out_type=begin.dtype.base_dtype)
+    after = shaping.reshape(shape_x - shape_y - begin, column)
+    return [shaping.pad_op(dy, joining.concat([before, after], 1)), None, None]
 
 
 def slice_(input_: Any, begin: Any, size: Any, name: str | None = None) -> Tensor:
@@ -566,6 +573,12 @@ def range_shape(start, limit, delta):
 range_op.no_gradient("TensorFlow defines none")
 
 
+RANGED = [dtypes.as_dtype(name) for name in (
+    "int8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "float16", "bfloat16", "float32", "float64"
+)]  # fmt: skip
+"""The dtypes of ranges: of several values the last one here is the range's."""
+
+
 def range_(
     start: Any, limit: Any = None, delta: Any = 1, dtype: Any = None, name: str = "range"
 ) -> Tensor:
@@ -575,9 +588,8 @@ def range_(
     with name_scope(name, "Range", [start, limit, delta]) as scope:
         given = [start, limit, delta]
         if dtype is None:
-            order = [dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64]
             found = [convert.inferred_dtype(v) for v in given]
-            dtype = max((d for d in found if d in order), key=order.index, default=dtypes.int32)
+            dtype = max((d for d in found if d in RANGED), key=RANGED.index, default=dtypes.int32)
         dtype = dtypes.as_dtype(dtype)
         names = ("start", "limit", "delta")
         parts = [

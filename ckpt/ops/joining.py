@@ -19,7 +19,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import constants, control, elementwise, indexing, shaping
+from ckpt.ops import constants, control, indexing, offsets, shaping
 
 TIDX = Attr("type", dtypes.int32, INDEX)
 
@@ -76,15 +76,33 @@ def concat_v2_shape(*inputs):
 @concat_v2.grad
 def concat_v2_grad(node, dy):
     *values, axis = node.inputs
-    at = constant_value(axis)
-    if at is not None and all(
-        v.shape.rank is not None and v.shape.sizes[int(at)] is not None for v in values
-    ):
-        sizes = [v.shape.sizes[int(at)] for v in values]
-        return [*split_v(dy, np.array(sizes, np.int64), np.int32(at), num_split=len(sizes)), None]
-    positive = elementwise.floor_mod(axis, shaping.rank(values[0]))
-    sizes = stack([shaping.shape(v)[positive] for v in values])
-    return [*split_v(dy, sizes, positive, num_split=len(values)), None]
+    parts = _known_parts(values, constant_value(axis))
+    if parts is not None:
+        return [*(indexing.slice_(dy, begin, size) for begin, size in parts), None]
+    positive = axis % shaping.rank(values[0])
+    sizes = [shaping.shape(v) for v in values]
+    if not all(v.shape.is_fully_defined() for v in values):
+        sizes = shaping.shape_n(values)
+    begins = offsets.concat_offset(positive, sizes)
+    return [*(indexing.slice_(dy, b, n) for b, n in zip(begins, sizes, strict=True)), None]
+
+
+def _known_parts(values: Any, axis: Any) -> Any:
+    """Begin and size of each value in the concatenation where the batch alone is unknown; None elsewhere."""
+    if axis is None or any(v.shape.rank is None for v in values):
+        return None
+    if all(v.shape.is_fully_defined() for v in values):
+        return None  # nodes that say the same, and that planning folds
+    rank = values[0].shape.rank
+    widths = [v.shape.sizes[int(axis)] for v in values]
+    if None in widths:
+        return None
+    ends = itertools.accumulate(widths)
+    whole = np.arange(rank) != int(axis) % rank
+    return [
+        (np.where(whole, 0, end - n).astype(np.int32), np.where(whole, -1, n).astype(np.int32))
+        for n, end in zip(widths, ends, strict=True)
+    ]
 
 
 def concat(values: Any, axis: Any, name: str = "concat") -> Tensor:
@@ -140,7 +158,7 @@ def pack_shape(*values, axis):
 
 @pack.grad
 def pack_grad(node, dy):
-    return unpack(dy, num=node.attrs["N"], axis=node.attrs["axis"])
+    return unstack(dy, num=node.attrs["N"], axis=node.attrs["axis"])
 
 
 @op("Unpack", "value: T -> output: num * T", num=Attr("int", minimum=0), axis=0)
@@ -171,7 +189,7 @@ def unpack_shape(value, *, num, axis):
 
 @unpack.grad
 def unpack_grad(node, *dys):
-    return [pack(list(dys), axis=node.attrs["axis"])]
+    return [stack(list(dys), axis=node.attrs["axis"])]
 
 
 def stack(values: Any, axis: int = 0, name: str = "stack") -> Tensor:

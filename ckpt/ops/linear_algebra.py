@@ -533,8 +533,7 @@ def norm(
         tensor = convert.convert_to_tensor(tensor)
         if ord in ("fro", "euclidean", 2) and not (is_matrix and ord == 2):
             squares = tensor * elementwise.conj_of(tensor)
-            total = complex_numbers.real(reduction.reduce_sum(squares, axis, keepdims=True))
-            result = elementwise.sqrt(total)
+            result = elementwise.sqrt(reduction.reduce_sum(squares, axis, keepdims=True))
         else:
             result = _other_norm(tensor, ord, axis, is_matrix)
         return result if keep else shaping.squeeze(result, axis)

@@ -193,9 +193,7 @@ def _dense_losses(labels: Tensor, logits: Tensor, axis: int, name: str | None) -
     shape = shaping.shape(logits)
     logits_2d, labels_2d = _flattened(logits), _flattened(labels)
     losses, _ = softmax_cross_entropy_op(logits_2d, labels_2d, name=name)
-    outer = indexing.slice_(
-        shape, [0], joining.stack([elementwise.sub(rank, 1)], name="Slice_2/size")
-    )
+    outer = indexing.slice_(shape, [0], [elementwise.sub(rank, 1)])
     losses = shaping.reshape(losses, outer)
     if logits.shape.rank is not None:
         losses.set_shape(logits.shape[:-1])

@@ -36,10 +36,16 @@ def sufficient_statistics(
             count = 1.0
             for axis in axes:
                 count *= sizes[axis]
-            counts = constants.constant(count, dtype=x.dtype.base_dtype, name="count")
+            counts = constants.constant(count, dtype=x.dtype.base_dtype)
         else:
-            wanted = indexing.gather(shaping.shape(x), axes)
-            counts = elementwise.cast(reduction.reduce_prod(wanted), x.dtype, name="count")
+            rank = x.shape.rank
+            if rank is not None:
+                constants.constant(
+                    rank, dtype=dtypes.int32, name="Rank"
+                )  # TensorFlow makes it, too
+                axes = [axis % rank for axis in axes]
+            wanted = indexing.gather(elementwise.cast(shaping.shape(x), x.dtype), axes)
+            counts = reduction.reduce_prod(wanted, name="count")
         if shift is not None:
             shift = convert.convert_to_tensor(shift, name="shift")
             mean, variance = elementwise.sub(x, shift), elementwise.squared_difference(x, shift)
@@ -55,9 +61,7 @@ def normalize_moments(
 ) -> tuple[Tensor, Tensor]:
     """(mean, variance) from what `sufficient_statistics` gave."""
     with name_scope(name, "normalize", [counts, mean_ss, variance_ss, shift]):
-        divisor = elementwise.reciprocal(
-            convert.convert_to_tensor(counts, name="counts"), name="divisor"
-        )
+        divisor = elementwise.reciprocal(counts, name="divisor")
         if shift is not None:
             shifted = elementwise.mul(mean_ss, divisor, name="shifted_mean")
             mean = elementwise.add(shifted, shift, name="mean")
@@ -105,16 +109,14 @@ def weighted_moments(
             weights = elementwise.cast(weights, x.dtype)
         total = reduction.reduce_sum(weights * x, axes, name="weighted_input_sum", keepdims=True)
         # Zeros in the shape of the input make the sum run over the elements that weights broadcast to.
-        spread = elementwise.add(weights, constants.zeros_like(x))
-        divisor = elementwise.reciprocal(
-            reduction.reduce_sum(spread, axes, name="sum_of_weights", keepdims=True)
-        )
-        mean = elementwise.mul(total, divisor)
-        deviation = elementwise.squared_difference(x, control.stop_gradient(mean))
+        spread = weights + constants.zeros_like(x)
+        divisor = reduction.reduce_sum(spread, axes, name="sum_of_weights", keepdims=True)
+        mean = elementwise.div_no_nan(total, divisor)
+        deviation = elementwise.squared_difference(x, mean)
         distance = reduction.reduce_sum(
             weights * deviation, axes, name="weighted_distsq", keepdims=True
         )
-        variance = elementwise.mul(distance, divisor)
+        variance = elementwise.div_no_nan(distance, divisor)
         if not keep:
             mean, variance = shaping.squeeze(mean, axes), shaping.squeeze(variance, axes)
         if narrow:
@@ -132,8 +134,9 @@ def batch_normalization(
         inverse = elementwise.rsqrt(variance + variance_epsilon)
         if scale is not None:
             inverse = inverse * scale
+        scaled = x * elementwise.cast(inverse, x.dtype)
         shift = offset - mean * inverse if offset is not None else -mean * inverse
-        return x * elementwise.cast(inverse, x.dtype) + elementwise.cast(shift, x.dtype)
+        return scaled + elementwise.cast(shift, x.dtype)
 
 
 def batch_norm_with_global_normalization(

@@ -208,7 +208,7 @@ def meshgrid(*args: Any, indexing: str = "xy", name: str = "meshgrid") -> list[T
             lines[0] = shaping.reshape(lines[0], [1, -1] + [1] * (count - 2))
             lines[1] = shaping.reshape(lines[1], [-1, 1] + [1] * (count - 2))
             sizes[0], sizes[1] = sizes[1], sizes[0]
-        ones = constants.fill(joining.stack(sizes), constants.constant(1, dtype=dtype))
+        ones = constants.ones(joining.stack(sizes), dtype)
         return [line * ones for line in lines]
 
 

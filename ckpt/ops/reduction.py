@@ -67,8 +67,10 @@ def _reduction(type_name, kernel, kinds):
 def _sum(x, axis, *, keep_dims):
     """The sum over `reduction_indices`."""
     axes = _axes(x, axis)
+    if not axes:
+        return x
     kept = np.ndim(x) - len(axes)
-    if kept and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
+    if axes and kept and x.size and x.dtype.char in "fd" and sorted(axes) == list(range(len(axes))):
         total = sum_of_rows(x.reshape(-1, int(np.prod(x.shape[len(axes) :]))))
         return total.reshape((1,) * len(axes) * keep_dims + x.shape[len(axes) :])
     return np.sum(x, axis=axes, keepdims=keep_dims, dtype=x.dtype)
@@ -162,18 +164,46 @@ def sum_grad(node, dy):
 
 
 def _spread(node, dy: Tensor) -> Tensor:
-    """`dy` of a reduction, repeated over the axes that it reduced."""
+    """`dy` of a sum or mean, repeated over the axes that it reduced."""
     x = node.inputs[0]
-    return shaping.broadcast_to(_reshaped_like_reduced(node, dy), shaping.shape(x))
+    axes = constant_value(node.inputs[1])
+    if axes is None or x.shape.rank is None:
+        return _broadcast_back(node, dy)
+    if np.array_equal(axes, np.arange(x.shape.rank)):
+        dy = shaping.reshape(dy, [1] * x.shape.rank)
+        if not x.shape.is_fully_defined():
+            return shaping.tile(dy, shaping.shape(x))
+        return shaping.tile(dy, constants.constant(x.shape.sizes, dtype=dtypes.int32))
+    if not x.shape.is_fully_defined():
+        return _broadcast_back(node, dy)
+    sizes = np.array(x.shape.sizes, np.int32)
+    kept = np.array(_with_ones(x.shape.sizes, axes), np.int32)
+    known = (x.shape.sizes, tuple(np.ravel(axes).tolist()))
+    if known not in x.graph.known_reductions:
+        x.graph.known_reductions.add(known)
+        elementwise.floordiv(sizes, elementwise.maximum(kept, 1))  # TensorFlow's nodes for it
+    dy = shaping.reshape(dy, kept)
+    return shaping.tile(dy, sizes // np.maximum(kept, 1))
+
+
+def _broadcast_back(node, dy: Tensor) -> Tensor:
+    shape = shaping.shape(node.inputs[0])
+    return shaping.broadcast_to(_reshaped_like_reduced(node, dy, shape), shape)
+
+
+def _with_ones(sizes: Any, axes: Any) -> list[Any]:
+    """The sizes with 1 for those of `axes`."""
+    reduced = {int(a) % max(len(sizes), 1) for a in np.asarray(axes).reshape(-1)}
+    return [1 if i in reduced else size for i, size in enumerate(sizes)]
 
 
 def reduced_shape(shape: Tensor, axes: Tensor) -> Tensor:
     """A shape with 1 in place of the reduced axes, built from TensorFlow's own operations."""
     rank = shaping.size(shape)
-    axes = shaping.reshape((axes + rank) % rank, [-1])
+    axes = (axes + rank) % rank
+    count = shaping.shape(axes)
     return joining.dynamic_stitch(
-        [indexing.range_(rank), axes],
-        [shape, constants.fill(shaping.shape(axes), constants.constant(1))],
+        [indexing.range_(rank), axes], [shape, constants.ones(count, dtype=axes.dtype)]
     )
 
 
@@ -183,12 +213,13 @@ def mean_grad(node, dy):
     x, y = node.inputs[0], node.outputs[0]
     before, after = x.shape.num_elements(), y.shape.num_elements()
     if before is not None and after is not None:
-        factor = constants.constant(before // max(after, 1), dtype=dtypes.int32)
+        factor = constants.constant(before // max(after, 1), dtype=spread.dtype)
     elif y.shape.rank == 0:
         factor = shaping.size(x)
     else:
-        axes = elementwise.floor_mod(node.inputs[1], shaping.rank(x))
-        factor = prod_op(indexing.gather(shaping.shape(x), shaping.reshape(axes, [-1])), [0])
+        shape = shaping.shape(x)
+        rank = shaping.size(shape)
+        factor = reduce_prod(indexing.gather(shape, (node.inputs[1] + rank) % rank))
     return [elementwise.truediv(spread, elementwise.cast(factor, spread.dtype)), None]
 
 
@@ -197,64 +228,63 @@ def prod_grad(node, dy):
     """For each element the product of all others of its group, from running products: right with zeros too."""
     from ckpt.ops import cumulative, distinct  # only this rule scans
 
-    x, axis = node.inputs
+    x = node.inputs[0]
     shape = shaping.shape(x)
-    spread = _spread(node, dy)
-    axes, rank = constant_value(axis), x.shape.rank
-    if axes is not None and rank is not None:
-        reduced: Any = (
-            sorted({int(a) % max(rank, 1) for a in np.asarray(axes).reshape(-1)}) if rank else []
-        )
-        perm: Any = reduced + [i for i in range(rank) if i not in reduced]
-        inverse: Any = np.argsort(perm).astype(np.int32)
-        perm = np.array(perm, np.int32)
-        other: Any = np.array(perm[len(reduced) :], np.int32)
-        reduced = np.array(reduced, np.int32)
-    else:
-        count = shaping.rank(x)
-        reduced = elementwise.cast(shaping.reshape((axis + count) % count, [-1]), dtypes.int32)
-        other, _ = distinct.list_diff_op(indexing.range_(0, count), reduced)
-        perm = joining.concat([reduced, other], 0)
-        inverse = indexing.invert_permutation(perm)
+    axes = shaping.reshape(node.inputs[1], [-1])
+    spread = shaping.broadcast_to(_reshaped_like_reduced(node, dy, shape), shape)
+    rank = shaping.rank(x)
+    reduced = elementwise.cast((axes + rank) % rank, dtypes.int32)
+    other, _ = distinct.list_diff_op(indexing.range_(0, rank), reduced)
+    perm = joining.concat([reduced, other], 0)
+    sizes = [reduce_prod(indexing.gather(shape, group)) for group in (reduced, other)]
     permuted = shaping.transpose(x, perm)
-    sizes = [prod_op(indexing.gather(shape, group), [0]) for group in (reduced, other)]
-    flat = shaping.reshape(permuted, joining.stack(sizes))
+    permuted_shape = shaping.shape(permuted)
+    flat = shaping.reshape(permuted, sizes)
     left = cumulative.cumprod(flat, axis=0, exclusive=True)
     right = cumulative.cumprod(flat, axis=0, exclusive=True, reverse=True)
-    others = shaping.reshape(
-        elementwise.conj_of(left) * elementwise.conj_of(right), shaping.shape(permuted)
-    )
-    found = spread * shaping.transpose(others, inverse)
+    others = shaping.reshape(elementwise.conj_of(left) * elementwise.conj_of(right), permuted_shape)
+    found = spread * shaping.transpose(others, indexing.invert_permutation(perm))
     return [shaping.reshape(found, shape), None]
 
 
-def _reshaped_like_reduced(node, value: Tensor) -> Tensor:
-    """`value` (of the reduced shape) with the reduced axes kept as 1."""
-    x, axis = node.inputs
-    axes = constant_value(axis)
+def _reshaped_like_reduced(node, value: Tensor, shape: Tensor) -> Tensor:
+    """`value` (of the reduced shape) with the reduced axes kept as 1; `shape` is that of the input."""
     if node.attrs["keep_dims"]:
         return value
-    if x.shape.rank is None or axes is None:
-        return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
-    reduced = {int(a) % max(x.shape.rank, 1) for a in np.asarray(axes).reshape(-1)}
-    kept = [1 if i in reduced else s for i, s in enumerate(x.shape.sizes)]
-    if kept.count(None) <= 1 and 0 not in kept:
-        return shaping.reshape(value, [-1 if s is None else s for s in kept])
-    return shaping.reshape(value, reduced_shape(shaping.shape(x), axis))
+    return shaping.reshape(value, _shape_like_reduced(node, shape))
+
+
+def _shape_like_reduced(node, shape: Tensor) -> Any:
+    """The shape of a reduction's output, with the reduced axes kept as 1."""
+    x, axis = node.inputs
+    if node.attrs["keep_dims"]:
+        return shaping.shape(node.outputs[0])
+    axes = constant_value(axis)
+    if x.shape.rank is not None and axes is not None:
+        kept = _with_ones(x.shape.sizes, axes)
+        if kept.count(None) <= 1 and 0 not in kept:
+            return [-1 if size is None else size for size in kept]
+    return reduced_shape(shape, axis)
 
 
 def _extreme_grad(node, dy):
     x, axis = node.inputs
-    y, dy = (_reshaped_like_reduced(node, v) for v in (node.outputs[0], dy))
+    kept = _shape_like_reduced(node, shaping.shape(x))
+    y = node.outputs[0]
+    if not node.attrs["keep_dims"]:
+        y, dy = shaping.reshape(y, kept), shaping.reshape(dy, kept)
     chosen = elementwise.cast(compare.equal(y, x), dy.dtype)
-    count = sum_op(chosen, axis, keep_dims=True)
-    return [elementwise.real_div(chosen, count) * dy, None]
+    count = shaping.reshape(sum_op(chosen, axis), kept)
+    return [chosen / count * dy, None]
 
 
 @euclidean_norm_op.grad
 def euclidean_norm_grad(node, dy):
-    y, dy = (_reshaped_like_reduced(node, v) for v in (node.outputs[0], dy))
-    return [elementwise.real_div(node.inputs[0], elementwise.real_div(y, dy)), None]
+    x, y = node.inputs[0], node.outputs[0]
+    if not node.attrs["keep_dims"]:
+        kept = _shape_like_reduced(node, shaping.shape(x))
+        y, dy = shaping.reshape(y, kept), shaping.reshape(dy, kept)
+    return [x / (y / dy), None]
 
 
 max_op.grad(_extreme_grad)
@@ -267,18 +297,21 @@ def unbroadcast(x: Tensor, y: Tensor, dx: Tensor | None, dy: Tensor | None) -> l
     Where the static shapes say over which axes to sum, even if not how long these are, nothing is left to be
     found at run time.
     """
-    axes = (
-        _broadcast_axes(x.shape.sizes, y.shape.sizes),
-        _broadcast_axes(y.shape.sizes, x.shape.sizes),
-    )
-    if axes[0] is not None and axes[1] is not None:
-        return [_summed(x, dx, axes[0]), _summed(y, dy, axes[1])]
     shape_x, shape_y = shaping.shape(x), shaping.shape(y)
+    static_x = _broadcast_axes(x.shape.sizes, y.shape.sizes)
+    static_y = _broadcast_axes(y.shape.sizes, x.shape.sizes)
+    if static_x is not None and static_y is not None:
+        return [
+            grad
+            if grad is None or (not axes and grad.shape.rank == tensor.shape.rank)
+            else _summed(grad, axes, shape)
+            for tensor, grad, axes, shape in (
+                (x, dx, static_x, shape_x),
+                (y, dy, static_y, shape_y),
+            )
+        ]
     axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
-    return [
-        None if grad is None else shaping.reshape(sum_op(grad, found), shape)
-        for grad, found, shape in ((dx, axes_x, shape_x), (dy, axes_y, shape_y))
-    ]
+    return [_summed(dx, axes_x, shape_x), _summed(dy, axes_y, shape_y)]
 
 
 def _broadcast_axes(sizes: Dims, others: Dims) -> list[int] | None:
@@ -295,21 +328,14 @@ def _broadcast_axes(sizes: Dims, others: Dims) -> list[int] | None:
     for axis, (size, beside) in enumerate(zip(own, other, strict=True)):
         if size is None and beside != 1:
             return None
-        if axis < rank - len(sizes) or (size == 1 and beside != 1):
+        if size == 1 and beside != 1:
             found.append(axis)
     return found
 
 
-def _summed(x: Tensor, grad: Tensor | None, axes: list[int]) -> Tensor | None:
-    if grad is None or not axes:
-        return grad
-    summed = sum_op(grad, axes)
-    sizes = x.shape.sizes or ()
-    if len(sizes) == (grad.shape.rank or 0) - len(axes):
-        return summed
-    if sizes.count(None) <= 1 and 0 not in sizes:
-        return shaping.reshape(summed, [-1 if size is None else size for size in sizes])
-    return shaping.reshape(summed, shaping.shape(x))
+def _summed(grad: Tensor | None, axes: Any, shape: Tensor) -> Tensor | None:
+    """`grad` summed over `axes` to `shape`."""
+    return None if grad is None else shaping.reshape(sum_op(grad, axes, keep_dims=True), shape)
 
 
 def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
@@ -320,7 +346,7 @@ def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
         axis = reduction_indices
     if axis is not None:
         return axis
-    if x.shape.rank is not None:
+    if x.shape.rank:
         return constants.constant(np.arange(x.shape.rank, dtype=np.int32), name="Const")
     return indexing.range_(0, shaping.rank(x))
 
@@ -334,7 +360,9 @@ def _front(opdef, doc, to_tensor=None):
         reduction_indices: Any = None,
         keep_dims: Any = None,
     ) -> Tensor:
-        x = convert.convert_to_tensor(input_tensor, dtype=to_tensor)
+        x = convert.convert_to_tensor(
+            input_tensor, dtype=None if isinstance(input_tensor, Tensor) else to_tensor
+        )
         keep = bool(keepdims if keepdims is not None else keep_dims)
         reduced = opdef(x, _axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
         if axis is None and reduction_indices is None and not keep:

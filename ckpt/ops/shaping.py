@@ -157,8 +157,10 @@ def _reshape_with_unknown(source: TensorShape, wanted: TensorShape, shape: Tenso
 
 @reshape_op.grad
 def reshape_grad(node, dy):
-    x = node.inputs[0]
-    return [reshape_op(dy, shape_internal(x)), None]
+    sizes = node.inputs[0].shape.sizes
+    if sizes is not None and sizes.count(None) == 1 and 0 not in sizes:
+        return [reshape_op(dy, [-1 if s is None else s for s in sizes]), None]
+    return [reshape_op(dy, shape_internal(node.inputs[0])), None]
 
 
 def reshape(tensor: Any, shape: Any, name: str | None = None) -> Tensor:
@@ -298,7 +300,7 @@ def transpose_shape(x, perm):
 
 @transpose_op.grad
 def transpose_grad(node, dy):
-    return [transpose_op(dy, indexing.invert_permutation(node.inputs[1])), None]
+    return [transpose(dy, indexing.invert_permutation(node.inputs[1])), None]
 
 
 def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool = False) -> Tensor:
@@ -311,8 +313,7 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
             if a.shape.rank is not None:
                 perm = np.arange(a.shape.rank - 1, -1, -1, dtype=np.int32)
             else:
-                count = rank(a)
-                perm = (count - 1) - indexing.range_(0, count, 1)
+                perm = indexing.range_op(rank(a) - 1, -1, -1)
         return transpose_op(a, perm, name=scope)
 
 
@@ -329,8 +330,13 @@ def broadcast_to_shape(x, shape):
 
 @broadcast_to_op.grad
 def broadcast_to_grad(node, dy):
-    x = node.inputs[0]
-    return [reduction.unbroadcast(x, node.outputs[0], dy, None)[0], None]
+    x, shape = node.inputs
+    own = shape_internal(x, out_type=shape.dtype.base_dtype)
+    known = constant_value_as_shape(shape)
+    if known.is_fully_defined():
+        shape = constants.constant(known.as_list(), dtype=shape.dtype.base_dtype)
+    _, axes = elementwise.broadcast_gradient_args(shape, own)
+    return [reshape_op(reduction.sum_op(dy, axes, keep_dims=True), own), None]
 
 
 def broadcast_to(input: Any, shape: Any, name: str | None = None) -> Tensor:  # TensorFlow's name
@@ -354,7 +360,9 @@ def tile(x, multiples):
         )
     if (times < 0).any():
         raise InvalidArgumentError(None, None, f"Expected multiples >= 0, got {times.tolist()}")
-    return np.tile(x, times.tolist()) if np.ndim(x) else x
+    if all(t == 1 or size == 1 for t, size in zip(times.tolist(), np.shape(x), strict=True)):
+        return np.broadcast_to(x, tuple((times * np.shape(x)).tolist()))  # nothing to copy
+    return np.tile(x, times.tolist())
 
 
 @tile.shape
@@ -380,7 +388,9 @@ def tile_grad(node, dy):
     shape_x = shape_internal(x)
     split = reshape_op(transpose(joining.stack([multiples, shape_x])), [-1])
     axes = indexing.range_(0, size(split), 2)
-    return [reshape_op(reduction.sum_op(reshape_op(dy, split), axes), shape_x), None]
+    found = reduction.sum_op(reshape_op(dy, split), axes)
+    found.set_shape(x.shape)
+    return [found, None]
 
 
 @op("Pad", "input: T, paddings: Tpaddings -> output: T", Tpaddings=TSHAPE)
@@ -437,7 +447,8 @@ pad_v2_op.shape(_pad_shape)
 
 def _pad_grad(node, dy):
     x, paddings = node.inputs[:2]
-    begin = reshape_op(indexing.slice_(paddings, [0, 0], [rank(x), 1]), [-1])
+    firsts = joining.stack([rank(x), 1])
+    begin = reshape_op(indexing.slice_(paddings, [0, 0], firsts), [-1])
     return [indexing.slice_(dy, begin, shape_internal(x)), None] + [None] * (len(node.inputs) - 2)
 
 

@@ -22,6 +22,10 @@ def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor
     rank = values.shape.rank
     if rank is None or at is None:
         raise ValueError("sorting needs a known rank and a known axis")
+    if not -rank <= int(at) < rank:
+        raise ValueError(
+            f"slice index {int(at)} of dimension 0 out of bounds: values has rank {rank}"
+        )
     order = [i for i in range(rank) if i != int(at) % rank] + [int(at) % rank]
     inverse = sorted(range(rank), key=order.__getitem__)
     moved = shaping.transpose(values, order) if order != list(range(rank)) else values

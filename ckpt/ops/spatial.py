@@ -296,8 +296,8 @@ def pooled(
     layout = "NCHW" if first else "NHWC"
     if len(window) == 2:
         return two(x, window, strides, padding, data_format=layout, name=name)
-    axis = 2 if first else 1
-    found = two(shaping.expand_dims(x, axis), [1, *window], [1, *strides], padding, data_format=layout,
+    axis = 3 if first else 2
+    found = two(shaping.expand_dims(x, axis), [*window, 1], [*strides, 1], padding, data_format=layout,
                 name=name)  # fmt: skip
     return shaping.squeeze(found, [axis])
 

@@ -17,11 +17,11 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import FLOATING
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import name_scope
-from ckpt.ops import compare, constants, elementwise, reduction
-from ckpt.ops.families import binary, unary
+from ckpt.graph.scopes import control_dependencies, name_scope
+from ckpt.ops import arithmetic, compare, constants, elementwise, reduction, shaping
+from ckpt.ops.families import binary, binary_by_slopes, broadcast_shape, unary
 
 FULL = frozenset({dtypes.float32, dtypes.float64})
 TINY = 1e-300
@@ -309,116 +309,124 @@ def _constant(x: Tensor, value: float) -> Tensor:
     return constants.constant(value, dtype=x.dtype.base_dtype)
 
 
-def _gaussian(x: Tensor, factor: float) -> Tensor:
-    return _constant(x, factor) * elementwise.exp(-elementwise.square(x))
+def _scaled(x: Tensor, dy: Tensor, factor: float, function: Callable[[Tensor], Tensor]) -> Tensor:
+    """dy · factor · exp(function(x)), which waits for dy."""
+    scaled = dy * _constant(x, factor)
+    with control_dependencies([dy]):
+        return scaled * elementwise.exp(function(x))
 
 
-def _one(type_name: str, values: Callable[[Any], Any], gradient: Any, doc: str) -> Any:
+def _gaussian(x: Tensor, dy: Tensor, factor: float) -> Tensor:
+    return _scaled(x, dy, factor, lambda t: -elementwise.square(t))
+
+
+def _one(
+    type_name: str, values: Callable[[Any], Any], gradient: Any, doc: str, late: bool = False
+) -> Any:
     kernel = _in_float64(lambda x: values(x))
     kernel.__doc__ = doc
-    return unary(type_name, kernel, FLOATING, gradient)
+    return unary(type_name, kernel, FLOATING, gradient, late=late)
 
 
 ROOT = 2 / math.sqrt(math.pi)
-lgamma = _one("Lgamma", lgamma_values, lambda x, y, dy: dy * digamma(x), "log |Γ(x)|.")
+lgamma = _one("Lgamma", lgamma_values, lambda x, y, dy: dy * digamma(x), "log |Γ(x)|.", late=True)
 digamma = _one(
-    "Digamma", digamma_values, lambda x, y, dy: dy * polygamma(_constant(x, 1), x), "Γ'(x) / Γ(x)."
+    "Digamma",
+    digamma_values,
+    lambda x, y, dy: dy * polygamma(_constant(x, 1), x),
+    "Γ'(x) / Γ(x).",
+    late=True,
 )
-erf = _one("Erf", _each(math.erf), lambda x, y, dy: dy * _gaussian(x, ROOT), "The error function.")
+erf = _one("Erf", _each(math.erf), lambda x, y, dy: _gaussian(x, dy, ROOT), "The error function.")
 erf.maps_sparse = True
-erfc = _one("Erfc", _each(math.erfc), lambda x, y, dy: dy * _gaussian(x, -ROOT), "1 - erf(x).")
-erfinv = _one(
+erfc = _one("Erfc", _each(math.erfc), lambda x, y, dy: _gaussian(x, dy, -ROOT), "1 - erf(x).")
+erfinv_op = _one(
     "Erfinv",
     _each(_erfinv_of),
-    lambda x, y, dy: dy * (_constant(x, 1 / ROOT) * elementwise.exp(elementwise.square(y))),
+    lambda x, y, dy: _scaled(y, dy, 1 / ROOT, elementwise.square),
     "The inverse of the error function.",
 )
-ndtri = _one(
+ndtri_op = _one(
     "Ndtri",
     _each(_ndtri_of),
-    lambda x, y, dy: (
-        dy
-        * (
-            _constant(x, math.sqrt(2 * math.pi))
-            * elementwise.exp(elementwise.square(y) / _constant(x, 2))
-        )
-    ),
+    lambda x, y, dy: _scaled(y, dy, math.sqrt(2 * math.pi), lambda t: elementwise.square(t) / 2),
     "The quantiles of the normal distribution.",
 )
-bessel_i0e = _one(
+bessel_i0e_op = _one(
     "BesselI0e",
     i0e_values,
     lambda x, y, dy: dy * (bessel_i1e(x) - elementwise.sign(x) * y),
     "exp(-|x|) I0(x).",
+    late=True,
 )
-bessel_i1e = _one(
-    "BesselI1e", i1e_values, lambda x, y, dy: dy * _i1e_slope(x, y), "exp(-|x|) I1(x)."
+bessel_i1e_op = _one(
+    "BesselI1e", i1e_values, lambda x, y, dy: dy * _i1e_slope(x, y), "exp(-|x|) I1(x).", late=True
 )
-bessel_i0 = _one(
+bessel_i0_op = _one(
     "BesselI0",
     lambda x: i0e_values(x) * np.exp(np.abs(x)),
     lambda x, y, dy: dy * bessel_i1(x),
     "The modified Bessel function I0(x).",
+    late=True,
 )
-bessel_i1 = _one(
+bessel_i1_op = _one(
     "BesselI1",
     lambda x: i1e_values(x) * np.exp(np.abs(x)),
     lambda x, y, dy: dy * _i1_slope(x, y),
     "The modified Bessel function I1(x).",
+    late=True,
 )
-
-
-def _away_from_zero(x: Tensor, function: Callable[[Tensor], Tensor], limit: float) -> Tensor:
-    """`function` of x, and `limit` where x is 0."""
-    is_zero = compare.equal(x, _constant(x, 0))
-    safe = compare.select_v2(is_zero, _constant(x, 1), x)
-    return compare.select_v2(is_zero, _constant(x, limit), function(safe))
 
 
 def _i1e_slope(x: Tensor, y: Tensor) -> Tensor:
-    return _away_from_zero(
-        x, lambda s: bessel_i0e(s) - y * (elementwise.sign(s) + elementwise.reciprocal(s)), 0.5
-    )
+    is_zero = compare.equal(x, 0)
+    at_zero = elementwise.cast(0.5, x.dtype.base_dtype)
+    slope = bessel_i0e(x) - y * (elementwise.sign(x) + elementwise.reciprocal(x))
+    return compare.select_v2(is_zero, at_zero, slope)
 
 
 def _i1_slope(x: Tensor, y: Tensor) -> Tensor:
-    return _away_from_zero(x, lambda s: bessel_i0(s) - elementwise.real_div(y, s), 0.5)
+    is_zero = compare.equal(x, 0)
+    at_zero = elementwise.cast(0.5, x.dtype.base_dtype)
+    return compare.select_v2(is_zero, at_zero, bessel_i0(x) - elementwise.truediv(y, x))
 
 
 def _density(a: Tensor, x: Tensor) -> Tensor:
-    return elementwise.exp(-x + (a - _constant(a, 1)) * elementwise.log(x) - lgamma(a))
+    return elementwise.exp(-x + (a - 1) * elementwise.log(x) - lgamma(a))
 
 
 IGAMMA = "a: T, x: T -> z: T"
-igamma = binary(
+igamma = binary_by_slopes(
     "Igamma",
     _in_float64(igamma_values),
     FLOATING,
-    lambda a, x, z, dz: (dz * igamma_grad_a(a, x), dz * _density(a, x)),
+    lambda a, x: (igamma_grad_a(a, x), _density(a, x)),
     IGAMMA,
 )
-igammac = binary(
-    "Igammac",
-    _in_float64(igammac_values),
-    FLOATING,
-    lambda a, x, z, dz: (-(dz * igamma_grad_a(a, x)), -(dz * _density(a, x))),
-    IGAMMA,
-)
+igammac = op("Igammac", IGAMMA, T=FLOATING)(_in_float64(igammac_values))
+igammac.shape(broadcast_shape)
+
+
+@igammac.grad
+def igammac_grad(node, dz):
+    return [elementwise.neg(d) for d in igamma.gradient(node, dz)]
+
+
 igamma_grad_a = binary(
     "IgammaGradA", _in_float64(igamma_grad_a_values), FULL, "TensorFlow defines none", IGAMMA
 )
-polygamma = binary(
+polygamma = binary_by_slopes(
     "Polygamma",
     _in_float64(polygamma_values),
     FULL,
-    lambda a, x, z, dz: (None, dz * polygamma(a + _constant(a, 1), x)),
+    lambda a, x: (None, polygamma(a + 1, x)),
     IGAMMA,
 )
-zeta = binary(
+zeta = binary_by_slopes(
     "Zeta",
     _in_float64(zeta_values),
     FULL,
-    lambda x, q, z, dz: (None, dz * (-x * zeta(x + _constant(x, 1), q))),
+    lambda x, q: (None, -x * zeta(x + 1, q)),
     "x: T, q: T -> z: T",
 )
 
@@ -444,12 +452,31 @@ def betainc_shape(a, b, x):
 @betainc.grad
 def betainc_grad(node, dy):
     a, b, x = node.inputs
-    one = _constant(x, 1)
+    shape_a, shape_x = shaping.shape(a), shaping.shape(x)
+    _, axes = elementwise.broadcast_gradient_args(shape_a, shape_x)
     log_beta = lgamma(a) + lgamma(b) - lgamma(a + b)
-    slope = elementwise.exp(
-        (b - one) * elementwise.log1p(-x) + (a - one) * elementwise.log(x) - log_beta
-    )
-    return [None, None, reduction.unbroadcast(x, node.outputs[0], slope * dy, None)[0]]
+    slope = elementwise.exp(arithmetic.xlog1py(b - 1, -x) + arithmetic.xlogy(a - 1, x) - log_beta)
+    return [None, None, shaping.reshape(reduction.sum_op(slope * dy, axes), shape_x)]
+
+
+def _in_scope(opdef: OpDef, default_name: str) -> Callable[..., Tensor]:
+    """The function of one tensor that makes its node in a scope of its own."""
+
+    def function(x: Any, name: str | None = None) -> Tensor:
+        with name_scope(name, default_name, [x]):
+            return opdef(x)
+
+    function.__name__ = default_name
+    function.__doc__ = opdef.__doc__
+    return function
+
+
+erfinv = _in_scope(erfinv_op, "erfinv")
+ndtri = _in_scope(ndtri_op, "ndtri")
+bessel_i0 = _in_scope(bessel_i0_op, "bessel_i0")
+bessel_i0e = _in_scope(bessel_i0e_op, "bessel_i0e")
+bessel_i1 = _in_scope(bessel_i1_op, "bessel_i1")
+bessel_i1e = _in_scope(bessel_i1e_op, "bessel_i1e")
 
 
 def lbeta(x: Any, name: str | None = None) -> Tensor:
@@ -458,8 +485,8 @@ def lbeta(x: Any, name: str | None = None) -> Tensor:
         x = convert.convert_to_tensor(x, name="x")
         if x.shape.rank is None:
             x = control_rank(x)
-        total = reduction.reduce_sum(x, [-1])
-        return reduction.reduce_sum(lgamma(x), [-1]) - lgamma(total)
+        logs = reduction.reduce_sum(lgamma(x), [-1])
+        return logs - lgamma(reduction.reduce_sum(x, [-1]))
 
 
 def control_rank(x: Tensor) -> Tensor:
@@ -474,4 +501,4 @@ def erfcinv(x: Any, name: str | None = None) -> Tensor:
     """The inverse of 1 - erf(x)."""
     with name_scope(name, "erfcinv", [x]):
         x = convert.convert_to_tensor(x, name="start")
-        return -ndtri(_constant(x, 0.5) * x) * _constant(x, math.sqrt(0.5))
+        return -ndtri_op(_constant(x, 0.5) * x) * _constant(x, math.sqrt(0.5))

@@ -17,6 +17,7 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
 from ckpt.run.deadline import check
+from ckpt.run.insides import DEAD
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.prune import MERGES, ROUND
 
@@ -32,16 +33,6 @@ TYPES = SWITCHES | MERGES | ENTERS | EXITS | NEXTS
 SWITCH, MERGE, ENTER, EXIT, NEXT, TRIGGER, ORDINARY = range(7)
 CHECK_EVERY = 256
 """After so many nodes the deadline is looked at."""
-
-
-class _Dead:
-    """The value that says that there is none."""
-
-    def __repr__(self) -> str:
-        return "DEAD"
-
-
-DEAD = _Dead()
 
 
 class _Node:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.deadline import check
+from ckpt.run.insides import DEAD
 from ckpt.run.interpret import interpret
 from ckpt.run.prune import reached
 
@@ -89,16 +90,21 @@ def _add_branches(planner: Planner, node: Operation) -> None:
     is_call = node.type.endswith("Call")
     first = 0 if is_call else 1
     wanted = [i for i, t in enumerate(node.outputs) if t in planner.used and t not in planner.slot]
-    if not wanted and not any(t in planner.slot for t in node.outputs):
+    inside = planner.insides.get(node, [])
+    if not wanted and not inside and not any(t in planner.slot for t in node.outputs):
         wanted = list(range(len(node.outputs)))
     chosen: dict[int, int] = {}  # slots of the step's inputs -> their position
     if not is_call:
         chosen[planner.plain(node._inputs[0])] = 0
     arguments = node._inputs[first:]
     programs = []
-    for body in bodies:
+    for side, body in enumerate(bodies):
         known = planner.known_arguments(zip(body.inputs, arguments, strict=True))
-        plan = planner.sub_plan(body, [body.outputs[i] for i in wanted], known)
+        here = [i for i in inside if i.way[0][1] == side]
+        known.update((i.fetched, DEAD) for i in inside if i not in here)
+        results = [body.outputs[i] for i in wanted]
+        results += [i.tensor if i in here and not i.way[1:] else i.fetched for i in inside]
+        plan = planner.sub_plan(body, results, known, [i.within() for i in here if i.way[1:]])
         takes = []
         for fed in plan.feeds:
             slot = planner.argument_slot(arguments[body.inputs.index(fed)], fed)
@@ -107,9 +113,9 @@ def _add_branches(planner: Planner, node: Operation) -> None:
     index = _which_call if is_call else _Case(len(bodies)) if "Case" in node.type else _which_if
     if is_call and not chosen:
         chosen[planner.nothing()] = 0
-    planner.add_step(
-        node, branch, (index,), tuple(chosen), {"programs": tuple(programs)}, wanted, many=True
-    )
+    attrs = {"programs": tuple(programs)}
+    beside = [i.fetched for i in inside]
+    planner.add_step(node, branch, (index,), tuple(chosen), attrs, wanted, many=True, beside=beside)
 
 
 class _Loop:

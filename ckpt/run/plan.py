@@ -14,7 +14,7 @@ from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
-from ckpt.run import dataflow, flow, raising, views
+from ckpt.run import dataflow, flow, insides, raising, views
 from ckpt.run.callee import Callee
 from ckpt.run.prune import NO_STAND_INS, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
@@ -81,6 +81,9 @@ def make_plan(
         nodes = ordered(found, is_ordered, fed)
         _check_runnable(nodes)
         return Planner(feeds, state).plan(nodes, fetches)
+    plan = _plan_with_insides(fetches, targets, feeds, state, ran)
+    if plan is not None:
+        return plan
     stand_ins = _stand_ins(wanted, fetches, targets, fed, ran)
     found, _ = reached(wanted, fed, ran, stand_ins)
     if _has_dataflow(found, fetches, stand_ins):
@@ -88,6 +91,33 @@ def make_plan(
     nodes = ordered(found, False, fed, stand_ins)
     _check_runnable(nodes)
     return Planner(feeds, state, stand_ins).plan(nodes, fetches)
+
+
+def _plan_with_insides(
+    fetches: Sequence[Tensor],
+    targets: Sequence[Operation],
+    feeds: Sequence[Tensor],
+    state: SessionState,
+    ran: Collection[Operation],
+) -> Plan | None:
+    """The program, where fetches lie inside branches that other nodes of the graph stand for; None where none do."""
+    fed = set(feeds)
+    graph = (fetches[0].op if fetches else targets[0]).graph
+    stand_ins = {t: made for t, made in graph.stand_ins.items() if t not in fed}
+    found = insides.insides_of([t for t in fetches if t not in fed], stand_ins)
+    if not found or insides.insides_of(feeds, stand_ins):
+        return None
+    left = [t for t in fetches if t not in found]
+    wanted = [*(t.op for t in left if t not in fed), *(i.holder for i in found.values()), *targets]
+    stand_ins = _stand_ins(wanted, left, targets, fed, ran)
+    nodes, _ = reached(wanted, fed, ran, stand_ins)
+    if _has_dataflow(nodes, left, stand_ins):
+        return None
+    ordered_nodes = ordered(nodes, False, fed, stand_ins)
+    _check_runnable(ordered_nodes)
+    planner = Planner(feeds, state, stand_ins, found.values())
+    planner.must_be_alive = found.keys()
+    return planner.plan(ordered_nodes, fetches)
 
 
 def _stand_ins(
@@ -100,6 +130,8 @@ def _stand_ins(
     """What computes the results of imported branches and loops in a run: raised before, or raised for it."""
     graph = wanted[0].graph
     before = {t: made for t, made in graph.stand_ins.items() if t not in fed}
+    holders = {inside.holder for inside in insides.insides_of(list(fed), before).values()}
+    before = {t: made for t, made in before.items() if made.op not in holders}  # they take no feeds
     found, _ = reached(wanted, fed, ran, before)
     if not _has_dataflow(found, fetches, before):
         return before
@@ -175,9 +207,11 @@ class Planner:
         feeds: Sequence[Tensor],
         state: SessionState,
         stand_ins: Mapping[Tensor, Tensor] = NO_STAND_INS,
+        inside: Collection[insides.Inside] = (),
     ) -> None:
         self.state = state
         self.stand_ins = stand_ins
+        self.insides = insides.by_holder(inside)
         self.feeds = tuple(feeds)
         self.initial: list[Any] = [None] * len(feeds)
         self.names: list[str] = [tensor.name for tensor in feeds]
@@ -188,6 +222,7 @@ class Planner:
         self.reads: dict[int, int] = {}  # cells that were read since anything could write
         self.passed_on: list[Tensor] = []  # plain tensors that are cells still
         self.views: dict[int, views.View] = {}  # cells that show others
+        self.must_be_alive: Collection[Tensor] = ()  # those of branches that may not be taken
         self.is_resized = False  # a variable may change its size, and gets new memory then
         self.used: set[Tensor] = set()
 
@@ -199,6 +234,8 @@ class Planner:
         for node in nodes:
             self._add(node)
         self._read_what_nobody_takes(nodes, fetches)
+        for tensor in self.must_be_alive:
+            self._check_alive(tensor)
         wanted = [
             self._plain(self.slot[t], t) if t in self.slot else self._missing(t) for t in fetches
         ]
@@ -219,6 +256,12 @@ class Planner:
             for tensor in self.passed_on:
                 if tensor not in taken:
                     self._plain(self.slot[tensor], tensor)
+
+    def _check_alive(self, tensor: Tensor) -> None:
+        slot, found = self.slot[tensor], self._new_slot(tensor.name)
+        self.slot[tensor] = found
+        attrs = {"name": tensor.name}
+        self.steps.append(Step(insides.alive, (), (slot,), attrs, (found,), False, (), tensor.op))
 
     def _missing(self, tensor: Tensor) -> int:
         raise InvalidArgumentError(None, None, f"{tensor.name} has no value in this run")
@@ -415,11 +458,19 @@ class Planner:
         return known
 
     def sub_plan(
-        self, graph: FuncGraph, results: Sequence[Tensor], known: dict[Tensor, Any]
+        self,
+        graph: FuncGraph,
+        results: Sequence[Tensor],
+        known: dict[Tensor, Any],
+        inside: Collection[insides.Inside] = (),
     ) -> Plan:
-        """The program of a function's results; it is fed the arguments that it uses and that are not `known`."""
-        arguments = dict.fromkeys(graph.inputs)
-        wanted = [t.op for t in results if t not in arguments]
+        """The program of a function's results; it is fed the arguments that it uses and that are not `known`.
+
+        Results may also be `known` themselves, or lie `inside` its branches.
+        """
+        arguments = dict.fromkeys((*graph.inputs, *known))
+        deeper = {i.fetched: i.holder for i in inside}
+        wanted = [deeper.get(t, t.op) for t in results if t not in arguments]
         found, is_ordered = reached(wanted, arguments)
         stand_ins = NO_STAND_INS
         if any(node.type in dataflow.TYPES for node in found):
@@ -432,7 +483,7 @@ class Planner:
         _check_runnable(nodes)
         used = {t for node in nodes for t in node._inputs}.union(results)
         feeds = [t for t in arguments if t in used and t not in known]
-        planner = Planner(feeds, self.state, stand_ins)
+        planner = Planner(feeds, self.state, stand_ins, inside)
         for tensor, value in known.items():
             planner.constant(tensor, value)
         for tensor in (*feeds, *known):
@@ -524,11 +575,11 @@ class Planner:
         attrs: dict[str, Any],
         wanted: Iterable[int],
         many: bool,
+        beside: Iterable[Tensor] = (),
     ) -> None:
-        """Add a step that makes the `wanted` outputs of `node`."""
+        """Add a step that makes the `wanted` outputs of `node`, and the tensors `beside` them."""
         outputs = []
-        for index in wanted:
-            tensor = node.outputs[index]
+        for tensor in (*(node.outputs[index] for index in wanted), *beside):
             slot = self._new_slot(tensor.name)
             outputs.append(slot)
             if tensor not in self.slot:

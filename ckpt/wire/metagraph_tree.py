@@ -12,13 +12,10 @@ from operator import attrgetter
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.wire.metagraph_body import Damage
 
 Read = Callable[[Any, str], Any]
 KINDS = ("node_list", "bytes_list", "int64_list", "float_list", "any_list", "variables")
-
-
-class Damage(Exception):
-    """The tree is not what the format says; the text names the place."""
 
 
 def _scalar(*types: type) -> Read:

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ckpt.wire.metagraph_tree import KINDS, Damage, TreeReader, shown
+from ckpt.wire.metagraph_body import Damage, streamed
+from ckpt.wire.metagraph_tree import KINDS, TreeReader, shown
 
-LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
 MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
 
 Check = Callable[[Any, str], Any]
@@ -72,27 +72,6 @@ class Budget:
         if self.left < 0:
             raise Damage(f"one record has more than {MOST_ELEMENTS} elements")
         return items
-
-
-class _Source:
-    """What a streaming unpacker reads from: the bytes are not copied as a whole."""
-
-    def __init__(self, body: memoryview) -> None:
-        self._body, self._at = body, 0
-
-    def read(self, count: int) -> bytes:
-        piece = bytes(self._body[self._at : self._at + count])
-        self._at += len(piece)
-        return piece
-
-
-def streamed(body: memoryview, **options: Any) -> Any:
-    """An unpacker over `body` that holds little of it at a time."""
-    import msgpack
-
-    return msgpack.Unpacker(
-        _Source(body), max_buffer_size=max(len(body), 1), strict_map_key=True, **options
-    )
 
 
 def walk(body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]) -> None:

@@ -19,7 +19,7 @@ from ckpt.core.errors import NotFoundError, OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_header import read_index
-from ckpt.formats.hdf5_index import HEADER
+from ckpt.formats.hdf5_layout import HEADER
 from ckpt.formats.shards import write_checkpoint
 from ckpt.saver.metagraph import read_meta_graph_file
 from ckpt.wire import metagraph_file

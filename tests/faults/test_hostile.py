@@ -16,7 +16,7 @@ import ckpt as tf
 from ckpt.core.errors import CkptError, DataLossError, OpError
 from ckpt.formats import detect
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_columns import MOST_TENSORS
+from ckpt.formats.hdf5_layout import MOST_TENSORS
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver.metagraph import read_meta_graph_file

@@ -13,7 +13,7 @@ from ckpt.core import dtypes
 from ckpt.core.errors import OpError
 from ckpt.formats import hdf5_reader
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_index import ITEM_SIZE
+from ckpt.formats.hdf5_layout import ITEM_SIZE
 from ckpt.formats.hdf5_reader import Hdf5Reader
 from ckpt.formats.hdf5_writer import write
 from ckpt.formats.shards import write_checkpoint

@@ -19,7 +19,7 @@ from ckpt.core.errors import (
     OpError,
     UnimplementedError,
 )
-from ckpt.formats import detect, hdf5_index
+from ckpt.formats import detect, hdf5_layout
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_reader import Hdf5Reader, verify
 from ckpt.formats.hdf5_writer import write
@@ -208,7 +208,7 @@ def test_a_newer_layout_version_says_so(file):
 
 FOUND = {
     b"": (DataLossError, "empty"),
-    hdf5_index.MAGIC[:7]: (DataLossError, "only 7 bytes"),
+    hdf5_layout.MAGIC[:7]: (DataLossError, "only 7 bytes"),
     b"\0" * 5000: (DataLossError, "zeros"),
     b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n": (
         InvalidArgumentError,

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ckpt.core import dtypes, errors
-from ckpt.formats import detect, hdf5_index
+from ckpt.formats import detect, hdf5_layout
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_paths import dataset_paths
 from ckpt.formats.hdf5_reader import Hdf5Reader, verify
@@ -93,7 +93,7 @@ def test_all_nasty_names_fit_in_one_file(tmp_path):
 
 def test_item_sizes_agree_with_the_dtype_table():
     expected = {d.name: 0 if d.name == "string" else d.size for d in STORED}
-    assert expected == hdf5_index.ITEM_SIZE
+    assert expected == hdf5_layout.ITEM_SIZE
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -278,7 +278,7 @@ def test_everything_that_cannot_be_written_is_reported_at_once(tmp_path):
 
 def test_listing_loads_neither_numpy_nor_h5py(tmp_path):
     write(tmp_path / "m.h5", entries({"a": np.arange(3)}))
-    root = str(Path(hdf5_index.__file__).parents[1])
+    root = str(Path(hdf5_layout.__file__).parents[1])
     # a bare package in place of ckpt/__init__.py, which is the facade of everything
     script = (
         "import sys, types; package = types.ModuleType('ckpt'); package.__path__ = [sys.argv[1]];"

@@ -12,7 +12,7 @@ import ckpt
 from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, SelectionError
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_index import BLOCK
+from ckpt.formats.hdf5_layout import BLOCK
 from ckpt.formats.hdf5_writer import write
 
 BIG = np.arange(3_000_000, dtype=np.float32).reshape(3000, 1000)

@@ -15,6 +15,7 @@ from ckpt.ops import (
     contraction,
     cumulative,
     distinct,
+    spacing,
 )
 from ckpt.run.session import Session
 from tests.conformance.ops import case, conformance, normal
@@ -96,7 +97,7 @@ TestArithmetic = conformance([
     case(arithmetic.xlog1py, normal(3), np.abs(normal(3)), like=lambda x, y: x * np.log1p(y), rtol=1e-5, grad=1),
     case(arithmetic.mul_no_nan, normal(3), normal(3, seed=1), like=np.multiply, grad=1),
     case(arithmetic.xlogy, np.zeros(2, np.float32), np.zeros(2, np.float32), expect=np.zeros(2, np.float32), grad=0),
-    case(arithmetic.lin_space, np.float32(1), np.float32(2), 5, expect=np.linspace(1, 2, 5, dtype=np.float32), grad=0),
+    case(spacing.lin_space, np.float32(1), np.float32(2), 5, expect=np.linspace(1, 2, 5, dtype=np.float32), grad=0),
     case(arithmetic.next_after, normal(3), normal(3, seed=1), like=np.nextafter, grad=0),
     case(arithmetic.approximate_equal, np.array([1.0, 2]), np.array([1.0, 3]), expect=np.array([True, False]), grad=0),
     case(lambda a, b: arithmetic.accumulate_n([a, b]), normal(3), normal(3, seed=1), like=np.add, title="accumulate_n"),

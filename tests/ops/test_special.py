@@ -49,7 +49,7 @@ TestFunctions = conformance([
 
 @pytest.mark.parametrize("x", [1e-3, 0.4, 0.9, 0.99999])
 def test_the_inverse_of_erf_is_its_inverse(x):
-    found = special.erfinv.kernel(np.float64(x))
+    found = special.erfinv_op.kernel(np.float64(x))
     assert math.erf(float(found)) == pytest.approx(x, rel=1e-14)
 
 

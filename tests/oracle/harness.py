@@ -172,7 +172,9 @@ def write_outcomes(folder, program, outcomes):
 
 
 def read_outcomes(folder, program):
-    """What `write_outcomes` kept. Dtypes that numpy alone does not know (bfloat16) need ml_dtypes imported."""
+    """What `write_outcomes` kept."""
+    import ml_dtypes  # noqa: F401  # lets numpy know bfloat16 and its like
+
     outcomes = json.loads((folder / f"{program}.json").read_text())
     with np.load(folder / f"{program}.npz") as arrays:
         for outcome in outcomes.values():

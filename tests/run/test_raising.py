@@ -107,6 +107,62 @@ def test_a_node_inside_a_branch_may_be_fetched():
         assert session.run(["out_0:0", "cond/mul:0"], {"x:0": 3.0}) == [6.0, 6.0]
 
 
+def nested_branches():
+    """y = x² + r + (3 x² or x), inside a branch inside a branch; r is drawn there. As TensorFlow 1 imports it."""
+    x = tf.placeholder(tf.float32, [], name="x")
+    no, yes = dataflow.switch(x, x > 0.0, name="outer")
+    square = tf.multiply(yes, yes, name="square")
+    with tf.control_dependencies([yes]):
+        drawn = tf.random_uniform([], name="drawn")
+    small, large = dataflow.switch(yes, yes > 10.0, name="inner")
+    deep = tf.multiply(large * large, 3.0, name="deep")
+    inner = dataflow.merge([tf.identity(small, name="shallow"), deep])[0]
+    both = tf.add(tf.add(square, drawn), inner, name="both")
+    y = dataflow.merge([tf.negative(no, name="minus"), both])[0]
+    return x, tf.identity(y, name="y")
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "expected"),
+    [
+        ("both:0", 3.0, None),
+        ("square:0", 3.0, 9.0),
+        ("minus:0", -2.0, 2.0),
+        ("deep:0", 11.0, 363.0),
+        ("shallow:0", 4.0, 4.0),
+    ],
+)
+def test_a_node_inside_a_branch_is_fetched_with_its_gradient_and_the_branch_runs_once(
+    name, x, expected
+):
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed, y = nested_branches()
+        (slope,) = tf.gradients(y, fed)
+        fetches = [y, slope, name]
+        assert not is_interpreted(session.plan(fetches, [fed]))
+        result = session.make_callable(fetches, [fed])
+        for _ in range(40):  # far enough to be compiled
+            total, _, found = result(x)
+            assert found == (total if expected is None else expected)
+
+
+def test_a_node_inside_a_branch_not_taken_has_no_value_also_beside_a_gradient():
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed, y = nested_branches()
+        (slope,) = tf.gradients(y, fed)
+        for name, x in [("both:0", -1.0), ("minus:0", 1.0), ("deep:0", 1.0), ("deep:0", -1.0)]:
+            with pytest.raises(tf.errors.InvalidArgumentError, match=name):
+                session.run([slope, name], {fed: x})
+
+
+def test_a_node_inside_a_branch_may_be_fed_beside_a_gradient():
+    with tf.Graph().as_default(), tf.Session() as session:
+        fed, y = nested_branches()
+        tf.gradients(y, fed)
+        total = session.run(y, {fed: 3.0, "square:0": 100.0})
+        assert 103.0 <= total < 104.0
+
+
 def test_a_finalized_graph_runs_but_takes_no_gradient():
     graph = imported("branch")
     graph.finalize()
