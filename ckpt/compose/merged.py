@@ -82,7 +82,7 @@ def plan_merge(
     stripped = {name: saver_only(part.meta) for name, part in found.parts.items()}
     whole = _joined([_scoped(part, stripped[name]) for name, part in found.parts.items()])
     whole = shared(replace(whole, graph_def=rewired(whole.graph_def, wires)), shares)
-    stuck = circle(whole.graph_def)
+    stuck = circle(whole.graph_def, wires)
     if stuck:
         raise GraphError(
             f"the graphs cannot be merged:\n  the connections go in a circle through {', '.join(stuck[:10])}"

@@ -32,6 +32,7 @@ def checked_wires(
 ) -> list[Wire]:
     """The wires that exist and fit; what does not is added to `problems`."""
     wires: dict[str, Wire] = {}
+    parts.expect([*connect.keys(), *connect.values()])
     stops = {text if _has_index(text) else f"{text}:0" for text in stop_gradient}
     for destination, source in connect.items():
         try:
@@ -42,6 +43,7 @@ def checked_wires(
         if wire.target in wires:
             problems.append(f"'{wire.target}' is connected twice")
         wires[wire.target] = wire
+    parts.forget_operations()
     problems += [
         f"'{stop}' is to stop gradients but is no connected input"
         for stop in sorted(stops - wires.keys())
@@ -127,17 +129,24 @@ def _replacement(text: str, replaced: Mapping[str, str]) -> str:
     return text if new is None else _input(new)
 
 
-def circle(graph: defs.GraphDef) -> list[str]:
-    """The nodes that lie on circles other than those of loops, which go through NextIteration; none in a good graph."""
-    inputs = {
-        node.name: [node_of(text) for text in node.input]
-        for node in graph.node
-        if node.op != "NextIteration"
-    }
-    waiting = {name: sum(s in inputs for s in set(sources)) for name, sources in inputs.items()}
+def circle(graph: defs.GraphDef, wires: Sequence[Wire]) -> list[str]:
+    """The nodes on circles that the wires close, other than loops, which go through NextIteration; none in a good graph."""
+    if not wires:
+        return []
+    nodes = {node.name: node for node in graph.node}
+    inputs: dict[str, set[str]] = {}
+    pending = [node_of(wire.source) for wire in wires]
+    while pending:
+        name = pending.pop()
+        if name not in inputs and name in nodes and nodes[name].op != "NextIteration":
+            inputs[name] = {node_of(text) for text in nodes[name].input}
+            pending.extend(inputs[name])
     users: dict[str, list[str]] = {name: [] for name in inputs}
+    waiting: dict[str, int] = {}
     for name, sources in inputs.items():
-        for source in set(sources) & inputs.keys():
+        known = sources & inputs.keys()
+        waiting[name] = len(known)
+        for source in known:
             users[source].append(name)
     ready = [name for name, count in waiting.items() if not count]
     while ready:
