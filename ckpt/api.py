@@ -139,6 +139,11 @@ from ckpt.graph.specs import (
 )
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.accumulators import (
+    ConditionalAccumulator,
+    ConditionalAccumulatorBase,
+    SparseConditionalAccumulator,
+)
 from ckpt.model.branches import case, cond, switch_case
 from ckpt.model.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from ckpt.model.functional import foldl, foldr, map_fn, scan
@@ -472,6 +477,10 @@ from ckpt.ops.partitioning import (
     sequence_mask,
     shape_n,
 )
+from ckpt.ops.quantize import dequantize, quantize, quantize_v2
+from ckpt.ops.quantized import (
+    quantized_concat,
+)
 from ckpt.ops.random import (
     get_seed,
     random_normal,
@@ -655,6 +664,8 @@ __all__ = [
     "Chain",
     "CheckReport",
     "CheckedOutput",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -704,6 +715,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorSpec",
@@ -831,6 +843,7 @@ __all__ = [
     "decode_csv",
     "decode_raw",
     "depth_to_space",
+    "dequantize",
     "device",
     "diag",
     "diag_part",
@@ -1039,6 +1052,9 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
     "queue",
     "quint16",
     "quint8",

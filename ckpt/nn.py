@@ -74,6 +74,12 @@ from ckpt.ops.pooling import avg_pool as avg_pool_v2
 from ckpt.ops.pooling import max_pool as max_pool2d
 from ckpt.ops.pooling3d import avg_pool3d, max_pool3d
 from ckpt.ops.pooling_places import max_pool_with_argmax
+from ckpt.ops.quantized import (
+    quantized_avg_pool,
+    quantized_conv2d,
+    quantized_max_pool,
+    quantized_relu_x,
+)
 from ckpt.ops.spatial import (
     atrous_conv2d,
     atrous_conv2d_transpose,
@@ -153,6 +159,10 @@ __all__ = [
     "normalize_moments",
     "nth_element",
     "pool",
+    "quantized_avg_pool",
+    "quantized_conv2d",
+    "quantized_max_pool",
+    "quantized_relu_x",
     "raw_rnn",
     "relu",
     "relu6",

@@ -11,7 +11,9 @@ namespace (pure, portable), `ctx` the running session (stateful), neither: pure 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from threading import Condition
 from typing import Any, Protocol
 
@@ -64,6 +66,8 @@ class OpDef:
         self.inputs = parse_args(before)
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
+        self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
@@ -175,17 +179,29 @@ class OpDef:
 
     def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs, those given by keyword taken out of `kwargs`."""
-        values = list(args)
-        if len(values) > len(self.inputs):
-            raise TypeError(
-                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}), "
-                f"got {len(values)}"
-            )
+        values = list(args[: len(self.inputs)])
+        if len(args) > len(values):
+            self._name_attrs(args[len(values) :], kwargs)
         for arg in self.inputs[len(values) :]:
             if arg.name not in kwargs:
                 raise TypeError(f"{self.type} misses its input '{arg.name}'")
             values.append(kwargs.pop(arg.name))
         return values
+
+    def _name_attrs(self, given: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Add attributes that are given by position to `kwargs`: in order, those without a default first."""
+        inferred = {n for a in self.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
+        free = [name for name in self.attrs if name not in inferred]
+        free.sort(key=lambda name: self.attrs[name].default is not REQUIRED)
+        if len(given) > len(free):
+            raise TypeError(
+                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}) and "
+                f"{len(free)} attributes ({', '.join(free)}), got {len(self.inputs) + len(given)} arguments"
+            )
+        twice = [name for name, _ in zip(free, given) if name in kwargs]
+        if twice:
+            raise TypeError(f"{self.type} got more than one value for {', '.join(twice)}")
+        kwargs.update(zip(free, given))
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)
@@ -384,10 +400,15 @@ class OpDef:
             else:
                 results.append(node.outputs[position])
                 position += 1
-        return tuple(results)
+        return self._results(*results)
+
+    @cached_property
+    def _results(self) -> Any:
+        """The outputs by their names, as TensorFlow's functions return several."""
+        return namedtuple(self.type, [arg.name for arg in self.outputs])  # noqa: PYI024  # known at run time
 
     @staticmethod
-    def output_count(arg: Arg, attrs: dict[str, Any]) -> int:
+    def output_count(arg: Arg, attrs: Mapping[str, Any]) -> int:
         """How many tensors the output `arg` of a node with these attributes stands for."""
         if arg.number_attr:
             return int(attrs[arg.number_attr])

@@ -4,6 +4,7 @@ Importing this package defines all operation types; each module is one of Tensor
 """
 
 from ckpt.ops import (
+    accumulators,
     activation,
     arithmetic,
     batch_norm,
@@ -64,6 +65,8 @@ from ckpt.ops import (
     pooling,
     pooling3d,
     pooling_places,
+    quantize,
+    quantized,
     queues,
     random,
     readers,
@@ -105,6 +108,7 @@ from ckpt.ops import (
 )
 
 __all__ = [
+    "accumulators",
     "activation",
     "arithmetic",
     "batch_norm",
@@ -165,6 +169,8 @@ __all__ = [
     "pooling",
     "pooling3d",
     "pooling_places",
+    "quantize",
+    "quantized",
     "queues",
     "random",
     "readers",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import INDEX, NUMERIC, bool_, string
+from ckpt.core.dtypes import INDEX, NUMERIC, QUANTIZED, bool_, string
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import op
@@ -313,7 +313,7 @@ def pad(
     return result
 
 
-@op("Bitcast", "input: T -> output: type", T=NUMERIC, type=NUMERIC)
+@op("Bitcast", "input: T -> output: type", T=NUMERIC | QUANTIZED, type=NUMERIC | QUANTIZED)
 def bitcast_op(x, *, type):
     """The same bytes seen as another dtype; sizes that differ move into or out of a last axis."""
     target = np.dtype(type.as_numpy_dtype)
