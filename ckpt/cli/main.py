@@ -9,7 +9,6 @@ from importlib import import_module
 
 import click
 
-import ckpt
 from ckpt.core import errors
 
 EXIT_CODES = """\b
@@ -79,7 +78,7 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
-@click.version_option(ckpt.__version__, message="%(prog)s %(version)s")
+@click.version_option(package_name="ckpt", message="%(prog)s %(version)s")
 def program(debug: bool) -> None:
     """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file.
 

@@ -6,12 +6,12 @@ import os
 import shlex
 import subprocess
 import sys
+from importlib import metadata
 
 import click
 import numpy as np
 import pytest
 
-import ckpt
 from ckpt.cli.main import _VERBS, program, run
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_writer import write
@@ -37,7 +37,7 @@ def test_without_a_command_the_help_is_shown_as_a_mistake(capsys):
 
 def test_version(capsys):
     assert run(["--version"]) == 0
-    assert capsys.readouterr().out == f"ckpt {ckpt.__version__}\n"
+    assert capsys.readouterr().out == f"ckpt {metadata.version('ckpt')}\n"
 
 
 def test_the_list_of_commands_is_not_cut_off(capsys):
