@@ -118,7 +118,8 @@ def _y_middle(x: Any, order: int) -> Any:
         total = sum(signs[k] * all_j[2 * k] / k for k in range(1, FIRST_ORDER // 2))
         return 2 / np.pi * (logarithm * all_j[0] - 2 * total)
     total = sum(
-        signs[k] * (2 * k + 1) / (k * (k + 1)) * all_j[2 * k + 1] for k in range(1, FIRST_ORDER // 2)
+        signs[k] * (2 * k + 1) / (k * (k + 1)) * all_j[2 * k + 1]
+        for k in range(1, FIRST_ORDER // 2)
     )
     return 2 / np.pi * ((logarithm - 1) * all_j[1] - all_j[0] / x - total)
 
