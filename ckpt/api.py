@@ -139,6 +139,11 @@ from ckpt.graph.specs import (
 )
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.accumulators import (
+    ConditionalAccumulator,
+    ConditionalAccumulatorBase,
+    SparseConditionalAccumulator,
+)
 from ckpt.model.branches import case, cond, switch_case
 from ckpt.model.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from ckpt.model.functional import foldl, foldr, map_fn, scan
@@ -665,6 +670,8 @@ __all__ = [
     "Chain",
     "CheckReport",
     "CheckedOutput",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -714,6 +721,7 @@ __all__ = [
     "RunOptions",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorSpec",

@@ -61,6 +61,7 @@ from ckpt.optimize.schedules import (
     polynomial_decay,
 )
 from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
+from ckpt.optimize.sync_replicas import SyncReplicasOptimizer
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -228,6 +229,7 @@ __all__ = [
     "StopAtStepHook",
     "SummarySaverHook",
     "Supervisor",
+    "SyncReplicasOptimizer",
     "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",

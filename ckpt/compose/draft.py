@@ -8,15 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ckpt.compose.models import checkpoint_prefix, meta_graph_path
+from ckpt.compose.output import check_free, make_home
 from ckpt.core import defs
-from ckpt.core.atomic import make_directory
-from ckpt.core.errors import AlreadyExistsError, GraphError, NotFoundError
+from ckpt.core.errors import GraphError, NotFoundError
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
@@ -152,14 +151,10 @@ def write_draft(draft: Draft, output: Any, *, force: bool = False) -> list[str]:
     files = [f"{prefix}.h5"] * bool(draft.tensors) + [f"{prefix}.meta"] * has_graph
     if not files:
         raise GraphError("nothing is left of the model: no node and no tensor")
-    existing = [file for file in files if os.path.exists(file)]
-    if existing and not force:
-        raise AlreadyExistsError(
-            None, None, f"{', '.join(existing)}: exists; choose another output or force it"
-        )
+    check_free(files, force=force)
     packed = metagraph.packed(_with_saver(draft)) if has_graph else None
     values = draft.values(draft.tensors)
-    make_directory(Path(prefix).parent, parents=True)
+    make_home(prefix)
     if values:
         entries = [TensorEntry(key, np.asarray(value)) for key, value in values.items()]
         hdf5_writer.write(files[0], entries, metadata=draft.metadata, metagraph=packed)

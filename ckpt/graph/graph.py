@@ -15,13 +15,13 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.origins import origin
+from ckpt.graph.origins import Origin, origin
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
 
-_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
-_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
+_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
+_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
 
 
 class _Controller:
@@ -75,16 +75,18 @@ class Graph:
         attrs: dict[str, Any],
         full_name: str,
         dtypes: Sequence[DType] | None = None,
+        made_at: Origin | None = None,
     ) -> Operation:
         """Add a node whose name is already unique and return it.
 
-        `dtypes` are the output dtypes where the type's definition does not say them. Raises ShapeError when the
-        static shapes of the inputs contradict each other; the graph is then unchanged.
+        `dtypes` are the output dtypes where the type's definition does not say them, `made_at` the place in the program
+        where that is known. Raises ShapeError when the static shapes of the inputs contradict each other; the graph is
+        then unchanged.
         """
         with self._lock:
             self.check_not_finalized()
             node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
-            node._origin = origin()
+            node._origin = origin() if made_at is None else made_at
             node._outputs = self._outputs(node, opdef, dtypes)
             if self._scopes.is_used:
                 self._apply_scopes(node)

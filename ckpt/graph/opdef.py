@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 from collections import namedtuple
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from threading import Condition
 from typing import Any, Protocol
@@ -66,6 +66,8 @@ class OpDef:
         self.inputs = parse_args(before)
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
+        self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
@@ -406,7 +408,7 @@ class OpDef:
         return namedtuple(self.type, [arg.name for arg in self.outputs])  # noqa: PYI024  # known at run time
 
     @staticmethod
-    def output_count(arg: Arg, attrs: dict[str, Any]) -> int:
+    def output_count(arg: Arg, attrs: Mapping[str, Any]) -> int:
         """How many tensors the output `arg` of a node with these attributes stands for."""
         if arg.number_attr:
             return int(attrs[arg.number_attr])

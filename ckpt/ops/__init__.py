@@ -4,6 +4,7 @@ Importing this package defines all operation types; each module is one of Tensor
 """
 
 from ckpt.ops import (
+    accumulators,
     activation,
     arithmetic,
     batch_norm,
@@ -110,6 +111,7 @@ from ckpt.ops import (
 )
 
 __all__ = [
+    "accumulators",
     "activation",
     "arithmetic",
     "batch_norm",

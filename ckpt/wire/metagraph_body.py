@@ -102,8 +102,10 @@ def parsed_whole(
         return unpackb(body, ext_hook)
 
 
-def parsed(body: bytes, ext_hook: Callable[[int, bytes], Any], longest: int | None = None) -> Any:
-    """The one msgpack value in `body`, an extension type inside a file: no list is longer than `longest`. Raises Damage."""
+def parsed(
+    body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], longest: int | None = None
+) -> Any:
+    """The one msgpack value in `body`, an extension type or small: no list is longer than `longest`. Raises Damage."""
     with MsgpackErrors():
         check_present(memoryview(body))
         if len(body) <= LARGE:

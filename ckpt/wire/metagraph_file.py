@@ -5,23 +5,26 @@ Must not know live graphs, nor where the bytes are stored. `summary` loads no nu
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, OpError, UnimplementedError
 from ckpt.wire.metagraph_body import (
+    LARGE,
     MAGIC,
     Damage,
     LaterVersion,
+    MsgpackErrors,
+    check_present,
     parsed,
-    parsed_whole,
     sealed,
     unsealed,
 )
 from ckpt.wire.metagraph_summary import MetaGraphSummary, summarised
 from ckpt.wire.metagraph_tree import TreeReader
-from ckpt.wire.metagraph_walk import Checks
+from ckpt.wire.metagraph_walk import Checks, walk
 
 
 def pack(meta: defs.MetaGraphDef) -> bytes:
@@ -71,14 +74,22 @@ def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     reader = tree_reader(named=False)
     try:
         with paused():
-            body, decode = unsealed(data), decoder(parsed, reader.attrs)
-            tree = parsed_whole(body, decode, lambda: Checks.of(reader))
-            meta: defs.MetaGraphDef = reader.meta_graph(tree, "")
+            return _built(unsealed(data), reader, decoder(parsed, reader.attrs))
     except Damage as error:
         raise _refused(where, error) from error
     except UnicodeDecodeError as error:
         raise _loss(where, str(error)) from error
-    return meta
+
+
+def _built(
+    body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
+) -> defs.MetaGraphDef:
+    """The MetaGraph in a body; a large one is built record by record, which refuses what takes much memory for nothing."""
+    if len(body) <= LARGE:
+        return reader.meta_graph(parsed(body, ext_hook), "")  # type: ignore[no-any-return]  # a record is Any
+    with MsgpackErrors():
+        check_present(body)
+        return walk(body, Checks.of(reader), ext_hook)
 
 
 def tree_reader(*, named: bool) -> TreeReader:

@@ -88,6 +88,7 @@ class TreeReader:
     ) -> None:
         self._value_types = value_types
         self._named = named
+        self.text, self.integer = _text, _integer
         dtype_or_none, shape_or_none = _optional(_scalar(dtype)), _optional(_scalar(shape))
         piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_integer)] * 3)
         self._variable = self._record(
