@@ -67,7 +67,8 @@ class StaticVocabularyTable:
     def size(self, name: str | None = None) -> Tensor:
         """How many words and buckets there are: an int64 scalar."""
         with name_scope(name, f"{self.name}_Size"):
-            return self._count() + self._buckets
+            total: Tensor = self._count() + self._buckets
+            return total
 
     def lookup(self, keys: Any, name: str | None = None) -> Any:
         """The ids of `keys`, int64: a tensor, or a SparseTensor whose values are looked up.
