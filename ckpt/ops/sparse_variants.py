@@ -6,7 +6,7 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
 from ckpt.wire import tensor_proto
 
@@ -126,4 +126,4 @@ for _opdef in (
     deserialize_sparse_op,
     deserialize_many_sparse_op,
 ):
-    _opdef.no_gradient("TensorFlow defines none")
+    _opdef.no_gradient(UNDEFINED)
