@@ -112,7 +112,7 @@ TestArithmetic = conformance([
     case(arithmetic.xlogy, np.zeros(2, np.float32), np.zeros(2, np.float32), expect=np.zeros(2, np.float32), grad=0),
     case(spacing.lin_space, np.float32(1), np.float32(2), 5, expect=np.linspace(1, 2, 5, dtype=np.float32)),
     case(spacing.lin_space, normal(3), normal(3, seed=1), 4, axis=-1,
-         like=lambda a, b: np.linspace(a, b, 4, axis=-1), rtol=1e-5),
+         like=lambda a, b, n: np.linspace(a, b, n, axis=-1).astype(np.float32), rtol=1e-5),
     case(arithmetic.next_after, normal(3), normal(3, seed=1), like=np.nextafter, grad=0),
     case(arithmetic.approximate_equal, np.array([1.0, 2]), np.array([1.0, 3]), expect=np.array([True, False]), grad=0),
     case(lambda a, b: arithmetic.accumulate_n([a, b]), normal(3), normal(3, seed=1), like=np.add, title="accumulate_n"),
