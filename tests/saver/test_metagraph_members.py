@@ -170,5 +170,5 @@ def test_outputs_and_shapes_of_different_numbers_are_refused_by_name():
         (restore,) = [node for node in meta.graph_def.node if node.op == "RestoreV2"]
         restore.attr["dtypes"].list.type.append(tf.float32.as_datatype_enum)
 
-    with tf.Graph().as_default(), pytest.raises(GraphError, match="save/RestoreV2.*outputs"):
+    with tf.Graph().as_default(), pytest.raises(GraphError, match=r"save/RestoreV2.*outputs"):
         tf.train.import_meta_graph(broken(change))
