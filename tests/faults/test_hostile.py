@@ -20,7 +20,7 @@ from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_layout import MOST_TENSORS
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
-from ckpt.saver.metagraph import read_meta_graph_file
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.wire import metagraph_json
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
