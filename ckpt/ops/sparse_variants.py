@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.errors import DataLossError, InvalidArgumentError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor, convert_to_tensor_or_sparse_tensor
 from ckpt.wire import tensor_proto
@@ -199,7 +199,7 @@ for _opdef in (
     deserialize_sparse_op,
     deserialize_many_sparse_op,
 ):
-    _opdef.no_gradient("TensorFlow defines none")
+    _opdef.no_gradient(UNDEFINED)
 
 
 def serialize_sparse(sp_input: Any, name: str | None = None, out_type: Any = dtypes.string) -> Any:

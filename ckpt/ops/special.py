@@ -17,7 +17,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import FLOATING
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.ops import arithmetic, compare, constants, elementwise, reduction, shaping
@@ -412,9 +412,7 @@ def igammac_grad(node, dz):
     return [elementwise.neg(d) for d in igamma.gradient(node, dz)]
 
 
-igamma_grad_a = binary(
-    "IgammaGradA", in_float64(igamma_grad_a_values), FULL, "TensorFlow defines none", IGAMMA
-)
+igamma_grad_a = binary("IgammaGradA", in_float64(igamma_grad_a_values), FULL, UNDEFINED, IGAMMA)
 polygamma = binary_by_slopes(
     "Polygamma",
     in_float64(polygamma_values),
