@@ -640,6 +640,7 @@ _MESSAGES = (
     "SessionLog",
     "Summary",
     "SummaryMetadata",
+    "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
 )
@@ -725,6 +726,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorInfo",
     "TensorProto",
     "TensorShape",
     "TensorShapeProto",
