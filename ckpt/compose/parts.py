@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
@@ -17,23 +16,57 @@ from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph
-from ckpt.saver.savings import VARIABLE_TYPES
+from ckpt.saver.savings import VARIABLE_TYPES, Saving, saver_only, savings
+
+
+class Source:
+    """A saved model as plain data. One may be several parts: what is found out about it is found out once."""
+
+    def __init__(self, meta: defs.MetaGraphDef) -> None:
+        self.meta = meta
+        self.nodes = {node.name: node for node in meta.graph_def.node}
+
+    @classmethod
+    def read(cls, path: str) -> Source:
+        """The model in a `.meta` file."""
+        return cls(metagraph.read_meta_graph_file(path))
+
+    @cached_property
+    def saver_nodes(self) -> set[str]:
+        """The nodes that are there for Savers alone."""
+        return saver_only(self.meta)
+
+    @cached_property
+    def bare(self) -> defs.MetaGraphDef:
+        """The MetaGraph without those."""
+        return without(self.meta, self.saver_nodes)
+
+    @cached_property
+    def savings(self) -> list[Saving]:
+        """What its checkpoint holds."""
+        variables = {
+            split_input(variable.variable_name)[0]: variable
+            for collection in self.meta.collection_def.values()
+            if collection.kind == "variables"
+            for variable in collection.value
+        }
+        return savings(self.meta, variables)
 
 
 class Part:
     """One model: its MetaGraph, and where its values are: the prefix of a checkpoint, or a `live` session."""
 
-    def __init__(self, name: str, source: Any, read: Callable[[str], defs.MetaGraphDef]) -> None:
+    def __init__(self, name: str, source: Any, read: Callable[[str], Source]) -> None:
         self.name = name
         self.live: Any = None
         if isinstance(source, Model):
             self.prefix = source.prefix
             self.live = source.session
-            self.meta = _meta_of(source)
+            self.source = Source(_meta_of(source))
         else:
             self.prefix = checkpoint_prefix(source)
-            self.meta = read(meta_graph_path(self.prefix))
-        self.nodes = {node.name: node for node in self.meta.graph_def.node}
+            self.source = read(meta_graph_path(self.prefix))
+        self.nodes = self.source.nodes
         self.endpoints: set[str] = set()
         self._operations: Mapping[str, Operation] = {}
 
@@ -41,12 +74,12 @@ class Part:
         """The node in a scratch graph, which holds what the endpoints need: static dtypes and shapes are read there."""
         if name not in self._operations:
             self.endpoints.add(name)
-            kept = needed(self.meta.graph_def, self.endpoints)
-            bare = replace(self.meta, collection_def={}, signature_def={}, saver_def=None)
+            graph_def = self.source.meta.graph_def
+            gone = self.nodes.keys() - needed(graph_def, self.endpoints)
             scratch = Graph()
             with scratch.as_default():
-                graph_def = without(bare, self.nodes.keys() - kept).graph_def
-                self._operations = load_graph(scratch, graph_def)
+                kept = without(defs.MetaGraphDef(graph_def=graph_def), gone).graph_def
+                self._operations = load_graph(scratch, kept)
         return self._operations[name]
 
     def tensor(self, text: str) -> tuple[str, Any, TensorShape]:
@@ -73,15 +106,6 @@ class Part:
             raise GraphError(f"'{self.name}': '{node}' is a {self.nodes[node].op}, not a variable")
         return node
 
-    def variables(self) -> dict[str, defs.VariableDef]:
-        """The variables that its collections know, by the name of their node."""
-        return {
-            split_input(variable.variable_name)[0]: variable
-            for collection in self.meta.collection_def.values()
-            if collection.kind == "variables"
-            for variable in collection.value
-        }
-
 
 def _meta_of(model: Model) -> defs.MetaGraphDef:
     """The MetaGraph of a model that is loaded, or was built here."""
@@ -98,7 +122,7 @@ class Parts:
             raise GraphError(
                 f"{', '.join(map(repr, wrong))}: the name of a part is the scope that it gets, one word"
             )
-        read = cache(metagraph.read_meta_graph_file)  # one model may be several parts
+        read = cache(Source.read)
         self.parts = {name: Part(name, source, read) for name, source in sources.items()}
 
     def expect(self, texts: Iterable[str]) -> None:

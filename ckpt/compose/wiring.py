@@ -85,7 +85,7 @@ def rewired(graph: defs.GraphDef, wires: Sequence[Wire]) -> defs.GraphDef:
     by_node = {split_input(wire.target)[0]: wire for wire in wires}
     replaced = {}
     added = []
-    nodes = {node.name: node for node in graph.node}
+    nodes = {node.name: node for node in graph.node if node.name in by_node}
     for name, wire in by_node.items():
         if not nodes[name].op.startswith("Placeholder"):
             seam = wire.source
@@ -98,7 +98,7 @@ def rewired(graph: defs.GraphDef, wires: Sequence[Wire]) -> defs.GraphDef:
         if node.name in by_node and node.op.startswith("Placeholder"):
             found.append(_seam(node.name, by_node[node.name], node.device))
         else:
-            found.append(_taking(node, replaced))
+            found.append(_taking(node, replaced) if replaced else node)
     return replace(graph, node=(*found, *added))
 
 
@@ -115,8 +115,6 @@ def _input(tensor: str) -> str:
 
 def _taking(node: defs.NodeDef, replaced: Mapping[str, str]) -> defs.NodeDef:
     """The node with its inputs replaced by what they are mapped to, by tensor name."""
-    if not replaced:
-        return node
     inputs = tuple(_replacement(text, replaced) for text in node.input)
     return node if inputs == node.input else replace(node, input=inputs)
 
@@ -130,28 +128,24 @@ def _replacement(text: str, replaced: Mapping[str, str]) -> str:
 
 
 def circle(graph: defs.GraphDef, wires: Sequence[Wire]) -> list[str]:
-    """The nodes on circles that the wires close, other than loops, which go through NextIteration; none in a good graph."""
-    if not wires:
-        return []
-    nodes = {node.name: node for node in graph.node}
-    inputs: dict[str, set[str]] = {}
-    pending = [node_of(wire.source) for wire in wires]
-    while pending:
-        name = pending.pop()
-        if name not in inputs and name in nodes and nodes[name].op != "NextIteration":
-            inputs[name] = {node_of(text) for text in nodes[name].input}
-            pending.extend(inputs[name])
-    users: dict[str, list[str]] = {name: [] for name in inputs}
-    waiting: dict[str, int] = {}
-    for name, sources in inputs.items():
-        known = sources & inputs.keys()
-        waiting[name] = len(known)
-        for source in known:
-            users[source].append(name)
-    ready = [name for name, count in waiting.items() if not count]
-    while ready:
-        for user in users[ready.pop()]:
-            waiting[user] -= 1
-            if not waiting[user]:
-                ready.append(user)
-    return sorted(name for name, count in waiting.items() if count)
+    """The nodes of a circle that the wires close, other than loops, which go through NextIteration; none in a good graph."""
+    nodes = {node.name: node for node in graph.node} if wires else {}
+    done: set[str] = set()
+    for wire in wires:
+        root = node_of(wire.source)
+        path = {root: iter(nodes[root].input)} if root in nodes and root not in done else {}
+        while path:
+            name, inputs = next(reversed(path.items()))
+            for text in inputs:
+                source = node_of(text)
+                if source in path:
+                    names = list(path)
+                    return names[names.index(source) :]
+                node = nodes.get(source)
+                if node is not None and source not in done and node.op != "NextIteration":
+                    path[source] = iter(node.input)
+                    break
+            else:
+                done.add(name)
+                path.popitem()
+    return []

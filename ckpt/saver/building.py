@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
 
 from ckpt.core import defs
@@ -132,12 +133,10 @@ class SaverBuilder:
         done: list[Operation] = []
         for group in [[one] for one in objects] if sequentially else [list(objects)]:
             with device(place), control_dependencies(done[-1:]):
-                tensors = self.restore_op(prefix, group)
+                tensors = iter(self.restore_op(prefix, group))
             for saveable in group:
-                count = len(saveable.specs)
-                shapes = _shapes(saveable) if reshape else None
-                done.append(saveable.restore(tensors[:count], shapes))
-                tensors = tensors[count:]
+                own = list(islice(tensors, len(saveable.specs)))
+                done.append(saveable.restore(own, _shapes(saveable) if reshape else None))
         return done
 
 
