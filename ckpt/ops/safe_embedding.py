@@ -55,8 +55,9 @@ def safe_embedding_lookup_sparse(
         sizes = indexing.slice_(elementwise.cast(outer, dtypes.int32), [0], [last])
         row = indexing.slice_(shaping.shape(found), [1], [-1])
         result = shaping.reshape(found, joining.concat([sizes, row], 0))
-        if sparse_ids.shape.sizes is not None:
-            result.set_shape([*sparse_ids.shape.sizes[:-1], *found.shape.sizes[1:]])
+        known, inner = sparse_ids.shape.sizes, found.shape.sizes
+        if known is not None and inner is not None:
+            result.set_shape([*known[:-1], *inner[1:]])
         return result
 
 
