@@ -54,6 +54,7 @@ from ckpt.saver.saved_model.tensor_infos import build_tensor_info, get_tensor_fr
 __all__ = [
     "ASSETS_DIRECTORY",
     "ASSETS_KEY",
+    "Builder",
     "CLASSIFY_INPUTS",
     "CLASSIFY_METHOD_NAME",
     "CLASSIFY_OUTPUT_CLASSES",
@@ -78,7 +79,6 @@ __all__ = [
     "TRAINING",
     "VARIABLES_DIRECTORY",
     "VARIABLES_FILENAME",
-    "Builder",
     "build_signature_def",
     "build_tensor_info",
     "builder",
