@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ class Graph:
         type_name: str,
         opdef: OpDef | None,
         inputs: Sequence[Tensor],
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full_name: str,
         dtypes: Sequence[DType] | None = None,
         made_at: Origin | None = None,
@@ -85,6 +85,8 @@ class Graph:
         """
         with self._lock:
             self.check_not_finalized()
+            if opdef is not None:
+                attrs = opdef.shared(attrs)
             node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
             node._origin = origin() if made_at is None else made_at
             node._outputs = self._outputs(node, opdef, dtypes)
@@ -113,20 +115,25 @@ class Graph:
 
     def _apply_scopes(self, node: Operation) -> None:
         scopes = self._scopes
-        for key, value in scopes.attrs.items():
-            if value is not None:
-                node.attrs.setdefault(key, value(node) if callable(value) else value)
+        added: dict[str, Any] = {}
         override = scopes.gradient_overrides.get(node.type)
         if override is not None:
-            node.attrs.setdefault("_gradient_op_type", override)
-        if scopes.container and "container" in node.attrs and not node.attrs["container"]:
-            node.attrs["container"] = scopes.container
+            added["_gradient_op_type"] = override
+        for key, value in scopes.attrs.items():
+            found = value(node) if callable(value) else value
+            if found is not None:
+                added[key] = found
+        changed: dict[str, Any] = {}
+        if scopes.container and node.attrs.get("container") == "":
+            changed["container"] = scopes.container
         if scopes.colocations:
             groups: set[str] = set()
             for other in scopes.colocations:
                 groups.update(other.colocation_names())
                 node.device = other.device
-            node.attrs["_class"] = sorted(groups)
+            changed["_class"] = sorted(groups)
+        if added or changed:
+            node.attrs = {**added, **node.attrs, **changed}
         if scopes.devices:
             node.__dict__["device_scopes"] = scopes.devices
             for place in reversed(scopes.devices):
@@ -180,7 +187,8 @@ class Graph:
         """Set an attribute of a node, from a plain value or an AttrValue message."""
         from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
-        node.attrs[name] = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
+        plain = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
+        node.attrs = {**node.attrs, name: plain}
         self.touch()
 
     def attr_of(self, node: Operation, name: str) -> Any:

@@ -67,6 +67,8 @@ class OpDef:
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
         self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self._shares = all(attr.kind in ("type", "bool") for attr in self.attrs.values())
+        self._known_attrs: dict[Any, Mapping[str, Any]] = {}
         self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
@@ -176,6 +178,18 @@ class OpDef:
             with graph.colocate_with_references(inputs):
                 return self._result(graph.add(self.type, self, inputs, attrs, full_name))
         return self._result(graph.add(self.type, self, inputs, attrs, full_name))
+
+    def shared(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same attributes; where they are dtypes and flags only, one mapping for all nodes that have these."""
+        if not self._shares or len(attrs) != len(self.attrs):
+            return attrs
+        key = (*attrs, *map(id, attrs.values()))
+        found = self._known_attrs.get(key)
+        if found is None:
+            if not all(type(value) in (bool, DType) for value in attrs.values()):
+                return attrs  # only these live forever
+            found = self._known_attrs[key] = attrs
+        return found
 
     def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs, those given by keyword taken out of `kwargs`."""
@@ -414,7 +428,7 @@ class OpDef:
             return int(attrs[arg.number_attr])
         return len(attrs[arg.type_list_attr]) if arg.type_list_attr else 1
 
-    def output_dtypes(self, attrs: dict[str, Any]) -> list[DType]:
+    def output_dtypes(self, attrs: Mapping[str, Any]) -> list[DType]:
         """The dtypes of a node's outputs, reference marks included."""
         found: list[DType] = []
         for arg in self.outputs:
@@ -431,7 +445,7 @@ class OpDef:
         return found
 
     def output_shapes(
-        self, inputs: Sequence[Tensor], attrs: dict[str, Any], count: int
+        self, inputs: Sequence[Tensor], attrs: Mapping[str, Any], count: int
     ) -> list[TensorShape]:
         """The static shapes of a node's outputs. Raises ShapeError when the inputs contradict each other."""
         if self.shape_rule is None:
