@@ -84,7 +84,8 @@ class Graph:
         then unchanged.
         """
         with self._lock:
-            self.check_not_finalized()
+            if self._finalized:
+                self.check_not_finalized()
             if opdef is not None:
                 attrs = opdef.shared(attrs)
             node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
@@ -122,7 +123,7 @@ class Graph:
         for key, value in scopes.attrs.items():
             found = value(node) if callable(value) else value
             if found is not None:
-                added[key] = found
+                added[key] = _plain_attr(found)
         changed: dict[str, Any] = {}
         if scopes.container and node.attrs.get("container") == "":
             changed["container"] = scopes.container
@@ -185,10 +186,7 @@ class Graph:
 
     def set_attr(self, node: Operation, name: str, value: Any) -> None:
         """Set an attribute of a node, from a plain value or an AttrValue message."""
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-        plain = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
-        node.attrs = {**node.attrs, name: plain}
+        node.attrs = {**node.attrs, name: _plain_attr(value)}
         self.touch()
 
     def attr_of(self, node: Operation, name: str) -> Any:
@@ -355,10 +353,11 @@ class Graph:
                 raise ValueError(f"Duplicate node name in graph: '{full}'")
             self._names_in_use.setdefault(full.lower(), 1)
             return full
-        pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
-        if not pattern.match(name):
+        scope = self._scopes.name
+        if not (_VALID_SCOPE_NAME if scope else _VALID_OP_NAME).match(name):
             raise ValueError(f"'{name}' is not a valid node name")
-        return self.unique_name(name)
+        with self._lock:
+            return self._claimed(f"{scope}/{name}" if scope else name)
 
     def enter_exact_scope(self, scope: str) -> str:
         """Make `scope` the name scope and return the one before, for `leave_exact_scope`."""
@@ -669,6 +668,15 @@ class _Scopes(threading.local):
     def note_use(self) -> None:
         """From now on nodes must look at the scopes: until the first block there is nothing to apply."""
         self.is_used = True
+
+
+def _plain_attr(value: Any) -> Any:
+    """An attribute value as plain Python, from an AttrValue message or as it is."""
+    if not hasattr(value, "WhichOneof"):
+        return value
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+    return tf_pb.attr_from_message(value)
 
 
 def _function_text(function: Any) -> str:

@@ -69,6 +69,7 @@ class OpDef:
         self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
         self._shares = all(attr.kind in ("type", "bool") for attr in self.attrs.values())
         self._known_attrs: dict[Any, Mapping[str, Any]] = {}
+        self._defaults = {n: a.default for n, a in self.attrs.items() if a.default is not REQUIRED}
         self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
@@ -84,6 +85,7 @@ class OpDef:
         self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
+        self._only_output = None if self.many else self.outputs[0]
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
         self._shape_attrs: tuple[str, ...] = ()
         self.gradient: Callable[..., Sequence[Any]] | None = None
@@ -166,7 +168,8 @@ class OpDef:
             return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
         values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
         graph = _graph_of(values)
-        graph.check_not_finalized()
+        if graph._finalized:
+            graph.check_not_finalized()
         full_name = graph.unique_op_name(name or self.type)
         attrs: dict[str, Any] = {}
         for key, value in kwargs.items():
@@ -225,7 +228,8 @@ class OpDef:
             raise TypeError(
                 f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}"
             )
-        value = _coerced(attr.kind, value, self.type, key)
+        if type(value) is not self.attr_types[key] or type(value) is DType:
+            value = _coerced(attr.kind, value, self.type, key)
         if attr.allowed is not None:
             _check_allowed(self.type, key, attr, value)
         if attr.minimum is not None:
@@ -237,18 +241,26 @@ class OpDef:
         return value
 
     def _fill_defaults(self, attrs: dict[str, Any]) -> None:
-        for key, attr in self.attrs.items():
+        for key, default in self._defaults.items():
             if key not in attrs:
-                if attr.default is REQUIRED:
-                    raise TypeError(f"{self.type} misses its attribute '{key}'")
-                attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
+                attrs[key] = list(default) if type(default) is list else default
+        if not attrs.keys() >= self.attrs.keys():
+            missing = next(key for key in self.attrs if key not in attrs)
+            raise TypeError(f"{self.type} misses its attribute '{missing}'")
 
     def _convert_inputs(
         self, values: Sequence[Any], attrs: dict[str, Any], graph: Any, name: str
     ) -> list[Tensor]:
         inputs: list[Tensor] = []
         for arg, value in zip(self.inputs, values, strict=True):
-            if arg.number_attr or arg.type_list_attr:
+            if (
+                type(value) is Tensor
+                and value._dtype is (arg.dtype or attrs.get(arg.type_attr))
+                and value.op.graph is graph
+                and not arg.is_ref
+            ):
+                inputs.append(value)  # which fits as it is
+            elif arg.number_attr or arg.type_list_attr:
                 inputs.extend(self._convert_list(arg, value, attrs, graph, name))
             else:
                 inputs.append(self._convert_one(arg, value, attrs, graph, name))
@@ -430,6 +442,10 @@ class OpDef:
 
     def output_dtypes(self, attrs: Mapping[str, Any]) -> list[DType]:
         """The dtypes of a node's outputs, reference marks included."""
+        only = self._only_output
+        if only is not None:
+            dtype = only.dtype or attrs[only.type_attr]
+            return [dtype._as_ref if only.is_ref else dtype]
         found: list[DType] = []
         for arg in self.outputs:
             if arg.type_list_attr:
