@@ -1,6 +1,12 @@
 """Facade: the names of `tf.nn`. Re-exports only."""
 
 from ckpt import rnn_cell
+from ckpt.model.ctc_labels import (
+    collapse_repeated,
+    ctc_beam_search_decoder_v2,
+    ctc_loss_v2,
+    ctc_unique_labels,
+)
 from ckpt.model.rnn import (
     bidirectional_dynamic_rnn,
     dynamic_rnn,
@@ -10,6 +16,7 @@ from ckpt.model.rnn import (
 )
 from ckpt.model.rnn_saved import static_state_saving_rnn
 from ckpt.model.sampled import nce_loss, sampled_softmax_loss
+from ckpt.model.scaled_losses import compute_average_loss, scale_regularization_loss
 from ckpt.ops.activation import (
     bias_add,
     crelu,
@@ -109,7 +116,9 @@ __all__ = [
     "batch_normalization",
     "bias_add",
     "bidirectional_dynamic_rnn",
+    "collapse_repeated",
     "compute_accidental_hits",
+    "compute_average_loss",
     "conv1d",
     "conv1d_transpose",
     "conv2d",
@@ -123,8 +132,11 @@ __all__ = [
     "convolution",
     "crelu",
     "ctc_beam_search_decoder",
+    "ctc_beam_search_decoder_v2",
     "ctc_greedy_decoder",
     "ctc_loss",
+    "ctc_loss_v2",
+    "ctc_unique_labels",
     "depth_to_space",
     "depthwise_conv2d",
     "depthwise_conv2d_native",
@@ -169,6 +181,7 @@ __all__ = [
     "relu_layer",
     "rnn_cell",
     "sampled_softmax_loss",
+    "scale_regularization_loss",
     "selu",
     "separable_conv2d",
     "sigmoid",

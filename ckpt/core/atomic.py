@@ -12,7 +12,7 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from types import TracebackType
@@ -222,6 +222,22 @@ class InputFile:
                     raise self._shrunk(offset)
                 view = view[count:]
                 offset += count
+
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill at most 1,024 buffers, of `length` bytes together, one after the other from `offset`.
+
+        Raises DataLossError when the file does not hold that many bytes.
+        """
+        self._check_range(offset, length)
+        with _typed(self.path, "reading"):
+            done = _again(files.preadv, self._fd, buffers, offset)
+        for buffer in buffers if done < length else ():
+            view = memoryview(buffer).cast("B")
+            skipped = min(done, len(view))
+            done -= skipped
+            offset += skipped
+            self.read_into(view[skipped:], offset)
+            offset += len(view) - skipped
 
     def map(self) -> mmap:
         """The whole file as memory, read-only. Raises InvalidArgumentError for an empty file."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from threading import Lock
@@ -205,6 +205,13 @@ class Download:
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
         view[:] = self.read(offset, len(view))
+
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill buffers, of `length` bytes together, one after the other from `offset`. Raises DataLossError."""
+        data = memoryview(self.read(offset, length))
+        for buffer in buffers:
+            view = memoryview(buffer).cast("B")
+            view[:], data = data[: len(view)], data[len(view) :]
 
     def map(self) -> None:
         """None: a remote file is no memory."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ckpt.core import atomic
 from ckpt.core.atomic import Buffer, InputFile, NewFile, StrPath
@@ -35,6 +35,13 @@ class Input(Protocol):
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
+        ...
+
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill at most 1,024 buffers, of `length` bytes together, one after the other from `offset`.
+
+        Raises DataLossError when the file does not hold that many bytes.
+        """
         ...
 
     def map(self) -> mmap | None:

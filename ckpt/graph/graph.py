@@ -112,6 +112,10 @@ class Graph:
             ) from None
         if len(found) == 1 == len(shapes):
             return [Tensor(node, 0, found[0], shapes[0])]
+        if len(found) != len(shapes):
+            raise ShapeError(
+                f"node '{node.name}' (op: '{node.type}') has {len(found)} outputs, and {len(shapes)} shapes of outputs"
+            )
         return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
 
     def _apply_scopes(self, node: Operation) -> None:

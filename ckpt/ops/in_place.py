@@ -95,15 +95,16 @@ class CellTarget:
         self._changed: list[Cell] = []
         self._fresh = 0
 
-    def put(self, number: int, values: Array) -> None:
-        """Keep a copy: of its own for the first ones, which are few bytes, then in the cell."""
-        self._fresh += values.nbytes
-        if self._fresh <= _FRESH or values.dtype == object:
-            self.found[number] = values.copy()
-            return
-        array = self.begin(number, values.shape, values.dtype)
-        array[...] = values
-        self.end(number, array)
+    def put(self, numbers: Sequence[int], values: Sequence[Array]) -> None:
+        """Keep the first ones, which are few bytes; copy what follows into the cells."""
+        for number, array in zip(numbers, values, strict=True):
+            self._fresh += array.nbytes
+            if self._fresh <= _FRESH or array.dtype == object:
+                self.found[number] = array
+                continue
+            own = self.begin(number, array.shape, array.dtype)
+            own[...] = array
+            self.end(number, own)
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """The memory of the cell, whose readers wait until `end`, or new memory."""

@@ -14,7 +14,7 @@ from ckpt import surgery
 from ckpt.core.errors import OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_plan import NAMED_UP_TO
+from ckpt.formats.hdf5_arena import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
