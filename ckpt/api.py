@@ -646,6 +646,7 @@ _MESSAGES = (
     "SessionLog",
     "Summary",
     "SummaryMetadata",
+    "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
 )
@@ -731,6 +732,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorInfo",
     "TensorProto",
     "TensorShape",
     "TensorShapeProto",

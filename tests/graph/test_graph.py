@@ -178,3 +178,11 @@ def test_attributes_that_compare_equal_are_not_shared():
 def test_a_reference_is_needed_where_a_variable_is_changed():
     with pytest.raises(TypeError, match="mutable tensor"):
         OPS["Assign"](tf.constant([1.0]), tf.constant([2.0]), T=tf.float32)
+
+
+def test_rows_of_a_gradient_are_waited_for():
+    with tf.Graph().as_default():
+        rows = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([0]))
+        with tf.control_dependencies([rows]):
+            waiting = tf.no_op()
+        assert waiting.control_inputs == [rows.op]
