@@ -16,6 +16,7 @@ from ckpt.graph import stack
 from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin, origin
+from ckpt.graph.slices import IndexedSlices
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
@@ -418,7 +419,9 @@ class Graph:
                     source, "_control_operation"
                 ):
                     source = source._control_operation()
-                element = self.as_graph_element(getattr(source, "values_for_control", source))
+                if isinstance(source, IndexedSlices):
+                    source = source.op
+                element = self.as_graph_element(source)
                 node = element.op if isinstance(element, Tensor) else element
                 waited[node] = None
             found = self._add_control_targets(list(waited))
