@@ -14,6 +14,7 @@ import numpy as np
 
 from ckpt.core.cells import Cell
 from ckpt.core.errors import OpError
+from ckpt.core.memory import empty
 from ckpt.formats.base import Slices, TensorReader, read_all
 from ckpt.graph.operation import Operation, Tensor
 
@@ -111,7 +112,7 @@ class CellTarget:
         cell = self._cell_at(number)
         array = None if cell is None else cell.reopen(shape, dtype)
         if cell is None or array is None:
-            return np.empty(shape, dtype)
+            return empty(shape, dtype)
         self._changed.append(cell)
         self._open[number] = cell
         return array
