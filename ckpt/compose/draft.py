@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.compose.models import checkpoint_prefix, meta_graph_path
 from ckpt.compose.output import check_free, make_home
 from ckpt.core import defs
 from ckpt.core.errors import GraphError, NotFoundError
@@ -21,6 +20,8 @@ from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
 from ckpt.graph.selection import node_of, without
 from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
 
@@ -107,7 +108,7 @@ def _meta_of(prefix: str) -> defs.MetaGraphDef | None:
         with detect.open_reader(path) as reader:
             if not hasattr(reader, "metagraph") or reader.metagraph() is None:
                 return None
-    return metagraph.read_meta_graph_file(path)
+    return read_meta_graph_file(path)
 
 
 def draft_of(meta: defs.MetaGraphDef) -> Draft:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
-from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
+from ckpt.compose.models import Model
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
@@ -16,6 +16,8 @@ from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import VARIABLE_TYPES, Saving, saver_only, savings
 
 
@@ -29,7 +31,7 @@ class Source:
     @classmethod
     def read(cls, path: str) -> Source:
         """The model in a `.meta` file."""
-        return cls(metagraph.read_meta_graph_file(path))
+        return cls(read_meta_graph_file(path))
 
     @cached_property
     def saver_nodes(self) -> set[str]:

@@ -83,6 +83,25 @@ def test_verify_names_file_and_tensor_and_exits_with_1(run):
     assert ckpt("verify", run / "m-9").returncode == 3
 
 
+def test_verify_goes_on_after_a_path_that_leads_nowhere(run):
+    ended = ckpt("verify", run / "m-9", run / "m-1", run / "checkpoint")
+    assert ended.returncode == 3
+    assert ended.stdout.splitlines() == [f"ok\t{run}/m-{step}" for step in (1, 2, 3, 4)]
+    assert f"{run}/m-9: no such checkpoint" in ended.stderr
+    assert "similar" in ended.stderr
+
+
+def test_a_wrong_directory_is_an_error_and_a_state_file_is_its_directory(run):
+    for verb in (["latest"], ["prune", "--keep", 1]):
+        ended = ckpt(*verb, f"{run}x")
+        assert (ended.returncode, ended.stdout) == (3, "")
+        assert f"no such directory; similar: {run}" in ended.stderr
+    assert ckpt("latest", run / "checkpoint").stdout == f"{run}/m-4\n"
+    assert ckpt("prune", run / "checkpoint", "--keep", 3, "-n").stdout.startswith("would delete\t")
+    assert ckpt("pin", run).returncode == 0
+    assert f"kept\t{run}/m-4\tpinned" in ckpt("prune", run, "--keep", 1, "-n").stdout
+
+
 def test_prune_shows_and_does(run):
     ended = ckpt("pin", run / "m-1")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")

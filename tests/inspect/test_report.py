@@ -97,7 +97,9 @@ def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     assert names("dense/bias", "step") == ["dense/bias", "step"]
     assert names("wor?s") == ["words"]
     assert names() == [v.name for v in report.variables]
-    with pytest.raises(CkptError, match=r"'no\*', 'x'"):
+    assert names("!dense/**", "!@scope:step") == ["words"]
+    assert names("re:.*e.*", "!**/bias") == ["dense/kernel", "step"]
+    with pytest.raises(CkptError, match=r"(?s)ckpt-70\.h5: .*'no\*'.*'x'"):
         names("no*", "step", "x")
 
 
