@@ -14,6 +14,7 @@ import numpy as np
 
 from ckpt.core import defs
 from ckpt.core.errors import GraphError, NotFoundError
+from ckpt.core.spelling import similar
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
@@ -194,12 +195,4 @@ def variable_node(draft: Draft, name: str) -> str:
     found = draft.entries[name] if name in draft.entries and name not in nodes else (name,)
     if len(found) == 1 and found[0] in nodes and nodes[found[0]].op in VARIABLE_TYPES:
         return found[0]
-    near = _near(name, draft.variables)
-    raise GraphError(f"there is no variable '{name}'{near}")
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    import difflib  # only an error needs it
-
-    found = difflib.get_close_matches(name, list(names), n=3)
-    return f"; similar: {', '.join(found)}" if found else ""
+    raise GraphError(f"there is no variable '{name}'{similar(name, draft.variables)}")
