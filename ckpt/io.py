@@ -17,9 +17,9 @@ from ckpt.model.parsing import (
     SparseFeature,
     VarLenFeature,
     parse_example,
+    parse_sequence_example,
     parse_single_example,
     parse_single_sequence_example,
-    parse_sequence_example,
 )
 from ckpt.model.queues import (
     PaddingFIFOQueue,

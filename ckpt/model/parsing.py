@@ -13,7 +13,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor
-from ckpt.ops import constants, examples, sequence_examples, joining, shaping, sparse_tensors
+from ckpt.ops import constants, examples, joining, sequence_examples, shaping, sparse_tensors
 
 
 class FixedLenFeature(NamedTuple):

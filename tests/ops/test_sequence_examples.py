@@ -51,7 +51,11 @@ def flat(found):
     for group in found:
         for key in sorted(group):
             value = group[key]
-            parts += [value.indices, value.values, value.dense_shape] if isinstance(value, tf.SparseTensor) else [value]
+            parts += (
+                [value.indices, value.values, value.dense_shape]
+                if isinstance(value, tf.SparseTensor)
+                else [value]
+            )
     return parts  # fmt: skip
 
 
