@@ -6,6 +6,7 @@ Source: B. Graham, "Fractional Max-Pooling" (2014), sections 2 and 3; where the 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -178,8 +179,8 @@ def fractional_max_pool_grad(x, y, dy, rows, columns, *, overlapping):
         _check_places(ends, windows, size, name)
     found, more = np.zeros_like(x), bool(overlapping)
     batch, channels = np.ogrid[: x.shape[0], : x.shape[3]]
-    for i, (top, bottom) in enumerate(zip(rows[:-1], rows[1:])):
-        for j, (left, right) in enumerate(zip(columns[:-1], columns[1:])):
+    for i, (top, bottom) in enumerate(pairwise(rows)):
+        for j, (left, right) in enumerate(pairwise(columns)):
             window = x[:, top : bottom + more, left : right + more]
             flat = window.reshape(x.shape[0], -1, x.shape[3]).argmax(axis=1)
             row, column = np.divmod(flat, window.shape[2])

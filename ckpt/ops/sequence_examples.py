@@ -72,7 +72,7 @@ class _Batch:
             for m, where in zip(self.messages, self.wheres, strict=True)
         ]  # fmt: skip
         lengths = np.array([len(part) for part in parts], np.int64)
-        return examples._stacked(parts, TensorShape([None, *sizes]), dtype, None), lengths
+        return examples._stacked(parts, TensorShape([None, *(sizes or ())]), dtype, None), lengths
 
 
 def _sparse_steps(rows: list[list[Any]], dtype: Any) -> tuple[Any, Any, Any]:
