@@ -27,6 +27,7 @@ from ckpt.ops import (
     datasets_batch,
     datasets_calls,
     datasets_order,
+    datasets_random,
     elementwise,
     files,
     random,
@@ -329,7 +330,7 @@ class Dataset:
         size = int64_tensor(buffer_size, "buffer_size")
         seeds = seeds_of(seed)
         return made(
-            datasets_order.shuffle_dataset, self._spec, self._variant_tensor, size, *seeds,
+            datasets_random.shuffle_dataset, self._spec, self._variant_tensor, size, *seeds,
             reshuffle_each_iteration=reshuffle_each_iteration is not False,
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from ckpt.graph import convert
 from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset import AUTOTUNE, Dataset, full_size, int64_tensor, made, seeds_of
 from ckpt.model.dataset_function import ElementFunction
-from ckpt.ops import datasets_batch, datasets_calls, datasets_order
+from ckpt.ops import datasets_batch, datasets_calls, datasets_order, datasets_random
 
 Transformation = Callable[[Dataset], Dataset]
 
@@ -22,7 +22,7 @@ def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) ->
         size = int64_tensor(buffer_size, "buffer_size")
         repeats = int64_tensor(-1 if count is None else count, "count")
         inputs = dataset._variant_tensor, size, *seeds_of(seed), repeats
-        return made(datasets_order.shuffle_and_repeat_dataset, dataset.element_spec, *inputs)
+        return made(datasets_random.shuffle_and_repeat_dataset, dataset.element_spec, *inputs)
 
     return apply
 

@@ -8,6 +8,7 @@ from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OutO
 from ckpt.core.threads import cpu_count
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops import dataset_sizes
 from ckpt.ops.dataset_threads import MadeAhead, Threaded, Together, waiting_by
 from ckpt.ops.datasets import CALLED, TYPES, Dataset, Position, dataset_op
 from ckpt.ops.datasets_order import derived
@@ -16,7 +17,7 @@ from ckpt.ops.flow import is_true
 FUNCTION = Attr("func")
 
 
-def _called(function, arguments):
+def called(function, arguments):
     """The results of a function; one that runs out of range ends the dataset."""
     try:
         return function(*arguments)
@@ -29,7 +30,7 @@ class _Calling(Position):
 
     def of(self, element):
         """What the function makes of an element."""
-        return _called(self.dataset.f, (*element, *self.dataset.others))
+        return called(self.dataset.f, (*element, *self.dataset.others))
 
     def save(self):
         check_saveable(self.dataset.f)
@@ -47,6 +48,8 @@ def check_saveable(*functions):
 
 
 class _Map(_Calling):
+    cardinality = staticmethod(dataset_sizes.same)
+
     def __next__(self):
         dataset = self.dataset
         try:
@@ -58,9 +61,11 @@ class _Map(_Calling):
 class _ParallelMap(Threaded):
     """Up to `calls` calls of the dataset's function at a time."""
 
+    cardinality = staticmethod(dataset_sizes.same)
+
     def __init__(self, dataset, source) -> None:
         f, others = dataset.f, dataset.others
-        super().__init__(dataset, Together(source, lambda e: tuple(_called(f, (*e, *others))), dataset.calls))  # fmt: skip
+        super().__init__(dataset, Together(source, lambda e: tuple(called(f, (*e, *others))), dataset.calls))  # fmt: skip
 
     def save(self):
         check_saveable(self.dataset.f)
@@ -311,6 +316,7 @@ parallel_interleave_dataset_v4 = _define_parallel(
 
 
 class _Scan(_Calling):
+    cardinality = staticmethod(dataset_sizes.same)
     FIELDS = ("state",)
 
     def __init__(self, dataset, source) -> None:
