@@ -47,8 +47,13 @@ def check_saveable(*functions):
             )  # fmt: skip
 
 
+def _as_said(dataset, sizes):
+    """As many as the input has where the graph says so: a function that runs out of range ends the dataset."""
+    return sizes[0] if dataset.keeps_count else dataset_sizes.UNKNOWN
+
+
 class _Map(_Calling):
-    cardinality = staticmethod(dataset_sizes.same)
+    cardinality = staticmethod(_as_said)
 
     def __next__(self):
         dataset = self.dataset
@@ -61,7 +66,7 @@ class _Map(_Calling):
 class _ParallelMap(Threaded):
     """Up to `calls` calls of the dataset's function at a time."""
 
-    cardinality = staticmethod(dataset_sizes.same)
+    cardinality = staticmethod(_as_said)
 
     def __init__(self, dataset, source) -> None:
         f, others = dataset.f, dataset.others
@@ -72,17 +77,20 @@ class _ParallelMap(Threaded):
         return super().save()
 
 
-def mapped(source, others, f, types=None, shapes=None):
+def mapped(source, others, f, types, shapes, keeps_count):
     """The dataset of what `f` makes of the elements of `source` and the arguments `others`."""
-    return derived(_Map, source, types=types, shapes=shapes, f=f, others=tuple(others))
+    return derived(_Map, source, types=types, shapes=shapes, f=f, others=tuple(others), keeps_count=keeps_count)  # fmt: skip
 
 
-def mapped_together(source, others, f, calls, types=None, shapes=None):
+def mapped_together(source, others, f, calls, types=None, shapes=None, keeps_count=True):
     """The dataset that `mapped` gives, made by up to `calls` calls at a time (-1: as many as can compute at a time).
 
     Raises InvalidArgumentError for other numbers below 1.
     """
-    return derived(_ParallelMap, source, types=types, shapes=shapes, f=f, others=tuple(others), calls=_number_of(calls))  # fmt: skip
+    return derived(
+        _ParallelMap, source, types=types, shapes=shapes, f=f, others=tuple(others), calls=_number_of(calls),
+        keeps_count=keeps_count,
+    )  # fmt: skip
 
 
 def _number_of(calls):
@@ -96,31 +104,35 @@ def _number_of(calls):
 
 @dataset_op("MapDataset", "input_dataset: variant, other_arguments: Targuments...", f=FUNCTION,
             use_inter_op_parallelism=True, preserve_cardinality=False, force_synchronous=False, **CALLED)  # fmt: skip
-def map_dataset(input_dataset, *others, f, output_types, output_shapes):
+def map_dataset(input_dataset, *others, f, output_types, output_shapes, preserve_cardinality):
     """The dataset of what a function makes of each element."""
-    return mapped(input_dataset, others, f, output_types, output_shapes)
+    return mapped(input_dataset, others, f, output_types, output_shapes, preserve_cardinality)
 
 
 @dataset_op("ParallelMapDataset",
             "input_dataset: variant, other_arguments: Targuments..., num_parallel_calls: int32", f=FUNCTION,
             use_inter_op_parallelism=True, sloppy=False, preserve_cardinality=False, **CALLED)  # fmt: skip
-def parallel_map_dataset(input_dataset, *inputs, f, output_types, output_shapes):
+def parallel_map_dataset(
+    input_dataset, *inputs, f, output_types, output_shapes, preserve_cardinality
+):
     """The dataset of what a function makes of each element, in their order."""
-    return _parallel(input_dataset, inputs, f, output_types, output_shapes)
+    return _parallel(input_dataset, inputs, f, output_types, output_shapes, preserve_cardinality)
 
 
 @dataset_op("ParallelMapDatasetV2",
             "input_dataset: variant, other_arguments: Targuments..., num_parallel_calls: int64", f=FUNCTION,
             use_inter_op_parallelism=True, deterministic="default", preserve_cardinality=False,
             use_unbounded_threadpool=False, **CALLED)  # fmt: skip
-def parallel_map_dataset_v2(input_dataset, *inputs, f, output_types, output_shapes):
+def parallel_map_dataset_v2(
+    input_dataset, *inputs, f, output_types, output_shapes, preserve_cardinality
+):
     """The dataset of what a function makes of each element, in their order."""
-    return _parallel(input_dataset, inputs, f, output_types, output_shapes)
+    return _parallel(input_dataset, inputs, f, output_types, output_shapes, preserve_cardinality)
 
 
-def _parallel(source, inputs, f, types, shapes):
+def _parallel(source, inputs, f, types, shapes, keeps_count):
     *others, calls = inputs
-    return mapped_together(source, others, f, calls, types, shapes)
+    return mapped_together(source, others, f, calls, types, shapes, keeps_count)
 
 
 class _Filter(_Calling):
