@@ -465,6 +465,7 @@ from ckpt.ops.linear_algebra import (
 )
 from ckpt.ops.matmul import matmul
 from ckpt.ops.matrix_functions import matrix_square_root
+from ckpt.ops.packed_strings import decode_compressed, decode_json_example
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
     broadcast_static_shape,
@@ -589,6 +590,11 @@ from ckpt.ops.sparse_tensors import (
     sparse_to_indicator,
     sparse_transpose,
 )
+from ckpt.ops.sparse_variants import (
+    deserialize_many_sparse,
+    serialize_many_sparse,
+    serialize_sparse,
+)
 from ckpt.ops.special import (
     betainc,
     digamma,
@@ -618,6 +624,7 @@ from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
+from ckpt.saver.salvage import SalvageReport, salvage
 
 newaxis = None
 
@@ -640,6 +647,7 @@ _MESSAGES = (
     "SessionLog",
     "Summary",
     "SummaryMetadata",
+    "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
 )
@@ -713,6 +721,7 @@ __all__ = [
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
+    "SalvageReport",
     "Session",
     "SessionLog",
     "SparseConditionalAccumulator",
@@ -725,6 +734,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorInfo",
     "TensorProto",
     "TensorShape",
     "TensorShapeProto",
@@ -840,10 +850,13 @@ __all__ = [
     "data",
     "debugging",
     "decode_base64",
+    "decode_compressed",
     "decode_csv",
+    "decode_json_example",
     "decode_raw",
     "depth_to_space",
     "dequantize",
+    "deserialize_many_sparse",
     "device",
     "diag",
     "diag_part",
@@ -1099,6 +1112,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "salvage",
     "saturate_cast",
     "saved_model",
     "scalar_mul",
@@ -1124,6 +1138,8 @@ __all__ = [
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
+    "serialize_many_sparse",
+    "serialize_sparse",
     "serialize_tensor",
     "set_random_seed",
     "setdiff1d",

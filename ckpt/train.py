@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model import queue_runner
 from ckpt.model.batching import (
     batch,
     batch_join,
@@ -278,6 +279,7 @@ __all__ = [
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
+    "queue_runner",
     "range_input_producer",
     "rebuild_checkpoint_state",
     "remove_checkpoint",

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 from typing import Any
 
-from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
+from ckpt.compose.models import Model
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
 from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import VARIABLE_TYPES, Saving, saver_only, savings
 
 
@@ -29,7 +31,7 @@ class Source:
     @classmethod
     def read(cls, path: str) -> Source:
         """The model in a `.meta` file."""
-        return cls(metagraph.read_meta_graph_file(path))
+        return cls(read_meta_graph_file(path))
 
     @cached_property
     def saver_nodes(self) -> set[str]:
@@ -94,9 +96,7 @@ class Part:
     def node(self, name: str) -> str:
         """The name of a node. Raises GraphError, with near names, where there is none."""
         if name not in self.nodes:
-            near = difflib.get_close_matches(name, list(self.nodes)[:5000], n=3)
-            hint = f"; similar: {', '.join(near)}" if near else ""
-            raise GraphError(f"'{self.name}' has no node '{name}'{hint}")
+            raise GraphError(f"'{self.name}' has no node '{name}'{similar(name, self.nodes)}")
         return name
 
     def variable(self, name: str) -> str:

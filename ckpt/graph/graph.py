@@ -16,6 +16,7 @@ from ckpt.graph import stack
 from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin, origin
+from ckpt.graph.slices import IndexedSlices
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
@@ -109,6 +110,10 @@ class Graph:
             ) from None
         if len(found) == 1 == len(shapes):
             return [Tensor(node, 0, found[0], shapes[0])]
+        if len(found) != len(shapes):
+            raise ShapeError(
+                f"node '{node.name}' (op: '{node.type}') has {len(found)} outputs, and {len(shapes)} shapes of outputs"
+            )
         return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
 
     def _apply_scopes(self, node: Operation) -> None:
@@ -414,7 +419,9 @@ class Graph:
                     source, "_control_operation"
                 ):
                     source = source._control_operation()
-                element = self.as_graph_element(getattr(source, "values_for_control", source))
+                if isinstance(source, IndexedSlices):
+                    source = source.op
+                element = self.as_graph_element(source)
                 node = element.op if isinstance(element, Tensor) else element
                 waited[node] = None
             found = self._add_control_targets(list(waited))

@@ -29,6 +29,9 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
 from ckpt.graph.sparse import SparseTensor
 
+UNDEFINED = "TensorFlow defines none"
+"""The note of operations whose gradient nobody defined: asking for it is a LookupError, as in TensorFlow."""
+
 OPS: dict[str, OpDef] = {}
 """Every operation type that ckpt can run, by TensorFlow's type name."""
 
@@ -126,7 +129,10 @@ class OpDef:
         return rule
 
     def no_gradient(self, note: str) -> OpDef:
-        """Say that there is no gradient, and why: so that 'none exists' and 'forgotten' differ."""
+        """Say that there is no gradient, and why: so that 'none exists' and 'forgotten' differ.
+
+        Nothing flows back through such an operation; with the note `UNDEFINED` a gradient through it is an error.
+        """
         self.gradient_note = note
         return self
 

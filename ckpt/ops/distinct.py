@@ -11,7 +11,7 @@ from ckpt.core.dtypes import INDEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -106,7 +106,7 @@ def _unique(type_name: str, has_axis: bool, has_counts: bool) -> OpDef:
             found = [(None,), x.shape.with_rank(1)]
         return [*found, (None,)] if has_counts else found
 
-    return opdef.no_gradient("TensorFlow defines none")
+    return opdef.no_gradient(UNDEFINED)
 
 
 unique_op = _unique("Unique", False, False)
@@ -144,7 +144,7 @@ def list_diff_shape(x, y):
     return [(None,), (None,)]
 
 
-list_diff_op.no_gradient("TensorFlow defines none")
+list_diff_op.no_gradient(UNDEFINED)
 
 
 def setdiff1d(x: Any, y: Any, index_dtype: Any = dtypes.int32, name: str | None = None) -> Any:
@@ -179,7 +179,7 @@ def bincount_shape(arr, size, weights):
     return [(None if value is None else int(value),)]
 
 
-bincount_op.no_gradient("TensorFlow defines none")
+bincount_op.no_gradient(UNDEFINED)
 
 
 def bincount(
@@ -249,7 +249,7 @@ def histogram_fixed_width_shape(values, value_range, nbins):
     return [(None if value is None else int(value),)]
 
 
-histogram_fixed_width_op.no_gradient("TensorFlow defines none")
+histogram_fixed_width_op.no_gradient(UNDEFINED)
 
 
 def histogram_fixed_width(

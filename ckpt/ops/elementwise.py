@@ -21,7 +21,7 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
@@ -314,8 +314,8 @@ floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, N
 floor_mod = binary(
     "FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, dz * neg(floor_div(x, y)))
 )
-mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
-truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
+mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, UNDEFINED)
+truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, UNDEFINED)
 div_no_nan_op = binary(
     "DivNoNan",
     lambda x, y: np.where(

@@ -12,7 +12,7 @@ from ckpt.core.dtypes import COMPLEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -142,8 +142,8 @@ def _real_pair(axes: int) -> tuple[OpDef, OpDef]:
         rfft.grad(_rfft2d_grad)
         irfft.grad(_irfft2d_grad)
     else:
-        rfft.no_gradient("TensorFlow defines none")
-        irfft.no_gradient("TensorFlow defines none")
+        rfft.no_gradient(UNDEFINED)
+        irfft.no_gradient(UNDEFINED)
     return rfft, irfft
 
 

@@ -356,7 +356,7 @@ def quantize_and_dequantize_v4_grad_shape(dy, x, low, high):
     return [x.shape, low.shape, high.shape]
 
 
-quantize_and_dequantize_v4_grad.no_gradient("TensorFlow defines none")
+quantize_and_dequantize_v4_grad.no_gradient("TensorFlow says that there is none")
 
 
 def quantize_v2(

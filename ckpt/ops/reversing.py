@@ -10,7 +10,7 @@ from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, QUANTIZED, bool_, string
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
@@ -353,7 +353,7 @@ def bitcast_shape(x, *, type):
     return [sizes[:-1]]
 
 
-bitcast_op.no_gradient("TensorFlow defines none")
+bitcast_op.no_gradient(UNDEFINED)
 
 
 def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:

@@ -25,9 +25,11 @@ _HEAD = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
 _PLAIN, _DEFLATED = 0, 1  # how the body is encoded
-_DEFLATED_FROM = 16 * 1024  # bytes
-_ALWAYS_ALLOWED = 1 << 30  # a deflated body may take so many bytes, ...
-_MOST_EXPANSION = 200  # ... or so many times its own
+_DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 1 << 30  # bytes
+_ALWAYS_ALLOWED = (
+    4 << 20
+)  # a deflated body may have been so many bytes, which become 64 MiB of records at most, ...
+_MOST_EXPANSION = 32  # ... or so many times what it is now; graphs reach 25
 HEADER_BYTES = _HEAD.size + _CRC.size
 
 
@@ -42,9 +44,11 @@ class LaterVersion(Damage):
 def sealed(body: bytes) -> bytes:
     """The bytes of a `.meta` file with this body."""
     encoding = _PLAIN
-    if _DEFLATED_FROM <= len(body) <= _ALWAYS_ALLOWED:
+    if _DEFLATED_FROM <= len(body) <= _DEFLATED_UP_TO:
         # names and attributes repeat: 14 MB for 20,000 variables become 1 MB, of which each save writes two copies
-        body, encoding = _LENGTH.pack(len(body)) + zlib.compress(body, 1), _DEFLATED
+        deflated = _LENGTH.pack(len(body)) + zlib.compress(body, 1)
+        if len(body) <= _largest(len(deflated)):
+            body, encoding = deflated, _DEFLATED
     head = _HEAD.pack(MAGIC, VERSION, encoding, len(body))
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
 
@@ -72,12 +76,17 @@ def unsealed(data: bytes) -> memoryview:
     return _inflated(body) if encoding == _DEFLATED else body
 
 
+def _largest(deflated: int) -> int:
+    """What so many deflated bytes may have been: the records in them take up to 20 times that."""
+    return max(_ALWAYS_ALLOWED, _MOST_EXPANSION * deflated)
+
+
 def _inflated(body: memoryview) -> memoryview:
     """The body that was deflated; no more memory is taken than it declares."""
     if len(body) < _LENGTH.size:
         raise Damage("is too short to be deflated")
     (length,) = _LENGTH.unpack_from(body)
-    if length > max(_ALWAYS_ALLOWED, _MOST_EXPANSION * len(body)):
+    if length > _largest(len(body)):
         raise Damage(f"{len(body)} bytes claim to be {length} deflated ones")
     stream = zlib.decompressobj()
     try:

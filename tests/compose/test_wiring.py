@@ -74,10 +74,8 @@ def test_a_model_that_is_several_parts_is_read_once_and_only_as_far_as_its_endpo
         sess.run(tf.global_variables_initializer())
         path = tf.train.Saver().save(sess, str(tmp_path / "m"))
     read, looked_at = [], []
-    was, load = parts.metagraph.read_meta_graph_file, parts.load_graph
-    monkeypatch.setattr(
-        parts.metagraph, "read_meta_graph_file", lambda path: read.append(path) or was(path)
-    )
+    was, load = parts.read_meta_graph_file, parts.load_graph
+    monkeypatch.setattr(parts, "read_meta_graph_file", lambda path: read.append(path) or was(path))
     monkeypatch.setattr(
         parts, "load_graph", lambda graph, nodes: looked_at.append(nodes) or load(graph, nodes)
     )

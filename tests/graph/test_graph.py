@@ -142,3 +142,11 @@ def test_a_node_knows_where_its_device_was_said():
         made = tf.constant(1)
     (said,) = made.op._device_assignments
     assert (said.obj, said.filename, said.lineno) == ("/cpu:0", __file__, line)
+
+
+def test_rows_of_a_gradient_are_waited_for():
+    with tf.Graph().as_default():
+        rows = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([0]))
+        with tf.control_dependencies([rows]):
+            waiting = tf.no_op()
+        assert waiting.control_inputs == [rows.op]

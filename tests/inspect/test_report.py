@@ -85,6 +85,13 @@ def test_the_graph_beside_a_file_without_one_is_found(tmp_path):
     assert inspect(tmp_path / "m.h5").graph.nodes == 3
 
 
+def test_a_prefix_of_a_graph_alone_is_one_too(tmp_path):
+    (tmp_path / "frozen.meta").write_bytes(metagraph_file.pack(META))
+    assert inspect(tmp_path / "frozen") == inspect(tmp_path / "frozen.meta")
+    with pytest.raises(NotFoundError, match="no such checkpoint"):
+        inspect(tmp_path / "frozen2")
+
+
 def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     report = inspect(checkpoint)
 
@@ -97,7 +104,9 @@ def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     assert names("dense/bias", "step") == ["dense/bias", "step"]
     assert names("wor?s") == ["words"]
     assert names() == [v.name for v in report.variables]
-    with pytest.raises(CkptError, match=r"'no\*', 'x'"):
+    assert names("!dense/**", "!@scope:step") == ["words"]
+    assert names("re:.*e.*", "!**/bias") == ["dense/kernel", "step"]
+    with pytest.raises(CkptError, match=r"(?s)ckpt-70\.h5: .*'no\*'.*'x'"):
         names("no*", "step", "x")
 
 

@@ -11,6 +11,7 @@ import zlib
 from contextlib import suppress
 
 import msgpack
+import numpy as np
 import pytest
 from crc32c import crc32c
 from hypothesis import given, settings
@@ -293,3 +294,14 @@ def test_signatures_of_files_from_before_sparse_tensors_are_read():
     tree[4]["sig"][0]["x"] = ["x:0", None]
     with pytest.raises(DataLossError, match="where TensorInfo should be"):
         file.unpack(sealed(msgpack.packb(tree)))
+
+
+def test_what_deflates_too_well_is_stored_as_it_is():
+    """A reader refuses what unfolds to more than 32 times its bytes, so that few of them cannot become gigabytes."""
+    zeros = defs.NodeDef("zeros", "Const", (), "", {"value": np.zeros(2 << 20, np.float32)})
+    meta = defs.MetaGraphDef(graph_def=defs.GraphDef((zeros,)))
+    packed = file.pack(meta)
+    assert packed[12] == 0
+    assert len(packed) > 8 << 20
+    found = file.unpack(packed).graph_def.node[0].attr["value"]
+    assert (found.shape, found.any()) == ((2 << 20,), False)
