@@ -340,6 +340,8 @@ class _Loader:
                 )
         opdef = understood(node)
         attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
+        if opdef is not None:
+            attrs.pop("_output_shapes", None)  # found anew
         if "_class" in attrs:
             attrs["_class"] = [self._colocation(group) for group in attrs["_class"]]
         full = self._full(node.name)
