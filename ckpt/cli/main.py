@@ -29,6 +29,7 @@ _VERBS = {
     "merge": "merge:merge_command",
     "latest": "latest:latest_command",
     "verify": "verify:verify_command",
+    "salvage": "salvage:salvage_command",
     "prune": "prune:prune_command",
     "pin": "prune:pin_command",
     "graph": "graph:graph_command",

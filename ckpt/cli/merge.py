@@ -138,7 +138,9 @@ def _text(report: Any, dry_run: bool) -> str:
             ("part", name, path) for name, path in dict(report.parts).items()
         ]
         rows += [("merged", report.variables, report.nodes, wires, report.nbytes)]
-        rows += [("output", path) for path in outputs]
+        if report.check is not None:
+            rows += [("check", o.name, o.max_difference) for o in report.check.outputs]
+        rows += [("would write" if dry_run else "output", path) for path in outputs]
         return "".join("\t".join(printable(str(field)) for field in row) + "\n" for row in rows)
     verb = "would write" if dry_run else "wrote"
     lines = [

@@ -43,9 +43,7 @@ def writing(function: Callable[..., Any]) -> Callable[..., Any]:
     ],
 )
 @writing
-@click.option(
-    "--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope (old/=new/) or a glob."
-)
+@click.option("--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope or a glob.")
 @click.option(
     "--sub",
     "subs",
@@ -170,8 +168,10 @@ def freeze_command(
         if not draft.entries:
             draft = fold_batch_norms(draft)
         draft = extract(draft, keep)
-    frozen = sorted(before.tensors.keys() - draft.tensors.keys())
-    finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
+    gone = before.tensors.keys() - draft.tensors.keys()
+    used = extract(before, keep).tensors.keys()
+    changes = {"frozen": sorted(gone & used), "dropped": sorted(gone - used)}
+    finish(draft, output, force, dry_run, as_json, changes)
 
 
 def finish(

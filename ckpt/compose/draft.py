@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.compose.output import check_free, make_home
 from ckpt.core import defs
 from ckpt.core.errors import GraphError, NotFoundError
+from ckpt.core.spelling import similar
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
@@ -22,6 +22,7 @@ from ckpt.graph.selection import node_of, without
 from ckpt.saver import metagraph
 from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.output import check_free, make_home
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
 
@@ -194,12 +195,4 @@ def variable_node(draft: Draft, name: str) -> str:
     found = draft.entries[name] if name in draft.entries and name not in nodes else (name,)
     if len(found) == 1 and found[0] in nodes and nodes[found[0]].op in VARIABLE_TYPES:
         return found[0]
-    near = _near(name, draft.variables)
-    raise GraphError(f"there is no variable '{name}'{near}")
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    import difflib  # only an error needs it
-
-    found = difflib.get_close_matches(name, list(names), n=3)
-    return f"; similar: {', '.join(found)}" if found else ""
+    raise GraphError(f"there is no variable '{name}'{similar(name, draft.variables)}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 from typing import Any
@@ -11,6 +10,7 @@ from ckpt.compose.models import Model
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
 from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
@@ -96,9 +96,7 @@ class Part:
     def node(self, name: str) -> str:
         """The name of a node. Raises GraphError, with near names, where there is none."""
         if name not in self.nodes:
-            near = difflib.get_close_matches(name, list(self.nodes)[:5000], n=3)
-            hint = f"; similar: {', '.join(near)}" if near else ""
-            raise GraphError(f"'{self.name}' has no node '{name}'{hint}")
+            raise GraphError(f"'{self.name}' has no node '{name}'{similar(name, self.nodes)}")
         return name
 
     def variable(self, name: str) -> str:

@@ -120,9 +120,9 @@ class FreshArrays:
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """New memory."""
-        import numpy as np
+        from ckpt.core.memory import empty  # loads numpy
 
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
 
     def end(self, number: int, array: Array) -> None:
         """Keep it."""

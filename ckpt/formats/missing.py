@@ -44,6 +44,7 @@ def similar(path: str) -> list[str]:
         stems = _stems(names_in(directory))
     except OpError:
         return []
+    stems.pop(base, None)  # a graph without values
     near = get_close_matches(base, stems, 2 * _SHOWN)
     above = path.rstrip("/").removesuffix(base)
     return [above + stem for stem in near if stems[stem] or _leads_on(directory, stem)][:_SHOWN]

@@ -16,6 +16,7 @@ from ckpt.formats import detect
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_volumes import open_checkpoint
+from ckpt.formats.missing import MissingCheckpointError
 from ckpt.inspect.listing import meta_beside, step_of
 
 if TYPE_CHECKING:
@@ -78,14 +79,19 @@ class CheckpointReport:
 
 
 def inspect(path: StrPath) -> CheckpointReport:
-    """The report on a checkpoint file, a prefix, or a `.meta` file.
+    """The report on a checkpoint file, a prefix (also one of a graph alone), or a `.meta` file.
 
     Raises members of the OpError family that name the file: not found, damaged, or of an unknown format.
     """
     name = os.fspath(path)
     if name.endswith(".meta") and exists(name):
         return _of_meta(name)
-    file = detect.resolve(name)
+    try:
+        file = detect.resolve(name)
+    except MissingCheckpointError:
+        if not exists(f"{name}.meta"):
+            raise
+        return _of_meta(f"{name}.meta")  # a frozen model is a graph alone
     found = detect.recognise(file)
     if found in (HDF5, SHARDED_HDF5):
         return _of_hdf5(file, found.name)

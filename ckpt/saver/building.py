@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
+import numpy as np
+
 from ckpt.core import defs
 from ckpt.core.dtypes import string
 from ckpt.core.errors import GraphError
@@ -71,8 +73,8 @@ class SaverBuilder:
         specs = [spec for saveable in saveables for spec in saveable.specs]
         found: Operation = io.save_v2(
             filename_tensor,
-            [spec.name for spec in specs],
-            [spec.slice_spec for spec in specs],
+            _strings([spec.name for spec in specs]),
+            _strings([spec.slice_spec for spec in specs]),
             [spec.tensor for spec in specs],
         )
         return found
@@ -84,8 +86,8 @@ class SaverBuilder:
         specs = [spec for saveable in saveables for spec in saveable.specs]
         found: list[Tensor] = io.restore_v2(
             filename_tensor,
-            [spec.name for spec in specs],
-            [spec.slice_spec for spec in specs],
+            _strings([spec.name for spec in specs]),
+            _strings([spec.slice_spec for spec in specs]),
             dtypes=[spec.dtype.base_dtype for spec in specs],
         )
         return found
@@ -138,6 +140,11 @@ class SaverBuilder:
                 own = list(islice(tensors, len(saveable.specs)))
                 done.append(saveable.restore(own, _shapes(saveable) if reshape else None))
         return done
+
+
+def _strings(texts: list[str]) -> np.ndarray[Any, Any]:
+    """For a constant: made of a list, it would be looked through for tensors, again and again."""
+    return np.array(texts, object)
 
 
 def _filename(filename: str) -> Tensor:

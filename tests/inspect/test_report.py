@@ -85,6 +85,13 @@ def test_the_graph_beside_a_file_without_one_is_found(tmp_path):
     assert inspect(tmp_path / "m.h5").graph.nodes == 3
 
 
+def test_a_prefix_of_a_graph_alone_is_one_too(tmp_path):
+    (tmp_path / "frozen.meta").write_bytes(metagraph_file.pack(META))
+    assert inspect(tmp_path / "frozen") == inspect(tmp_path / "frozen.meta")
+    with pytest.raises(NotFoundError, match="no such checkpoint"):
+        inspect(tmp_path / "frozen2")
+
+
 def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     report = inspect(checkpoint)
 
