@@ -18,16 +18,16 @@ from ckpt.ops.dataset_sizes import UNKNOWN as UNKNOWN_CARDINALITY
 
 __all__ = [
     "AUTOTUNE",
-    "INFINITE_CARDINALITY",
-    "UNKNOWN_CARDINALITY",
     "Dataset",
     "DatasetSpec",
     "FixedLengthRecordDataset",
+    "INFINITE_CARDINALITY",
     "Iterator",
     "Options",
     "TFRecordDataset",
     "TextLineDataset",
     "ThreadingOptions",
+    "UNKNOWN_CARDINALITY",
     "experimental",
     "get_output_classes",
     "get_output_shapes",
