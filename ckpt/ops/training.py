@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import opened
+from ckpt.core.cells import opened, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import UNDEFINED, OpDef, op
@@ -21,16 +21,30 @@ BLOCK = 1 << 15
 
 
 def blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
-    """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on."""
-    flat = [np.reshape(array, -1) for array in arrays]
-    flat += [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
+    """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on.
+
+    A pair of `renewed` is the array in which the old values stand before it is given out, stretch by stretch: copied on
+    the way they are in the cache, and a copy costs little more than its memory.
+    """
+    pairs = [array if type(array) is tuple else (array, None) for array in arrays]
+    flat = [np.reshape(array, -1) for array, _ in pairs]
+    copied = [
+        (new, np.reshape(old, -1))
+        for new, (_, old) in zip(flat, pairs, strict=True)
+        if old is not None
+    ]
+    kept = [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
     if flat[0].size <= BLOCK:
-        yield tuple(flat)
+        for new, old in copied:
+            new[...] = old
+        yield (*flat, *kept)
         return
     for start in range(0, flat[0].size, BLOCK):
-        count = min(BLOCK, flat[0].size - start)
-        stretches = [array[start : start + count] for array in flat[: len(arrays)]]
-        yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
+        stretch = slice(start, min(start + BLOCK, flat[0].size))
+        for new, old in copied:
+            new[stretch] = old[stretch]
+        count = stretch.stop - start
+        yield (*[array[stretch] for array in flat], *[array[:count] for array in kept])
 
 
 def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
@@ -81,7 +95,7 @@ def by_handle(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[.
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    with opened(var) as (value,):
+    with renewed(var) as (value,):
         for v, d, step in blocks(value, delta, scratch=1):
             v -= np.multiply(d, alpha, out=step)
 
@@ -96,7 +110,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
     accum.check_shape(grad)
-    with opened(var, accum) as (value, velocity):
+    with renewed(var, accum) as (value, velocity):
         for x, a, g, step in blocks(value, velocity, grad, scratch=1):
             a *= momentum
             a += g
@@ -162,7 +176,7 @@ def apply_adam(
         cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    with opened(var, m, v) as state:
+    with renewed(var, m, v) as state:
         for x, mean, square, g, step, size in blocks(*state, grad, scratch=2):
             np.subtract(g, mean, out=step)
             step *= one - beta1
