@@ -624,6 +624,7 @@ from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
+from ckpt.saver.salvage import SalvageReport, salvage
 
 newaxis = None
 
@@ -720,6 +721,7 @@ __all__ = [
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
+    "SalvageReport",
     "Session",
     "SessionLog",
     "SparseConditionalAccumulator",
@@ -1110,6 +1112,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "salvage",
     "saturate_cast",
     "saved_model",
     "scalar_mul",

@@ -26,9 +26,11 @@ Exit codes:
 
 _VERBS = {
     "inspect": "inspect:inspect_command",
+    "cat": "cat:cat_command",
     "merge": "merge:merge_command",
     "latest": "latest:latest_command",
     "verify": "verify:verify_command",
+    "salvage": "salvage:salvage_command",
     "prune": "prune:prune_command",
     "pin": "prune:pin_command",
     "graph": "graph:graph_command",

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.compose.output import check_free, make_home
 from ckpt.core import defs
 from ckpt.core.errors import GraphError, NotFoundError
 from ckpt.core.spelling import similar
@@ -23,6 +22,7 @@ from ckpt.graph.selection import node_of, without
 from ckpt.saver import metagraph
 from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.output import check_free, make_home
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
 

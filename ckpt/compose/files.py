@@ -11,10 +11,10 @@ from typing import Any
 from ckpt.compose.check import CheckReport, Compare, check
 from ckpt.compose.merged import MergePlan, merge_graphs, plan_merge
 from ckpt.compose.models import Model
-from ckpt.compose.output import check_free, make_home, size_of
 from ckpt.core.shapes import as_shape
 from ckpt.graph.graph import Graph
 from ckpt.run.session import Session
+from ckpt.saver.output import check_free, make_home, size_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ class FuncGraph(Graph):
         type_name: str,
         opdef: OpDef | None,
         inputs: Any,
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full_name: str,
         dtypes: Any = None,
         made_at: Any = None,

@@ -339,9 +339,16 @@ class _Loader:
                     f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
                 )
         opdef = understood(node)
-        attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
+        attrs = known_attrs(opdef, node.attr) if opdef else node.attr
+        if opdef is not None and "_output_shapes" in attrs:  # found anew
+            attrs = {key: value for key, value in attrs.items() if key != "_output_shapes"}
         if "_class" in attrs:
-            attrs["_class"] = [self._colocation(group) for group in attrs["_class"]]
+            attrs = {**attrs, "_class": [self._colocation(group) for group in attrs["_class"]]}
+        stands_for = attrs.get("_stands_for")
+        if isinstance(stands_for, list):
+            names = map(_text, stands_for)
+            full_names = [self._full_tensor(name) if name else "" for name in names]
+            attrs = {**attrs, "_stands_for": full_names}
         full = self._full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
@@ -349,9 +356,7 @@ class _Loader:
             operation._control_inputs = self._waits(operation, controls)
         if node.device:
             operation.device = self.graph.device_text(node.device)
-        if isinstance(attrs.get("_stands_for"), list):
-            names = map(_text, attrs["_stands_for"])
-            attrs["_stands_for"] = [self._full_tensor(name) if name else "" for name in names]
+        if isinstance(stands_for, list):
             self.standing.append(operation)
         self.added[node.name] = operation
         if late is not None:
@@ -368,7 +373,7 @@ class _Loader:
         node: defs.NodeDef,
         opdef: OpDef | None,
         inputs: list[Tensor],
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full: str,
     ) -> Operation:
         if opdef is not None:

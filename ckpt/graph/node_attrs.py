@@ -18,18 +18,22 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED
 
 
-def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
+def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The attributes of a node of a known type: decoded by kind, defaults filled in; unknown ones as they are."""
-    attrs = dict(given)
     types = opdef.attr_types
+    changed: dict[str, Any] = {}
     for key, value in given.items():
         if key in types and type(value) is not types[key]:
-            attrs[key] = _as_kind(opdef.attrs[key].kind, value)
-    if not attrs.keys() >= types.keys():
+            decoded = _as_kind(opdef.attrs[key].kind, value)
+            if decoded is not value:
+                changed[key] = decoded
+    if not given.keys() >= types.keys():
         for key, attr in opdef.attrs.items():
-            if key not in attrs and attr.default is not REQUIRED:
-                attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
-    return attrs
+            if key not in given and attr.default is not REQUIRED:
+                changed[key] = (
+                    list(attr.default) if isinstance(attr.default, list) else attr.default
+                )
+    return {**given, **changed} if changed else given
 
 
 def _as_kind(kind: str, value: Any) -> Any:

@@ -70,6 +70,9 @@ class OpDef:
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
         self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self._shares = all(attr.kind in ("type", "bool") for attr in self.attrs.values())
+        self._known_attrs: dict[Any, Mapping[str, Any]] = {}
+        self._defaults = {n: a.default for n, a in self.attrs.items() if a.default is not REQUIRED}
         self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
@@ -85,6 +88,7 @@ class OpDef:
         self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
+        self._only_output = None if self.many else self.outputs[0]
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
         self._shape_attrs: tuple[str, ...] = ()
         self.gradient: Callable[..., Sequence[Any]] | None = None
@@ -168,9 +172,15 @@ class OpDef:
         if self.maps_sparse and args and isinstance(args[0], SparseTensor):
             sparse = args[0]
             return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
-        values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
+        values: Sequence[Any] = args
+        if len(args) != len(self.inputs):
+            if name is not None:
+                kwargs["name"] = name
+            values = self._all_inputs(args, kwargs)
+            name = kwargs.pop("name", None)
         graph = _graph_of(values)
-        graph.check_not_finalized()
+        if graph._finalized:
+            graph.check_not_finalized()
         full_name = graph.unique_op_name(name or self.type)
         attrs: dict[str, Any] = {}
         for key, value in kwargs.items():
@@ -182,6 +192,18 @@ class OpDef:
             with graph.colocate_with_references(inputs):
                 return self._result(graph.add(self.type, self, inputs, attrs, full_name))
         return self._result(graph.add(self.type, self, inputs, attrs, full_name))
+
+    def shared(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same attributes; where they are dtypes and flags only, one mapping for all nodes that have these."""
+        if not self._shares or len(attrs) != len(self.attrs):
+            return attrs
+        key = (*attrs, *map(id, attrs.values()))
+        found = self._known_attrs.get(key)
+        if found is None:
+            if not all(type(value) in (bool, DType) for value in attrs.values()):
+                return attrs  # only these live forever
+            found = self._known_attrs[key] = attrs
+        return found
 
     def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs, those given by keyword taken out of `kwargs`."""
@@ -195,19 +217,22 @@ class OpDef:
         return values
 
     def _name_attrs(self, given: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        """Add attributes that are given by position to `kwargs`: in order, those without a default first."""
+        """Add to `kwargs` what is given by position: attributes in order, those without a default first, then the name."""
         inferred = {n for a in self.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
         free = [name for name in self.attrs if name not in inferred]
         free.sort(key=lambda name: self.attrs[name].default is not REQUIRED)
+        free.append("name")
         if len(given) > len(free):
             raise TypeError(
                 f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}) and "
-                f"{len(free)} attributes ({', '.join(free)}), got {len(self.inputs) + len(given)} arguments"
+                f"{', '.join(free)}, got {len(self.inputs) + len(given)} arguments"
             )
         twice = [name for name, _ in zip(free, given) if name in kwargs]
         if twice:
             raise TypeError(f"{self.type} got more than one value for {', '.join(twice)}")
         kwargs.update(zip(free, given))
+        if not isinstance(kwargs.get("name"), str | None):
+            raise TypeError(f"{self.type}: {kwargs['name']!r} is no name; it must be a text")
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)
@@ -217,7 +242,8 @@ class OpDef:
             raise TypeError(
                 f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}"
             )
-        value = _coerced(attr.kind, value, self.type, key)
+        if type(value) is not self.attr_types[key] or type(value) is DType:
+            value = _coerced(attr.kind, value, self.type, key)
         if attr.allowed is not None:
             _check_allowed(self.type, key, attr, value)
         if attr.minimum is not None:
@@ -229,18 +255,26 @@ class OpDef:
         return value
 
     def _fill_defaults(self, attrs: dict[str, Any]) -> None:
-        for key, attr in self.attrs.items():
+        for key, default in self._defaults.items():
             if key not in attrs:
-                if attr.default is REQUIRED:
-                    raise TypeError(f"{self.type} misses its attribute '{key}'")
-                attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
+                attrs[key] = list(default) if type(default) is list else default
+        if not attrs.keys() >= self.attrs.keys():
+            missing = next(key for key in self.attrs if key not in attrs)
+            raise TypeError(f"{self.type} misses its attribute '{missing}'")
 
     def _convert_inputs(
         self, values: Sequence[Any], attrs: dict[str, Any], graph: Any, name: str
     ) -> list[Tensor]:
         inputs: list[Tensor] = []
         for arg, value in zip(self.inputs, values, strict=True):
-            if arg.number_attr or arg.type_list_attr:
+            if (
+                type(value) is Tensor
+                and value._dtype is (arg.dtype or attrs.get(arg.type_attr))
+                and value.op.graph is graph
+                and not arg.is_ref
+            ):
+                inputs.append(value)  # which fits as it is
+            elif arg.number_attr or arg.type_list_attr:
                 inputs.extend(self._convert_list(arg, value, attrs, graph, name))
             else:
                 inputs.append(self._convert_one(arg, value, attrs, graph, name))
@@ -420,8 +454,12 @@ class OpDef:
             return int(attrs[arg.number_attr])
         return len(attrs[arg.type_list_attr]) if arg.type_list_attr else 1
 
-    def output_dtypes(self, attrs: dict[str, Any]) -> list[DType]:
+    def output_dtypes(self, attrs: Mapping[str, Any]) -> list[DType]:
         """The dtypes of a node's outputs, reference marks included."""
+        only = self._only_output
+        if only is not None:
+            dtype = only.dtype or attrs[only.type_attr]
+            return [dtype._as_ref if only.is_ref else dtype]
         found: list[DType] = []
         for arg in self.outputs:
             if arg.type_list_attr:
@@ -437,7 +475,7 @@ class OpDef:
         return found
 
     def output_shapes(
-        self, inputs: Sequence[Tensor], attrs: dict[str, Any], count: int
+        self, inputs: Sequence[Tensor], attrs: Mapping[str, Any], count: int
     ) -> list[TensorShape]:
         """The static shapes of a node's outputs. Raises ShapeError when the inputs contradict each other."""
         if self.shape_rule is None:

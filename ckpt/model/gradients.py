@@ -300,7 +300,10 @@ class _Sweep:
                     ready.append(source)
 
     def _visit(self, op: Operation) -> None:
-        with self._colocated(op):
+        if any(len(self.grads.get(t, ())) > 1 for t in op._outputs):
+            with self._colocated(op):
+                out_grads = [self._summed(t) for t in op._outputs]
+        else:
             out_grads = [self._summed(t) for t in op._outputs]
         if op in self.stop_ops or all(g is None for g in out_grads):
             return
