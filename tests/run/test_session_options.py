@@ -33,7 +33,7 @@ def test_a_run_in_parts_takes_only_what_was_announced():
     handle = session.partial_run_setup([a * 2.0], [a])
     with pytest.raises(tf.errors.InvalidArgumentError, match="not specified in partial_run_setup"):
         session.partial_run(handle, [], {b: 1})
-    with pytest.raises(tf.errors.InvalidArgumentError, match="No targets"):
+    with pytest.raises(tf.errors.InvalidArgumentError, match="at least one target"):
         session.partial_run_setup([], [])
 
 
