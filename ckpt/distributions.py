@@ -26,8 +26,6 @@ from ckpt.model.distributions.discrete import (
 )
 
 __all__ = [
-    "FULLY_REPARAMETERIZED",
-    "NOT_REPARAMETERIZED",
     "Bernoulli",
     "Beta",
     "Categorical",
@@ -35,9 +33,11 @@ __all__ = [
     "DirichletMultinomial",
     "Distribution",
     "Exponential",
+    "FULLY_REPARAMETERIZED",
     "Gamma",
     "Laplace",
     "Multinomial",
+    "NOT_REPARAMETERIZED",
     "Normal",
     "RegisterKL",
     "ReparameterizationType",
