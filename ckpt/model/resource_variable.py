@@ -76,11 +76,9 @@ class ResourceVariable(Variable):
                     given = initial_value() if callable(initial_value) else initial_value
                     value = convert.convert_to_tensor(given, wanted, name="initial_value")
                 static = as_shape(shape) if shape is not None else value.shape
-                if validate_shape and not static.is_fully_defined() and shape is None:
-                    raise ValueError(f"initial_value must have a shape specified: {value}")
                 self._handle = resource.var_handle(
                     dtype=value.dtype.base_dtype,
-                    shape=static if validate_shape or shape is not None else TensorShape(None),
+                    shape=static,
                     shared_name=full,
                     debug_name=full + "/",
                     name=scope,
@@ -213,6 +211,12 @@ class ResourceVariable(Variable):
         self.shape.assert_is_compatible_with(value.shape)
         op = function(self._handle, value, name=name)
         return self._after(op) if read_value else op
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "Using a resource variable as a Python `bool` is not allowed. Use `if v is not None:` to test "
+            "whether there is one, and tf.cond for its value."
+        )
 
     def assign(
         self,

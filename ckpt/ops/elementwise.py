@@ -511,6 +511,8 @@ def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
 def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """Both sides of a binary operator as tensors: a plain value takes the dtype of the tensor beside it."""
     if isinstance(x, Tensor):
+        if isinstance(y, Tensor):
+            return x, y  # the operation says whether they go together
         return x, convert.convert_to_tensor(y, dtype=x.dtype.base_dtype, name="y")
     if isinstance(y, Tensor):
         return convert.convert_to_tensor(x, dtype=y.dtype.base_dtype, name="x"), y

@@ -327,7 +327,8 @@ def _reduction(type_name, ufunc, kinds, least):
             indices, values, shape, np.reshape(axes, -1), keep_dims, ufunc, least(values.dtype)
         )
         whole = np.zeros(sizes, values.dtype)
-        whole[tuple(at.T)] = found
+        if len(found):  # without axes left there is one value, and no place
+            whole[tuple(at.T)] = found if at.shape[1] else found[0]
         return whole
 
     def sparse(indices, values, shape, axes, *, keep_dims):
