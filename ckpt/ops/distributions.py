@@ -41,7 +41,7 @@ DIRECT_BELOW = 10
 """From this rate on Poisson values come by rejection, below it by multiplying uniform values."""
 
 
-class _Draws:
+class Draws:
     """The values of one output: pairs of uniform or normal float64 from its own groups, each pair used from behind."""
 
     def __init__(self, stream: Philox, start: int) -> None:
@@ -76,12 +76,13 @@ def _sampled(ctx, shape, parameter, seed, seed2, kind, value_of):
     found = np.empty((count, flat.size), np.float64)
     for place, number in enumerate(flat.tolist()):
         for sample in range(count):
-            draws = _Draws(stream, start + RESERVED * (place * count + sample))
+            draws = Draws(stream, start + RESERVED * (place * count + sample))
             found[sample, place] = value_of(draws, number)
     return found.astype(kind).reshape(*sizes, *np.shape(parameter))
 
 
-def _gamma(draws: _Draws, alpha: float) -> float:
+def gamma_value(draws: Draws, alpha: float) -> float:
+    """One value of shape parameter `alpha` and rate 1."""
     if alpha == 1:
         return -math.log1p(-_last(draws))
     d = alpha + (2 / 3 if alpha < 1 else -1 / 3)
@@ -100,11 +101,12 @@ def _gamma(draws: _Draws, alpha: float) -> float:
             return found * draws.take(random.uniform_values) ** (1 / alpha) if alpha < 1 else found
 
 
-def _last(draws: _Draws) -> float:
+def _last(draws: Draws) -> float:
     return draws.take(random.uniform_values)
 
 
-def _poisson(draws: _Draws, rate: float) -> float:
+def poisson_value(draws: Draws, rate: float) -> float:
+    """One value of this rate."""
     if not math.isfinite(rate) or rate < 0:
         return math.nan
     if rate < DIRECT_BELOW:
@@ -133,7 +135,7 @@ def _poisson(draws: _Draws, rate: float) -> float:
 @op("RandomGamma", "shape: S, alpha: T -> output: T", S=INDEX, T=GAMMA, **SEEDS)
 def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
     """Gamma values with the shape parameters `alpha` and rate 1: `shape` of them for each alpha."""
-    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, _gamma)
+    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, gamma_value)
 
 
 @op(
@@ -142,7 +144,7 @@ def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
 )  # fmt: skip
 def random_poisson_op(ctx, shape, rate, *, seed, seed2, dtype):
     """Poisson values: `shape` of them for each rate."""
-    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, _poisson)
+    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, poisson_value)
 
 
 random_gamma_op.shape(_outer_shape)
