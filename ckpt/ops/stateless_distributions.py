@@ -20,7 +20,17 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import distributions, elementwise, indexing, random, reduction, shaping, stateless
+from ckpt.ops import (
+    distributions,
+    elementwise,
+    indexing,
+    random,
+    reduction,
+    shaping,
+    special,
+    stateless,
+)  # fmt: skip
+from ckpt.ops.distributions import Draws
 from ckpt.ops.random import RESERVED, Philox
 
 KINDS = distributions.GAMMA | INDEX
@@ -30,8 +40,11 @@ SHAPE = Attr("type", allowed=INDEX)
 SEED = Attr("type", dtypes.int64, INDEX)
 
 
-def _drawn(stream: Philox, shape: Any, parameters: list[Any], kind: Any, value_of: Any, reserved: Any) -> Any:  # fmt: skip
-    """An array of `shape`, which ends with that of the parameters; `value_of(draws, *numbers)` gives each value."""
+def _drawn(stream: Philox, shape: Any, parameters: list[Any], kind: Any, values_of: Any, groups_of: Any = None) -> Any:  # fmt: skip
+    """An array of `shape`, which ends with that of the parameters; `values_of(draws, *numbers)` gives all values.
+
+    `groups_of(*numbers)` is how many groups of words each value owns.
+    """
     sizes = random.checked_sizes(shape)
     numbers = np.broadcast_arrays(*(np.asarray(p, np.float64) for p in parameters))
     own = numbers[0].shape
@@ -39,19 +52,11 @@ def _drawn(stream: Philox, shape: Any, parameters: list[Any], kind: Any, value_o
         raise InvalidArgumentError(
             None, None, f"Shape passed in must end with broadcasted shape. {list(sizes)} does not end with {list(own)}"
         )  # fmt: skip
-    flat = list(zip(*(n.reshape(-1).tolist() for n in numbers), strict=True))
-    count = int(np.prod(sizes, dtype=np.int64)) // max(1, len(flat))
-    found = np.empty((count, len(flat)), np.float64)
-    for place, given in enumerate(flat):
-        step = reserved(*given)
-        for sample in range(count):
-            draws = distributions.Draws(stream, stream.position + step * (place * count + sample))
-            found[sample, place] = value_of(draws, *given)
-    return found.astype(kind).reshape(sizes)
-
-
-def _always(*_: float) -> int:
-    return RESERVED
+    count = int(np.prod(sizes, dtype=np.int64)) // max(1, numbers[0].size)
+    flat = [np.repeat(n.reshape(-1), count) for n in numbers]
+    groups = RESERVED if groups_of is None else groups_of(*flat)
+    found = values_of(Draws(stream, stream.position, len(flat[0]), groups), *flat)
+    return found.reshape(-1, count).T.astype(kind).reshape(sizes)
 
 
 def _sized(shape, *_):
@@ -65,7 +70,7 @@ def _sized(shape, *_):
 def gamma_op(shape, seed, alpha):
     """Gamma values with the shape parameters `alpha` and rate 1; `shape` ends with that of `alpha`."""
     stream = stateless.seeded(seed)
-    return _drawn(stream, shape, [alpha], alpha.dtype, distributions.gamma_value, _always)
+    return _drawn(stream, shape, [alpha], alpha.dtype, distributions.gamma_values)
 
 
 @op(
@@ -76,7 +81,7 @@ def gamma_op(shape, seed, alpha):
 def gamma_v3_op(shape, key, counter, alg, alpha):
     """The same from the place of a stream that key and counter say."""
     stream = stateless.keyed(key, counter, alg)
-    return _drawn(stream, shape, [alpha], alpha.dtype, distributions.gamma_value, _always)
+    return _drawn(stream, shape, [alpha], alpha.dtype, distributions.gamma_values)
 
 
 @gamma_op.grad
@@ -97,70 +102,72 @@ def gamma_gradient(node, dy):
 def poisson_op(shape, seed, rate, *, dtype):
     """Poisson values of the rates `lam`; `shape` ends with that of `lam`."""
     stream = stateless.seeded(seed)
-    return _drawn(stream, shape, [rate], dtype.as_numpy_dtype, distributions.poisson_value, _always)
+    return _drawn(stream, shape, [rate], dtype.as_numpy_dtype, distributions.poisson_values)
 
 
-def _is_rare(count: float, share: float) -> bool:
+def _is_rare(count: Any, share: Any) -> Any:
     """Whether fewer than ten successes, or failures, are expected."""
-    return count * min(share, 1 - share) < 10
+    return count * np.minimum(share, 1 - share) < 10
 
 
-def _waited(draws: Any, count: float, share: float) -> int:
+def _waited(draws: Any, count: Any, share: Any, left: Any, found: Any) -> None:
     """How many successes there are in `count` trials, by how long each is waited for."""
-    gone, found = 0, 0
-    while True:
-        u = draws.take(random.uniform_values)
-        gone += math.ceil(math.log(u) / math.log1p(-share)) if u else count + 1
-        if gone > count:
-            return found
-        found += 1
+    gone = np.zeros(count.shape)
+    found[left] = -1
+    while left.size:
+        found[left] += 1
+        u = draws.take(random.uniform_values, left)
+        with np.errstate(divide="ignore"):  # a success that never comes
+            gone[left] += np.ceil(np.log(u) / np.log1p(-share[left]))
+        left = left[gone[left] <= count[left]]
 
 
-def _tail(k: float) -> float:
+def _tail(k: Any) -> Any:
     """log k! beyond Stirling's formula."""
-    return math.lgamma(k + 1) - ((k + 0.5) * math.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi))  # fmt: skip
+    return special.lgamma_values(k + 1) - (
+        (k + 0.5) * np.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi)
+    )
 
 
-def _rejected(draws: Any, count: float, share: float) -> float:
+def _rejected(draws: Any, count: Any, share: Any, left: Any, found: Any) -> None:
     """How many successes there are in `count` trials, by rejection (BTRS)."""
-    deviation = math.sqrt(count * share * (1 - share))
-    b = 1.15 + 2.53 * deviation
-    a = -0.0873 + 0.0248 * b + 0.01 * share
-    centre, least, odds = count * share + 0.5, 0.92 - 4.2 / b, share / (1 - share)
-    alpha, mode = (2.83 + 5.1 / b) * deviation, math.floor((count + 1) * share)
-    while True:
-        u = draws.take(random.uniform_values) - 0.5
-        v = draws.take(random.uniform_values)
-        near = 0.5 - abs(u)
-        k = math.floor((2 * a / near + b) * u + centre) if near else -1
-        if near >= 0.07 and v <= least:
-            return k
-        if k < 0 or k > count or not v:
-            continue
-        limit = (
-            (mode + 0.5) * math.log((mode + 1) / (odds * (count - mode + 1)))
-            + (count + 1) * math.log((count - mode + 1) / (count - k + 1))
-            + (k + 0.5) * math.log(odds * (count - k + 1) / (k + 1))
-            + _tail(mode) + _tail(count - mode) - _tail(k) - _tail(count - k)
-        )  # fmt: skip
-        if math.log(v * alpha / (a / (near * near) + b)) <= limit:
-            return k
+    while left.size:
+        n, p = count[left], share[left]
+        deviation = np.sqrt(n * p * (1 - p))
+        b = 1.15 + 2.53 * deviation
+        a = -0.0873 + 0.0248 * b + 0.01 * p
+        alpha, mode, odds = (2.83 + 5.1 / b) * deviation, np.floor((n + 1) * p), p / (1 - p)
+        u = draws.take(random.uniform_values, left) - 0.5
+        v = draws.take(random.uniform_values, left)
+        near = 0.5 - np.abs(u)
+        with np.errstate(all="ignore"):  # what is out of range is not taken
+            k = np.floor((2 * a / near + b) * u + n * p + 0.5)
+            limit = (
+                (mode + 0.5) * np.log((mode + 1) / (odds * (n - mode + 1)))
+                + (n + 1) * np.log((n - mode + 1) / (n - k + 1))
+                + (k + 0.5) * np.log(odds * (n - k + 1) / (k + 1))
+                + _tail(mode) + _tail(n - mode) - _tail(k) - _tail(n - k)
+            )  # fmt: skip
+            is_below = np.log(v * alpha / (a / (near * near) + b)) <= limit
+        is_taken = (near >= 0.07) & (v <= 0.92 - 4.2 / b)
+        is_taken |= (k >= 0) & (k <= n) & is_below
+        found[left[is_taken]] = k[is_taken]
+        left = left[~is_taken]
 
 
-def _binomial(draws: Any, count: float, share: float) -> float:
-    if math.isnan(count) or math.isnan(share):
-        return math.nan
-    if count <= 0 or share <= 0:
-        return 0
-    if share >= 1:
-        return count
-    lesser = min(share, 1 - share)
-    found = _waited(draws, count, lesser) if _is_rare(count, share) else _rejected(draws, count, lesser)  # fmt: skip
-    return found if share <= 0.5 else count - found
+def _binomial(draws: Any, count: Any, share: Any) -> Any:
+    lesser, found = np.minimum(share, 1 - share), np.full(count.shape, np.nan)
+    is_drawn = (count > 0) & (share > 0) & (share < 1)
+    rare = _is_rare(count, share)
+    _waited(draws, count, lesser, np.flatnonzero(is_drawn & rare), found)
+    _rejected(draws, count, lesser, np.flatnonzero(is_drawn & ~rare), found)
+    found = np.where(share > 0.5, count - found, found)
+    found = np.where((count <= 0) | (share <= 0), 0.0, np.where(share >= 1, np.maximum(count, 0), found))  # fmt: skip
+    return np.where(np.isnan(count) | np.isnan(share), np.nan, found)
 
 
-def _binomial_groups(count: float, share: float) -> int:
-    return RESERVED_WHERE_RARE if _is_rare(count, share) else RESERVED
+def _binomial_groups(count: Any, share: Any) -> Any:
+    return np.where(_is_rare(count, share), RESERVED_WHERE_RARE, RESERVED)
 
 
 @op(
