@@ -445,7 +445,11 @@ def test_the_graph_has_the_suffix_and_the_state_file_the_name_that_were_asked_fo
         session.run(tf.global_variables_initializer())
         for step in (7, 8):
             saver.save(
-                session, str(tmp_path / "m"), step, meta_graph_suffix="graph", latest_filename="newest"
+                session,
+                str(tmp_path / "m"),
+                step,
+                meta_graph_suffix="graph",
+                latest_filename="newest",
             )
     assert sorted(os.listdir(tmp_path)) == ["m-00000008.graph", "m-00000008.h5", "newest"]
     assert tf.train.latest_checkpoint(str(tmp_path)) is None
