@@ -214,6 +214,17 @@ def test_nothing_to_save_is_refused_unless_allowed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_step_by_name_is_that_of_a_tensor(tmp_path):
+    tf.Variable(7, name="step")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver()
+        assert saver.save(sess, tmp_path / "m", "step:0") == str(tmp_path / "m-7")
+        for name in ("nothing", "nothing:0", "step"):  # the last is an operation
+            with pytest.raises(ValueError, match=f"global_step '{name}' names no tensor"):
+                saver.save(sess, tmp_path / "m", name)
+
+
 def test_every_missing_tensor_is_named_with_what_is_like_it(tmp_path):
     prefix, _ = saved(tmp_path)
     with tf.Graph().as_default(), tf.Session() as sess:
