@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import opened
+from ckpt.core.cells import opened, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.threads import cpu_count, side_by_side
@@ -29,27 +29,39 @@ def each_block(formula: Callable[..., None], *arrays: Any, scratch: int = 0) -> 
     """Call the formula with the same short stretches of all arrays, in row-major order, and that many arrays to scribble on.
 
     Large arrays are divided among threads, which changes no bit: what a formula makes of an element depends on it alone.
+    A pair of `renewed` is the array in which the formula finds the old values: copied stretch by stretch, while they are
+    in the processor's cache anyway, they cost little more than the memory.
     """
-    flat = [np.reshape(array, -1) for array in arrays]
+    pairs = [array if type(array) is tuple else (array, None) for array in arrays]
+    flat = [np.reshape(array, -1) for array, _ in pairs]
+    old = [None if array is None else np.reshape(array, -1) for _, array in pairs]
+    copied = [pair for pair in zip(flat, old, strict=True) if pair[1] is not None]
     size = flat[0].size
     threads = min(cpu_count(), size // LARGE)
     if threads < 2:
-        _blocks_of(formula, flat, scratch, 0, size)
+        _blocks_of(formula, flat, copied, scratch, 0, size)
         return
     share = -(-size // (threads * BLOCK)) * BLOCK
     side_by_side([
-        partial(_blocks_of, formula, flat, scratch, start, min(start + share, size))
+        partial(_blocks_of, formula, flat, copied, scratch, start, min(start + share, size))
         for start in range(0, size, share)
     ])  # fmt: skip
 
 
 def _blocks_of(
-    formula: Callable[..., None], flat: list[Any], scratch: int, start: int, stop: int
+    formula: Callable[..., None],
+    flat: list[Any],
+    copied: list[tuple[Any, Any]],
+    scratch: int,
+    start: int,
+    stop: int,
 ) -> None:
     length = min(BLOCK, stop - start)
     free = [np.empty(length, flat[0].dtype) for _ in range(scratch)]
     for at in range(start, stop, BLOCK):
         end = min(at + BLOCK, stop)
+        for new, old in copied:
+            new[at:end] = old[at:end]
         formula(*[array[at:end] for array in flat], *[array[: end - at] for array in free])
 
 
@@ -105,7 +117,7 @@ def apply_gradient_descent(var, alpha, delta):
     def formula(v, d, step):
         v -= np.multiply(d, alpha, out=step)
 
-    with opened(var) as (value,):
+    with renewed(var) as (value,):
         each_block(formula, value, delta, scratch=1)
 
 
@@ -130,7 +142,7 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
             np.multiply(a, lr, out=step)
         x -= step
 
-    with opened(var, accum) as state:
+    with renewed(var, accum) as state:
         each_block(formula, *state, grad, scratch=1)
 
 
@@ -208,5 +220,5 @@ def apply_adam(
         step /= size
         x -= step
 
-    with opened(var, m, v) as state:
+    with renewed(var, m, v) as state:
         each_block(formula, *state, grad, scratch=2)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import opened
+from ckpt.core.cells import opened, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.ops.training import by_handle, check_rows, each_block, update
 
@@ -59,7 +59,7 @@ def _whole(formula: Formula, states: int, place: int) -> Formula:
         scalars = given[states:place] + given[place + 1 :]
         for cell in cells:
             cell.check_shape(grad)
-        with opened(*cells) as state:
+        with renewed(*cells) as state:
             each_block(lambda *block: formula(*block, *scalars, **attrs), *state, grad)
 
     return kernel
@@ -303,5 +303,5 @@ def adam_with_amsgrad(var, m, v, vhat, beta1_power, beta2_power, lr, beta1, beta
         np.maximum(largest, square, out=largest)
         x -= alpha * mean / (np.sqrt(largest) + epsilon)
 
-    with opened(var, m, v, vhat) as state:
+    with renewed(var, m, v, vhat) as state:
         each_block(formula, *state, grad)
