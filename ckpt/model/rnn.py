@@ -67,12 +67,13 @@ def _start(cell: Any, initial_state: Any, batch: Any, dtype: Any) -> Any:
 def _lengths(sequence_length: Any) -> Tensor | None:
     if sequence_length is None:
         return None
-    found = elementwise.cast(sequence_length, dtypes.int32)
+    found: Tensor = elementwise.cast(sequence_length, dtypes.int32)
     if found.shape.rank not in (None, 1):
         raise ValueError(
             f"sequence_length must be a vector of length batch_size, but saw shape: {found.shape}"
         )
-    return control.identity(found, name="sequence_length")
+    lengths: Tensor = control.identity(found, name="sequence_length")
+    return lengths
 
 
 def _checked(lengths: Tensor | None, batch: Any) -> Tensor | None:
@@ -89,7 +90,8 @@ def _checked(lengths: Tensor | None, batch: Any) -> Tensor | None:
     ]
     same = reduction.reduce_all(compare.equal(found, wanted))
     with control_dependencies([checking.Assert(same, said)]):
-        return control.identity(lengths, name="CheckSeqLen")
+        checked: Tensor = control.identity(lengths, name="CheckSeqLen")
+    return checked
 
 
 def _held(running: Tensor, new: Tensor, old: Tensor) -> Tensor:

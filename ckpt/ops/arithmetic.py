@@ -140,7 +140,7 @@ def accumulate_n(
         return control.identity(tensors[0], name=name) if name else tensors[0]
     found = elementwise.add_n_op(tensors, name=name)
     found.set_shape(merged)
-    return found  # type: ignore[no-any-return]
+    return found
 
 
 def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:

@@ -105,4 +105,4 @@ def angle(input: Any, name: str | None = None) -> Tensor:
 
         is_negative = compare.less(x, 0.0)
         pi = np.pi * constants.ones_like(x)
-        return compare.select(is_negative, pi, constants.zeros_like(x))  # type: ignore[no-any-return]
+        return compare.select(is_negative, pi, constants.zeros_like(x))

@@ -275,7 +275,9 @@ def matrix_triangular_solve(
     matrix: Any, rhs: Any, lower: bool = True, adjoint: bool = False, name: str | None = None
 ) -> Tensor:
     """x with matrix · x = rhs for a triangular matrix, or for its adjoint."""
-    return triangular_solve_op(matrix, rhs, lower=lower, adjoint=adjoint, name=name)
+    with name_scope(name, "triangular_solve", [matrix, rhs]):
+        found: Tensor = triangular_solve_op(matrix, rhs, lower=lower, adjoint=adjoint)
+    return found
 
 
 @op(

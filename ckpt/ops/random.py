@@ -386,7 +386,7 @@ def random_uniform(
             return random_uniform_int_op(shape, minval, maxval, name=scope, **seeds)
         unit = random_uniform_op(shape, dtype=dtype, **seeds)
         if from_zero:
-            return elementwise.mul(unit, maxval)  # type: ignore[no-any-return]
+            return elementwise.mul(unit, maxval)
         return elementwise.add(unit * (maxval - minval), minval, name=scope)
 
 

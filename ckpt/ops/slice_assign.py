@@ -100,7 +100,8 @@ def assignable(part: Tensor, variable: Any) -> Tensor:
             kind, target = resource_strided_slice_assign_op, variable.handle
         else:
             kind, target = strided_slice_assign_op, state.reference(variable)
-        return kind(target, *node.inputs[1:4], value, **masks, name=name)
+        scope = f"{node.name}/_assign" if name is None else name
+        return kind(target, *node.inputs[1:4], value, **masks, name=scope)
 
     part.__dict__["assign"] = assign
     return part
