@@ -17,14 +17,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+LOADED_ALONE = ("app", "compat", "config", "flags", "raw_ops", "test")
+"""Public modules that few programs use; the other names come from `ckpt.api`."""
+
 
 def __getattr__(name: str) -> Any:
     """Load the public names the first time one of them is used."""
     if name.startswith("__") and name != "__all__":
         raise AttributeError(f"module 'ckpt' has no attribute {name!r}")
-    api = _api()
+    if name in LOADED_ALONE:
+        return _module(name)
+    api = _module("api")
     if name == "__all__":
-        return api.__all__
+        return sorted([*api.__all__, *LOADED_ALONE])
     try:
         value = getattr(api, name)
     except AttributeError:
@@ -35,10 +40,10 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """The public names."""
-    return sorted({*_api().__all__, "__version__"})
+    return sorted({*_module("api").__all__, *LOADED_ALONE, "__version__"})
 
 
-def _api() -> Any:
+def _module(name: str) -> Any:
     from importlib import import_module
 
-    return import_module("ckpt.api")
+    return import_module(f"ckpt.{name}")

@@ -6,32 +6,49 @@ So `ckpt inspect PATH` costs little more than Python's own start: no click, and 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 
 def main() -> None:
     """Run the program and leave the process with its exit code."""
-    arguments = sys.argv[1:]
+    try:
+        _prepare_streams()
+        status = _status(sys.argv[1:])
+    except KeyboardInterrupt:  # also while modules are loaded
+        sys.stderr.write("interrupted\n")
+        status = 130
+    sys.exit(status)
+
+
+def _prepare_streams() -> None:
+    """Let output be written where a stream was closed, and to one that cannot show every character."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # until the process ends
+        elif stream.encoding.lower() not in ("utf-8", "utf8"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _status(arguments: list[str]) -> int:
     try:
         if _listed(arguments):
-            return
-    except (OSError, KeyboardInterrupt) as error:
+            return 0
+    except OSError as error:  # of the output
         from ckpt.cli.main import outcome
 
-        sys.exit(outcome(error))
+        return outcome(error, arguments)
     from ckpt.cli.main import run
 
-    sys.exit(run(arguments))
+    return run(arguments)
 
 
 def _listed(arguments: list[str]) -> bool:
     """True when this was `ckpt inspect PATH`, or with `--names`, of a file that `ckpt.inspect.listing` can list."""
     names = arguments[2:] == ["--names"]
-    if (
-        len(arguments) != 2 + names
-        or arguments[0] not in ("inspect", "ls")
-        or arguments[1][:1] == "-"
-    ):
+    is_plain = len(arguments) == 2 + names and arguments[0] in ("inspect", "ls")
+    if not is_plain or arguments[1].startswith("-"):
         return False
     from ckpt.inspect.listing import listing
 

@@ -139,6 +139,11 @@ from ckpt.graph.specs import (
 )
 from ckpt.graph.stack import get_default_graph, get_default_session, reset_default_graph
 from ckpt.graph.static import get_static_value
+from ckpt.model.accumulators import (
+    ConditionalAccumulator,
+    ConditionalAccumulatorBase,
+    SparseConditionalAccumulator,
+)
 from ckpt.model.branches import case, cond, switch_case
 from ckpt.model.custom_gradient import custom_gradient, grad_pass_through, recompute_grad
 from ckpt.model.functional import foldl, foldr, map_fn, scan
@@ -460,6 +465,7 @@ from ckpt.ops.linear_algebra import (
 )
 from ckpt.ops.matmul import matmul
 from ckpt.ops.matrix_functions import matrix_square_root
+from ckpt.ops.packed_strings import decode_compressed, decode_json_example
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
     broadcast_static_shape,
@@ -471,6 +477,10 @@ from ckpt.ops.partitioning import (
     parallel_stack,
     sequence_mask,
     shape_n,
+)
+from ckpt.ops.quantize import dequantize, quantize, quantize_v2
+from ckpt.ops.quantized import (
+    quantized_concat,
 )
 from ckpt.ops.random import (
     get_seed,
@@ -580,6 +590,11 @@ from ckpt.ops.sparse_tensors import (
     sparse_to_indicator,
     sparse_transpose,
 )
+from ckpt.ops.sparse_variants import (
+    deserialize_many_sparse,
+    serialize_many_sparse,
+    serialize_sparse,
+)
 from ckpt.ops.special import (
     betainc,
     digamma,
@@ -609,6 +624,7 @@ from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
+from ckpt.saver.salvage import SalvageReport, salvage
 
 newaxis = None
 
@@ -631,6 +647,7 @@ _MESSAGES = (
     "SessionLog",
     "Summary",
     "SummaryMetadata",
+    "TensorInfo",
     "TensorProto",
     "TensorShapeProto",
 )
@@ -655,6 +672,8 @@ __all__ = [
     "Chain",
     "CheckReport",
     "CheckedOutput",
+    "ConditionalAccumulator",
+    "ConditionalAccumulatorBase",
     "ConfigProto",
     "DType",
     "DeviceSpec",
@@ -702,8 +721,10 @@ __all__ = [
     "RegisterGradient",
     "RunMetadata",
     "RunOptions",
+    "SalvageReport",
     "Session",
     "SessionLog",
+    "SparseConditionalAccumulator",
     "SparseFeature",
     "SparseTensor",
     "SparseTensorSpec",
@@ -713,6 +734,7 @@ __all__ = [
     "TFRecordReader",
     "Tensor",
     "TensorArray",
+    "TensorInfo",
     "TensorProto",
     "TensorShape",
     "TensorShapeProto",
@@ -828,9 +850,13 @@ __all__ = [
     "data",
     "debugging",
     "decode_base64",
+    "decode_compressed",
     "decode_csv",
+    "decode_json_example",
     "decode_raw",
     "depth_to_space",
+    "dequantize",
+    "deserialize_many_sparse",
     "device",
     "diag",
     "diag_part",
@@ -1039,6 +1065,9 @@ __all__ = [
     "qint8",
     "qr",
     "quantization",
+    "quantize",
+    "quantize_v2",
+    "quantized_concat",
     "queue",
     "quint16",
     "quint8",
@@ -1083,6 +1112,7 @@ __all__ = [
     "roll",
     "round",
     "rsqrt",
+    "salvage",
     "saturate_cast",
     "saved_model",
     "scalar_mul",
@@ -1108,6 +1138,8 @@ __all__ = [
     "self_adjoint_eig",
     "self_adjoint_eigvals",
     "sequence_mask",
+    "serialize_many_sparse",
+    "serialize_sparse",
     "serialize_tensor",
     "set_random_seed",
     "setdiff1d",

@@ -17,6 +17,7 @@ from ckpt.model.initializers import TruncatedNormal as truncated_normal
 from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling
 from ckpt.model.initializers import VarianceScaling as variance_scaling
 from ckpt.model.initializers import Zeros as zeros
+from ckpt.model.lookup import tables_initializer
 from ckpt.model.variables import global_variables_initializer as global_variables
 from ckpt.model.variables import local_variables_initializer as local_variables
 from ckpt.model.variables import variables_initializer as variables
@@ -37,6 +38,7 @@ __all__ = [
     "orthogonal",
     "random_normal",
     "random_uniform",
+    "tables_initializer",
     "truncated_normal",
     "uniform_unit_scaling",
     "variables",

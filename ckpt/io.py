@@ -47,6 +47,13 @@ from ckpt.ops.image_files import (
     encode_png,
     extract_jpeg_shape,
 )
+from ckpt.ops.packed_strings import decode_compressed, decode_json_example
+from ckpt.ops.sparse_variants import (
+    deserialize_many_sparse,
+    serialize_many_sparse,
+    serialize_sparse,
+)
+from ckpt.ops.text import decode_base64, encode_base64
 from ckpt.saver.graph_file import write_graph
 
 __all__ = [
@@ -62,13 +69,18 @@ __all__ = [
     "TFRecordWriter",
     "VarLenFeature",
     "decode_and_crop_jpeg",
+    "decode_base64",
     "decode_bmp",
+    "decode_compressed",
     "decode_csv",
     "decode_gif",
     "decode_image",
     "decode_jpeg",
+    "decode_json_example",
     "decode_png",
     "decode_raw",
+    "deserialize_many_sparse",
+    "encode_base64",
     "encode_jpeg",
     "encode_png",
     "extract_jpeg_shape",
@@ -81,6 +93,8 @@ __all__ = [
     "parse_single_sequence_example",
     "parse_tensor",
     "read_file",
+    "serialize_many_sparse",
+    "serialize_sparse",
     "serialize_tensor",
     "tf_record_iterator",
     "write_file",

@@ -13,6 +13,7 @@ from ckpt.model.lookup import (
     index_to_string_table_from_file,
     index_to_string_table_from_tensor,
 )
+from ckpt.model.vocabulary_table import StaticVocabularyTable
 
 __all__ = [
     "HashTable",
@@ -20,6 +21,7 @@ __all__ = [
     "KeyValueTensorInitializer",
     "MutableHashTable",
     "StaticHashTable",
+    "StaticVocabularyTable",
     "TextFileIndex",
     "TextFileInitializer",
     "index_table_from_file",

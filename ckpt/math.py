@@ -2,6 +2,7 @@
 # fmt: off
 # isort: skip_file
 
+from ckpt import math_special as special
 from ckpt.model.matrices import polyval, reciprocal_no_nan
 from ckpt.ops.activation import log_softmax, softmax, softplus, softsign
 from ckpt.ops.arithmetic import (
@@ -60,7 +61,7 @@ __all__ = [
     "reduce_euclidean_norm", "reduce_logsumexp", "reduce_max", "reduce_mean", "reduce_min",
     "reduce_prod", "reduce_std", "reduce_sum", "reduce_variance", "rint", "round", "rsqrt",
     "scalar_mul", "segment_max", "segment_mean", "segment_min", "segment_prod", "segment_sum",
-    "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "softsign", "sqrt", "square",
+    "sigmoid", "sign", "sin", "sinh", "softmax", "softplus", "softsign", "special", "sqrt", "square",
     "squared_difference", "subtract", "tan", "tanh", "top_k", "truediv", "truncatediv",
     "unsorted_segment_max", "unsorted_segment_mean", "unsorted_segment_min",
     "unsorted_segment_prod", "unsorted_segment_sqrt_n", "unsorted_segment_sum", "xdivy",

@@ -3,15 +3,12 @@
 from ckpt.model.rnn_cells import (
     BasicLSTMCell,
     BasicRNNCell,
-    DeviceWrapper,
-    DropoutWrapper,
     GRUCell,
     LSTMCell,
     LSTMStateTuple,
-    MultiRNNCell,
-    ResidualWrapper,
     RNNCell,
 )
+from ckpt.model.rnn_wrappers import DeviceWrapper, DropoutWrapper, MultiRNNCell, ResidualWrapper
 
 __all__ = [
     "BasicLSTMCell",

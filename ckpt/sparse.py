@@ -3,6 +3,7 @@
 # isort: skip_file
 
 from ckpt.graph.sparse import SparseTensor
+from ckpt.model.accumulators import SparseConditionalAccumulator
 from ckpt.ops.constants import sparse_placeholder as placeholder
 from ckpt.ops.sparse_math import (
     sparse_add as add, sparse_tensor_dense_matmul as matmul, sparse_maximum as maximum,
@@ -24,7 +25,7 @@ from ckpt.ops.sparse_tensors import (
 )
 
 __all__ = [
-    "SparseTensor", "add", "concat", "expand_dims", "eye", "fill_empty_rows", "from_dense",
+    "SparseConditionalAccumulator", "SparseTensor", "add", "concat", "expand_dims", "eye", "fill_empty_rows", "from_dense",
     "mask", "matmul", "maximum", "merge", "minimum", "placeholder", "reduce_max",
     "reduce_max_sparse", "reduce_sum", "reduce_sum_sparse", "reorder", "reset_shape", "reshape",
     "retain", "segment_mean", "segment_sqrt_n", "segment_sum", "slice", "softmax",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ckpt.model import queue_runner
 from ckpt.model.batching import (
     batch,
     batch_join,
@@ -61,6 +62,7 @@ from ckpt.optimize.schedules import (
     polynomial_decay,
 )
 from ckpt.optimize.schedules import piecewise_constant as piecewise_constant_decay
+from ckpt.optimize.sync_replicas import SyncReplicasOptimizer
 from ckpt.run.hooks import (
     SecondOrStepTimer,
     SessionRunArgs,
@@ -228,6 +230,7 @@ __all__ = [
     "StopAtStepHook",
     "SummarySaverHook",
     "Supervisor",
+    "SyncReplicasOptimizer",
     "VocabInfo",
     "WorkerSessionCreator",
     "add_queue_runner",
@@ -276,6 +279,7 @@ __all__ = [
     "pin_checkpoint",
     "polynomial_decay",
     "prune_checkpoints",
+    "queue_runner",
     "range_input_producer",
     "rebuild_checkpoint_state",
     "remove_checkpoint",

@@ -10,8 +10,19 @@ from typing import Any
 
 import click
 
+from ckpt.cli.verb import Verb
 
-@click.command("graph")
+
+@click.command(
+    "graph",
+    cls=Verb,
+    short_help="Show a graph: as a tree, DOT, SVG or Mermaid.",
+    examples=[
+        "ckpt graph run",
+        "ckpt graph run/model.ckpt-100 --scope encoder --depth 3",
+        "ckpt graph run --format svg -o model.svg",
+    ],
+)
 @click.argument("path")
 @click.option(
     "--format",
@@ -31,10 +42,10 @@ import click
 @click.option("-o", "--output", metavar="FILE", help="Write to this file.")
 def graph_command(path: str, kind: str, depth: int, scope: str | None, output: str | None) -> None:
     """Show the graph of a saved model: a prefix, a .meta file, or a directory (its latest checkpoint)."""
-    from ckpt.compose.models import checkpoint_prefix, meta_graph_path
     from ckpt.core.errors import GraphError
     from ckpt.inspect import graph_view
-    from ckpt.saver.metagraph import read_meta_graph_file
+    from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+    from ckpt.saver.meta_files import read_meta_graph_file
 
     graph = read_meta_graph_file(meta_graph_path(checkpoint_prefix(path))).graph_def
     if scope is not None:

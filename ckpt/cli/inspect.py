@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
+from ckpt.cli.verb import Verb
 
-@click.command("inspect")
+
+@click.command(
+    "inspect",
+    cls=Verb,
+    short_help="List the variables and the graph of a checkpoint.",
+    examples=[
+        "ckpt inspect run",
+        "ckpt inspect run/model.ckpt-100 'encoder/**' '!@slots' --sort size",
+        "ckpt inspect run --json | python3 -m json.tool",
+    ],
+)
 @click.argument("path")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
@@ -19,30 +29,23 @@ def inspect_command(
 ) -> None:
     """List the variables and the graph of a checkpoint.
 
-    PATH is a checkpoint file, its prefix, a .meta file, or a directory (its latest checkpoint).
-    PATTERN selects variables: `*` stops at a slash, `**` does not. Reads headers only.
+    PATH is a checkpoint file, its prefix, a .meta file, or a directory or its state file: the latest checkpoint. Reads
+    headers only.
+
+    PATTERN selects variables: `*` stops at a slash, `**` does not; re:EXPRESSION; @slots, @scope:NAME; !PATTERN for all
+    but these.
     """
     from ckpt.core.collector import paused
     from ckpt.inspect import render
     from ckpt.inspect.report import inspect, ordered, select
+    from ckpt.saver.meant import checkpoint_meant
 
+    if as_json and names:
+        raise click.UsageError("--json and --names exclude each other")
     with paused():
-        report = inspect(_latest(path) if os.path.isdir(path) else path)
+        report = inspect(checkpoint_meant(path))
         report = ordered(select(report, patterns), sort or "file")
         if as_json:
             sys.stdout.write(render.as_json(report))
         else:
             sys.stdout.writelines(render.shown(report, names=names, terminal=sys.stdout.isatty()))
-
-
-def _latest(directory: str) -> str:
-    """The newest checkpoint of a directory. Raises NotFoundError when it has none."""
-    from ckpt.core.errors import NotFoundError
-    from ckpt.saver.latest import latest_checkpoint
-
-    found = latest_checkpoint(directory)
-    if found is None:
-        raise NotFoundError(
-            None, None, f"{directory}: no checkpoint; its state file is missing or names lost files"
-        )
-    return found

@@ -7,13 +7,24 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckpt.cli.verb import Verb
+
 if TYPE_CHECKING:
     from ckpt.saver.latest import Latest
 
 SCHEMA, VERSION = "ckpt.latest", 1
 
 
-@click.command("latest")
+@click.command(
+    "latest",
+    cls=Verb,
+    short_help="Print the newest checkpoint of a directory.",
+    examples=[
+        "ckpt latest run",
+        "ckpt latest run --valid",
+        "ckpt latest run --rebuild --dry-run",
+    ],
+)
 @click.argument("directory")
 @click.option("--valid", is_flag=True, help="Read every byte; pass over what is damaged.")
 @click.option(
@@ -32,11 +43,14 @@ def latest_command(
     state: str | None,
     as_json: bool,
 ) -> int:
-    """Print the prefix of the newest checkpoint in DIRECTORY.
+    """Print the prefix of the newest checkpoint in DIRECTORY, or of those that its state file names.
 
     What is passed over is told on standard error, with the reason. Exits with 1 when there is no checkpoint,
     with 3 when the state file is damaged: --rebuild repairs it, --valid does without it.
     """
+    from ckpt.saver.meant import directory_meant
+
+    directory, state = directory_meant(directory, state)
     if dry_run and not rebuild:
         raise click.UsageError("--dry-run goes with --rebuild")
     found = _rebuilt(directory, state, dry_run) if rebuild else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 
 import click
@@ -28,6 +29,7 @@ _VERBS = {
     "merge": "merge:merge_command",
     "latest": "latest:latest_command",
     "verify": "verify:verify_command",
+    "salvage": "salvage:salvage_command",
     "prune": "prune:prune_command",
     "pin": "prune:pin_command",
     "graph": "graph:graph_command",
@@ -63,15 +65,27 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """The verb under its own name, whatever short form was typed."""
-        _, command, rest = super().resolve_command(ctx, args)
+        """The verb under its own name, whatever short form was typed; for a wrong one, what may be meant."""
+        try:
+            _, command, rest = super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from difflib import get_close_matches
+
+            near = get_close_matches(args[0], [*_VERBS, *self.aliases], 1)
+            advice = f" Did you mean {near[0]!r}?" if near else ""
+            raise click.UsageError(error.message + advice, ctx) from None
         return command.name if command else None, command, rest
 
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.version_option(package_name="ckpt", message="%(prog)s %(version)s")
 def program(debug: bool) -> None:
-    """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file."""
+    """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file.
+
+    A model is named by a checkpoint's prefix (run/model.ckpt-100), one of its files, or a directory: its latest
+    checkpoint. `ckpt COMMAND --help` shows options and examples.
+    """
 
 
 def run(args: list[str]) -> int:
@@ -82,19 +96,22 @@ def run(args: list[str]) -> int:
         result = program.main(args, prog_name="ckpt", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  # raised again unless it is the user's
-        return outcome(error, debug=debug)
+        return outcome(error, args, debug=debug)
     return result if isinstance(result, int) else 0
 
 
-def outcome(error: BaseException, *, debug: bool = False) -> int:
+def outcome(error: BaseException, args: Sequence[str], *, debug: bool = False) -> int:
     """The exit code that `error` means, after a message on standard error. Raises what is no user's error again."""
     if isinstance(error, click.exceptions.Exit):
         return error.exit_code
     if isinstance(error, (click.Abort, KeyboardInterrupt)):
         click.echo("interrupted", err=True)
         return 130
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(error.format_message(), err=True)
+        return 2
     if isinstance(error, click.ClickException):
-        return _usage(error)
+        return _usage(error, args)
     if isinstance(error, SystemExit):  # click leaves so when the reader of our output left
         return 0
     if isinstance(error, BrokenPipeError):  # the same, noticed by our own flush
@@ -105,10 +122,10 @@ def outcome(error: BaseException, *, debug: bool = False) -> int:
     return _report(error)
 
 
-def _usage(error: click.ClickException) -> int:
+def _usage(error: click.ClickException, args: Sequence[str]) -> int:
     context = getattr(error, "ctx", None)
-    verb = context.command_path if context is not None else "ckpt"
-    _say("E0201", error.format_message(), f"{verb} --help")
+    verb = f"ckpt {args[0]}" if args and args[0] in _VERBS else "ckpt"
+    _say("E0201", error.format_message(), f"{context.command_path if context else verb} --help")
     return 2
 
 
@@ -125,6 +142,12 @@ _MEANINGS: tuple[tuple[type[BaseException], str, int, str], ...] = (
     (errors.PermissionDeniedError, "E0304", 3, "check the permissions of the file and its folder"),
     (errors.AlreadyExistsError, "E0601", 6, "give another output, or --force to replace it"),
     (errors.ResourceExhaustedError, "E0701", 7, "free some space, or write to another disk"),
+    (
+        errors.InvalidArgumentError,
+        "E0305",
+        3,
+        "give a checkpoint's prefix, one of its files, or a directory",
+    ),
     (errors.OpError, "E0305", 3, "--debug shows where it was found"),
     (errors.GraphError, "E0401", 4, "`ckpt inspect PATH` shows names, dtypes and shapes"),
     (errors.CkptError, "E0402", 4, "`ckpt inspect PATH --names` shows what there is"),
@@ -135,6 +158,8 @@ _MEANINGS: tuple[tuple[type[BaseException], str, int, str], ...] = (
 
 def _report(error: BaseException) -> int:
     """Write the message for `error` and return the exit code it means."""
+    if isinstance(error, OSError) and error.errno and not isinstance(error, errors.CkptError):
+        error = errors.from_os_error(error, error.filename or "standard output", "writing")
     for kind, code, status, advice in _MEANINGS:
         if isinstance(error, kind):
             _say(code, str(error) or type(error).__name__, advice)

@@ -7,10 +7,20 @@ from typing import Any
 
 import click
 
+from ckpt.cli.verb import Verb
+
 SCHEMA, VERSION = "ckpt.merge", 1
 
 
-@click.command("merge")
+@click.command(
+    "merge",
+    cls=Verb,
+    short_help="Merge models into one graph and one checkpoint.",
+    examples=[
+        "ckpt merge a=run1 b=run2/model.ckpt-20 -o both --connect b/x=a/features",
+        "ckpt merge a=run1 b=run2 -o both --share a/emb=b/emb --drop @slots --plan",
+    ],
+)
 @click.argument("parts", nargs=-1, required=True, metavar="NAME=PATH...")
 @click.option(
     "-o", "--output", required=True, metavar="OUT", help="Prefix of the merged checkpoint."
@@ -70,10 +80,7 @@ def merge_command(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Merge saved models into one graph and one checkpoint, each under a scope of its own.
-
-    Example: ckpt merge a=run1/model.ckpt-10 b=run2/model.ckpt-20 -o both --connect b/x:0=a/features:0
-    """
+    """Merge saved models into one graph and one checkpoint, each under a scope of its own."""
     named = _pairs(parts, "NAME=PATH", "parts")
     wires = _pairs(connect, "INPUT=OUTPUT", "--connect")
     options["share"] = [(k, r) for k, r in (text.split("=", 1) for text in _shares(share))]
@@ -131,7 +138,9 @@ def _text(report: Any, dry_run: bool) -> str:
             ("part", name, path) for name, path in dict(report.parts).items()
         ]
         rows += [("merged", report.variables, report.nodes, wires, report.nbytes)]
-        rows += [("output", path) for path in outputs]
+        if report.check is not None:
+            rows += [("check", o.name, o.max_difference) for o in report.check.outputs]
+        rows += [("would write" if dry_run else "output", path) for path in outputs]
         return "".join("\t".join(printable(str(field)) for field in row) + "\n" for row in rows)
     verb = "would write" if dry_run else "wrote"
     lines = [

@@ -7,13 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ckpt.cli.verb import Verb
+
 if TYPE_CHECKING:
     from ckpt.saver.retention import Choice, Rule
 
 SCHEMA, VERSION = "ckpt.prune", 1
 
 
-@click.command("prune")
+@click.command(
+    "prune",
+    cls=Verb,
+    short_help="Delete the checkpoints that no rule keeps.",
+    examples=[
+        "ckpt prune run --keep 5 --every-steps 10000 --dry-run",
+        "ckpt prune run --keep 1 --best loss --best accuracy:max:3",
+    ],
+)
 @click.argument("directory")
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep the newest N.")
 @click.option(
@@ -50,6 +60,7 @@ def prune_command(
     deleted that the state file does not know: `ckpt latest --rebuild` lists all that lies there.
     """
     from ckpt.saver import retention
+    from ckpt.saver.meant import directory_meant
     from ckpt.saver.pruning import prune_checkpoints
 
     rules: list[Rule] = [_best(text) for text in best]
@@ -61,19 +72,32 @@ def prune_command(
         rules.append(retention.EveryNHours(every_hours))
     if not rules:
         raise click.UsageError("say what to keep: --keep, --every-steps, --every-hours or --best")
+    directory, state = directory_meant(directory, state)
     choice = prune_checkpoints(directory, rules, latest_filename=state, dry_run=dry_run)
     sys.stdout.write(_json(choice, dry_run) if as_json else _text(choice, dry_run))
 
 
-@click.command("pin")
+@click.command(
+    "pin",
+    cls=Verb,
+    short_help="Keep a checkpoint whatever limits say.",
+    examples=[
+        "ckpt pin run/model.ckpt-100",
+        "ckpt pin run/model.ckpt-100 --remove",
+    ],
+)
 @click.argument("path")
 @click.option("--remove", is_flag=True, help="Let limits count for it again.")
 @click.option("--state", metavar="NAME", help="Name of the state file (checkpoint).")
 def pin_command(path: str, remove: bool, state: str | None) -> None:
-    """Keep the checkpoint PATH, a prefix, whatever limits say; noted in the state file beside it."""
+    """Keep the checkpoint PATH whatever limits say; noted in the state file beside it.
+
+    PATH is a prefix, one of the files, or a directory: its latest checkpoint.
+    """
+    from ckpt.saver.meant import checkpoint_prefix
     from ckpt.saver.pruning import pin_checkpoint
 
-    pin_checkpoint(path, pinned=not remove, latest_filename=state)
+    pin_checkpoint(checkpoint_prefix(path), pinned=not remove, latest_filename=state)
 
 
 def _best(text: str) -> Rule:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ckpt.cli.verb import Verb
+
 SCHEMA, VERSION = "ckpt.edit", 1
 _Options = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -31,11 +33,17 @@ def writing(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command("rename")
-@writing
-@click.option(
-    "--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope (old/=new/) or a glob."
+@click.command(
+    "rename",
+    cls=Verb,
+    short_help="Rename scopes, nodes and variables.",
+    examples=[
+        "ckpt rename run/model.ckpt-100 -o renamed --map old/=new/ --sub 'weights$=kernel'",
+        "ckpt rename run -o renamed --map-file names.yaml --dry-run",
+    ],
 )
+@writing
+@click.option("--map", "maps", multiple=True, metavar="OLD=NEW", help="A name, a scope or a glob.")
 @click.option(
     "--sub",
     "subs",
@@ -58,10 +66,7 @@ def rename_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Rename scopes, nodes and variables: graph, collections, Saver and checkpoint in one step.
-
-    Example: ckpt rename run/model.ckpt-100 -o renamed --map old/=new/ --sub 'weights$=kernel'
-    """
+    """Rename scopes, nodes and variables: graph, collections, Saver and checkpoint in one step."""
     from ckpt.surgery import open_draft, rename
 
     rules: list[Any] = list(preset)
@@ -75,7 +80,15 @@ def rename_command(
     finish(draft, output, force, dry_run, as_json, {"renamed": changed})
 
 
-@click.command("extract")
+@click.command(
+    "extract",
+    cls=Verb,
+    short_help="Take the part of a model that some outputs need.",
+    examples=[
+        "ckpt extract run/model.ckpt-100 -o encoder --keep encoder/features",
+        "ckpt extract run -o small --drop @slots --drop @summaries",
+    ],
+)
 @writing
 @click.option("--keep", multiple=True, metavar="TENSOR", help="Keep only what these need.")
 @click.option(
@@ -98,10 +111,7 @@ def extract_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Take a part of a model: the graph that some outputs need, and the checkpoint to match.
-
-    Example: ckpt extract run/model.ckpt-100 -o encoder --keep encoder/features --drop @slots
-    """
+    """Take a part of a model: the graph that some outputs need, and the checkpoint to match."""
     from ckpt.surgery import drop, extract, open_draft
 
     if not (keep or selectors):
@@ -115,7 +125,14 @@ def extract_command(
     finish(draft, output, force, dry_run, as_json, {"dropped": dropped})
 
 
-@click.command("freeze")
+@click.command(
+    "freeze",
+    cls=Verb,
+    short_help="Turn variables into constants.",
+    examples=[
+        "ckpt freeze run/model.ckpt-100 -o frozen --keep probabilities --fold",
+    ],
+)
 @writing
 @click.option("--keep", multiple=True, metavar="TENSOR", required=True, help="The outputs.")
 @click.option(
@@ -134,10 +151,7 @@ def freeze_command(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Turn variables into constants: the graph alone computes the outputs.
-
-    Example: ckpt freeze run/model.ckpt-100 -o frozen --keep probabilities --fold
-    """
+    """Turn variables into constants: the graph alone computes the outputs."""
     from ckpt.surgery import (
         extract,
         fold_batch_norms,
@@ -154,8 +168,10 @@ def freeze_command(
         if not draft.entries:
             draft = fold_batch_norms(draft)
         draft = extract(draft, keep)
-    frozen = sorted(before.tensors.keys() - draft.tensors.keys())
-    finish(draft, output, force, dry_run, as_json, {"frozen": frozen})
+    gone = before.tensors.keys() - draft.tensors.keys()
+    used = extract(before, keep).tensors.keys()
+    changes = {"frozen": sorted(gone & used), "dropped": sorted(gone - used)}
+    finish(draft, output, force, dry_run, as_json, changes)
 
 
 def finish(

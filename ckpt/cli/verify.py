@@ -4,29 +4,54 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
+
+from ckpt.cli.verb import Verb
+
+if TYPE_CHECKING:
+    from ckpt.saver.validity import Problem
 
 SCHEMA, VERSION = "ckpt.verify", 1
 
 
-@click.command("verify")
+@click.command(
+    "verify",
+    cls=Verb,
+    short_help="Compare every byte with its checksum.",
+    examples=[
+        "ckpt verify run",
+        "ckpt verify run/model.ckpt-100 other/model.ckpt-7 --quick",
+    ],
+)
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...")
 @click.option("--quick", is_flag=True, help="Read headers, indexes and lengths only.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
 def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
     """Read every byte of checkpoints and compare it with the checksums.
 
-    PATH is a prefix, any file of a checkpoint, or a directory: all checkpoints in it. Exits with 1 when one is
-    damaged, with 3 when there is none.
+    PATH is a prefix, any file of a checkpoint, or a directory or its state file: all checkpoints in the directory.
+    Exits with 1 when one is damaged, with 3 when a path leads to none; the others are verified all the same.
     """
+    from ckpt.core.errors import NotFoundError
     from ckpt.saver import validity
 
-    prefixes = [prefix for path in paths for prefix in _prefixes(path)]
-    problems = {
-        prefix: validity.problem_of(prefix, every_byte=not quick)
-        for prefix in dict.fromkeys(prefixes)
-    }
+    prefixes: dict[str, None] = {}
+    lost = []
+    for path in paths:
+        try:
+            prefixes.update(dict.fromkeys(_prefixes(path)))
+        except NotFoundError as error:
+            lost.append(str(error))
+    problems = {prefix: validity.problem_of(prefix, every_byte=not quick) for prefix in prefixes}
+    _show(problems, as_json=as_json)
+    if lost:
+        raise NotFoundError(None, None, "\n".join(lost))
+    return 1 if any(problems.values()) else 0
+
+
+def _show(problems: Mapping[str, Problem | None], *, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(_json(problems))
     else:
@@ -36,7 +61,6 @@ def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
             state = "ok" if problem is None else "damaged"
             fields = (state, prefix) if problem is None else (state, prefix, problem.reason)
             sys.stdout.write("\t".join(printable(field) for field in fields) + "\n")
-    return 1 if any(problems.values()) else 0
 
 
 def _prefixes(path: str) -> list[str]:
@@ -45,8 +69,11 @@ def _prefixes(path: str) -> list[str]:
     from ckpt.core.errors import NotFoundError
     from ckpt.formats import detect
     from ckpt.saver.latest import checkpoints_in
+    from ckpt.saver.meant import is_state_file
     from ckpt.saver.validity import prefix_of_file
 
+    if is_state_file(path):
+        path = storage.split(path)[0]
     if storage.is_directory(path):
         found = [saved.name for saved in checkpoints_in(path)]
         if not found:

@@ -8,20 +8,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ckpt.compose.models import checkpoint_prefix, meta_graph_path
 from ckpt.core import defs
-from ckpt.core.atomic import make_directory
-from ckpt.core.errors import AlreadyExistsError, GraphError, NotFoundError
+from ckpt.core.errors import GraphError, NotFoundError
+from ckpt.core.spelling import similar
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
 from ckpt.graph.selection import node_of, without
 from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.output import check_free, make_home
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
 
@@ -108,7 +109,7 @@ def _meta_of(prefix: str) -> defs.MetaGraphDef | None:
         with detect.open_reader(path) as reader:
             if not hasattr(reader, "metagraph") or reader.metagraph() is None:
                 return None
-    return metagraph.read_meta_graph_file(path)
+    return read_meta_graph_file(path)
 
 
 def draft_of(meta: defs.MetaGraphDef) -> Draft:
@@ -152,14 +153,10 @@ def write_draft(draft: Draft, output: Any, *, force: bool = False) -> list[str]:
     files = [f"{prefix}.h5"] * bool(draft.tensors) + [f"{prefix}.meta"] * has_graph
     if not files:
         raise GraphError("nothing is left of the model: no node and no tensor")
-    existing = [file for file in files if os.path.exists(file)]
-    if existing and not force:
-        raise AlreadyExistsError(
-            None, None, f"{', '.join(existing)}: exists; choose another output or force it"
-        )
+    check_free(files, force=force)
     packed = metagraph.packed(_with_saver(draft)) if has_graph else None
     values = draft.values(draft.tensors)
-    make_directory(Path(prefix).parent, parents=True)
+    make_home(prefix)
     if values:
         entries = [TensorEntry(key, np.asarray(value)) for key, value in values.items()]
         hdf5_writer.write(files[0], entries, metadata=draft.metadata, metagraph=packed)
@@ -198,12 +195,4 @@ def variable_node(draft: Draft, name: str) -> str:
     found = draft.entries[name] if name in draft.entries and name not in nodes else (name,)
     if len(found) == 1 and found[0] in nodes and nodes[found[0]].op in VARIABLE_TYPES:
         return found[0]
-    near = _near(name, draft.variables)
-    raise GraphError(f"there is no variable '{name}'{near}")
-
-
-def _near(name: str, names: Iterable[str]) -> str:
-    import difflib  # only an error needs it
-
-    found = difflib.get_close_matches(name, list(names), n=3)
-    return f"; similar: {', '.join(found)}" if found else ""
+    raise GraphError(f"there is no variable '{name}'{similar(name, draft.variables)}")

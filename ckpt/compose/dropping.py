@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.selectors import Candidate, select
+from ckpt.core.spelling import similar
 from ckpt.core.tensor_roles import is_slot
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import dependent, needed, node_of
@@ -36,11 +37,15 @@ def kept_nodes(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:
 
     Raises GraphError listing the names that are not there.
     """
-    nodes = {node.name for node in meta.graph_def.node}
+    nodes = {node.name: node for node in meta.graph_def.node}
     wanted = list(keep)
-    missing = [text for text in wanted if node_of(text) not in nodes]
+    missing = [
+        f"  {text!r}{similar(node_of(text), nodes)}"
+        for text in wanted
+        if node_of(text) not in nodes
+    ]
     if missing:
-        raise GraphError(f"the merged graph has no {', '.join(map(repr, missing))} to keep")
+        raise GraphError("what is to be kept is not in the graph:\n" + "\n".join(missing))
     found = needed(meta.graph_def, [node_of(text) for text in wanted])
     more = [
         name

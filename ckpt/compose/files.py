@@ -6,17 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from pathlib import Path
 from typing import Any
 
 from ckpt.compose.check import CheckReport, Compare, check
 from ckpt.compose.merged import MergePlan, merge_graphs, plan_merge
 from ckpt.compose.models import Model
-from ckpt.core.atomic import make_directory
-from ckpt.core.errors import AlreadyExistsError
 from ckpt.core.shapes import as_shape
 from ckpt.graph.graph import Graph
 from ckpt.run.session import Session
+from ckpt.saver.output import check_free, make_home, size_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +52,7 @@ def merge_files(
     """
     prefix = os.fspath(output).removesuffix(".h5")
     files = [f"{prefix}.h5", f"{prefix}.meta"]
-    existing = [file for file in files if os.path.exists(file)]
-    if existing and not force:
-        raise AlreadyExistsError(
-            None, None, f"{', '.join(existing)}: exists; choose another output or force it"
-        )
+    check_free(files, force=force)
     merged = merge_graphs(parts, connect, graph=Graph(), **options)
     nbytes = 0
     with Session(graph=merged.graph) as session:
@@ -68,9 +62,9 @@ def merge_files(
             checked = check(parts, Model.of(session), connect=connect, compare=compare)
             checked.assert_equal()
         if not dry_run and merged.saver is not None:
-            make_directory(Path(prefix).parent, parents=True)
+            make_home(prefix)
             merged.saver.save(session, prefix, write_state=False)
-            nbytes = sum(os.path.getsize(file) for file in files)
+            nbytes = size_of(files)
     return MergeReport(
         parts=dict(merged.sources),
         variables=len(merged.plan.variables),

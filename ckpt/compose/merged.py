@@ -29,7 +29,7 @@ from ckpt.graph.selection import without
 from ckpt.graph.transaction import transaction
 from ckpt.saver import metagraph
 from ckpt.saver.saver import Saver
-from ckpt.saver.savings import Saving, saver_only, savings
+from ckpt.saver.savings import Saving
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,37 +79,40 @@ def plan_merge(
     if problems:
         raise GraphError("the graphs cannot be merged:\n" + "\n".join(f"  {p}" for p in problems))
     saved = {name: _under(name, part, shares) for name, part in found.parts.items()}
-    stripped = {name: saver_only(part.meta) for name, part in found.parts.items()}
-    whole = _joined([_scoped(part, stripped[name]) for name, part in found.parts.items()])
+    whole = _joined([_scoped(part) for part in found.parts.values()])
     whole = shared(replace(whole, graph_def=rewired(whole.graph_def, wires)), shares)
-    stuck = circle(whole.graph_def)
+    stuck = circle(whole.graph_def, wires)
     if stuck:
         raise GraphError(
             f"the graphs cannot be merged:\n  the connections go in a circle through {', '.join(stuck[:10])}"
         )
     kept = without(whole, dropped_nodes(whole, drop) | _beyond(whole, keep))
     left = {node.name for node in kept.graph_def.node}
-    names = {
-        f"{name}/{node}": shares.get(f"{name}/{node}", f"{name}/{node}")
-        for name, part in found.parts.items()
-        for node in part.nodes
-        if node not in stripped[name]
-    }
+    renamed_nodes, dropped = {}, []
+    for name, part in found.parts.items():
+        for node in part.nodes:
+            if node not in part.source.saver_nodes:
+                full = f"{name}/{node}"
+                new = shares.get(full, full)
+                if new in left:
+                    renamed_nodes[full] = new
+                else:
+                    dropped.append(full)
     return MergePlan(
         parts=found.parts,
         wires=wires,
         shares=shares,
-        renamed={old: new for old, new in names.items() if new in left},
-        dropped=[old for old, new in names.items() if new not in left],
+        renamed=renamed_nodes,
+        dropped=dropped,
         frozen=list(freeze),
         savings={name: _within(entries, left) for name, entries in saved.items()},
         meta=_frozen(kept, freeze),
     )
 
 
-def _scoped(part: Part, gone: set[str]) -> defs.MetaGraphDef:
-    """The MetaGraph of a part without these nodes, all its names under the part's own."""
-    meta = renamed(without(part.meta, gone), under(part.name))
+def _scoped(part: Part) -> defs.MetaGraphDef:
+    """The MetaGraph of a part without its Savers, all its names under the part's own."""
+    meta = renamed(part.source.bare, under(part.name))
     signatures = {f"{part.name}/{key}": s for key, s in meta.signature_def.items()}
     return replace(meta, signature_def=signatures)
 
@@ -119,7 +122,7 @@ def _under(scope: str, part: Part, shares: Mapping[str, str]) -> list[Saving]:
     full = under(scope)
     return [
         Saving(s.key, tuple(shares.get(full(v), full(v)) for v in s.variables))
-        for s in savings(part.meta, part.variables())
+        for s in part.source.savings
     ]
 
 
@@ -330,7 +333,7 @@ class Merged:
 
     def _copy(self, sess: Any, part: Part) -> None:
         """Give the variables of a part the values that they have now in the part's own session."""
-        own = {entry.key: entry.variables for entry in savings(part.meta, part.variables())}
+        own = {entry.key: entry.variables for entry in part.source.savings}
         for entry in self.plan.savings[part.name]:
             values = part.live.run([f"{name}:0" for name in own[entry.key]])
             for variable, value in zip(entry.variables, values, strict=True):
@@ -374,7 +377,7 @@ class Merged:
         if part.live is None:
             with detect.open_reader(detect.resolve(part.prefix)) as reader:
                 return [reader.read(key) for key in keys]
-        own = {entry.key: entry.variables[0] for entry in savings(part.meta, part.variables())}
+        own = {entry.key: entry.variables[0] for entry in part.source.savings}
         found: list[Any] = part.live.run([f"{own[key]}:0" for key in keys])
         return found
 

@@ -2,55 +2,18 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from ckpt.core import storage
-from ckpt.core.errors import NotFoundError, OpError
-from ckpt.formats import detect
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.session import Session
-from ckpt.saver import latest, metagraph
+from ckpt.saver import metagraph
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
 from ckpt.saver.saver import Saver
 
 if TYPE_CHECKING:
     from typing import Self
-
-
-def checkpoint_prefix(path: Any) -> str:
-    """The checkpoint that `path` means: a prefix, one of its files, or a directory's latest.
-
-    Raises NotFoundError when there is none.
-    """
-    text: str = os.fspath(path)
-    if storage.is_directory(text):
-        found = latest.latest_checkpoint(text)
-        if found is None:
-            raise NotFoundError(None, None, f"{text}: no checkpoint in this directory")
-        return found
-    for suffix in (".h5", ".index", ".meta"):
-        if text.endswith(suffix):
-            return text.removesuffix(suffix)
-    return text
-
-
-def meta_graph_path(prefix: str) -> str:
-    """Where the MetaGraph of a checkpoint is: in the checkpoint, else beside it. Raises NotFoundError when there is neither.
-
-    The one inside was written together with the values: a crash between the two files of a save leaves the other old.
-    """
-    beside = prefix + ".meta"
-    if not storage.exists(beside):
-        return detect.resolve(prefix)
-    try:
-        file = detect.resolve(prefix)
-        with detect.open_reader(file) as reader:
-            held = reader.metagraph() if hasattr(reader, "metagraph") else None
-    except OpError:  # no checkpoint, or one whose values cannot be read: the graph alone is there
-        return beside
-    return beside if held is None else file
 
 
 class Model:

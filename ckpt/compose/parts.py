@@ -2,61 +2,101 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, cached_property
 from typing import Any
 
-from ckpt.compose.models import Model, checkpoint_prefix, meta_graph_path
+from ckpt.compose.models import Model
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
 from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.operation import Operation
+from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph
-from ckpt.saver.savings import VARIABLE_TYPES
+from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
+from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.savings import VARIABLE_TYPES, Saving, saver_only, savings
+
+
+class Source:
+    """A saved model as plain data. One may be several parts: what is found out about it is found out once."""
+
+    def __init__(self, meta: defs.MetaGraphDef) -> None:
+        self.meta = meta
+        self.nodes = {node.name: node for node in meta.graph_def.node}
+
+    @classmethod
+    def read(cls, path: str) -> Source:
+        """The model in a `.meta` file."""
+        return cls(read_meta_graph_file(path))
+
+    @cached_property
+    def saver_nodes(self) -> set[str]:
+        """The nodes that are there for Savers alone."""
+        return saver_only(self.meta)
+
+    @cached_property
+    def bare(self) -> defs.MetaGraphDef:
+        """The MetaGraph without those."""
+        return without(self.meta, self.saver_nodes)
+
+    @cached_property
+    def savings(self) -> list[Saving]:
+        """What its checkpoint holds."""
+        variables = {
+            split_input(variable.variable_name)[0]: variable
+            for collection in self.meta.collection_def.values()
+            if collection.kind == "variables"
+            for variable in collection.value
+        }
+        return savings(self.meta, variables)
 
 
 class Part:
     """One model: its MetaGraph, and where its values are: the prefix of a checkpoint, or a `live` session."""
 
-    def __init__(self, name: str, source: Any) -> None:
+    def __init__(self, name: str, source: Any, read: Callable[[str], Source]) -> None:
         self.name = name
         self.live: Any = None
         if isinstance(source, Model):
             self.prefix = source.prefix
             self.live = source.session
-            self.meta = _meta_of(source)
+            self.source = Source(_meta_of(source))
         else:
             self.prefix = checkpoint_prefix(source)
-            self.meta = metagraph.read_meta_graph_file(meta_graph_path(self.prefix))
-        self.nodes = {node.name: node for node in self.meta.graph_def.node}
-        self._operations: Mapping[str, Operation] | None = None
+            self.source = read(meta_graph_path(self.prefix))
+        self.nodes = self.source.nodes
+        self.endpoints: set[str] = set()
+        self._operations: Mapping[str, Operation] = {}
 
-    @property
-    def operations(self) -> Mapping[str, Operation]:
-        """The nodes as operations of a scratch graph: what static dtypes and shapes are read from."""
-        if self._operations is None:
+    def _operation(self, name: str) -> Operation:
+        """The node in a scratch graph, which holds what the endpoints need: static dtypes and shapes are read there."""
+        if name not in self._operations:
+            self.endpoints.add(name)
+            graph_def = self.source.meta.graph_def
+            gone = self.nodes.keys() - needed(graph_def, self.endpoints)
             scratch = Graph()
             with scratch.as_default():
-                self._operations = load_graph(scratch, self.meta.graph_def)
-        return self._operations
+                kept = without(defs.MetaGraphDef(graph_def=graph_def), gone).graph_def
+                self._operations = load_graph(scratch, kept)
+        return self._operations[name]
 
     def tensor(self, text: str) -> tuple[str, Any, TensorShape]:
         """(name, dtype, shape) of the tensor that `node` or `node:1` means. Raises GraphError."""
         name, index = split_input(text)
         node = self.node(name)
-        outputs = self.operations[node].outputs
-        if index >= len(outputs):
-            raise GraphError(f"'{self.name}': the node '{node}' has no output {index}")
+        outputs = self._operation(node).outputs
+        if not 0 <= index < len(outputs):
+            raise GraphError(f"'{self.name}': '{text}' is no output of the node '{node}'")
         return f"{node}:{index}", outputs[index].dtype.base_dtype, outputs[index].shape
 
     def node(self, name: str) -> str:
         """The name of a node. Raises GraphError, with near names, where there is none."""
         if name not in self.nodes:
-            near = difflib.get_close_matches(name, list(self.nodes)[:5000], n=3)
-            hint = f"; similar: {', '.join(near)}" if near else ""
-            raise GraphError(f"'{self.name}' has no node '{name}'{hint}")
+            raise GraphError(f"'{self.name}' has no node '{name}'{similar(name, self.nodes)}")
         return name
 
     def variable(self, name: str) -> str:
@@ -65,15 +105,6 @@ class Part:
         if self.nodes[node].op not in VARIABLE_TYPES:
             raise GraphError(f"'{self.name}': '{node}' is a {self.nodes[node].op}, not a variable")
         return node
-
-    def variables(self) -> dict[str, defs.VariableDef]:
-        """The variables that its collections know, by the name of their node."""
-        return {
-            split_input(variable.variable_name)[0]: variable
-            for collection in self.meta.collection_def.values()
-            if collection.kind == "variables"
-            for variable in collection.value
-        }
 
 
 def _meta_of(model: Model) -> defs.MetaGraphDef:
@@ -91,7 +122,20 @@ class Parts:
             raise GraphError(
                 f"{', '.join(map(repr, wrong))}: the name of a part is the scope that it gets, one word"
             )
-        self.parts = {name: Part(name, source) for name, source in sources.items()}
+        read = cache(Source.read)
+        self.parts = {name: Part(name, source, read) for name, source in sources.items()}
+
+    def expect(self, texts: Iterable[str]) -> None:
+        """Note endpoints that will be asked about, so that what they need is looked at once."""
+        for text in texts:
+            name, _, rest = text.partition("/")
+            if name in self.parts:
+                self.parts[name].endpoints.add(split_input(rest)[0])
+
+    def forget_operations(self) -> None:
+        """Let the scratch graphs go."""
+        for part in self.parts.values():
+            part._operations = {}
 
     def split(self, text: str) -> tuple[Part, str]:
         """The part and the rest of `part/rest`. Raises GraphError for a part that is not there."""

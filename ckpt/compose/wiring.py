@@ -32,6 +32,7 @@ def checked_wires(
 ) -> list[Wire]:
     """The wires that exist and fit; what does not is added to `problems`."""
     wires: dict[str, Wire] = {}
+    parts.expect([*connect.keys(), *connect.values()])
     stops = {text if _has_index(text) else f"{text}:0" for text in stop_gradient}
     for destination, source in connect.items():
         try:
@@ -42,6 +43,7 @@ def checked_wires(
         if wire.target in wires:
             problems.append(f"'{wire.target}' is connected twice")
         wires[wire.target] = wire
+    parts.forget_operations()
     problems += [
         f"'{stop}' is to stop gradients but is no connected input"
         for stop in sorted(stops - wires.keys())
@@ -83,7 +85,7 @@ def rewired(graph: defs.GraphDef, wires: Sequence[Wire]) -> defs.GraphDef:
     by_node = {split_input(wire.target)[0]: wire for wire in wires}
     replaced = {}
     added = []
-    nodes = {node.name: node for node in graph.node}
+    nodes = {node.name: node for node in graph.node if node.name in by_node}
     for name, wire in by_node.items():
         if not nodes[name].op.startswith("Placeholder"):
             seam = wire.source
@@ -96,7 +98,7 @@ def rewired(graph: defs.GraphDef, wires: Sequence[Wire]) -> defs.GraphDef:
         if node.name in by_node and node.op.startswith("Placeholder"):
             found.append(_seam(node.name, by_node[node.name], node.device))
         else:
-            found.append(_taking(node, replaced))
+            found.append(_taking(node, replaced) if replaced else node)
     return replace(graph, node=(*found, *added))
 
 
@@ -113,8 +115,6 @@ def _input(tensor: str) -> str:
 
 def _taking(node: defs.NodeDef, replaced: Mapping[str, str]) -> defs.NodeDef:
     """The node with its inputs replaced by what they are mapped to, by tensor name."""
-    if not replaced:
-        return node
     inputs = tuple(_replacement(text, replaced) for text in node.input)
     return node if inputs == node.input else replace(node, input=inputs)
 
@@ -127,22 +127,25 @@ def _replacement(text: str, replaced: Mapping[str, str]) -> str:
     return text if new is None else _input(new)
 
 
-def circle(graph: defs.GraphDef) -> list[str]:
-    """The nodes that lie on circles other than those of loops, which go through NextIteration; none in a good graph."""
-    inputs = {
-        node.name: [node_of(text) for text in node.input]
-        for node in graph.node
-        if node.op != "NextIteration"
-    }
-    waiting = {name: sum(s in inputs for s in set(sources)) for name, sources in inputs.items()}
-    users: dict[str, list[str]] = {name: [] for name in inputs}
-    for name, sources in inputs.items():
-        for source in set(sources) & inputs.keys():
-            users[source].append(name)
-    ready = [name for name, count in waiting.items() if not count]
-    while ready:
-        for user in users[ready.pop()]:
-            waiting[user] -= 1
-            if not waiting[user]:
-                ready.append(user)
-    return sorted(name for name, count in waiting.items() if count)
+def circle(graph: defs.GraphDef, wires: Sequence[Wire]) -> list[str]:
+    """The nodes of a circle that the wires close, other than loops, which go through NextIteration; none in a good graph."""
+    nodes = {node.name: node for node in graph.node} if wires else {}
+    done: set[str] = set()
+    for wire in wires:
+        root = node_of(wire.source)
+        path = {root: iter(nodes[root].input)} if root in nodes and root not in done else {}
+        while path:
+            name, inputs = next(reversed(path.items()))
+            for text in inputs:
+                source = node_of(text)
+                if source in path:
+                    names = list(path)
+                    return names[names.index(source) :]
+                node = nodes.get(source)
+                if node is not None and source not in done and node.op != "NextIteration":
+                    path[source] = iter(node.input)
+                    break
+            else:
+                done.add(name)
+                path.popitem()
+    return []

@@ -12,7 +12,7 @@ import re
 import stat
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from mmap import ACCESS_READ, mmap
 from types import TracebackType
@@ -34,7 +34,7 @@ T = TypeVar("T")
 
 files: Any = os  # the seam: tests put an object here that fails at operation N
 
-_TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})")
+TEMPORARY = re.compile(r"\.ckpt-tmp-([0-9a-f]{8})-([0-9]{1,10})-([0-9a-f]{16})")
 _ABANDONED_AFTER = 24 * 3600  # seconds; for temporaries of writers whose process we cannot look up
 _NO_DIRECTORY_FSYNC = {errno.EINVAL, errno.ENOTSUP, errno.EBADF}
 _NO_SUCH_FILE = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -61,7 +61,7 @@ class NewFile:
 
     def __enter__(self) -> Self:
         sweep(self._directory)
-        name = _temporary_name(self._token)
+        name = temporary_name(self._token)
         temporary = os.path.join(self._directory, name)
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         _own.add(name)
@@ -223,6 +223,22 @@ class InputFile:
                 view = view[count:]
                 offset += count
 
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill at most 1,024 buffers, of `length` bytes together, one after the other from `offset`.
+
+        Raises DataLossError when the file does not hold that many bytes.
+        """
+        self._check_range(offset, length)
+        with _typed(self.path, "reading"):
+            done = _again(files.preadv, self._fd, buffers, offset)
+        for buffer in buffers if done < length else ():
+            view = memoryview(buffer).cast("B")
+            skipped = min(done, len(view))
+            done -= skipped
+            offset += skipped
+            self.read_into(view[skipped:], offset)
+            offset += len(view) - skipped
+
     def map(self) -> mmap:
         """The whole file as memory, read-only. Raises InvalidArgumentError for an empty file."""
         with _typed(self.path, "mapping"):
@@ -362,23 +378,20 @@ def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[No
     Meanwhile it bears the name of a temporary with that token, so that `sweep` finishes what a crash leaves. When
     `durable`, no loss of power brings `path` back without those files.
     """
-    name = _temporary_name(token)
+    name = temporary_name(token)
     aside = os.path.join(os.path.dirname(path) or ".", name)
-    _own.add(name)
-    try:
+    with owned(name):
         with _typed(path, "renaming it before its removal"):
             _again(files.replace, path, aside)
             if durable:
                 sync_directory(os.path.dirname(path) or ".")
         yield
         remove_file(aside)
-    finally:
-        _own.discard(name)
 
 
 def temporaries(directory: StrPath) -> set[str]:
     """The tokens of the temporaries that lie in a directory: the saves that are under way, or were cut short."""
-    found = (_TEMPORARY.fullmatch(name) for name in names_in(directory))
+    found = (TEMPORARY.fullmatch(name) for name in names_in(directory))
     return {match[3] for match in found if match}
 
 
@@ -426,11 +439,11 @@ def sweep(directory: StrPath) -> None:
     with suppress(OSError):
         names = _again(files.listdir, directory)
         for name in names:
-            match = _TEMPORARY.fullmatch(name)
+            match = TEMPORARY.fullmatch(name)
             if match:
                 path = os.path.join(directory, name)
                 with suppress(OSError):
-                    if name not in _own and _is_abandoned(path, match[1], int(match[2])):
+                    if is_abandoned(match, path, _written):
                         for other in names:
                             if f".{match[3]}-" in other:
                                 files.unlink(os.path.join(directory, other))
@@ -442,13 +455,28 @@ def new_token() -> str:
     return os.urandom(8).hex()
 
 
-def _temporary_name(token: str) -> str:
+def temporary_name(token: str) -> str:
+    """The name that a file of this process bears until it is whole."""
     return f".ckpt-tmp-{_here()}-{os.getpid()}-{token}"
 
 
-def _is_abandoned(path: str, where: str, pid: int) -> bool:
+@contextmanager
+def owned(name: str) -> Iterator[None]:
+    """While the block runs, this process writes the temporary `name`: no sweep of its own takes it away."""
+    _own.add(name)
+    try:
+        yield
+    finally:
+        _own.discard(name)
+
+
+def is_abandoned(temporary: re.Match[str], path: str, modified: Callable[[str], float]) -> bool:
+    """Whether the writer of a temporary (a match of TEMPORARY) is dead; `modified(path)` says when it last wrote."""
+    name, where, pid = temporary[0], temporary[1], int(temporary[2])
+    if name in _own:
+        return False
     if where != _here():
-        return bool(time.time() - files.lstat(path).st_mtime > _ABANDONED_AFTER)
+        return bool(time.time() - modified(path) > _ABANDONED_AFTER)
     if pid == os.getpid():
         return True  # not one of ours: removing it had failed, or its writer had our number
     try:
@@ -456,6 +484,10 @@ def _is_abandoned(path: str, where: str, pid: int) -> bool:
     except ProcessLookupError:
         return True
     return False
+
+
+def _written(path: str) -> float:
+    return float(files.lstat(path).st_mtime)
 
 
 def _here() -> str:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-_engine: Callable[[Any, int], int] | None = None
+_engine: Callable[..., int] | None = None
 
 
 def crc32c(data: Any, value: int = 0) -> int:
@@ -20,7 +20,7 @@ def crc32c(data: Any, value: int = 0) -> int:
     return engine()(data, value)
 
 
-def engine() -> Callable[[Any, int], int]:
+def engine() -> Callable[..., int]:
     """What `crc32c` calls, for loops in which every call counts: the function of the `crc32c` package."""
     global _engine
     if _engine is None:
@@ -28,7 +28,7 @@ def engine() -> Callable[[Any, int], int]:
     return _engine
 
 
-def _compiled() -> Callable[[Any, int], int] | None:
+def _compiled() -> Callable[..., int] | None:
     """The package's extension module alone: its `__init__` asks importlib.metadata for a version number.
 
     That takes 50 ms, five times as long as it takes to list a checkpoint. None where the package looks different.
@@ -52,7 +52,7 @@ def _found(name: str, places: Any) -> Any:
     return None
 
 
-def _imported() -> Callable[[Any, int], int]:
+def _imported() -> Callable[..., int]:
     from crc32c import crc32c as compute
 
     return compute

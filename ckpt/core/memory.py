@@ -1,7 +1,10 @@
-"""Which memory stays: what a view keeps alive, and what the process keeps of what it frees. Must not know whose it is."""
+"""Memory: how large arrays get theirs, what a view keeps alive, what the process keeps. Must not know whose it is."""
 
 from __future__ import annotations
 
+import sys
+import time
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -24,6 +27,56 @@ def keep_freed_memory() -> None:
     block is mapped and freed here. It is never written: it costs no memory.
     """
     np.empty(KEPT_BYTES, np.uint8)
+
+
+_HUGE = 2 << 20  # bytes of a huge page
+_WORTH = 2 * _HUGE  # from so many bytes on numpy asks for huge pages, and so does this
+_SLOW = 1e-3  # seconds of a processor for a huge page: longer than for as many bytes in small ones
+_PATIENCE = 2.0  # seconds until huge pages are tried again
+_NO_HUGE_PAGES, _POPULATE = 15, 23  # of madvise(2); the latter is known to Linux 5.14 and later
+
+
+class _HugePages:
+    """Whether the system has them at hand. A guest whose host has taken back free memory gets them one by one from there."""
+
+    slow_until = 0.0
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> np.ndarray[Any, Any]:
+    """`np.empty` for an array that is to be filled at once, whose memory is taken now, in huge pages where these come fast.
+
+    Page by page, new memory for a GiB takes 0.4 s of a processor, in huge pages 0.05 s; but 2 s where a virtual machine's
+    host had taken back what was free. Then the rest comes in small pages, which are more likely to be there still.
+    """
+    array: np.ndarray[Any, Any] = np.empty(shape, dtype)
+    if array.nbytes >= _WORTH and (advise := _madvise()) is not None:
+        _take(advise, array.__array_interface__["data"][0], array.nbytes)
+    return array
+
+
+def _take(advise: Callable[[int, int, int], int], start: int, length: int) -> None:
+    end = (start + length) // _HUGE * _HUGE
+    first = -(-start // _HUGE) * _HUGE
+    for at in range(first, end, _HUGE):
+        if time.monotonic() < _HugePages.slow_until:
+            advise(at, end - at, _NO_HUGE_PAGES)
+            return
+        begun = time.thread_time()
+        if advise(at, _HUGE, _POPULATE):
+            return  # an older system
+        if time.thread_time() - begun > _SLOW:
+            _HugePages.slow_until = time.monotonic() + _PATIENCE
+
+
+@cache
+def _madvise() -> Callable[[int, int, int], int] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    import ctypes
+
+    advise = ctypes.CDLL(None).madvise
+    advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
+    return advise
 
 
 def own_part(view: Any) -> Any:

@@ -2,17 +2,17 @@
 
 A store need not rename. Stores whose PUT is all or nothing (object stores: S3, GCS, Azure, `memory://`) get every file by
 one PUT, or by a multipart upload that its last request commits; any other store gets it under a unique name beside
-the target first and then moves it. Writers of several files put the one that names the others last.
+the target first and then moves it. Writers of several files put the one that names the others last, and a mark before
+them all, by which the next writer finds what a dead process left.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import tempfile
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime
 from threading import Lock
 from types import TracebackType
@@ -40,26 +40,49 @@ _ONE_REQUEST = 8 * 1024 * 1024  # bytes up to which a file is put by one request
 _AHEAD = 8 * 1024 * 1024  # bytes fetched at once when reads follow each other
 _HEAD = 8 * 1024  # bytes fetched on opening, which hold the header of any format
 _CHUNKS = 8  # fetched pieces that are kept
+_LONGEST_NAME = 4096  # bytes of a mark
+_END = b"\n"  # of a mark
+_LARGEST_INDEX = 64 * 1024 * 1024  # bytes of a file that names others
 
 
 class Upload:
-    """A context manager: the file is gathered in a local temporary file and put whole at the end."""
+    """A context manager: the file is gathered in a local temporary file and put whole at the end.
 
-    def __init__(self, url: str) -> None:
+    With a `token`, other files whose names hold it belong to this one: until it is there, a mark in the store says so.
+    """
+
+    def __init__(self, url: str, token: str | None = None) -> None:
         self.path = url
         self._store, self._name = store_of(url)
+        self._is_whole = not _WHOLE_OBJECTS.isdisjoint(_protocols(self._store))
+        self._mark = marked(url, token) if token else nullcontext()
         self._temporary = ""
         self._fd = -1
         self._length = 0
 
     def __enter__(self) -> Self:
-        with atomic._typed(self.path, "creating a temporary file for the upload"):
-            self._fd, self._temporary = tempfile.mkstemp(prefix="ckpt-upload-")
+        if not self._is_whole:
+            sweep(self.path.rpartition("/")[0])
+        self._mark.__enter__()
+        try:
+            with atomic._typed(self.path, "creating a temporary file for the upload"):
+                self._fd, self._temporary = tempfile.mkstemp(prefix="ckpt-upload-")
+                self._forget_name()
+        except BaseException as error:
+            self._mark.__exit__(type(error), error, None)
+            raise
         return self
+
+    def _forget_name(self) -> None:
+        """Where an open file can be opened again without its name, it goes with this process, however that ends."""
+        nameless = f"/proc/self/fd/{self._fd}"
+        if os.path.exists(nameless):
+            os.unlink(self._temporary)
+            self._temporary = nameless
 
     def reserve(self, length: int) -> None:
         """Raise ResourceExhaustedError when the local temporary file has no room for `length` bytes."""
-        atomic.check_room(self.path, os.path.dirname(self._temporary), length)
+        atomic.check_room(self.path, tempfile.gettempdir(), length)
 
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset` of the temporary file."""
@@ -89,6 +112,11 @@ class Upload:
         try:
             if error is None:
                 self._put()
+        except BaseException as failure:
+            self._mark.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        else:
+            self._mark.__exit__(kind, error, trace)
         finally:
             with suppress(OSError):
                 os.close(self._fd)
@@ -96,9 +124,21 @@ class Upload:
                 os.unlink(self._temporary)
 
     def _put(self) -> None:
-        if _WHOLE_OBJECTS.isdisjoint(_protocols(self._store)):
-            head, _, name = self._name.rpartition("/")
-            beside = f"{head}/.ckpt-tmp-{secrets.token_hex(8)}-{name}"
+        if self._is_whole:
+            self._put_as(self._name)
+        else:
+            self._put_beside()
+        with typed(self.path, "checking what was uploaded"):
+            length = self._store.info(self._name)["size"]
+        if length != self._length:
+            raise DataLossError(
+                None, None, f"{self.path}: put {self._length} bytes, the store holds {length}"
+            )
+
+    def _put_beside(self) -> None:
+        name = atomic.temporary_name(atomic.new_token())
+        beside = f"{self._name.rpartition('/')[0]}/{name}"
+        with atomic.owned(name):
             try:
                 self._put_as(beside)
                 with typed(self.path, "moving the uploaded file to it"):
@@ -107,14 +147,6 @@ class Upload:
                 with suppress(Exception):
                     self._store.rm_file(beside)
                 raise
-        else:
-            self._put_as(self._name)
-        with typed(self.path, "checking what was uploaded"):
-            length = self._store.info(self._name)["size"]
-        if length != self._length:
-            raise DataLossError(
-                None, None, f"{self.path}: put {self._length} bytes, the store holds {length}"
-            )
 
     def _put_as(self, name: str) -> None:
         with typed(self.path, "uploading"):
@@ -174,6 +206,13 @@ class Download:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
         view[:] = self.read(offset, len(view))
 
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill buffers, of `length` bytes together, one after the other from `offset`. Raises DataLossError."""
+        data = memoryview(self.read(offset, length))
+        for buffer in buffers:
+            view = memoryview(buffer).cast("B")
+            view[:], data = data[: len(view)], data[len(view) :]
+
     def map(self) -> None:
         """None: a remote file is no memory."""
 
@@ -186,12 +225,14 @@ class Download:
     def _fetch(self, offset: int, length: int) -> bytes:
         with typed(self.path, "reading"):
             data: bytes = self._store.cat_file(self._name, start=offset, end=offset + length)
-        if len(data) != length:
-            raise DataLossError(
+        if (
+            len(data) != length
+        ):  # the file was long enough when it was opened: this says nothing about its content
+            raise UnavailableError(
                 None,
                 None,
-                f"{self.path}: asked for {length} bytes from {offset}, got {len(data)}; "
-                "it was replaced or cut short while it was read",
+                f"{self.path}: asked for {length} bytes from {offset}, got {len(data)}; the connection was cut, or "
+                "the file was replaced while it was read; try again",
             )
         return data
 
@@ -266,6 +307,60 @@ def remove_file(url: str) -> None:
         store.rm_file(name)
 
 
+@contextmanager
+def marked(url: str, token: str) -> Iterator[None]:
+    """Have a mark beside `url` while files whose names hold `token`, and that `url` names, are put or removed.
+
+    The mark says which file that is, so that `sweep` can tell whether they are part of something whole.
+    """
+    directory, _, target = url.rpartition("/")
+    name = atomic.temporary_name(token)
+    mark = f"{directory}/{name}"
+    store, path = store_of(mark)
+    try:
+        with atomic.owned(name):
+            with typed(url, "putting a mark beside it"):
+                store.pipe_file(path, target.encode() + _END)
+            yield
+    except BaseException:
+        sweep(directory)  # which takes this mark, and what belongs to it, for abandoned now
+        raise
+    with suppress(OpError):  # the next sweep removes it
+        remove_file(mark)
+
+
+def sweep(directory: str) -> None:
+    """Remove the marks and temporaries in `directory` whose writers are dead, and what belongs to them. Never raises."""
+    with suppress(OpError):
+        names = names_in(directory)
+        for name in names:
+            mark = atomic.TEMPORARY.fullmatch(name)
+            path = f"{directory}/{name}"
+            if mark and atomic.is_abandoned(mark, path, modified):
+                belonging = [other for other in names if f".{mark[3]}-" in other]
+                if belonging and not _is_committed(directory, name, mark[3]):
+                    for other in belonging:
+                        remove_file(f"{directory}/{other}")
+                remove_file(path)
+
+
+def _is_committed(directory: str, mark: str, token: str) -> bool:
+    """Whether the file that a mark tells of is there and names files with this token. Raises OpError where nobody can tell."""
+    told = read_file(f"{directory}/{mark}", limit=_LONGEST_NAME)
+    if not told.endswith(_END):
+        return True  # the writer died while it put the mark: it had not touched any file yet
+    target = told.removesuffix(_END).decode("utf-8", "replace")
+    try:
+        return token.encode() in read_file(f"{directory}/{target}", limit=_LARGEST_INDEX)
+    except NotFoundError:
+        return False
+
+
+def temporaries(directory: str) -> set[str]:
+    """The tokens of the marks and temporaries below this name."""
+    return {match[3] for match in map(atomic.TEMPORARY.fullmatch, names_in(directory)) if match}
+
+
 def move_file(source: str, target: str) -> None:
     """Rename a file within one store."""
     store, name = store_of(target)
@@ -320,6 +415,10 @@ def typed(url: str, doing: str) -> Iterator[None]:
         raise NotFoundError(None, None, f"{url}: {doing} failed: there is none") from error
     except PermissionError as error:
         raise PermissionDeniedError(None, None, f"{url}: {doing} failed: {error}") from error
+    except (ConnectionError, TimeoutError) as error:
+        raise UnavailableError(
+            None, None, f"{url}: {doing} failed: {error or type(error).__name__}; try again"
+        ) from error
     except OSError as error:
         raise from_os_error(error, url, doing) from error
     except Exception as error:

@@ -196,6 +196,8 @@ class TensorShape:
     def __init__(self, dims: Any = None) -> None:
         if dims is None:
             self.sizes = None
+        elif type(dims) in (tuple, list):
+            self.sizes = tuple([dimension_value(size) for size in dims])
         elif isinstance(dims, TensorShape):
             self.sizes = dims.sizes
         elif hasattr(dims, "unknown_rank"):  # TensorShapeProto

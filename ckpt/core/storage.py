@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ckpt.core import atomic
 from ckpt.core.atomic import Buffer, InputFile, NewFile, StrPath
@@ -35,6 +35,13 @@ class Input(Protocol):
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
+        ...
+
+    def read_into_each(self, buffers: Sequence[Any], offset: int, length: int) -> None:
+        """Fill at most 1,024 buffers, of `length` bytes together, one after the other from `offset`.
+
+        Raises DataLossError when the file does not hold that many bytes.
+        """
         ...
 
     def map(self) -> mmap | None:
@@ -108,12 +115,12 @@ def is_remote(path: StrPath) -> bool:
 def create(target: StrPath, *, durable: bool = True, token: str | None = None) -> Output:
     """A context manager that writes `target` whole or not at all; `durable=False` skips fsync on local disks.
 
-    `token` is part of the temporary name that a local file bears meanwhile.
+    `token` is part of the temporary name that a local file bears meanwhile, or of a mark in a remote store.
     """
     if is_remote(target):
         from ckpt.core import remote
 
-        return remote.Upload(os.fspath(target))
+        return remote.Upload(os.fspath(target), token)
     return NewFile(target, durable=durable, token=token)
 
 
@@ -216,16 +223,31 @@ def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None
 def set_aside(path: StrPath, token: str, *, durable: bool = True) -> Iterator[None]:
     """Take away `path` while files whose names hold `token` are removed, so that a crash leaves nothing for good."""
     if is_remote(path):
-        remove_file(path)
-        yield
+        from ckpt.core import remote
+
+        with remote.marked(os.fspath(path), token):
+            remove_file(path)
+            yield
         return
     with atomic.set_aside(path, token, durable=durable):
         yield
 
 
+def sweep(directory: StrPath) -> None:
+    """Remove what dead writers left in a directory; never raises. On local disks every writer of a file does it anyway."""
+    if is_remote(directory):
+        from ckpt.core import remote
+
+        remote.sweep(os.fspath(directory))
+
+
 def temporaries(directory: StrPath) -> set[str]:
-    """The tokens of the files that are being written in a directory; remote stores show none."""
-    return set() if is_remote(directory) else atomic.temporaries(directory)
+    """The tokens of the files that are being written in a directory."""
+    if is_remote(directory):
+        from ckpt.core import remote
+
+        return remote.temporaries(os.fspath(directory))
+    return atomic.temporaries(directory)
 
 
 def resolved(path: StrPath) -> str:

@@ -90,8 +90,8 @@ class Target(Protocol):
     A tensor comes by `put`, or by `begin`, which is followed by `end` or, when reading fails, by `abandon`.
     """
 
-    def put(self, number: int, values: Array) -> None:
-        """Copy these values, which are overwritten soon."""
+    def put(self, numbers: Sequence[int], values: Sequence[Array]) -> None:
+        """Some tensors, in arrays of their own that nobody else holds."""
         ...
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -113,15 +113,16 @@ class FreshArrays:
     def __init__(self, count: int) -> None:
         self.found: list[Any] = [None] * count
 
-    def put(self, number: int, values: Array) -> None:
-        """Keep a copy."""
-        self.found[number] = values.copy()
+    def put(self, numbers: Sequence[int], values: Sequence[Array]) -> None:
+        """Keep them."""
+        for number, array in zip(numbers, values, strict=True):
+            self.found[number] = array
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """New memory."""
-        import numpy as np
+        from ckpt.core.memory import empty  # loads numpy
 
-        return np.empty(shape, dtype)
+        return empty(shape, dtype)
 
     def end(self, number: int, array: Array) -> None:
         """Keep it."""
@@ -155,7 +156,7 @@ def read_all(reader: TensorReader, names: Sequence[str], target: Target) -> None
         reader.read_all(names, target)
         return
     for number, name in enumerate(names):
-        target.put(number, reader.read(name))
+        target.put([number], [reader.read(name)])
 
 
 class TensorWriter(Protocol):

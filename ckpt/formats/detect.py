@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
-from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.errors import DataLossError, InvalidArgumentError
 from ckpt.core.storage import exists, is_directory, open_input
 from ckpt.formats import hdf5
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_layout import MAGIC
+from ckpt.formats.hdf5_volumes import open_checkpoint
+from ckpt.formats.missing import MissingCheckpointError
 
 FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 
@@ -36,8 +38,23 @@ def open_reader(path: StrPath, *, max_expansion: int | None = None) -> TensorRea
     return recognise(name).open(name)
 
 
+def read_metadata(path: StrPath) -> dict[str, str]:
+    """What the writer of a checkpoint noted in it. Loads no numpy for our own files. Raises what `open_reader` raises."""
+    name = resolve(path)
+    known = recognise(name)
+    if known in (HDF5, SHARDED_HDF5):
+        checkpoint = open_checkpoint(name)
+        checkpoint.close()
+        return dict(checkpoint.metadata)
+    with known.open(name) as reader:
+        return dict(reader.metadata())
+
+
 def resolve(path: StrPath) -> str:
-    """The file to open for `path`: itself, or the file beside the prefix or `.meta` file that it names."""
+    """The file to open for `path`: itself, or the file beside the prefix or `.meta` file that it names.
+
+    Raises MissingCheckpointError when there is none, InvalidArgumentError for a directory.
+    """
     name = os.fspath(path)
     if name.endswith(".meta"):
         name = name.removesuffix(".meta")
@@ -54,8 +71,7 @@ def resolve(path: StrPath) -> str:
         raise InvalidArgumentError(
             None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
         )
-    tried = ", ".join([name, *(file for file, _ in candidates)])
-    raise NotFoundError(None, None, f"{name}: no such checkpoint; looked for {tried}")
+    raise MissingCheckpointError(name, [name, *(file for file, _ in candidates)])
 
 
 def recognise(path: StrPath) -> Format:
@@ -65,7 +81,7 @@ def recognise(path: StrPath) -> Format:
         if known.recognises(head):
             return known
     found, is_damage = _describe(head)
-    names = ", ".join(known.name for known in FORMATS)
+    names = ", ".join(known.name for known in FORMATS if known is not FOREIGN_HDF5)
     kind = DataLossError if is_damage else InvalidArgumentError
     raise kind(
         None, None, f"{os.fspath(path)}: {found}; expected a checkpoint, formats known: {names}"
@@ -91,7 +107,10 @@ def _describe(head: bytes) -> tuple[str, bool]:
     if start.startswith((b"<!doctype html", b"<html")):
         return "is an HTML page; the download failed or needs a login", False
     if start.startswith(b"model_checkpoint"):
-        return "is a checkpoint state file; use latest_checkpoint on its directory", False
+        return (
+            "is a checkpoint state file, which names checkpoints; give one of them, or see latest_checkpoint",
+            False,
+        )
     if _is_text(head):
         return f"is text that begins with {head[:40].decode('utf-8', 'replace')!r}", False
     return f"begins with the unknown bytes {head[:16].hex(' ')}", False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from mmap import mmap
+from typing import Any
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError
@@ -57,9 +59,9 @@ class Blocks:
         except ValueError as error:
             raise self.damage(f"tensor {tensor.name!r}: chunk {number}: {error}") from error
 
-    def read_raw(self, file: int, offset: int, view: memoryview) -> None:
-        """Fill `view` from one of the files, unverified: the caller checks what it uses."""
-        self._files[file].read_into(view, offset)
+    def read_raw(self, file: int, offset: int, length: int, buffers: Sequence[Any]) -> None:
+        """Fill at most 1,024 buffers, one after the other, from one of the files, unverified: the caller checks."""
+        self._files[file].read_into_each(buffers, offset, length)
 
     def check(self, tensor: Tensor, part: Part, low: int, view: memoryview) -> None:
         """Raise DataLossError unless `view` is the bytes of `part` from `low`, a multiple of its block."""

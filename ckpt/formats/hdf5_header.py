@@ -53,20 +53,20 @@ def identity_of(file: Input) -> int:
 def read_index(file: Input) -> tuple[Index, tuple[int, int]]:
     """The index of an open file, and where it lies: two reads. Raises DataLossError or UnimplementedError."""
     try:
-        offset, length, crc = parse_header(file.read(0, min(HEADER, file.size)), file.size)
+        own, crc = parse_header(file.read(0, min(HEADER, file.size)), file.size)
     except LaterVersion as error:
         raise UnimplementedError(
             None, None, f"{file.path}: {error.found}; {error.meaning}"
         ) from None
     except Malformed as error:
         raise damaged(file.path, error.found, error.meaning) from None
-    data = file.read(offset, length)
+    data = file.read(*own)
     if crc32c(data) != crc:
         raise damaged(
             file.path, "the index does not match its checksum", "bytes of the index are damaged"
         )
-    understand = _understood if length <= _REMEMBERED else _understood.__wrapped__
-    return understand(data, (offset, length), file.size, file.path), (offset, length)
+    understand = _understood if len(data) <= _REMEMBERED else _understood.__wrapped__
+    return understand(data, own, file.size, file.path), own
 
 
 @lru_cache(maxsize=2)

@@ -58,8 +58,8 @@ class LaterVersion(Malformed):
     """The header is that of a later version."""
 
 
-def parse_header(head: bytes, size: int) -> tuple[int, int, int]:
-    """Where the index of a file of `size` bytes lies, its length and its CRC32C, by the file's first 512 bytes."""
+def parse_header(head: bytes, size: int) -> tuple[tuple[int, int], int]:
+    """Offset and length of the index of a file of `size` bytes, and its CRC32C, by the file's first 512 bytes."""
     if len(head) < HEADER or head[:16] != MAGIC:
         raise Malformed(
             "the first 512 bytes are not a ckpt header", "another file or a damaged one"
@@ -75,7 +75,7 @@ def parse_header(head: bytes, size: int) -> tuple[int, int, int]:
         raise Malformed(f"the file has {size} bytes, expected {file_length}", "cut or extended")
     if length > _MAX_INDEX or offset < USER_BLOCK or offset + length > file_length:
         raise Malformed(f"the index lies at {offset}+{length}, outside the file", "damaged header")
-    return offset, length, _number(head, 48, 4)
+    return (offset, length), _number(head, 48, 4)
 
 
 def _number(data: bytes | memoryview, at: int, width: int) -> int:

@@ -206,7 +206,7 @@ class Hdf5Reader:
         self, number: int, tensor: Tensor, target: Target, pool: ThreadPoolExecutor | None
     ) -> None:
         if not tensor.is_whole or tensor.parts[0].chunks or tensor.dtype == "string":
-            target.put(number, self.read(tensor.name))
+            target.put([number], [self.read(tensor.name)])
             return
         out = target.begin(number, tensor.shape, numpy_dtype(tensor.dtype))
         try:
@@ -374,8 +374,9 @@ class _Given:
     def __init__(self, arrays: list[Array]) -> None:
         self._arrays = arrays
 
-    def put(self, number: int, values: Array) -> None:
-        self._arrays[number][...] = values
+    def put(self, numbers: Sequence[int], values: Sequence[Array]) -> None:
+        for number, array in zip(numbers, values, strict=True):
+            self._arrays[number][...] = array
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         return self._arrays[number]

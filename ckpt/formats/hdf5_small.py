@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.checksum import engine
+from ckpt.formats.array_bytes import plain
 from ckpt.formats.hdf5_blocks import Blocks
 from ckpt.formats.hdf5_index import Index
 
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
 
     from ckpt.formats.base import Target
 
+    Array = np.ndarray[Any, Any]
     Numbers = NDArray[np.int64]
 
 _SMALL = 64 * 1024  # tensors up to this size count as small
 _RUN = 1024 * 1024  # bytes of neighbours read at once
+_MOST = 512  # tensors read at once: one system call takes 1,024 buffers, and a gap follows each
 _GAP = 4096  # bytes between neighbours that are read and thrown away
 
 
@@ -64,37 +68,42 @@ def small_tensors(index: Index, rows: Sequence[int | None]) -> SmallTensors:
 
 def read_small(blocks: Blocks, small: SmallTensors, target: Target) -> None:
     """Hand the values to `target`. Raises DataLossError."""
-    index = small.columns
+    index, offsets, lengths = small.columns, small.offsets, small.lengths
     firsts = np.asarray(index.first, np.int64)[small.rows]
-    crc_at = np.asarray(index.crc_ends, np.int64)[firsts]
-    crcs = np.asarray(index.crcs, np.uint32)[crc_at].tolist()
+    crcs = np.asarray(index.crcs, np.uint32)[np.asarray(index.crc_ends, np.int64)[firsts]].tolist()
+    gaps = (offsets[1:] - offsets[:-1] - lengths[:-1]).tolist()
+    thrown_away = memoryview(bytearray(_GAP))
     checksum = engine()
     numbers, rows = small.numbers.tolist(), small.rows.tolist()
-    for start, stop in _runs(small.offsets, small.lengths):
-        base = int(small.offsets[start])
-        starts = (small.offsets[start:stop] - base).tolist()
-        lengths = small.lengths[start:stop].tolist()
-        memory = memoryview(bytearray(starts[-1] + lengths[-1]))
-        blocks.read_raw(index.file, base, memory)
-        own = zip(
-            numbers[start:stop], rows[start:stop], crcs[start:stop], starts, lengths, strict=True
-        )
-        for number, row, crc, at, length in own:
-            if checksum(memory[at : at + length], 0) != crc:
-                raise blocks.mismatch(_name_of(index, row), index.file, base + at, length, crc)
-            target.put(
-                number, np.ndarray(index.shapes[row], numpy_dtype(index.dtypes[row]), memory, at)
-            )
+    for begin, end in _runs(offsets, lengths):
+        shapes = map(index.shapes.__getitem__, rows[begin:end])
+        kinds = [numpy_dtype(index.dtypes[row]) for row in rows[begin:end]]
+        arrays = list(map(np.empty, shapes, kinds))
+        own = [
+            plain(a) if kind.isbuiltin != 1 else a for a, kind in zip(arrays, kinds, strict=True)
+        ]
+        buffers: list[Any] = [None] * (2 * len(own) - 1)
+        buffers[::2] = own
+        buffers[1::2] = map(thrown_away.__getitem__, map(slice, gaps[begin : end - 1]))
+        base = int(offsets[begin])
+        blocks.read_raw(index.file, base, int(offsets[end - 1] + lengths[end - 1]) - base, buffers)
+        found = list(map(checksum, own))
+        if found != crcs[begin:end]:
+            wrong = next(n for n, crc in enumerate(found, begin) if crc != crcs[n])
+            where = int(offsets[wrong]), int(lengths[wrong])
+            raise blocks.mismatch(_name_of(index, rows[wrong]), index.file, *where, crcs[wrong])
+        target.put(numbers[begin:end], arrays)
 
 
 def _runs(offsets: Numbers, lengths: Numbers) -> Iterator[tuple[int, int]]:
-    """First and last position of tensors that lie close enough to be read at once."""
+    """First and last position of tensors that are read at once: close behind each other, and none twice."""
     ends = offsets + lengths
-    gaps = np.flatnonzero(offsets[1:] > ends[:-1] + _GAP) + 1
-    for begin, end in zip([0, *gaps.tolist()], [*gaps.tolist(), len(offsets)], strict=True):
+    gaps = offsets[1:] - ends[:-1]
+    cuts = np.flatnonzero((gaps < 0) | (gaps > _GAP)) + 1
+    for begin, end in pairwise([0, *cuts.tolist(), len(offsets)]):
         while begin < end:
             stop = int(np.searchsorted(ends[:end], offsets[begin] + _RUN, "right"))
-            stop = max(stop, begin + 1)
+            stop = min(max(stop, begin + 1), begin + _MOST)
             yield begin, stop
             begin = stop
 

@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import mmap
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
 
-from ckpt.core.checksum import crc32c, engine
+from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.storage import Output, create
-from ckpt.formats.array_bytes import bytes_of, pieces
+from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import StrPath, TensorEntry
+from ckpt.formats.hdf5_arena import Arena
+from ckpt.formats.hdf5_contents import Box, check_texts, contents_of
 from ckpt.formats.hdf5_filters import check_compression
 from ckpt.formats.hdf5_header import pack_header
 from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
-from ckpt.formats.hdf5_plan import GRAIN, Box, Layout, Plan, boxes_of, check_texts
+from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
 _STEP = 4 * BLOCK  # bytes of one write: with their source they fit a core's cache
 _COALESCED = 64 * 1024  # pieces up to this size are gathered before they are written
 _LARGE = 1024 * 1024  # boxes from this size on are written by several threads
 _SEGMENT = 4 * 1024 * 1024  # bytes that a thread writes before it takes the next task
-_AHEAD = 4  # writes under way while the next is gathered
 _THREADS = 2  # a file takes one write at a time; meanwhile the other thread computes checksums
 
 
@@ -54,12 +53,12 @@ def write(
     """
     check_compression(compression)
     with paused():
-        boxes = boxes_of(path, tensors)
-        check_texts(path, boxes, metadata or {}, aliases or {})
+        contents = contents_of(path, tensors)
+        check_texts(path, contents.rows, metadata or {}, aliases or {})
     with create(path, durable=durable) as file:
         with paused():
             texts = metadata or {}, aliases or {}
-            plan = Plan(boxes, *texts, metagraph, layout, compression, file.write)
+            plan = Plan(contents, *texts, metagraph, layout, compression, file.write)
         file.reserve(plan.structure.size)
         is_direct = durable and file.open_direct()
         segment = _direct_writer(file) if is_direct else _writer(file)
@@ -91,14 +90,14 @@ _Put = Callable[[int], int]
 
 def _sources(stream: _Stream, plan: Plan) -> Iterator[tuple[int, int, _Put]]:
     """Offset, length and writer of everything that is not HDF5's structure."""
-    begin, end = plan.arena
-    if plan.packed:
-        yield begin, end - begin, lambda crc: _put_arena(stream, plan, crc)
-    for box in plan.boxes:
+    arena = plan.arena
+    if arena.rows:
+        yield arena.offset, arena.length, lambda crc: _put_arena(stream, arena, crc)
+    for box in plan.boxes.values():
         if box.chunks is not None:  # written already
             places = zip(box.chunks.offsets, box.chunks.lengths, strict=True)
             yield from ((offset, length, _nothing) for offset, length in places)
-        elif box.length and not begin <= box.offset < end:
+        elif box.length:
             yield box.offset, box.length, lambda crc, box=box: _put_box(stream, box, crc)  # type: ignore[misc]
     yield plan.index_offset, plan.index_length, _nothing  # a hole, filled last
     graph = plan.metagraph
@@ -119,74 +118,17 @@ def _put_box(stream: _Stream, box: Box, crc: int) -> int:
     if box.crcs:
         return crc  # written before
     offset = box.offset
-    for view in _steps(box):
+    for view in box.steps(_STEP):
         box.crcs += [crc32c(view[at : at + BLOCK]) for at in range(0, len(view), BLOCK)]
         stream.put(view, offset)
         offset += len(view)
     return crc
 
 
-def _put_arena(stream: _Stream, plan: Plan, crc: int) -> int:
-    """The packed boxes, which are small, gathered into large writes; another thread writes meanwhile."""
-    padding = 0
-    with ThreadPoolExecutor(1) as pool:
-        under_way: deque[Future[None]] = deque()
-        for offset, buffers, zeros in _gathered(plan):
-            padding += zeros
-            if len(under_way) == _AHEAD:
-                under_way.popleft().result()
-            under_way.append(pool.submit(stream.write, b"".join(buffers), offset))
-        for future in under_way:
-            future.result()
-    return crc32c(bytes(padding), crc)
-
-
-def _gathered(plan: Plan) -> Iterator[tuple[int, list[Any], int]]:
-    """Offset, buffers and number of padding bytes of each write of about _STEP."""
-    offset, end = plan.arena
-    buffers: list[Any] = []
-    size = padding = 0
-    checksum = engine()
-    for box in plan.packed:
-        if not box.length:
-            continue
-        data = box.arrays[0] if box.is_ready else b"".join(_steps(box))
-        box.crcs = [checksum(data, 0)]
-        pad = -box.length % GRAIN
-        buffers += (data, _ZEROS[:pad])
-        padding += pad
-        size += box.length + pad
-        if size >= _STEP:
-            yield offset, buffers, padding
-            offset += size
-            buffers, size, padding = [], 0, 0
-    left = end - offset - size
-    yield offset, [*buffers, bytes(left)], padding + left
-
-
-_ZEROS = bytes(GRAIN)
-
-
-def _steps(box: Box) -> Iterator[memoryview]:
-    """The bytes of a box, in pieces of _STEP; each is overwritten by the next."""
-    if box.is_ready:
-        view = bytes_of(box.arrays[0])
-        for start in range(0, box.length, _STEP):
-            yield view[start : start + _STEP]
-        return
-    held = memoryview(bytearray(min(_STEP, box.length)))
-    filled = 0
-    for array in box.arrays:
-        for view in pieces(array, _STEP):
-            while len(view):
-                taken = min(len(view), len(held) - filled)
-                held[filled : filled + taken] = view[:taken]
-                filled, view = filled + taken, view[taken:]
-                if filled == len(held):
-                    yield held
-                    filled = 0
-    if filled:
-        yield held[:filled]
+def _put_arena(stream: _Stream, arena: Arena, crc: int) -> int:
+    for offset, data in arena.writes():
+        stream.put(data, offset)
+    return crc32c(bytes(arena.padding), crc)
 
 
 class _Stream:
@@ -209,10 +151,6 @@ class _Stream:
         self._file.write(data, offset)
         self._start = offset + len(data)
 
-    def write(self, data: bytes | memoryview, offset: int) -> None:
-        """Write `data` now; may be called by another thread."""
-        self._file.write(data, offset)
-
     def flush(self) -> None:
         """Write what was gathered."""
         if self._gathered:
@@ -228,7 +166,7 @@ _Segment = Callable[[Box, int, memoryview], None]
 def _write_large(plan: Plan, write_segment: _Segment, threads: int) -> None:
     """Write large boxes whose bytes lie ready. One thread computes checksums while the other's bytes are written."""
     tasks: list[tuple[Box, int]] = []
-    for box in plan.boxes:
+    for box in plan.boxes.values():
         if box.length >= _LARGE and box.is_ready and box.chunks is None:
             box.crcs = [0] * blocks_of(box.length)
             tasks += [(box, start) for start in range(0, box.length, _SEGMENT)]

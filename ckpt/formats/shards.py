@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
 from ckpt.core.atomic import new_token
-from ckpt.core.errors import InvalidArgumentError, OpError
+from ckpt.core.errors import DataLossError, InvalidArgumentError, OpError, UnimplementedError
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
@@ -163,20 +163,20 @@ def _written(write: Callable[[str], None], path: str) -> Shard:
 
 
 def _remove_shards(path: str, *, durable: bool) -> None:
-    """Remove the index of this prefix, if it has one, then the shards that it names."""
+    """Remove the index of this prefix, if it has one, then the shards that it names. Raises OpError where that fails."""
     index = path + INDEX_SUFFIX
     if not _is_own(index):
         return
-    with suppress(OpError):  # an index that cannot be read goes alone
-        with storage.open_input(index) as file:
-            names = [shard.name for shard in read_shard_index(file)]
-        match = SHARD_NAME.fullmatch(names[0])
-        if match:
-            with storage.set_aside(index, match["save"], durable=durable):
-                for name in names:
-                    storage.remove_file(storage.joined(storage.split(path)[0], name))
-            return
-    storage.remove_file(index)
+    names: list[str] = []  # an index that nobody understands goes alone
+    with suppress(DataLossError, UnimplementedError), storage.open_input(index) as file:
+        names = [shard.name for shard in read_shard_index(file)]
+    match = SHARD_NAME.fullmatch(names[0]) if names else None
+    if match is None:
+        storage.remove_file(index)
+        return
+    with storage.set_aside(index, match["save"], durable=durable):
+        for name in names:
+            storage.remove_file(storage.joined(storage.split(path)[0], name))
 
 
 def _remove_superseded(path: str, save: str) -> None:

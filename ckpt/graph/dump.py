@@ -28,7 +28,7 @@ def node_def(node: Operation) -> defs.NodeDef:
     ]
     if node._control_inputs:
         inputs += [f"^{control.name}" for control in node._control_inputs]
-    return defs.NodeDef(node.name, node.type, tuple(inputs), node.device, dict(node.attrs))
+    return defs.NodeDef(node.name, node.type, tuple(inputs), node.device, node.attrs)
 
 
 def graph_def(

@@ -85,13 +85,14 @@ class FuncGraph(Graph):
         type_name: str,
         opdef: OpDef | None,
         inputs: Any,
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full_name: str,
         dtypes: Any = None,
+        made_at: Any = None,
     ) -> Operation:
         """Add a node; inputs from the graphs around are captured first."""
         own = [t if t.op.graph is self else self.capture(t) for t in inputs]
-        return super().add(type_name, opdef, own, attrs, full_name, dtypes)
+        return super().add(type_name, opdef, own, attrs, full_name, dtypes, made_at)
 
     def argument(self, dtype: DType, shape: Any, name: str = "arg") -> Tensor:
         """Add an argument of this (perhaps reference) dtype and shape, and return its tensor."""

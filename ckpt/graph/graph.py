@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -15,13 +15,14 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.devices import canonical_name, merge_device
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.origins import origin
+from ckpt.graph.origins import Origin, origin
+from ckpt.graph.slices import IndexedSlices
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
 
-_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*$")
-_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*$")
+_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
+_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
 
 
 class _Controller:
@@ -72,19 +73,24 @@ class Graph:
         type_name: str,
         opdef: OpDef | None,
         inputs: Sequence[Tensor],
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full_name: str,
         dtypes: Sequence[DType] | None = None,
+        made_at: Origin | None = None,
     ) -> Operation:
         """Add a node whose name is already unique and return it.
 
-        `dtypes` are the output dtypes where the type's definition does not say them. Raises ShapeError when the
-        static shapes of the inputs contradict each other; the graph is then unchanged.
+        `dtypes` are the output dtypes where the type's definition does not say them, `made_at` the place in the program
+        where that is known. Raises ShapeError when the static shapes of the inputs contradict each other; the graph is
+        then unchanged.
         """
         with self._lock:
-            self.check_not_finalized()
+            if self._finalized:
+                self.check_not_finalized()
+            if opdef is not None:
+                attrs = opdef.shared(attrs)
             node = Operation(self, len(self._nodes), full_name, type_name, opdef, inputs, attrs)
-            node._origin = origin()
+            node._origin = origin() if made_at is None else made_at
             node._outputs = self._outputs(node, opdef, dtypes)
             if self._scopes.is_used:
                 self._apply_scopes(node)
@@ -107,24 +113,33 @@ class Graph:
             ) from None
         if len(found) == 1 == len(shapes):
             return [Tensor(node, 0, found[0], shapes[0])]
+        if len(found) != len(shapes):
+            raise ShapeError(
+                f"node '{node.name}' (op: '{node.type}') has {len(found)} outputs, and {len(shapes)} shapes of outputs"
+            )
         return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
 
     def _apply_scopes(self, node: Operation) -> None:
         scopes = self._scopes
-        for key, value in scopes.attrs.items():
-            if value is not None:
-                node.attrs.setdefault(key, value(node) if callable(value) else value)
+        added: dict[str, Any] = {}
         override = scopes.gradient_overrides.get(node.type)
         if override is not None:
-            node.attrs.setdefault("_gradient_op_type", override)
-        if scopes.container and "container" in node.attrs and not node.attrs["container"]:
-            node.attrs["container"] = scopes.container
+            added["_gradient_op_type"] = override
+        for key, value in scopes.attrs.items():
+            found = value(node) if callable(value) else value
+            if found is not None:
+                added[key] = _plain_attr(found)
+        changed: dict[str, Any] = {}
+        if scopes.container and node.attrs.get("container") == "":
+            changed["container"] = scopes.container
         if scopes.colocations:
             groups: set[str] = set()
             for other in scopes.colocations:
                 groups.update(other.colocation_names())
                 node.device = other.device
-            node.attrs["_class"] = sorted(groups)
+            changed["_class"] = sorted(groups)
+        if added or changed:
+            node.attrs = {**added, **node.attrs, **changed}
         if scopes.devices:
             node.__dict__["device_scopes"] = scopes.devices
             for place in reversed(scopes.devices):
@@ -176,9 +191,7 @@ class Graph:
 
     def set_attr(self, node: Operation, name: str, value: Any) -> None:
         """Set an attribute of a node, from a plain value or an AttrValue message."""
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-        node.attrs[name] = tf_pb.attr_from_message(value) if hasattr(value, "WhichOneof") else value
+        node.attrs = {**node.attrs, name: _plain_attr(value)}
         self.touch()
 
     def attr_of(self, node: Operation, name: str) -> Any:
@@ -345,10 +358,11 @@ class Graph:
                 raise ValueError(f"Duplicate node name in graph: '{full}'")
             self._names_in_use.setdefault(full.lower(), 1)
             return full
-        pattern = _VALID_SCOPE_NAME if self._scopes.name else _VALID_OP_NAME
-        if not pattern.match(name):
+        scope = self._scopes.name
+        if not (_VALID_SCOPE_NAME if scope else _VALID_OP_NAME).match(name):
             raise ValueError(f"'{name}' is not a valid node name")
-        return self.unique_name(name)
+        with self._lock:
+            return self._claimed(f"{scope}/{name}" if scope else name)
 
     def enter_exact_scope(self, scope: str) -> str:
         """Make `scope` the name scope and return the one before, for `leave_exact_scope`."""
@@ -412,7 +426,9 @@ class Graph:
                     source, "_control_operation"
                 ):
                     source = source._control_operation()
-                element = self.as_graph_element(getattr(source, "values_for_control", source))
+                if isinstance(source, IndexedSlices):
+                    source = source.op
+                element = self.as_graph_element(source)
                 node = element.op if isinstance(element, Tensor) else element
                 waited[node] = None
             found = self._add_control_targets(list(waited))
@@ -659,6 +675,15 @@ class _Scopes(threading.local):
     def note_use(self) -> None:
         """From now on nodes must look at the scopes: until the first block there is nothing to apply."""
         self.is_used = True
+
+
+def _plain_attr(value: Any) -> Any:
+    """An attribute value as plain Python, from an AttrValue message or as it is."""
+    if not hasattr(value, "WhichOneof"):
+        return value
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+    return tf_pb.attr_from_message(value)
 
 
 def _function_text(function: Any) -> str:

@@ -119,7 +119,7 @@ def own_bodies(node: Operation, key: str) -> list[FuncGraph]:
             body.is_shared = False
             funcs[position] = register_in(node.graph, body)
         found.append(body)
-    node.attrs[key] = funcs if isinstance(value, list) else funcs[0]
+    node.attrs = {**node.attrs, key: funcs if isinstance(value, list) else funcs[0]}
     return found
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,9 +19,13 @@ from ckpt.graph.node_attrs import (
     known_attrs,
     understood,
 )
-from ckpt.graph.opdef import OpDef
+from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.origins import origin
 from ckpt.graph.renaming import calling
+
+_VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_VALID_NAMES = re.compile(rf"(?:{_VALID_NAME.pattern}\n)*")
 
 
 def load_graph(
@@ -110,12 +115,18 @@ class _Loader:
         self.added: dict[str, Operation] = {}
         self.standing: list[Operation] = []
         self.numbered = self._numbered() if unique else {}
+        self.is_in_order = False
+        self.made_at = origin()
 
     def check(self) -> None:
-        """Raise GraphError listing duplicate names, missing inputs, missing attributes and taken names."""
+        """Raise GraphError listing wrong and duplicate names, missing inputs, missing attributes and taken names."""
+        if self._is_sound():
+            return
         problems: list[str] = []
-        names = self.names
+        names = self.names = set()
         for node in self.nodes:
+            if not _VALID_NAME.fullmatch(node.name):
+                problems.append(f"Node '{node.name}': Node name contains invalid characters")
             if node.name in names:
                 problems.append(f"Node '{node.name}' is not unique")
             names.add(node.name)
@@ -137,6 +148,32 @@ class _Loader:
                 + "\n  ".join(problems[:50])
                 + ("\n  …" if len(problems) > 50 else "")  # a screenful
             )
+
+    def _is_sound(self) -> bool:
+        """Whether there is certainly no problem, in one walk, which also finds out whether inputs stand first."""
+        names, late = self.names, set[str]()
+        groups: list[Any] = []
+        for node in self.nodes:
+            for text in node.input:
+                if text not in names:
+                    source = split_input(text)[0]
+                    if source not in names and not (self.input_map and self._is_mapped(text)):
+                        late.add(source)
+            names.add(node.name)
+            opdef = OPS.get(node.op)
+            if opdef is not None and not opdef.required <= node.attr.keys():
+                return False
+            if "_class" in node.attr:
+                groups.append(node.attr["_class"])
+        self.is_in_order = not late
+        taken = self.graph._by_name
+        return (
+            len(names) == len(self.nodes)
+            and _are_valid(names)
+            and late <= names
+            and names.issuperset(_grouped(groups))
+            and not (taken and any(self._full(name) in taken for name in names))
+        )
 
     def add_library(self) -> None:
         """Add the functions that are not there; one whose name another function has gets a new name, as do its callers."""
@@ -236,7 +273,7 @@ class _Loader:
         return None
 
     def add_all(self) -> None:
-        ordered, cyclic = _in_order(self.nodes)
+        ordered, cyclic = (self.nodes, set()) if self.is_in_order else _in_order(self.nodes)
         late: list[tuple[Operation, int, str]] = []
         node = ordered[0] if ordered else None
         try:
@@ -286,8 +323,8 @@ class _Loader:
         controls: list[Operation] = []
         waiting: list[tuple[int, str]] = []
         for text in node.input:
-            mapped = self._mapped(text)
             source, index = split_input(text)
+            mapped = self._mapped(text) if self.input_map else None
             if index < 0:
                 controls.append(mapped.op if mapped is not None else self._control(source))
             elif mapped is not None:
@@ -302,18 +339,22 @@ class _Loader:
                     f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
                 )
         opdef = understood(node)
-        attrs = known_attrs(opdef, node.attr) if opdef else dict(node.attr)
+        attrs = known_attrs(opdef, node.attr) if opdef else node.attr
         if "_class" in attrs:
-            attrs["_class"] = [self._colocation(group) for group in attrs["_class"]]
+            attrs = {**attrs, "_class": [self._colocation(group) for group in attrs["_class"]]}
+        stands_for = attrs.get("_stands_for")
+        if isinstance(stands_for, list):
+            names = map(_text, stands_for)
+            full_names = [self._full_tensor(name) if name else "" for name in names]
+            attrs = {**attrs, "_stands_for": full_names}
         full = self._full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
-        operation._control_inputs = self._waits(operation, controls)
+        if controls or self.graph._scopes.controllers:
+            operation._control_inputs = self._waits(operation, controls)
         if node.device:
             operation.device = self.graph.device_text(node.device)
-        if isinstance(attrs.get("_stands_for"), list):
-            names = map(_text, attrs["_stands_for"])
-            attrs["_stands_for"] = [self._full_tensor(name) if name else "" for name in names]
+        if isinstance(stands_for, list):
             self.standing.append(operation)
         self.added[node.name] = operation
         if late is not None:
@@ -330,15 +371,16 @@ class _Loader:
         node: defs.NodeDef,
         opdef: OpDef | None,
         inputs: list[Tensor],
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
         full: str,
     ) -> Operation:
         if opdef is not None:
             problem = input_problem(node, opdef, inputs, attrs)
             if problem:
                 raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
-            return self.graph.add(node.op, opdef, inputs, attrs, full)
-        return self.graph.add(node.op, None, inputs, attrs, full, guessed_dtypes(node))
+            return self.graph.add(node.op, opdef, inputs, attrs, full, made_at=self.made_at)
+        kinds = guessed_dtypes(node)
+        return self.graph.add(node.op, None, inputs, attrs, full, kinds, self.made_at)
 
     def _control(self, source: str) -> Operation:
         if source not in self.added:
@@ -389,10 +431,25 @@ def _spellings(text: str) -> tuple[str, ...]:
     return (text,) if ":" in text else (text, f"{text}:0")
 
 
+def _are_valid(names: set[str]) -> bool:
+    """Whether all are names that nodes can have."""
+    lines = "\n".join(names) + "\n"
+    return not names or (
+        _VALID_NAMES.fullmatch(lines) is not None and lines.count("\n") == len(names)
+    )
+
+
+def _grouped(groups: Iterable[Any]) -> set[str]:
+    """The nodes that `_class` attributes name; an impossible name where one is no list of names."""
+    try:
+        texts = {_text(group) for value in groups for group in value}
+    except (TypeError, UnicodeDecodeError):
+        return {""}
+    return {text[5:] for text in texts if text.startswith("loc:@")}
+
+
 def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
     """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
-    if _stand_in_order(nodes):
-        return list(nodes), set()
     by_name = {node.name: node for node in nodes}
     waiting: dict[str, int] = {}
     users: dict[str, list[str]] = {}
@@ -404,16 +461,6 @@ def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[st
     position = {node.name: i for i, node in enumerate(nodes)}
     ready = [node.name for node in nodes if not waiting[node.name]]
     return _ordered(nodes, by_name, waiting, users, position, ready)
-
-
-def _stand_in_order(nodes: Sequence[defs.NodeDef]) -> bool:
-    """True where no input comes after the node that takes it, as in most files."""
-    position = {node.name: i for i, node in enumerate(nodes)}
-    return all(
-        position.get(split_input(text)[0], -1) < i
-        for i, node in enumerate(nodes)
-        for text in node.input
-    )
 
 
 def _ordered(

@@ -18,19 +18,22 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED
 
 
-def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> dict[str, Any]:
+def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """The attributes of a node of a known type: decoded by kind, defaults filled in; unknown ones as they are."""
-    attrs: dict[str, Any] = {}
+    types = opdef.attr_types
+    changed: dict[str, Any] = {}
     for key, value in given.items():
-        attr = opdef.attrs.get(key)
-        if attr is not None:
-            attrs[key] = _as_kind(attr.kind, value)
-        else:
-            attrs[key] = value
-    for key, attr in opdef.attrs.items():
-        if key not in attrs and attr.default is not REQUIRED:
-            attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
-    return attrs
+        if key in types and type(value) is not types[key]:
+            decoded = _as_kind(opdef.attrs[key].kind, value)
+            if decoded is not value:
+                changed[key] = decoded
+    if not given.keys() >= types.keys():
+        for key, attr in opdef.attrs.items():
+            if key not in given and attr.default is not REQUIRED:
+                changed[key] = (
+                    list(attr.default) if isinstance(attr.default, list) else attr.default
+                )
+    return {**given, **changed} if changed else given
 
 
 def _as_kind(kind: str, value: Any) -> Any:
@@ -117,13 +120,13 @@ def attr_problems(node: defs.NodeDef) -> list[str]:
         return []
     return [
         f"Node '{node.name}': op '{node.op}' needs the attribute '{key}'"
-        for key, attr in opdef.attrs.items()
-        if attr.default is REQUIRED and key not in node.attr
+        for key in opdef.attrs
+        if key in opdef.required and key not in node.attr
     ]
 
 
 def input_problem(
-    node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: dict[str, Any]
+    node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: Mapping[str, Any]
 ) -> str | None:
     """What is wrong with the number or the dtypes of a node's inputs; None when they fit."""
     expected: list[tuple[str, DType | None, bool]] = []
@@ -132,16 +135,20 @@ def input_problem(
             expected += [(arg.name, d, False) for d in attrs[arg.type_list_attr]]
         else:
             dtype = arg.dtype or attrs[arg.type_attr]
-            expected += [(arg.name, dtype, arg.is_ref)] * opdef.output_count(arg, attrs)
+            count = opdef.output_count(arg, attrs) if arg.number_attr else 1
+            expected += [(arg.name, dtype, arg.is_ref)] * count
     if len(expected) != len(inputs):
         return f"expected {len(expected)} inputs, found {len(inputs)}"
     for (name, dtype, is_ref), tensor in zip(expected, inputs, strict=True):
-        if dtype is not None and tensor.dtype.base_dtype != dtype.base_dtype:
+        found = tensor._dtype
+        if found is dtype and not is_ref:
+            continue
+        if dtype is not None and found.base_dtype != dtype.base_dtype:
             return (
                 f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with "
                 f"expected {dtype.name}."
             )
-        if is_ref and not tensor.dtype._is_ref_dtype:
+        if is_ref and not found._is_ref_dtype:
             return f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with expected {dtype}_ref."
     return None
 

@@ -11,7 +11,9 @@ namespace (pure, portable), `ctx` the running session (stateful), neither: pure 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from threading import Condition
 from typing import Any, Protocol
 
@@ -26,6 +28,9 @@ from ckpt.graph import convert, stack
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
 from ckpt.graph.sparse import SparseTensor
+
+UNDEFINED = "TensorFlow defines none"
+"""The note of operations whose gradient nobody defined: asking for it is a LookupError, as in TensorFlow."""
 
 OPS: dict[str, OpDef] = {}
 """Every operation type that ckpt can run, by TensorFlow's type name."""
@@ -64,6 +69,11 @@ class OpDef:
         self.inputs = parse_args(before)
         self.outputs = parse_args(after)
         self.attrs = self._all_attrs(attrs)
+        self.attr_types = {name: attr.python_type for name, attr in self.attrs.items()}
+        self._shares = all(attr.kind in ("type", "bool") for attr in self.attrs.values())
+        self._known_attrs: dict[Any, Mapping[str, Any]] = {}
+        self._defaults = {n: a.default for n, a in self.attrs.items() if a.default is not REQUIRED}
+        self.required = frozenset(n for n, attr in self.attrs.items() if attr.default is REQUIRED)
         self.kernel = kernel
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
@@ -78,6 +88,7 @@ class OpDef:
         self.maps_sparse = False
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
+        self._only_output = None if self.many else self.outputs[0]
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
         self._shape_attrs: tuple[str, ...] = ()
         self.gradient: Callable[..., Sequence[Any]] | None = None
@@ -122,7 +133,10 @@ class OpDef:
         return rule
 
     def no_gradient(self, note: str) -> OpDef:
-        """Say that there is no gradient, and why: so that 'none exists' and 'forgotten' differ."""
+        """Say that there is no gradient, and why: so that 'none exists' and 'forgotten' differ.
+
+        Nothing flows back through such an operation; with the note `UNDEFINED` a gradient through it is an error.
+        """
         self.gradient_note = note
         return self
 
@@ -160,7 +174,8 @@ class OpDef:
             return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
         values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
         graph = _graph_of(values)
-        graph.check_not_finalized()
+        if graph._finalized:
+            graph.check_not_finalized()
         full_name = graph.unique_op_name(name or self.type)
         attrs: dict[str, Any] = {}
         for key, value in kwargs.items():
@@ -173,19 +188,43 @@ class OpDef:
                 return self._result(graph.add(self.type, self, inputs, attrs, full_name))
         return self._result(graph.add(self.type, self, inputs, attrs, full_name))
 
+    def shared(self, attrs: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same attributes; where they are dtypes and flags only, one mapping for all nodes that have these."""
+        if not self._shares or len(attrs) != len(self.attrs):
+            return attrs
+        key = (*attrs, *map(id, attrs.values()))
+        found = self._known_attrs.get(key)
+        if found is None:
+            if not all(type(value) in (bool, DType) for value in attrs.values()):
+                return attrs  # only these live forever
+            found = self._known_attrs[key] = attrs
+        return found
+
     def _all_inputs(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[Any]:
         """The inputs, those given by keyword taken out of `kwargs`."""
-        values = list(args)
-        if len(values) > len(self.inputs):
-            raise TypeError(
-                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}), "
-                f"got {len(values)}"
-            )
+        values = list(args[: len(self.inputs)])
+        if len(args) > len(values):
+            self._name_attrs(args[len(values) :], kwargs)
         for arg in self.inputs[len(values) :]:
             if arg.name not in kwargs:
                 raise TypeError(f"{self.type} misses its input '{arg.name}'")
             values.append(kwargs.pop(arg.name))
         return values
+
+    def _name_attrs(self, given: Sequence[Any], kwargs: dict[str, Any]) -> None:
+        """Add attributes that are given by position to `kwargs`: in order, those without a default first."""
+        inferred = {n for a in self.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
+        free = [name for name in self.attrs if name not in inferred]
+        free.sort(key=lambda name: self.attrs[name].default is not REQUIRED)
+        if len(given) > len(free):
+            raise TypeError(
+                f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}) and "
+                f"{len(free)} attributes ({', '.join(free)}), got {len(self.inputs) + len(given)} arguments"
+            )
+        twice = [name for name, _ in zip(free, given) if name in kwargs]
+        if twice:
+            raise TypeError(f"{self.type} got more than one value for {', '.join(twice)}")
+        kwargs.update(zip(free, given))
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)
@@ -195,7 +234,8 @@ class OpDef:
             raise TypeError(
                 f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}"
             )
-        value = _coerced(attr.kind, value, self.type, key)
+        if type(value) is not self.attr_types[key] or type(value) is DType:
+            value = _coerced(attr.kind, value, self.type, key)
         if attr.allowed is not None:
             _check_allowed(self.type, key, attr, value)
         if attr.minimum is not None:
@@ -207,18 +247,26 @@ class OpDef:
         return value
 
     def _fill_defaults(self, attrs: dict[str, Any]) -> None:
-        for key, attr in self.attrs.items():
+        for key, default in self._defaults.items():
             if key not in attrs:
-                if attr.default is REQUIRED:
-                    raise TypeError(f"{self.type} misses its attribute '{key}'")
-                attrs[key] = list(attr.default) if isinstance(attr.default, list) else attr.default
+                attrs[key] = list(default) if type(default) is list else default
+        if not attrs.keys() >= self.attrs.keys():
+            missing = next(key for key in self.attrs if key not in attrs)
+            raise TypeError(f"{self.type} misses its attribute '{missing}'")
 
     def _convert_inputs(
         self, values: Sequence[Any], attrs: dict[str, Any], graph: Any, name: str
     ) -> list[Tensor]:
         inputs: list[Tensor] = []
         for arg, value in zip(self.inputs, values, strict=True):
-            if arg.number_attr or arg.type_list_attr:
+            if (
+                type(value) is Tensor
+                and value._dtype is (arg.dtype or attrs.get(arg.type_attr))
+                and value.op.graph is graph
+                and not arg.is_ref
+            ):
+                inputs.append(value)  # which fits as it is
+            elif arg.number_attr or arg.type_list_attr:
                 inputs.extend(self._convert_list(arg, value, attrs, graph, name))
             else:
                 inputs.append(self._convert_one(arg, value, attrs, graph, name))
@@ -384,17 +432,26 @@ class OpDef:
             else:
                 results.append(node.outputs[position])
                 position += 1
-        return tuple(results)
+        return self._results(*results)
+
+    @cached_property
+    def _results(self) -> Any:
+        """The outputs by their names, as TensorFlow's functions return several."""
+        return namedtuple(self.type, [arg.name for arg in self.outputs])  # noqa: PYI024  # known at run time
 
     @staticmethod
-    def output_count(arg: Arg, attrs: dict[str, Any]) -> int:
+    def output_count(arg: Arg, attrs: Mapping[str, Any]) -> int:
         """How many tensors the output `arg` of a node with these attributes stands for."""
         if arg.number_attr:
             return int(attrs[arg.number_attr])
         return len(attrs[arg.type_list_attr]) if arg.type_list_attr else 1
 
-    def output_dtypes(self, attrs: dict[str, Any]) -> list[DType]:
+    def output_dtypes(self, attrs: Mapping[str, Any]) -> list[DType]:
         """The dtypes of a node's outputs, reference marks included."""
+        only = self._only_output
+        if only is not None:
+            dtype = only.dtype or attrs[only.type_attr]
+            return [dtype._as_ref if only.is_ref else dtype]
         found: list[DType] = []
         for arg in self.outputs:
             if arg.type_list_attr:
@@ -410,7 +467,7 @@ class OpDef:
         return found
 
     def output_shapes(
-        self, inputs: Sequence[Tensor], attrs: dict[str, Any], count: int
+        self, inputs: Sequence[Tensor], attrs: Mapping[str, Any], count: int
     ) -> list[TensorShape]:
         """The static shapes of a node's outputs. Raises ShapeError when the inputs contradict each other."""
         if self.shape_rule is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt.core.dtypes import DType
@@ -285,7 +285,7 @@ def _session_for(what: Any, session: Any, verb: str, method: str) -> Any:
 class Operation:
     """One node: a type, a name, inputs, attributes and control inputs.
 
-    `attrs` holds plain Python values (see core.defs). `opdef` is None for a type that ckpt does not know: such a
+    `attrs` holds plain Python values (see core.defs); nodes may share it, so that it is replaced, never changed. `opdef` is None for a type that ckpt does not know: such a
     node can be inspected, renamed and exported; only running it is refused.
     """
 
@@ -314,7 +314,7 @@ class Operation:
         type_name: str,
         opdef: OpDef | None,
         inputs: Sequence[Tensor],
-        attrs: dict[str, Any],
+        attrs: Mapping[str, Any],
     ) -> None:
         self.graph = graph
         self.node_id = node_id

@@ -22,15 +22,28 @@ class Line(NamedTuple):
     function: str
 
 
+class _Outside(dict[str, bool]):
+    """For the name of each file whether it is outside of this package."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = found = not filename.startswith(PACKAGE)
+        return found
+
+
+_OUTSIDE = _Outside()
+
+
 def origin(depth: int = 2) -> Origin:
     """The innermost frames outside this package, from the one `depth` calls above on."""
     found: list[Any] = []
     frame: Any = sys._getframe(depth)
-    package = PACKAGE
-    while frame is not None and len(found) < 2 * DEPTH:
+    outside = _OUTSIDE
+    while frame is not None:
         code = frame.f_code
-        if not code.co_filename.startswith(package):
+        if outside[code.co_filename]:
             found += code, frame.f_lasti
+            if len(found) == 2 * DEPTH:
+                break
         frame = frame.f_back
     return tuple(found)
 

@@ -65,6 +65,8 @@ def without(meta: defs.MetaGraphDef, gone: Collection[str]) -> defs.MetaGraphDef
     Their outputs must not be taken by nodes that stay; `dependent` says which nodes must go with them.
     """
     gone = set(gone)
+    if not gone:
+        return meta
     nodes = tuple(_waiting(node, gone) for node in meta.graph_def.node if node.name not in gone)
     collections = {}
     for key, collection in meta.collection_def.items():
@@ -90,7 +92,7 @@ def without(meta: defs.MetaGraphDef, gone: Collection[str]) -> defs.MetaGraphDef
 
 def _waiting(node: defs.NodeDef, gone: Collection[str]) -> defs.NodeDef:
     """The node without control inputs and colocation groups that name `gone`."""
-    inputs = tuple(t for t in node.input if not (t.startswith("^") and t[1:] in gone))
+    ended = [text for text in node.input if text[:1] == "^" and text[1:] in gone]
     groups = node.attr.get("_class")
     attr: Mapping[str, Any] = node.attr
     if isinstance(groups, list):
@@ -99,9 +101,9 @@ def _waiting(node: defs.NodeDef, gone: Collection[str]) -> defs.NodeDef:
             attr = {k: v for k, v in node.attr.items() if k != "_class"}
             if kept:
                 attr = {**attr, "_class": kept}
-    if len(inputs) == len(node.input) and attr is node.attr:
+    if not ended and attr is node.attr:
         return node
-    return replace(node, input=inputs, attr=attr)
+    return replace(node, input=tuple(t for t in node.input if t not in ended), attr=attr)
 
 
 def _group_node(group: Any) -> str:

@@ -58,6 +58,20 @@ class Attr:
     allowed: frozenset[Any] | None = None
     minimum: int | None = None
 
+    @property
+    def python_type(self) -> type | None:
+        """The type of values that are of this kind as they are; None where more has to be looked at."""
+        return _TYPE_OF_KIND.get(self.kind)
+
+
+_TYPE_OF_KIND: dict[str, type] = {
+    "bool": bool,
+    "int": int,
+    "float": float,
+    "string": str,
+    "type": DType,
+    "shape": TensorShape,
+}
 
 ANY = Attr("type")
 """A dtype attribute that may be any dtype."""

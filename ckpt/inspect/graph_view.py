@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ckpt.core import defs
+from ckpt.core.spelling import scopes_of, similar
 
 _SHAPES = {
     "Placeholder": "cds",
@@ -23,7 +24,8 @@ def within(graph: defs.GraphDef, scope: str) -> defs.GraphDef:
     prefix = scope.rstrip("/") + "/"
     nodes = tuple(n for n in graph.node if n.name.startswith(prefix) or n.name == scope)
     if not nodes:
-        raise KeyError(f"the graph has no scope '{scope}'")
+        near = similar(scope.rstrip("/"), scopes_of(node.name for node in graph.node))
+        raise KeyError(f"the graph has no scope '{scope}'{near}")
     return defs.GraphDef(node=nodes)
 
 

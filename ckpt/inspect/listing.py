@@ -24,25 +24,32 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
+
     Kind = tuple[str, tuple[int, ...], int]
 
 
 class Listing:
-    """What there is to be shown of a checkpoint file without a graph; `report.CheckpointReport` says the same of any.
+    """What there is to be shown of a checkpoint file; `report.CheckpointReport` says the same of any checkpoint.
 
     Variable n is called `names[n]`; its dtype, shape and stored bytes are `kinds[kind_of[n]]`.
     """
 
     format = FORMAT
-    graph = None
 
-    def __init__(self, path: str, columns: Columns, kinds: list[Kind], kind_of: list[int]) -> None:
-        self.path, self.names = path, columns.names
-        self.kinds, self.kind_of = kinds, kind_of
+    def __init__(
+        self,
+        path: str,
+        columns: Columns,
+        kinds: tuple[list[Kind], list[int]],
+        graph: MetaGraphSummary | None,
+    ) -> None:
+        self.path, self.names, self.graph = path, columns.names, graph
+        self.kinds, self.kind_of = kinds
         self.step = step_of(columns.metadata, path)
         self.total = columns.count
-        sizes = [product(shape) for _, shape, _ in kinds]
-        self.elements = sum([sizes[kind] for kind in kind_of])
+        sizes = [product(shape) for _, shape, _ in self.kinds]
+        self.elements = sum([sizes[kind] for kind in self.kind_of])
         self.nbytes = sum(columns.column("lengths", "Q", self.total))
 
     @property
@@ -55,39 +62,13 @@ class Listing:
 def listing(path: str) -> Listing | None:
     """The listing of the file or prefix `path`; None when that needs more, or is not as it should be."""
     try:
-        return _read(path)
+        fd, path = _opened(path)
+        try:
+            return _read(fd, path)
+        finally:
+            os.close(fd)
     except (OSError, ValueError, LookupError, TypeError, OverflowError):
         return None
-
-
-def _read(path: str) -> Listing | None:
-    fd, path = _opened(path)
-    try:
-        found = os.fstat(fd)
-        if not S_ISREG(found.st_mode):
-            return None
-        offset, length, crc = parse_header(os.pread(fd, HEADER, 0), found.st_size)
-        data = os.pread(fd, length, offset)
-    finally:
-        os.close(fd)
-    fields = flat_fields(data) if crc32c(data) == crc else None
-    if fields is None:
-        return None
-    columns = Columns(fields)
-    whole = columns.whole()
-    if whole is None or columns.metagraph or os.path.lexists(meta_beside(path)):
-        return None
-    offsets = columns.column("offsets", "Q", columns.count)
-    lengths = columns.column("lengths", "Q", columns.count)
-    pieces = [(offset, length)]
-    if columns.count and in_order(offsets, lengths):
-        pieces.append((offsets[0], offsets[-1] + lengths[-1] - offsets[0]))
-    else:
-        pieces += zip(offsets, lengths, strict=True)
-    end = extent(pieces)
-    if end is None or end > found.st_size:
-        return None
-    return Listing(path, columns, *whole)
 
 
 def _opened(path: str) -> tuple[int, str]:
@@ -98,7 +79,69 @@ def _opened(path: str) -> tuple[int, str]:
         if os.path.lexists(f"{path}.index"):
             raise FileNotFoundError(path)
         path += ".h5"
-    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), path
+    return _open(path), path
+
+
+def _open(path: str) -> int:
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+
+
+def _read(fd: int, path: str) -> Listing | None:
+    found = os.fstat(fd)
+    if not S_ISREG(found.st_mode):
+        return None
+    own, crc = parse_header(os.pread(fd, HEADER, 0), found.st_size)
+    data = os.pread(fd, own[1], own[0])
+    fields = flat_fields(data) if crc32c(data) == crc else None
+    if fields is None:
+        return None
+    columns = Columns(fields)
+    kinds = columns.whole()
+    if kinds is None or not _lie_apart(columns, own, found.st_size):
+        return None
+    return Listing(path, columns, kinds, _graph(fd, path, columns.metagraph))
+
+
+def _lie_apart(columns: Columns, own: tuple[int, int], file_length: int) -> bool:
+    """True when nothing overlaps, nor lies outside the file. False may also mean that it takes a closer look."""
+    offsets = columns.column("offsets", "Q", columns.count)
+    lengths = columns.column("lengths", "Q", columns.count)
+    pieces = [own]
+    if columns.metagraph is not None:
+        pieces.append(columns.metagraph[:2])
+    if columns.count and in_order(offsets, lengths):
+        pieces.append((offsets[0], offsets[-1] + lengths[-1] - offsets[0]))
+    else:
+        pieces += zip(offsets, lengths, strict=True)
+    end = extent(pieces)
+    return end is not None and end <= file_length
+
+
+def _graph(fd: int, path: str, place: tuple[int, int, int] | None) -> MetaGraphSummary | None:
+    """What is in the graph of the file open at `fd`, or beside it. Raises OSError or ValueError when it is not ours."""
+    if place is not None and place[1]:
+        return _counted(os.pread(fd, place[1], place[0]))
+    meta = meta_beside(path)
+    if not os.path.lexists(meta):
+        return None
+    fd = _open(meta)
+    try:
+        found = os.fstat(fd)
+        if not S_ISREG(found.st_mode):
+            raise ValueError("no file")
+        return _counted(os.pread(fd, found.st_size, 0))
+    finally:
+        os.close(fd)
+
+
+def _counted(data: bytes) -> MetaGraphSummary:
+    from ckpt.wire.metagraph_body import Damage
+    from ckpt.wire.metagraph_summary import summarised
+
+    try:
+        return summarised(data)
+    except Damage as error:
+        raise ValueError("not ours") from error
 
 
 def meta_beside(file: str) -> str:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from ckpt.inspect.listing import Listing
     from ckpt.inspect.report import CheckpointReport
-    from ckpt.wire.metagraph_file import MetaGraphSummary
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
 
     Shown = CheckpointReport | Listing
 
@@ -98,7 +98,10 @@ def _graph_lines(graph: MetaGraphSummary) -> list[str]:
     rest = f", and {more} more types" if more > 0 else ""
     for title, text in (
         ("ops", _counts(most[:MOST_OPS_SHOWN]) + rest),
-        ("inputs", ", ".join(f"{printable(n)} {d} {shape_text(s)}" for n, d, s in graph.inputs)),
+        (
+            "inputs",
+            ", ".join(f"{printable(n)} {printable(d)} {shape_text(s)}" for n, d, s in graph.inputs),
+        ),
         ("collections", _counts(sorted(graph.collections.items()))),
         ("savers", ", ".join(map(printable, graph.savers))),
         ("signatures", ", ".join(map(printable, graph.signatures))),

@@ -7,19 +7,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
-from re import DOTALL, Pattern, compile, escape, findall
 from typing import TYPE_CHECKING, NamedTuple
 
-from ckpt.core.errors import CkptError, InvalidArgumentError
+from ckpt.core import selectors
+from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.storage import exists, read_file
 from ckpt.formats import detect
 from ckpt.formats.base import StrPath
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.hdf5_volumes import open_checkpoint
+from ckpt.formats.missing import MissingCheckpointError
 from ckpt.inspect.listing import meta_beside, step_of
 
 if TYPE_CHECKING:
-    from ckpt.wire.metagraph_file import MetaGraphSummary
+    from ckpt.wire.metagraph_summary import MetaGraphSummary
 
 LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
 
@@ -78,14 +79,19 @@ class CheckpointReport:
 
 
 def inspect(path: StrPath) -> CheckpointReport:
-    """The report on a checkpoint file, a prefix, or a `.meta` file.
+    """The report on a checkpoint file, a prefix (also one of a graph alone), or a `.meta` file.
 
     Raises members of the OpError family that name the file: not found, damaged, or of an unknown format.
     """
     name = os.fspath(path)
     if name.endswith(".meta") and exists(name):
         return _of_meta(name)
-    file = detect.resolve(name)
+    try:
+        file = detect.resolve(name)
+    except MissingCheckpointError:
+        if not exists(f"{name}.meta"):
+            raise
+        return _of_meta(f"{name}.meta")  # a frozen model is a graph alone
     found = detect.recognise(file)
     if found in (HDF5, SHARDED_HDF5):
         return _of_hdf5(file, found.name)
@@ -123,10 +129,10 @@ def _summary(data: bytes, file: str) -> MetaGraphSummary:
 
 
 def _of_meta(path: str) -> CheckpointReport:
-    from ckpt.wire import metagraph_file
+    from ckpt.wire import metagraph_body, metagraph_file
 
     data = read_file(path, limit=LARGEST_META)
-    if not data.startswith(metagraph_file.MAGIC[:1]):
+    if not data.startswith(metagraph_body.MAGIC[:1]):
         data = metagraph_file.pack(metagraph_file.load(data, path))
     graph = metagraph_file.summary(data, path)
     return CheckpointReport(path=path, format="metagraph", graph=graph)
@@ -146,33 +152,19 @@ def _report(
 
 
 def select(report: CheckpointReport, patterns: Iterable[str]) -> CheckpointReport:
-    """Only the variables that match one of `patterns` (globs: `*` stops at `/`, `**` does not).
+    """Only the variables that the selectors select (docs of `core.selectors`); all of them when there are none.
 
-    Raises CkptError listing every pattern that matches nothing.
+    Raises SelectionError listing every one that matches nothing, with the nearest names, or cannot be understood.
     """
-    wanted = {pattern: _compiled(pattern) for pattern in patterns}
+    wanted = list(patterns)
     if not wanted:
         return report
-    unused = set(wanted)
-    kept = []
-    for variable in report.variables:
-        hits = [pattern for pattern, regex in wanted.items() if regex.fullmatch(variable.name)]
-        unused.difference_update(hits)
-        if hits:
-            kept.append(variable)
-    if unused:
-        missing = ", ".join(repr(pattern) for pattern in wanted if pattern in unused)
-        raise CkptError(f"{report.path}: none of its {report.total} variables matches {missing}")
-    return replace(report, variables=tuple(kept))
-
-
-_GLOB = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-
-
-def _compiled(pattern: str) -> Pattern[str]:
-    """A glob as a regular expression."""
-    pieces = findall(r"\*\*|\*|\?|[^*?]+", pattern)
-    return compile("".join(_GLOB.get(piece) or escape(piece) for piece in pieces), DOTALL)
+    candidates = [selectors.Candidate(v.name, v.dtype) for v in report.variables]
+    try:
+        names = set(selectors.select(wanted, candidates))
+    except SelectionError as error:
+        raise SelectionError(f"{report.path}: {error}") from error
+    return replace(report, variables=tuple(v for v in report.variables if v.name in names))
 
 
 def ordered(report: CheckpointReport, by: str) -> CheckpointReport:

@@ -195,7 +195,7 @@ class Dataset:
     ) -> Dataset:
         """The dataset of `map_func(element)`; a tuple is handed over as several arguments.
 
-        The order is kept however many calls are allowed at a time.
+        Up to `num_parallel_calls` calls (AUTOTUNE: as many as can compute at a time) are made side by side; the order is kept.
         """
         f = self._function(map_func, "Dataset_map")
         inputs = [self._variant_tensor, f.captured]
@@ -228,7 +228,8 @@ class Dataset:
     ) -> Dataset:
         """The dataset of `block_length` elements of each of `cycle_length` datasets `map_func(element)` in turn.
 
-        One that ends makes room for the next. Raises TypeError when the function returns no dataset.
+        One that ends makes room for the next. With `num_parallel_calls`, so many threads make their elements ahead; the order
+        is the same. Raises TypeError when the function returns no dataset.
         """
         f = self._function(map_func, "Dataset_interleave")
         spec = _dataset_spec(f, "interleave")
@@ -338,7 +339,10 @@ class Dataset:
         return made(datasets_order.cache_dataset, self._spec, self._variant_tensor, name)
 
     def prefetch(self, buffer_size: Any) -> Dataset:
-        """The same elements; `buffer_size` of them may be made ahead, though ckpt makes them when asked."""
+        """The same elements, of which a thread makes up to `buffer_size` (None or AUTOTUNE: two) before they are wanted.
+
+        Elements that take no longer than handing them over to another thread are made when they are wanted.
+        """
         size = int64_tensor(-1 if buffer_size is None else buffer_size, "buffer_size")
         opdef = datasets_order.prefetch_dataset
         return made(opdef, self._spec, self._variant_tensor, size, legacy_autotune=False)

@@ -79,14 +79,15 @@ def _copied_constant(graph: FuncGraph, tensor: Tensor) -> Tensor:
     op = tensor.op
     with graph.as_default():
         name = graph.unique_op_name(op.name.rsplit("/", 1)[-1])
-    return graph.add("Const", op.opdef, [], dict(op.attrs), name).outputs[0]
+    return graph.add("Const", op.opdef, [], op.attrs, name).outputs[0]
 
 
 def _add_output(node: Operation, dtype: Any, attr: str, shape: Any = ()) -> Tensor:
     """One more output of a node whose functions were given one more result."""
-    node.attrs[attr] = [*node.attrs[attr], dtype]
+    node.attrs = {**node.attrs, attr: [*node.attrs[attr], dtype]}
     if node.attrs.get("output_shapes"):
-        node.attrs["output_shapes"] = [*node.attrs["output_shapes"], TensorShape(shape)]
+        shapes = [*node.attrs["output_shapes"], TensorShape(shape)]
+        node.attrs = {**node.attrs, "output_shapes": shapes}
     made = Tensor(node, len(node._outputs), dtype, TensorShape(shape))
     node._outputs.append(made)
     node.graph.touch()

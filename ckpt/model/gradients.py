@@ -10,6 +10,7 @@ from typing import Any
 
 from ckpt.core import dtypes
 from ckpt.graph import convert, stack
+from ckpt.graph.opdef import UNDEFINED
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
@@ -300,7 +301,10 @@ class _Sweep:
                     ready.append(source)
 
     def _visit(self, op: Operation) -> None:
-        with self._colocated(op):
+        if any(len(self.grads.get(t, ())) > 1 for t in op._outputs):
+            with self._colocated(op):
+                out_grads = [self._summed(t) for t in op._outputs]
+        else:
             out_grads = [self._summed(t) for t in op._outputs]
         if op in self.stop_ops or all(g is None for g in out_grads):
             return
@@ -414,7 +418,7 @@ def gradient_rule(op: Operation) -> Callable[..., Any] | None:
     opdef = op.opdef
     if opdef is not None and opdef.gradient is not None:
         return opdef.gradient
-    if opdef is not None and opdef.gradient_note is not None:
+    if opdef is not None and opdef.gradient_note not in (None, UNDEFINED):
         return None
     raise LookupError(f"No gradient defined for operation '{op.name}' (op type: {op.type})")
 

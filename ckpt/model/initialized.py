@@ -16,14 +16,16 @@ from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, st
 from ckpt.ops.reduction import reduce_prod
 
 
-def initialized_value(variable: Any) -> Any:
-    """The variable's value, or its initial value where it has none yet."""
+def initialized_value(variable: Any, initial: Any = None) -> Any:
+    """The variable's value, or where it has none yet `initial` (its initial value)."""
+    if initial is None:
+        initial = variable.initial_value
     control_flow: Any = importlib.import_module("ckpt.model.branches")  # it knows variables
     with control_dependencies(None):
         found = control_flow.cond(
             state.is_variable_initialized(variable),
             variable.read_value,
-            lambda: variable.initial_value,
+            lambda: initial,
         )
     found.set_shape(variable.shape)
     return found

@@ -5,6 +5,7 @@ Knows no kind of layer. Naming and reuse follow TensorFlow's python/layers/base.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,6 +18,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import add_to_collection, name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import branches
+from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import VariableScope, get_variable, get_variable_scope, variable_scope
 from ckpt.model.variables import global_variables
 from ckpt.ops import control, elementwise, shaping
@@ -155,6 +157,7 @@ class Layer:
         self._graph: Any = None
         self._trainable: list[Any] = []
         self._frozen: list[Any] = []
+        self._dependencies: dict[str, Any] = {}
         self._losses: list[tuple[Any, Any]] = []
         self._updates: list[tuple[Any, Any]] = []
         self._calls: list[tuple[Any, Any]] = []
@@ -281,7 +284,13 @@ class Layer:
                 if loss is not None:
                     self.add_loss(loss)
         (self._trainable if trainable else self._frozen).append(variable)
+        self._dependencies[name] = variable
         return variable
+
+    @property
+    def _checkpoint_dependencies(self) -> list[Dependency]:
+        """What an object-based checkpoint finds here: the variables, by the names that they were asked for."""
+        return list(itertools.starmap(Dependency, self._dependencies.items()))
 
     def add_weight(self, name: str, shape: Any, **kwargs: Any) -> Any:
         """The same as `add_variable`."""

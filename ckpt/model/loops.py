@@ -219,7 +219,7 @@ class _Loop:
         """Add the node; its results in the nest that the body returned."""
         node = while_node(self.cond, self.body, self.starts, "While", parallel_iterations)
         if not back_prop:
-            node.attrs["_stop_gradient"] = True
+            node.attrs = {**node.attrs, "_stop_gradient": True}
         exits = []
         for tensor, shape in zip(node.outputs, self.shapes, strict=False):
             found = control.identity(tensor, name="Exit")

@@ -285,6 +285,11 @@ def checked_partitions(partitioner: Partitioner, shape: TensorShape, dtype: DTyp
         raise ValueError(
             f"Can only slice a variable along one dimension: shape: {shape}, partitioning: {found}"
         )
+    sizes = shape.as_tuple()
+    if any(p > size for p, size in zip(found, sizes, strict=True)):
+        raise ValueError(
+            f"Partitioner returned more partitions than there are elements: {found} of {sizes}"
+        )
     return [int(p) for p in found]
 
 

@@ -14,7 +14,7 @@ from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
-from ckpt.model.variables import _ARGUMENTS, Variable, _caching
+from ckpt.model.variables import _ARGUMENTS, Variable, _caching, guarded_initial_value
 from ckpt.ops import control, resource, slice_assign
 
 _default: list[bool] = [False]
@@ -76,11 +76,9 @@ class ResourceVariable(Variable):
                     given = initial_value() if callable(initial_value) else initial_value
                     value = convert.convert_to_tensor(given, wanted, name="initial_value")
                 static = as_shape(shape) if shape is not None else value.shape
-                if validate_shape and not static.is_fully_defined() and shape is None:
-                    raise ValueError(f"initial_value must have a shape specified: {value}")
                 self._handle = resource.var_handle(
                     dtype=value.dtype.base_dtype,
-                    shape=static if validate_shape or shape is not None else TensorShape(None),
+                    shape=static,
                     shared_name=full,
                     debug_name=full + "/",
                     name=scope,
@@ -93,7 +91,9 @@ class ResourceVariable(Variable):
     def _add_parts(self, value: Tensor) -> None:
         with name_scope("IsInitialized"):
             self._is_initialized = resource.var_is_initialized(self._handle)
-        self._initializer_op = resource.assign_variable(self._handle, value, name="Assign")
+        with name_scope("Assign") as scope:
+            value = guarded_initial_value(value, self._handle.op.name)
+            self._initializer_op = resource.assign_variable(self._handle, value, name=scope)
         with name_scope("Read"), colocate_with(self._handle.op), _caching(self._caching_device):
             self._element = self._read()
         if self._caching_device is not None:
@@ -211,6 +211,12 @@ class ResourceVariable(Variable):
         self.shape.assert_is_compatible_with(value.shape)
         op = function(self._handle, value, name=name)
         return self._after(op) if read_value else op
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "Using a resource variable as a Python `bool` is not allowed. Use `if v is not None:` to test "
+            "whether there is one, and tf.cond for its value."
+        )
 
     def assign(
         self,

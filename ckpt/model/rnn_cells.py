@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from ckpt.core import dtypes, nest
@@ -11,21 +11,12 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import device, name_scope
+from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import initializers
-from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
-from ckpt.ops import (
-    activation,
-    clipping,
-    constants,
-    dropout,
-    elementwise,
-    joining,
-    matmul,
-    random,
-    shaping,
-)
+from ckpt.model.saveable import Dependency
+from ckpt.model.scopes import get_variable, variable_scope
+from ckpt.ops import activation, clipping, constants, elementwise, joining, matmul, shaping
 
 
 class RNNCell:
@@ -39,6 +30,7 @@ class RNNCell:
     trainable: bool
     _scope: Any
     _weights: list[Any]
+    _weight_names: list[str]
 
     def __init__(
         self, trainable: bool = True, name: str | None = None, dtype: Any = None, _reuse: Any = None, **kwargs: Any
@@ -57,6 +49,7 @@ class RNNCell:
         self.__dict__.setdefault("_scope", None)
         self.__dict__.setdefault("_base_name", _snake_case(type(self).__name__))
         self.__dict__.setdefault("_weights", [])
+        self.__dict__.setdefault("_weight_names", [])
         self.__dict__.setdefault("_dtype", None)
 
     @property
@@ -114,9 +107,30 @@ class RNNCell:
         )
         if found not in self._weights:
             self._weights.append(found)
+            self._weight_names.append(name)
         return found
 
     add_weight = add_variable
+
+    @property
+    def _checkpoint_dependencies(self) -> list[Dependency]:
+        """What an object-based checkpoint finds here, by the names that it has there."""
+        self._prepare()
+        return list(map(Dependency, self._weight_names, self._weights))
+
+    def get_config(self) -> dict[str, Any]:
+        """What makes an equal cell by `from_config`. Functions stand in it by their names, those of others as they are."""
+        self._prepare()
+        dtype = None if self._dtype is None else dtypes.as_dtype(self._dtype).name
+        return {"name": self.name, "trainable": self.trainable, "dtype": dtype, **self._config()}
+
+    def _config(self) -> dict[str, Any]:
+        return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Any:
+        """The cell that `get_config` described."""
+        return cls(**config)
 
     def build(self, inputs_shape: Any) -> None:
         """Make the variables; called once, with the static shape of the inputs."""
@@ -205,6 +219,50 @@ def leading_sizes(batch_size: Any, sizes: Any) -> list[Tensor]:
     return [batch, constants.constant(sizes, dtype=batch.dtype.base_dtype)]
 
 
+_FUNCTIONS = {
+    "elu": activation.elu,
+    "relu": activation.relu,
+    "relu6": activation.relu6,
+    "selu": activation.selu,
+    "sigmoid": elementwise.sigmoid,
+    "softmax": activation.softmax,
+    "softplus": activation.softplus,
+    "softsign": activation.softsign,
+    "tanh": elementwise.tanh,
+}
+"""The activations that a configuration names."""
+
+
+def _function(activation: Any) -> Any:
+    """The activation that a cell uses: tanh unless given; by its name too. Raises ValueError for a name of none."""
+    if isinstance(activation, str):
+        if activation not in _FUNCTIONS:
+            raise ValueError(
+                f"Unknown activation function: {activation}. Known: {', '.join(_FUNCTIONS)}"
+            )
+        return _FUNCTIONS[activation]
+    return activation or elementwise.tanh
+
+
+def _function_name(function: Any) -> Any:
+    """How a configuration says an activation."""
+    return next((name for name, known in _FUNCTIONS.items() if known is function), function)
+
+
+def _initializer(value: Any) -> Any:
+    """An initializer, also from what a configuration says of it."""
+    if isinstance(value, Mapping):
+        return getattr(initializers, value["class_name"]).from_config(dict(value["config"]))
+    return value
+
+
+def _described(initializer: Any) -> Any:
+    """How a configuration says an initializer."""
+    if isinstance(initializer, initializers.Initializer):
+        return {"class_name": type(initializer).__name__, "config": initializer.get_config()}
+    return initializer
+
+
 def _depth(inputs_shape: TensorShape) -> int:
     depth = as_shape(inputs_shape).sizes
     if depth is None or depth[-1] is None:
@@ -218,7 +276,7 @@ class BasicRNNCell(RNNCell):
     def __init__(self, num_units: int, activation: Any = None, reuse: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:  # fmt: skip
         super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
         self._num_units = num_units
-        self._activation = activation or elementwise.tanh
+        self._activation = _function(activation)
 
     @property
     def state_size(self) -> Any:
@@ -229,6 +287,13 @@ class BasicRNNCell(RNNCell):
     def output_size(self) -> Any:
         """The number of units."""
         return self._num_units
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "num_units": self._num_units,
+            "activation": _function_name(self._activation),
+            "reuse": self._reuse,
+        }
 
     def build(self, inputs_shape: Any) -> None:
         """Make kernel and bias."""
@@ -255,9 +320,9 @@ class GRUCell(RNNCell):
     def __init__(self, num_units: int, activation: Any = None, reuse: Any = None, kernel_initializer: Any = None, bias_initializer: Any = None, name: str | None = None, dtype: Any = None, **kwargs: Any) -> None:  # fmt: skip
         super().__init__(_reuse=reuse, name=name, dtype=dtype, **kwargs)
         self._num_units = num_units
-        self._activation = activation or elementwise.tanh
-        self._kernel_initializer = kernel_initializer
-        self._bias_initializer = bias_initializer
+        self._activation = _function(activation)
+        self._kernel_initializer = _initializer(kernel_initializer)
+        self._bias_initializer = _initializer(bias_initializer)
 
     @property
     def state_size(self) -> Any:
@@ -268,6 +333,15 @@ class GRUCell(RNNCell):
     def output_size(self) -> Any:
         """The number of units."""
         return self._num_units
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "num_units": self._num_units,
+            "kernel_initializer": _described(self._kernel_initializer),
+            "bias_initializer": _described(self._bias_initializer),
+            "activation": _function_name(self._activation),
+            "reuse": self._reuse,
+        }
 
     def build(self, inputs_shape: Any) -> None:
         """Make the kernels and biases of the gates and of the candidate."""
@@ -324,7 +398,7 @@ class BasicLSTMCell(RNNCell):
         self._num_units = num_units
         self._forget_bias = forget_bias
         self._state_is_tuple = state_is_tuple
-        self._activation = activation or elementwise.tanh
+        self._activation = _function(activation)
 
     @property
     def state_size(self) -> Any:
@@ -336,6 +410,15 @@ class BasicLSTMCell(RNNCell):
     def output_size(self) -> Any:
         """The number of units."""
         return self._num_units
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "num_units": self._num_units,
+            "forget_bias": self._forget_bias,
+            "state_is_tuple": self._state_is_tuple,
+            "activation": _function_name(self._activation),
+            "reuse": self._reuse,
+        }
 
     def build(self, inputs_shape: Any) -> None:
         """Make kernel and bias."""
@@ -382,12 +465,14 @@ class LSTMCell(RNNCell):
         self._num_units = num_units
         self._use_peepholes = use_peepholes
         self._cell_clip = cell_clip
-        self._initializer = initializer
+        self._initializer = _initializer(initializer)
         self._num_proj = num_proj
         self._proj_clip = proj_clip
+        self._num_unit_shards = num_unit_shards
+        self._num_proj_shards = num_proj_shards
         self._forget_bias = forget_bias
         self._state_is_tuple = state_is_tuple
-        self._activation = activation or elementwise.tanh
+        self._activation = _function(activation)
 
     @property
     def state_size(self) -> Any:
@@ -399,6 +484,22 @@ class LSTMCell(RNNCell):
     def output_size(self) -> Any:
         """The size of the projection, else the number of units."""
         return self._num_proj or self._num_units
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "num_units": self._num_units,
+            "use_peepholes": self._use_peepholes,
+            "cell_clip": self._cell_clip,
+            "initializer": _described(self._initializer),
+            "num_proj": self._num_proj,
+            "proj_clip": self._proj_clip,
+            "num_unit_shards": self._num_unit_shards,
+            "num_proj_shards": self._num_proj_shards,
+            "forget_bias": self._forget_bias,
+            "state_is_tuple": self._state_is_tuple,
+            "activation": _function_name(self._activation),
+            "reuse": self._reuse,
+        }
 
     def build(self, inputs_shape: Any) -> None:
         """Make kernel, bias and what peepholes and projection need."""
@@ -448,261 +549,3 @@ class LSTMCell(RNNCell):
         if self._state_is_tuple:
             return new_h, LSTMStateTuple(new_c, new_h)
         return new_h, joining.concat([new_c, new_h], 1)
-
-
-class MultiRNNCell(RNNCell):
-    """Cells on top of each other: the output of one is the input of the next."""
-
-    def __init__(self, cells: Sequence[Any], state_is_tuple: bool = True) -> None:
-        super().__init__()
-        if not cells:
-            raise ValueError("Must specify at least one cell for MultiRNNCell.")
-        if not nest.is_nested(cells):
-            raise TypeError(f"cells must be a list or tuple, but saw: {cells}.")
-        self._cells = list(cells)
-        self._state_is_tuple = state_is_tuple
-        if not state_is_tuple and any(nest.is_nested(c.state_size) for c in cells):
-            raise ValueError(
-                "Some cells return tuples of states, but the flag state_is_tuple is not set.  State sizes are: "
-                f"{[c.state_size for c in cells]}"
-            )
-
-    @property
-    def state_size(self) -> Any:
-        """The sizes of the cells' states."""
-        sizes = tuple(cell.state_size for cell in self._cells)
-        return sizes if self._state_is_tuple else sum(sizes)
-
-    @property
-    def output_size(self) -> Any:
-        """The size of the last cell's output."""
-        return self._cells[-1].output_size
-
-    @property
-    def variables(self) -> list[Any]:
-        """The variables of all cells."""
-        return [v for cell in self._cells for v in getattr(cell, "variables", ())]
-
-    weights = variables
-
-    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
-        """A state of zeros for each cell."""
-        with name_scope("MultiRNNCellZeroState"):
-            if self._state_is_tuple:
-                return tuple(cell.zero_state(batch_size, dtype) for cell in self._cells)
-            return super().zero_state(batch_size, dtype)
-
-    def call(self, inputs: Any, state: Any) -> Any:
-        """One step of each cell."""
-        position = 0
-        found = []
-        for number, cell in enumerate(self._cells):
-            with variable_scope(f"cell_{number}"):
-                if self._state_is_tuple:
-                    if not nest.is_nested(state):
-                        raise ValueError(
-                            f"Expected state to be a tuple of length {len(self.state_size)}, but received: {state}"
-                        )
-                    own = state[number]
-                else:
-                    own = state[:, position : position + cell.state_size]
-                    position += cell.state_size
-                inputs, new = cell(inputs, own)
-                found.append(new)
-        return inputs, tuple(found) if self._state_is_tuple else joining.concat(found, 1)
-
-
-class _Wrapper(RNNCell):
-    """A cell around a cell."""
-
-    def __init__(self, cell: Any) -> None:
-        super().__init__()
-        if not is_cell(cell):
-            raise TypeError("The parameter cell is not a RNNCell.")
-        self._cell = cell
-
-    @property
-    def state_size(self) -> Any:
-        """As of the cell inside."""
-        return self._cell.state_size
-
-    @property
-    def output_size(self) -> Any:
-        """As of the cell inside."""
-        return self._cell.output_size
-
-    @property
-    def variables(self) -> list[Any]:
-        """As of the cell inside."""
-        return list(self._cell.variables)
-
-    weights = variables
-
-    def zero_state(self, batch_size: Any, dtype: Any) -> Any:
-        """As of the cell inside."""
-        with name_scope(type(self).__name__ + "ZeroState"):
-            return self._cell.zero_state(batch_size, dtype)
-
-
-class DropoutWrapper(_Wrapper):
-    """Dropout of the inputs, states and outputs of a cell.
-
-    Keep probabilities of 1 leave things as they are. With `variational_recurrent` the same elements are dropped in
-    every step of a run (needs `dtype`, and `input_size` where inputs are dropped). Memory cells of LSTMs are never
-    dropped unless `dropout_state_filter_visitor` says so. Raises ValueError for a probability outside (0, 1].
-    """
-
-    def __init__(
-        self, cell: Any, input_keep_prob: Any = 1.0, output_keep_prob: Any = 1.0, state_keep_prob: Any = 1.0,
-        variational_recurrent: bool = False, input_size: Any = None, dtype: Any = None, seed: int | None = None,
-        dropout_state_filter_visitor: Callable[[Any], Any] | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(cell)
-        if dropout_state_filter_visitor is not None and not callable(dropout_state_filter_visitor):
-            raise TypeError("dropout_state_filter_visitor must be callable")
-        self._filter = dropout_state_filter_visitor or _keeps_memory
-        self._seed = seed
-        with name_scope("DropoutWrapperInit"):
-            self._keep = {
-                "input": _probability("input_keep_prob", input_keep_prob),
-                "state": _probability("state_keep_prob", state_keep_prob),
-                "output": _probability("output_keep_prob", output_keep_prob),
-            }
-        self._variational = variational_recurrent
-        self._noise: dict[str, list[Any]] = {}
-        if variational_recurrent:
-            if dtype is None:
-                raise ValueError("When variational_recurrent=True, dtype must be provided")
-            self._make_noise(input_size, dtypes.as_dtype(dtype))
-
-    def _make_noise(self, input_size: Any, dtype: Any) -> None:
-        sizes = {"state": self._cell.state_size, "output": self._cell.output_size}
-        if not _is_one(self._keep["input"]):
-            if input_size is None:
-                raise ValueError(
-                    "When variational_recurrent=True and input_keep_prob < 1.0 or is unknown, input_size must be provided"
-                )
-            sizes["input"] = input_size
-        for what, nested in sizes.items():
-            leaves = [nested] if isinstance(nested, TensorShape) else nest.flatten(nested)
-            self._noise[what] = [
-                random.random_uniform(
-                    [1, *(as_shape(s).as_list() if not isinstance(s, int) else [s])],
-                    dtype=dtype, seed=self._seed_for(what, i),
-                )
-                for i, s in enumerate(leaves)
-            ]  # fmt: skip
-
-    def _seed_for(self, what: str, index: int) -> int | None:
-        if self._seed is None:
-            return None
-        import hashlib  # beside its only caller
-
-        text = f"{self._seed}_{what}_{index}".encode()
-        return int(hashlib.md5(text).hexdigest()[:8], 16) & 0x7FFFFFFF  # noqa: S324  # TensorFlow's seeds
-
-    def _dropped(self, values: Any, what: str, shallow: Any = None) -> Any:
-        keep = self._keep[what]
-        if _is_one(keep):
-            return values
-        flat = nest.flatten(values)
-        drops = [True] * len(flat) if shallow is None else _spread(shallow, values)
-        found = []
-        for i, (value, is_dropped) in enumerate(zip(flat, drops, strict=True)):
-            if not is_dropped:
-                found.append(value)
-                continue
-            if self._variational:
-                kept = elementwise.floor(self._noise[what][i] + keep)
-                dropped = value / keep * kept
-                dropped.set_shape(value.shape)
-            else:
-                dropped = dropout.dropout_v2(value, 1.0 - keep, seed=self._seed_for(what, i))
-            found.append(dropped)
-        return nest.pack_sequence_as(values, found)
-
-    def __call__(
-        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        """One step of the cell inside, with dropout around it."""
-        inputs = self._dropped(inputs, "input")
-        output, new = (
-            self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
-        )
-        shallow = self._filter(new) if nest.is_nested(new) else True
-        new = self._dropped(new, "state", shallow)
-        return self._dropped(output, "output"), new
-
-
-def _keeps_memory(state: Any) -> Any:
-    if isinstance(state, LSTMStateTuple):
-        return LSTMStateTuple(c=False, h=True)
-    if nest.is_nested(state) and not hasattr(state, "_fields"):
-        return type(state)(_keeps_memory(member) for member in state)
-    return True
-
-
-def _spread(shallow: Any, values: Any) -> list[bool]:
-    if not nest.is_nested(shallow):
-        return [bool(shallow)] * len(nest.flatten(values))
-    found: list[bool] = []
-    for part, value in zip(shallow, values, strict=True):
-        found += _spread(part, value)
-    return found
-
-
-def _probability(name: str, value: Any) -> Any:
-    if hasattr(value, "graph"):
-        return convert.convert_to_tensor(value)
-    if not 0 < float(value) <= 1:
-        raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
-    constants.constant(float(value))  # TensorFlow makes it, for probabilities that are tensors
-    return float(value)
-
-
-def _is_one(keep: Any) -> bool:
-    return not isinstance(keep, Tensor) and keep == 1.0
-
-
-class ResidualWrapper(_Wrapper):
-    """A cell whose inputs are added to its outputs, or combined by `residual_fn(inputs, outputs)`."""
-
-    def __init__(self, cell: Any, residual_fn: Callable[[Any, Any], Any] | None = None) -> None:
-        super().__init__(cell)
-        self._residual_fn = residual_fn
-
-    def __call__(
-        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        """One step of the cell inside, and the inputs added."""
-        outputs, new = (
-            self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
-        )
-
-        def added(before: Any, after: Any) -> Any:
-            before.shape.assert_is_compatible_with(after.shape)
-            return before + after
-
-        combine = self._residual_fn or (lambda i, o: nest.map_structure(added, i, o))
-        found = combine(inputs, outputs)
-        return found, new
-
-
-class DeviceWrapper(_Wrapper):
-    """A cell whose operations carry a device."""
-
-    def __init__(self, cell: Any, device: Any) -> None:
-        super().__init__(cell)
-        self._device = device
-
-    def __call__(
-        self, inputs: Any, state: Any, scope: Any = None, *args: Any, **kwargs: Any
-    ) -> Any:
-        """One step of the cell inside, on the device."""
-        with device(self._device):
-            return (
-                self._cell(inputs, state, scope) if scope is not None else self._cell(inputs, state)
-            )
-
-
-_ = get_variable_scope

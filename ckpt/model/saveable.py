@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ckpt.core.dtypes import DType
 from ckpt.graph.operation import Operation, Tensor
@@ -72,3 +72,10 @@ class SaveableObject:
         raise NotImplementedError(
             f"{type(self).__name__} does not say how it is restored: override restore()"
         )
+
+
+class Dependency(NamedTuple):
+    """A part of an object in an object-based checkpoint, and its name there."""
+
+    name: str
+    ref: Any

@@ -172,6 +172,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
                 value = convert.convert_to_tensor(initial_value, wanted, name="initial_value")
                 self._variable = _variable_tensor(value, validate_shape, scope, shape)
             self._initial_value = value
+            value = guarded_initial_value(value, self._variable.op.name)
             with colocate_with(self._variable.op):
                 assigned = state.assign_op(
                     self._variable, value, validate_shape=validate_shape, name="Assign"
@@ -544,6 +545,15 @@ def _member(kind: Any, value: Any) -> Any:
 
 def _caching(caching_device: Any) -> AbstractContextManager[None]:
     return device(caching_device) if caching_device is not None else nullcontext()
+
+
+def guarded_initial_value(value: Tensor, name: str) -> Tensor:
+    """What to assign to the variable `name`, also while the variables that `value` depends on have no values."""
+    if not value.op._inputs and not value.dtype._is_ref_dtype:
+        return value
+    from ckpt.model.guarded import guarded  # it builds on variables
+
+    return guarded(value, name)
 
 
 def _variable_tensor(value: Tensor, validate_shape: bool, scope: str, shape: Any) -> Tensor:

@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core.dtypes import FLOATING, NUMERIC, REAL, float32
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -178,7 +178,7 @@ softsign_grad = _backprop(
     "SoftsignGrad",
     lambda dy, x: dy / np.square(np.abs(x) + x.dtype.type(1)),
     FLOATING,
-    "TensorFlow defines none",
+    UNDEFINED,
 )
 
 

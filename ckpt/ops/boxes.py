@@ -11,7 +11,7 @@ from ckpt.core.dtypes import float16, float32, float64
 from ckpt.core.errors import InvalidArgumentError, OutOfRangeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -24,7 +24,6 @@ PIXELS = Attr(
     allowed=frozenset({dtypes.uint8, dtypes.uint16, dtypes.int8, dtypes.int16, dtypes.int32, dtypes.int64,
                        float16, float32, float64}),
 )  # fmt: skip
-NO_RULE = "TensorFlow defines none"
 ONE = np.float32(1)
 
 
@@ -152,7 +151,7 @@ def crop_and_resize_grad_image_shape(dy, boxes, box_ind, image_size):
     return [(None,) * 4 if size is None else [int(n) for n in size]]
 
 
-crop_and_resize_grad_image_op.no_gradient(NO_RULE)
+crop_and_resize_grad_image_op.no_gradient(UNDEFINED)
 
 
 @op(
@@ -195,7 +194,7 @@ def _slopes(count: int, size: int) -> tuple[Any, Any]:
 
 
 crop_and_resize_grad_boxes_op.shape(lambda dy, image, boxes, box_ind: [boxes.shape])
-crop_and_resize_grad_boxes_op.no_gradient(NO_RULE)
+crop_and_resize_grad_boxes_op.no_gradient(UNDEFINED)
 
 
 def crop_and_resize(
@@ -364,7 +363,7 @@ def non_max_suppression_v5_shape(boxes, scores, count, *_, pad_to_max_output_siz
     return [size, size, ()]
 
 
-non_max_suppression_v5.no_gradient("TensorFlow defines none")
+non_max_suppression_v5.no_gradient(UNDEFINED)
 
 
 @op(

@@ -9,8 +9,10 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
+from ckpt.ops import indexing, reduction, reversing
+from ckpt.ops.elementwise import div_no_nan
 from ckpt.ops.families import same_shape
 
 KINDS = Attr("type", dtypes.float32, dtypes.FLOATING)
@@ -91,4 +93,26 @@ def adjust_saturation_op(images, scale):
 
 for _opdef in (rgb_to_hsv, hsv_to_rgb, adjust_contrast_op, adjust_hue_op, adjust_saturation_op):
     _opdef.shape(same_shape)
-    _opdef.no_gradient("TensorFlow defines none")
+for _opdef in (adjust_contrast_op, adjust_hue_op, adjust_saturation_op):
+    _opdef.no_gradient(UNDEFINED)
+hsv_to_rgb.no_gradient("TensorFlow says that there is none")
+
+
+@rgb_to_hsv.grad
+def rgb_to_hsv_grad(node, dy):
+    """With p and q the colours after the largest one: hue = (p - q) / 6 spread + a constant, saturation = spread / value."""
+    (x,) = node.inputs
+    dtype = x.dtype.base_dtype
+    largest, least = (
+        indexing.one_hot(place, 3, dtype=dtype)
+        for place in (reduction.argmax(x, -1), reduction.argmin(x, -1))
+    )
+    value, low = (reduction.reduce_sum(x * mask, -1, keepdims=True) for mask in (largest, least))
+    spread = value - low
+    of_spread = largest - least
+    of_distance = reversing.roll(largest, 1, -1) - reversing.roll(largest, 2, -1)  # of p - q
+    slope = div_no_nan(reduction.reduce_sum(x * of_distance, -1, keepdims=True), spread)
+    of_hue = div_no_nan(of_distance - slope * of_spread, 6 * spread)
+    of_saturation = div_no_nan(of_spread - div_no_nan(spread, value) * largest, value)
+    d_hue, d_saturation, d_value = (dy[..., i : i + 1] for i in range(3))
+    return [d_hue * of_hue + d_saturation * of_saturation + d_value * largest]

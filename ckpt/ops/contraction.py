@@ -16,7 +16,7 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, elementwise, indexing, joining, matmul, reduction, shaping
+from ckpt.ops import compare, constants, elementwise, indexing, joining, matmul, reduction, shaping
 
 
 def _parsed(equation: str) -> tuple[list[str], str]:
@@ -44,6 +44,8 @@ def einsum_op(*inputs, equation):
     narrow = inputs[0].dtype.itemsize == 2 and inputs[0].dtype.kind in "fV"
     wide = [x.astype(np.float32) if narrow else x for x in inputs]
     unique = "".join(dict.fromkeys(output))
+    if "." not in output:
+        _check_no_batch(labels, inputs)
     try:
         found = np.einsum(_spelled(labels, unique), *wide, optimize=len(wide) > 1)
     except ValueError as error:
@@ -54,6 +56,18 @@ def einsum_op(*inputs, equation):
         ) from None
     found = _on_diagonals(found, unique, output) if unique != output else found
     return np.asarray(found).astype(inputs[0].dtype)
+
+
+def _check_no_batch(labels, inputs):
+    """Raise InvalidArgumentError for an ellipsis that stands for axes of an input and for nothing in the output."""
+    for names, x in zip(labels, inputs, strict=True):
+        if "." in names and np.ndim(x) >= len(names):
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"Output contains {np.ndim(x) - len(names) + 1} broadcasting dimension(s) but no ellipsis (...) was "
+                "found in the output subscripts.",
+            )
 
 
 def _on_diagonals(x, unique, output):
@@ -111,6 +125,11 @@ def einsum_shape(*inputs, equation):
                     f"Dimensions must be equal, but are {old} and {size} for label '{name}' of {equation}"
                 )
             known[name] = size if old is None else old
+    if "." not in output and batch.sizes:
+        raise ShapeError(
+            f"Shape must be at most rank 0 but is rank {len(batch.sizes)} for einsum equation '{equation}' "
+            "without ellipsis (...) in the output subscripts where input(s) have non-empty broadcasting shape"
+        )
     if "." in output and batch.sizes is None:
         return [TensorShape.of(None)]
     found: list[Any] = []
@@ -131,38 +150,32 @@ def einsum_grad(node, dy):
 
 
 def _einsum_input_grad(x: Tensor, names: str, parts: list[tuple[str, Tensor]]) -> Tensor:
-    """d of one input: the other parts contracted to its labels; labels that only it has are repeated."""
+    """d of one input: the other parts contracted to its labels. Ones stand for what only it has: labels summed at once."""
     available = set("".join(p for p, _ in parts))
-    reached = "".join(c for c in names if c in available)
-    wide = reached if "." in reached or "." not in available else "." + reached
-    unneeded = "." in wide and "." not in names
-    target = reached if unneeded else wide
-    found = einsum_op([t for _, t in parts], equation=_spelled([p for p, _ in parts], target))
-    if len(reached) != len(names):
-        found = _repeated(found, x, names, available)
+    shape_x = shaping.shape(x)
+    for label in dict.fromkeys(names.replace(".", "")):
+        if label not in available:
+            count = shape_x[_place(names, label)]
+            parts = [*parts, (label, constants.ones([count], x.dtype.base_dtype))]
+    target = names if "." in available or "." not in names else names.replace(".", "")
+    is_wider = "." in available and "." not in names
+    wanted = "." + target if is_wider else target
+    found = einsum_op([t for _, t in parts], equation=_spelled([p for p, _ in parts], wanted))
+    if is_wider:
+        lead = shaping.rank(found) - len(target)
+        found = reduction.sum_op(found, indexing.range_(0, lead))
+        found.set_shape(x.shape)
     if "." in names:
-        shape_x, shape = shaping.shape(x), shaping.shape(found)
+        shape = shaping.shape(found)
         axes, _ = elementwise.broadcast_gradient_args(shape_x, shape)
         found = shaping.reshape(reduction.sum_op(found, axes), shape_x)
     return found
 
 
-def _repeated(found: Tensor, x: Tensor, names: str, available: set[str]) -> Tensor:
-    """`found` repeated along the axes of `x` whose labels nothing else has."""
-    if "." in names or x.shape.rank is None:
-        raise NotImplementedError(
-            f"the gradient of einsum by a summed label of {names!r} next to an ellipsis"
-        )
-    counts = {c: names.count(c) for c in names if c not in available}
-    if any(n > 1 for n in counts.values()):
-        raise NotImplementedError(
-            f"the gradient of einsum by a trace of {names!r} that nothing else reaches"
-        )
-    axes = [i for i, c in enumerate(names) if c not in available]
-    kept = found
-    for axis in axes:
-        kept = shaping.expand_dims(kept, axis)
-    return shaping.broadcast_to(kept, shaping.shape(x))
+def _place(names: str, label: str) -> int:
+    """The axis of a label; counted from the end behind an ellipsis."""
+    place = names.index(label)
+    return place - len(names) if "." in names[:place] else place
 
 
 def einsum(equation: str, *inputs: Any, **kwargs: Any) -> Tensor:

@@ -39,6 +39,8 @@ class Position:
     """
 
     FIELDS: tuple[str, ...] = ()
+    never_fails = False
+    """Whether elements are always there to be taken, so that several may be taken at once."""
 
     def __init__(self, dataset, *sources) -> None:
         self.dataset = dataset
@@ -49,6 +51,16 @@ class Position:
 
     def __next__(self):
         raise NotImplementedError(f"{type(self).__name__} gives no elements")
+
+    def some(self, count):
+        """The next `count` elements in a list, or as many as are left. What fails loses those before it."""
+        found = []
+        try:
+            for _ in range(count):
+                found.append(next(self))
+        except StopIteration:
+            pass
+        return found
 
     def save(self):
         """Lists, numbers and arrays that say where this position is."""
@@ -67,6 +79,11 @@ class Position:
             setattr(self, field, value)
         for source, part in zip(self.sources, sources, strict=True):
             source.load(part)
+
+    def close(self):
+        """Nobody will ask for more: let threads that make elements ahead end."""
+        for source in self.sources:
+            source.close()
 
 
 def dataset_op(type_name, signature, **attrs):
@@ -123,10 +140,20 @@ class _Counted(Dataset):
         """The element of that number."""
         raise NotImplementedError(f"{type(self).__name__} has no elements")
 
+    def part(self, start, stop):
+        """The elements of these numbers in a list."""
+        return [self.element(number) for number in range(start, stop)]
+
 
 class _CountedPosition(Position):
     FIELDS = ("number",)
     number = 0
+    never_fails = True
+
+    def some(self, count):
+        start = self.number
+        self.number = max(start, min(start + count, self.dataset.count))
+        return self.dataset.part(start, self.number)
 
     def __next__(self):
         number = self.number
@@ -143,6 +170,9 @@ class _Slices(_Counted):
 
     def element(self, number):
         return tuple([component[number] for component in self.components])
+
+    def part(self, start, stop):
+        return list(zip(*[component[start:stop] for component in self.components], strict=True))
 
 
 @dataset_op("TensorSliceDataset", "components: Toutput_types...", Toutput_types=TYPES["output_types"],
@@ -167,6 +197,12 @@ class _Range(_Counted):
 
     def element(self, number):
         return (self.kind(self.numbers[number]),)
+
+    def part(self, start, stop):
+        numbers = self.numbers[start:stop]
+        return list(
+            zip(np.arange(numbers.start, numbers.stop, numbers.step, self.kind), strict=True)
+        )
 
 
 @dataset_op(

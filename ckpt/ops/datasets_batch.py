@@ -13,12 +13,9 @@ from ckpt.ops.datasets_order import derived
 
 def _gathered(source, count):
     """Up to `count` elements. Raises StopIteration where there are none."""
-    found = [next(source)]
-    try:
-        while len(found) < count:
-            found.append(next(source))
-    except StopIteration:
-        pass
+    found = source.some(count)
+    if not found:
+        raise StopIteration
     return found
 
 
@@ -26,8 +23,11 @@ def stacked(values, dtype):
     """The values of one component in one array. Raises InvalidArgumentError where their shapes differ."""
     first = np.shape(values[0])
     kind = object if dtype in (dtypes.string, dtypes.variant) else dtype.as_numpy_dtype
-    if kind is not object and first == () and not any(map(np.ndim, values)):
-        return np.array(values, kind)
+    if kind is not object and first == ():
+        try:
+            return np.array(values, kind)
+        except ValueError:  # not all of them are scalars
+            pass
     made = np.empty((len(values), *first), kind)
     for i, value in enumerate(values):
         if np.shape(value) != first:
@@ -148,10 +148,11 @@ def padded_batch_dataset_v2(input_dataset, batch_size, *inputs, N, Toutput_types
             "drop_remainder: bool", f=Attr("func"), preserve_cardinality=False, **CALLED)  # fmt: skip
 def map_and_batch_dataset(input_dataset, *inputs, f, output_types, output_shapes):
     """The dataset of batches of what a function makes of the elements."""
-    from ckpt.ops.datasets_calls import mapped  # which batches nothing
+    from ckpt.ops.datasets_calls import mapped_together  # which batches nothing
 
-    *others, batch_size, _, is_full = inputs
-    return batched(mapped(input_dataset, others, f), batch_size, bool(is_full), output_types, output_shapes)  # fmt: skip
+    *others, batch_size, calls, is_full = inputs
+    elements = mapped_together(input_dataset, others, f, calls)
+    return batched(elements, batch_size, bool(is_full), output_types, output_shapes)
 
 
 class _Unbatch(Position):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import threading
+
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError
+from ckpt.core.threads import cpu_count
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops.dataset_threads import MadeAhead, Threaded, Together, waiting_by
 from ckpt.ops.datasets import CALLED, TYPES, Dataset, Position, dataset_op
 from ckpt.ops.datasets_order import derived
 from ckpt.ops.flow import is_true
@@ -51,9 +55,38 @@ class _Map(_Calling):
             raise StopIteration from None
 
 
+class _ParallelMap(Threaded):
+    """Up to `calls` calls of the dataset's function at a time."""
+
+    def __init__(self, dataset, source) -> None:
+        f, others = dataset.f, dataset.others
+        super().__init__(dataset, Together(source, lambda e: tuple(_called(f, (*e, *others))), dataset.calls))  # fmt: skip
+
+    def save(self):
+        check_saveable(self.dataset.f)
+        return super().save()
+
+
 def mapped(source, others, f, types=None, shapes=None):
     """The dataset of what `f` makes of the elements of `source` and the arguments `others`."""
     return derived(_Map, source, types=types, shapes=shapes, f=f, others=tuple(others))
+
+
+def mapped_together(source, others, f, calls, types=None, shapes=None):
+    """The dataset that `mapped` gives, made by up to `calls` calls at a time (-1: as many as can compute at a time).
+
+    Raises InvalidArgumentError for other numbers below 1.
+    """
+    return derived(_ParallelMap, source, types=types, shapes=shapes, f=f, others=tuple(others), calls=_number_of(calls))  # fmt: skip
+
+
+def _number_of(calls):
+    number = int(calls)
+    if number == -1:
+        return cpu_count()
+    if number < 1:
+        raise InvalidArgumentError(None, None, "num_parallel_calls must be greater than zero.")
+    return number
 
 
 @dataset_op("MapDataset", "input_dataset: variant, other_arguments: Targuments...", f=FUNCTION,
@@ -82,9 +115,7 @@ def parallel_map_dataset_v2(input_dataset, *inputs, f, output_types, output_shap
 
 def _parallel(source, inputs, f, types, shapes):
     *others, calls = inputs
-    if int(calls) < 1 and int(calls) != -1:  # -1: as many as are good
-        raise InvalidArgumentError(None, None, "num_parallel_calls must be greater than zero.")
-    return mapped(source, others, f, types, shapes)
+    return mapped_together(source, others, f, calls, types, shapes)
 
 
 class _Filter(_Calling):
@@ -132,7 +163,10 @@ def take_while_dataset(input_dataset, *others, predicate):
 
 
 class _Interleave(_Calling):
-    """Up to `cycle` datasets at a time, of each of which `block` elements are taken in turn."""
+    """Up to `cycle` datasets at a time, of each of which `block` elements are taken in turn.
+
+    Where `calls` is not None, so many threads make the elements of the datasets ahead.
+    """
 
     def __init__(self, dataset, source) -> None:
         super().__init__(dataset, source)
@@ -140,9 +174,13 @@ class _Interleave(_Calling):
             None
         ] * dataset.cycle  # (the element that made it, its position), or None
         self.turn = self.taken = 0
-        self.is_over = False
+        self.is_over = self.is_begun = False
+        self.turns = None if dataset.calls is None else threading.Semaphore(dataset.calls)
 
     def __next__(self):
+        if self.turns is not None and not self.is_begun:
+            self._begin_all()
+        self.is_begun = True
         while True:
             slot = self.slots[self.turn]
             if slot is None:
@@ -151,12 +189,9 @@ class _Interleave(_Calling):
                 if self.is_over:
                     self._turn()
                     continue
-                try:
-                    element = next(self.sources[0])
-                except StopIteration:
-                    self.is_over = True
+                slot = self._filled(self.turn)
+                if slot is None:
                     continue
-                slot = self.slots[self.turn] = (element, self.of(element)[0].start())
             if self.taken < self.dataset.block:
                 try:
                     found = next(slot[1])
@@ -168,35 +203,65 @@ class _Interleave(_Calling):
                 return found
             self._turn()
 
+    def _begin_all(self):
+        """Have all the datasets of the first round read from now on."""
+        for place in range(len(self.slots)):
+            if self.slots[place] is None and not self.is_over:
+                self._filled(place)
+
+    def _filled(self, place):
+        """The slot with the next dataset in it, or None where there is none."""
+        try:
+            element = next(self.sources[0])
+        except StopIteration:
+            self.is_over = True
+            return None
+        slot = self.slots[place] = (element, self._started(element))
+        if self.turns is not None:
+            slot[1].begin()
+        return slot
+
+    def _started(self, element):
+        position = self.of(element)[0].start()
+        if self.turns is None:
+            return position
+        return MadeAhead(position, max(2, self.dataset.block), self.turns)
+
+    def close(self):
+        super().close()
+        for slot in self.slots:
+            if slot is not None:
+                slot[1].close()
+
     def _turn(self):
         self.turn = (self.turn + 1) % self.dataset.cycle
         self.taken = 0
 
     def save(self):
         slots = [slot and [slot[0], slot[1].save()] for slot in self.slots]
-        return [super().save(), slots, [self.turn, self.taken, self.is_over]]
+        return [super().save(), slots, [self.turn, self.taken, self.is_over, self.is_begun]]
 
     def load(self, state):
-        own, slots, (self.turn, self.taken, self.is_over) = state
+        own, slots, (self.turn, self.taken, self.is_over, self.is_begun) = state
         super().load(own)
         self.slots = [None] * len(slots)
         for i, slot in enumerate(slots):
             if slot is not None:
                 element, inner = tuple(slot[0]), slot[1]
-                position = self.of(element)[0].start()
+                position = self._started(element)
                 position.load(inner)
                 self.slots[i] = (element, position)
 
 
-def _interleaved(source, others, f, cycle, block, types, shapes):
+def _interleaved(source, others, f, cycle, block, types, shapes, calls=None):
     if int(cycle) == -1:
-        cycle = 1
+        cycle = 1 if calls is None else calls
     if int(cycle) < 1:
         raise InvalidArgumentError(None, None, "`cycle_length` must be > 0")
     if int(block) < 1:
         raise InvalidArgumentError(None, None, "`block_length` must be > 0")
     return derived(_Interleave, source, types=types, shapes=shapes, f=f, others=tuple(others), cycle=int(cycle),
-                   block=int(block))  # fmt: skip
+                   block=int(block), calls=calls)  # fmt: skip
 
 
 @dataset_op(
@@ -221,10 +286,12 @@ def _define_parallel(type_name, more, after, **attrs):
                 "input_dataset: variant, other_arguments: Targuments..., cycle_length: int64, block_length: int64, "
                 + more, f=FUNCTION, **attrs, **CALLED)  # fmt: skip
     def kernel(input_dataset, *inputs, f, output_types, output_shapes):
-        """InterleaveDataset; the order is the same however many datasets are read at a time."""
+        """InterleaveDataset, several datasets being read at a time; the order is the same."""
         cycle, block = inputs[-2 - after], inputs[-1 - after]
-        others = inputs[: -2 - after]
-        return _interleaved(input_dataset, others, f, cycle, block, output_types, output_shapes)
+        others, calls = inputs[: -2 - after], _number_of(inputs[-1])
+        return _interleaved(
+            input_dataset, others, f, cycle, block, output_types, output_shapes, calls
+        )
 
     return kernel
 
@@ -273,16 +340,17 @@ def scan_dataset(input_dataset, *inputs, f, Tstate, output_types, output_shapes)
 @op("ReduceDataset",
     "input_dataset: variant, initial_state: Tstate..., other_arguments: Targuments... -> components: output_types...",
     f=FUNCTION, **STATE, use_inter_op_parallelism=True, **CALLED)  # fmt: skip
-def reduce_dataset(input_dataset, *inputs, f, Tstate):
+def reduce_dataset(ctx, input_dataset, *inputs, f, Tstate):
     """What a function makes of the state and each element in turn, beginning with the initial state."""
     state, others = inputs[: len(Tstate)], inputs[len(Tstate) :]
-    for element in input_dataset.start():
-        state = f(*state, *element, *others)
+    with waiting_by(ctx.wait):
+        for element in input_dataset.start():
+            state = f(*state, *element, *others)
     return state
 
 
 reduce_dataset.shape(lambda *inputs, output_shapes: output_shapes)
-reduce_dataset.stateful().no_gradient("a dataset has no derivative")
+reduce_dataset.waits().no_gradient("a dataset has no derivative")
 
 
 class _Generator(Dataset):
@@ -343,16 +411,17 @@ def generator_dataset(
 
 
 @op("DatasetToSingleElement", "dataset: variant -> components: output_types...", **TYPES)
-def dataset_to_single_element(dataset):
+def dataset_to_single_element(ctx, dataset):
     """The only element. Raises InvalidArgumentError where there is none, or more than one."""
-    position = dataset.start()
-    found = next(position, None)
-    if found is None:
-        raise InvalidArgumentError(None, None, "Dataset was empty.")
-    if next(position, None) is not None:
-        raise InvalidArgumentError(None, None, "Dataset had more than one element.")
+    with waiting_by(ctx.wait):
+        position = dataset.start()
+        found = next(position, None)
+        if found is None:
+            raise InvalidArgumentError(None, None, "Dataset was empty.")
+        if next(position, None) is not None:
+            raise InvalidArgumentError(None, None, "Dataset had more than one element.")
     return found
 
 
 dataset_to_single_element.shape(lambda dataset, *, output_shapes: output_shapes)
-dataset_to_single_element.stateful().no_gradient("a dataset has no derivative")
+dataset_to_single_element.waits().no_gradient("a dataset has no derivative")

@@ -10,6 +10,7 @@ import numpy as np
 
 from ckpt.core.errors import InvalidArgumentError, OpError
 from ckpt.graph.signature import Attr
+from ckpt.ops.dataset_threads import MadeAhead, Threaded
 from ckpt.ops.datasets import TYPES, Dataset, Position, dataset_op
 from ckpt.ops.random import Philox
 
@@ -171,26 +172,44 @@ def shard_dataset(input_dataset, num_shards, index):
 class _Words:
     """32-bit words of one Philox stream, one after the other."""
 
-    CHUNK = 64  # groups of four words made at a time
+    CHUNK = 256  # groups of four words made at a time
 
     def __init__(self, seed, seed2) -> None:
         self.seeds = [seed, seed2]
         self.number = 0
         self._stream = Philox(seed, seed2)
         self._first = self._stream.position
-        self._made: list[int] = []
+        self._made = np.zeros(0, np.uint64)
+        self._listed: list[int] = []  # the same: numbers of Python, for who wants one
         self._made_from = 0
 
     def __call__(self):
+        place = self._place()
+        self.number += 1
+        return self._listed[place]
+
+    def some(self, count):
+        """The next `count` words, an array."""
+        parts = [np.zeros(0, np.int64)]
+        while count > 0:
+            place = self._place()
+            part = self._made[place : place + count]
+            self.number += len(part)
+            count -= len(part)
+            parts.append(part.astype(np.int64))
+        return np.concatenate(parts)
+
+    def _place(self):
+        """Where the next word stands among those that are made."""
         place = self.number - self._made_from
         if not 0 <= place < len(self._made):
             group = self.number // 4
             groups = np.arange(group, group + self.CHUNK, dtype=np.uint64)
-            self._made = self._stream.words(self._first, groups).T.reshape(-1).tolist()
+            self._made = self._stream.words(self._first, groups).T.reshape(-1)
+            self._listed = self._made.tolist()
             self._made_from = 4 * group
             place = self.number - self._made_from
-        self.number += 1
-        return self._made[place]
+        return place
 
 
 class _Seeds:
@@ -236,6 +255,43 @@ class _Shuffle(Position):
         buffer[drawn] = buffer[first]
         buffer[first] = None
         self.first += 1
+        self.held -= 1
+        return found
+
+    def some(self, count):
+        """The next elements, drawn as one by one: after each, the buffer is filled again before the next."""
+        size, source = self.dataset.size, self.sources[0]
+        if not source.never_fails:
+            return super().some(count)
+        if not self.buffer and not self.is_over:
+            self.buffer = source.some(size)
+            self.held = len(self.buffer)
+            self.is_over = self.held < size
+        found = []
+        while len(found) < count:
+            while self.held < size and not self.is_over:
+                self._fill(size)
+            if not self.held:
+                break
+            if not self.is_over:
+                found += self._replaced(source, count - len(found))
+            else:
+                found.append(next(self))
+        return found
+
+    def _replaced(self, source, count):
+        """Up to `count` elements out of a full buffer; those that come next in the source take their places, but for the last."""
+        fresh = source.some(count - 1)
+        count = len(fresh) + 1
+        buffer, size, first = self.buffer, len(self.buffer), self.first % len(self.buffer)
+        places = (first + np.arange(count) + self.words.some(count) % self.held) % size
+        found = []
+        for place, element in zip(places.tolist(), [*fresh, None], strict=True):
+            found.append(buffer[place])
+            buffer[place] = buffer[first]
+            buffer[first] = element
+            first = first + 1 if first + 1 < size else 0
+        self.first += count
         self.held -= 1
         return found
 
@@ -361,13 +417,19 @@ class _Same(Position):
         return next(self.sources[0])
 
 
+class _Prefetch(Threaded):
+    def __init__(self, dataset, source) -> None:
+        super().__init__(dataset, MadeAhead(source, dataset.size))
+
+
 @dataset_op("PrefetchDataset", "input_dataset: variant, buffer_size: int64", **TYPES, slack_period=0,
             legacy_autotune=True, buffer_size_min=0)  # fmt: skip
 def prefetch_dataset(input_dataset, buffer_size):
-    """The same dataset. Elements are made when they are asked for, however many may be made ahead."""
-    if int(buffer_size) < -1:
+    """The same dataset, of which up to `buffer_size` elements (-1: two) are made before they are asked for."""
+    size = int(buffer_size)
+    if size < -1:
         raise InvalidArgumentError(None, None, "buffer_size must be >= 0 or set to -1 for auto-tuning")  # fmt: skip
-    return derived(_Same, input_dataset)
+    return derived(_Prefetch, input_dataset, size=2 if size == -1 else size)
 
 
 class _IgnoreErrors(Position):

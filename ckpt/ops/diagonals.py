@@ -438,6 +438,8 @@ def eye(
             size: Any = elementwise.minimum(num_rows, num_columns)
         else:
             is_square, size = num_rows == num_columns, min(num_rows, num_columns)
+            if size < 0:
+                raise ValueError(f"Dimensions must be >= 0, got {num_rows} x {num_columns}")
         if isinstance(batch, Tensor) or isinstance(size, Tensor):
             batch = convert.convert_to_tensor(batch, dtype=dtypes.int32, name="shape")
             diagonal_shape: Any = joining.concat((batch, [size]), axis=0)

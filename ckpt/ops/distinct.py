@@ -11,10 +11,11 @@ from ckpt.core.dtypes import INDEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value
 from ckpt.ops import compare, constants, elementwise, joining, reduction, scattering, shaping
 
@@ -105,7 +106,7 @@ def _unique(type_name: str, has_axis: bool, has_counts: bool) -> OpDef:
             found = [(None,), x.shape.with_rank(1)]
         return [*found, (None,)] if has_counts else found
 
-    return opdef.no_gradient("TensorFlow defines none")
+    return opdef.no_gradient(UNDEFINED)
 
 
 unique_op = _unique("Unique", False, False)
@@ -143,7 +144,7 @@ def list_diff_shape(x, y):
     return [(None,), (None,)]
 
 
-list_diff_op.no_gradient("TensorFlow defines none")
+list_diff_op.no_gradient(UNDEFINED)
 
 
 def setdiff1d(x: Any, y: Any, index_dtype: Any = dtypes.int32, name: str | None = None) -> Any:
@@ -158,6 +159,13 @@ def bincount_op(arr, size, weights):
         raise InvalidArgumentError(None, None, "Input arr must be non-negative!")
     if int(size) < 0:
         raise InvalidArgumentError(None, None, f"size ({int(size)}) must be non-negative")
+    if np.size(weights) and np.shape(weights) != np.shape(arr):
+        raise InvalidArgumentError(
+            None,
+            None,
+            "`weights` must be the same shape as `arr` or a length-0 `Tensor`, in which case it acts as all weights "
+            f"equal to 1. Received {list(np.shape(weights))}",
+        )
     bins = np.zeros(int(size), weights.dtype)
     flat = np.asarray(arr).reshape(-1)
     kept = flat < int(size)
@@ -171,7 +179,7 @@ def bincount_shape(arr, size, weights):
     return [(None if value is None else int(value),)]
 
 
-bincount_op.no_gradient("TensorFlow defines none")
+bincount_op.no_gradient(UNDEFINED)
 
 
 def bincount(
@@ -180,15 +188,17 @@ def bincount(
     minlength: Any = None,
     maxlength: Any = None,
     dtype: Any = dtypes.int32,
-    name: str | None = None,
-    axis: Any = None,
-    binary_output: bool = False,
 ) -> Tensor:
-    """How often each value from 0 to the largest one appears in `arr`, or the sums of its weights."""
-    if axis is not None or binary_output:
-        raise NotImplementedError("bincount: only axis=None and binary_output=False")
-    with name_scope(name, "bincount"):
-        arr = convert.convert_to_tensor(arr, name="arr", dtype=dtypes.int32)
+    """How often each value from 0 to the largest one appears in `arr`, or the sums of its weights.
+
+    `arr` and `weights` may be sparse: the values that they hold are counted. Values are cut to int32.
+    """
+    with name_scope("bincount"):
+        arr = arr.values if isinstance(arr, SparseTensor) else arr
+        weights = weights.values if isinstance(weights, SparseTensor) else weights
+        if not isinstance(arr, (Tensor, np.ndarray)) and not np.size(arr):
+            arr = np.zeros(np.shape(arr), np.int32)
+        arr = elementwise.cast(convert.convert_to_tensor(arr, name="arr"), dtypes.int32)
         is_nonempty = compare.greater(reduction.reduce_prod(shaping.shape(arr)), 0)
         size = elementwise.cast(is_nonempty, dtypes.int32) * (reduction.reduce_max(arr) + 1)
         if minlength is not None:
@@ -239,7 +249,7 @@ def histogram_fixed_width_shape(values, value_range, nbins):
     return [(None if value is None else int(value),)]
 
 
-histogram_fixed_width_op.no_gradient("TensorFlow defines none")
+histogram_fixed_width_op.no_gradient(UNDEFINED)
 
 
 def histogram_fixed_width(

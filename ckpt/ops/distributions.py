@@ -16,7 +16,7 @@ from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, REAL
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
@@ -28,10 +28,13 @@ from ckpt.ops import (
     control,
     elementwise,
     indexing,
+    joining,
     random,
     reduction,
     shaping,
+    special,
 )
+from ckpt.ops.families import broadcast_shape
 from ckpt.ops.random import RESERVED, Philox
 
 GAMMA = frozenset({dtypes.float16, dtypes.float32, dtypes.float64})
@@ -147,8 +150,37 @@ def random_poisson_op(ctx, shape, rate, *, seed, seed2, dtype):
 
 random_gamma_op.shape(_outer_shape)
 random_poisson_op.shape(_outer_shape)
-random_gamma_op.no_gradient("the derivative by alpha (RandomGammaGrad) is not implemented")
 random_poisson_op.no_gradient("whole numbers have no derivative")
+
+
+@op(
+    "RandomGammaGrad",
+    "alpha: T, sample: T -> output: T",
+    T=frozenset({dtypes.float32, dtypes.float64}),
+)
+def random_gamma_grad(alpha, sample):
+    """How a gamma value moves with its `alpha`: -(dP / d alpha) / (dP / d sample), with P the distribution function.
+
+    Source: Figurnov, Mohamed and Mnih 2018, "Implicit reparameterization gradients".
+    """
+    a, x = np.broadcast_arrays(alpha.astype(np.float64), sample.astype(np.float64))
+    density = np.exp((a - 1) * np.log(x) - x - np.vectorize(math.lgamma, otypes=[float])(a))
+    return (-special.igamma_grad_a_values(a, x) / density).astype(alpha.dtype)
+
+
+random_gamma_grad.shape(broadcast_shape)
+random_gamma_grad.no_gradient(UNDEFINED)
+
+
+@random_gamma_op.grad
+def random_gamma_gradient(node, dy):
+    shape, alpha = node.inputs
+    (samples,) = node.outputs
+    added = shaping.size(shape)
+    ones = constants.fill([added], 1)
+    aligned = shaping.reshape(alpha, joining.concat([ones, shaping.shape(alpha)], 0))
+    moved = dy * random_gamma_grad(aligned, samples)
+    return [None, reduction.reduce_sum(moved, indexing.range_(added))]
 
 
 @op(

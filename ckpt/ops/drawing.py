@@ -8,7 +8,7 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError, ShapeError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
@@ -90,7 +90,7 @@ def _drawn_shape(images, *_):
 
 for _opdef in (draw_bounding_boxes_op, draw_bounding_boxes_v2_op):
     _opdef.shape(_drawn_shape)
-    _opdef.no_gradient("TensorFlow defines none")
+    _opdef.no_gradient(UNDEFINED)
 
 
 def draw_bounding_boxes(
@@ -184,7 +184,7 @@ def _glimpse_shape(images, size, offsets):
 
 for _opdef in (extract_glimpse_op, extract_glimpse_v2_op):
     _opdef.shape(_glimpse_shape)
-    _opdef.no_gradient("TensorFlow defines none")
+    _opdef.no_gradient(UNDEFINED)
 
 
 def extract_glimpse(

@@ -21,7 +21,7 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
@@ -314,8 +314,8 @@ floor_div = binary("FloorDiv", _floor_div, NUMERIC, lambda x, y, z, dz: (None, N
 floor_mod = binary(
     "FloorMod", _floor_mod, REAL, lambda x, y, z, dz: (dz, dz * neg(floor_div(x, y)))
 )
-mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
-truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, "TensorFlow defines none")
+mod_op = binary("Mod", _truncate_mod, FLOATING | INDEX, UNDEFINED)
+truncate_mod = binary("TruncateMod", _truncate_mod, FLOATING | INDEX, UNDEFINED)
 div_no_nan_op = binary(
     "DivNoNan",
     lambda x, y: np.where(
@@ -425,6 +425,9 @@ def clip_by_value_grad(node, dy):
 
 def add(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x + y, element by element with broadcasting; strings are concatenated."""
+    if isinstance(x, Tensor) and isinstance(y, Tensor):  # one node is made: no scope is needed
+        wanted = "Add" if name is None else name
+        return (add_v1 if x._dtype.base_dtype is string else add_v2)(x, y, name=wanted)
     with name_scope(name, "Add", [x]) as scope:
         x = convert.convert_to_tensor(x, name="x")
         y = convert.convert_to_tensor(y, name="y", preferred_dtype=x.dtype.base_dtype)
@@ -508,6 +511,8 @@ def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
 def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
     """Both sides of a binary operator as tensors: a plain value takes the dtype of the tensor beside it."""
     if isinstance(x, Tensor):
+        if isinstance(y, Tensor):
+            return x, y  # the operation says whether they go together
         return x, convert.convert_to_tensor(y, dtype=x.dtype.base_dtype, name="y")
     if isinstance(y, Tensor):
         return convert.convert_to_tensor(x, dtype=y.dtype.base_dtype, name="x"), y

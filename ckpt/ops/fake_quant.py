@@ -17,7 +17,6 @@ from ckpt.graph.operation import Tensor
 
 BITS = {"num_bits": 8, "narrow_range": False}
 ONE = np.float32(1)
-NO_RULE = "TensorFlow defines none"
 
 
 def _nudged(low: Any, high: Any, num_bits: int, narrow_range: bool) -> tuple[Any, Any, Any]:
@@ -79,7 +78,7 @@ def fake_quant_with_min_max_args_gradient_op(dy, x, *, min, max, num_bits, narro
 
 
 fake_quant_with_min_max_args_gradient_op.shape(lambda dy, x: [dy.shape.merge_with(x.shape)])
-fake_quant_with_min_max_args_gradient_op.no_gradient(NO_RULE)
+fake_quant_with_min_max_args_gradient_op.no_gradient("TensorFlow says that there is none")
 
 
 def _scalar(x: Tensor, name: str) -> None:
@@ -127,7 +126,7 @@ def fake_quant_with_min_max_vars_gradient_op(dy, x, low, high, *, num_bits, narr
 fake_quant_with_min_max_vars_gradient_op.shape(
     lambda dy, x, low, high: [dy.shape.merge_with(x.shape), (), ()]
 )
-fake_quant_with_min_max_vars_gradient_op.no_gradient(NO_RULE)
+fake_quant_with_min_max_vars_gradient_op.no_gradient("TensorFlow says that there is none")
 
 
 def _check_channels(x: Any, low: Any, high: Any) -> None:
@@ -178,7 +177,7 @@ def fake_quant_per_channel_gradient_op(dy, x, low, high, *, num_bits, narrow_ran
 fake_quant_per_channel_gradient_op.shape(
     lambda dy, x, low, high: [dy.shape.merge_with(x.shape), low.shape, high.shape]
 )
-fake_quant_per_channel_gradient_op.no_gradient(NO_RULE)
+fake_quant_per_channel_gradient_op.no_gradient("TensorFlow says that there is none")
 
 
 def fake_quant_with_min_max_args(

@@ -9,10 +9,10 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.dtypes import COMPLEX
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -142,8 +142,8 @@ def _real_pair(axes: int) -> tuple[OpDef, OpDef]:
         rfft.grad(_rfft2d_grad)
         irfft.grad(_irfft2d_grad)
     else:
-        rfft.no_gradient("TensorFlow defines none")
-        irfft.no_gradient("TensorFlow defines none")
+        rfft.no_gradient(UNDEFINED)
+        irfft.no_gradient(UNDEFINED)
     return rfft, irfft
 
 
@@ -243,6 +243,8 @@ def _front(opdef: OpDef, axes: int, name: str, is_inverse: bool) -> Any:
                     )
                 fft_length = sizes
             length = convert.convert_to_tensor(fft_length, dtypes.int32)
+            if not length.shape.is_compatible_with([axes]):
+                raise ShapeError(f"Dimension must be {axes} but is {length.shape[0]} for '{scope}'")
             kinds = (
                 {"Treal": x.dtype.real_dtype} if is_inverse
                 else {"Tcomplex": dtypes.complex128 if x.dtype == dtypes.float64 else dtypes.complex64}
@@ -290,9 +292,11 @@ def _cosines(count: int, kind: int, norm: str | None) -> np.ndarray:
     return found * scale if norm == "ortho" else found
 
 
-def _check_dct(kind: Any, axis: Any, norm: Any, size: int | None) -> None:
+def _check_dct(kind: Any, axis: Any, norm: Any, n: int | None, size: int | None) -> None:
     if axis != -1:
         raise NotImplementedError(f"axis must be -1. Got: {axis}")
+    if n is not None and n < 1:
+        raise ValueError("n should be a positive integer or None")
     if kind not in (1, 2, 3, 4):
         raise ValueError("Types I, II, III and IV (I)DCT are supported.")
     if kind == 1 and norm == "ortho":
@@ -316,7 +320,7 @@ def dct(
     with name_scope(name, "dct", [input]):
         x = convert.convert_to_tensor(input, name="input")
         size = x.shape[-1].value
-        _check_dct(type, axis, norm, n or size)
+        _check_dct(type, axis, norm, n, n or size)
         if size is None:
             raise ValueError("dct needs to know the size of the last axis")
         count = n or size

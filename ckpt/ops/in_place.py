@@ -6,7 +6,7 @@ A restore then needs no second model in memory. Must not know files: a reader ha
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,25 +14,26 @@ import numpy as np
 
 from ckpt.core.cells import Cell
 from ckpt.core.errors import OpError
+from ckpt.core.memory import empty
 from ckpt.formats.base import Slices, TensorReader, read_all
 from ckpt.graph.operation import Operation, Tensor
 
 Array = np.ndarray[Any, Any]
 
-_FRESH = 32 * 1024 * 1024  # bytes of small tensors that get memory of their own
+_FRESH = 48 * 1024 * 1024  # bytes of small tensors that get memory of their own
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What a restore found out before it runs: an open checkpoint, and that it fits.
 
-    `matched` are the outputs of RestoreV2 whose names and dtypes are in it; `assigned` says which of them only one
-    variable takes, whole, as it is.
+    `matched` are the outputs of RestoreV2 whose names and dtypes are in it; `variable_of` tells the variable that alone
+    takes one of them, whole, as it is.
     """
 
     reader: TensorReader
-    matched: frozenset[Tensor]
-    assigned: Mapping[Tensor, Operation]
+    matched: Container[Tensor]
+    variable_of: Callable[[Tensor], Operation | None]
 
 
 def restore_key(path: str) -> str:
@@ -56,17 +57,17 @@ def cell_of(ctx: Any, variable: Operation | None) -> Cell | None:
 
 
 def read_into(
-    cells: Sequence[Cell | None],
+    cell_at: Callable[[int], Cell | None],
     reader: TensorReader,
     names: Sequence[str],
     parts: Sequence[Slices | None],
 ) -> list[Array]:
-    """The tensors, or parts of them, for these cells. Raises what the reader raises.
+    """The tensors, or parts of them, each for the cell of its number. Raises what the reader raises.
 
     After an error every cell that had been overwritten is empty, and the error says so.
     """
     whole = [number for number, part in enumerate(parts) if part is None]
-    target = CellTarget([cells[number] for number in whole])
+    target = CellTarget(len(whole), lambda number: cell_at(whole[number]))
     try:
         read_all(reader, [names[number] for number in whole], target)
         found = dict(zip(whole, target.found, strict=True))
@@ -83,52 +84,49 @@ def read_into(
 
 
 class CellTarget:
-    """A `formats.base.Target`: `found` are the values, `cells` the variables that they will be assigned to.
+    """A `formats.base.Target`: `found` are the values, `cell_at` tells the variables that they will be assigned to.
 
-    A cell of None, or one whose array others hold, gets new memory, and takes the value only when it is assigned.
+    What has no cell, or one whose array others hold, gets new memory, and is taken only when it is assigned.
     """
 
-    def __init__(self, cells: Sequence[Cell | None]) -> None:
-        self.found: list[Any] = [None] * len(cells)
-        self._cells = cells
-        self._old: dict[int, Array] = {}  # arrays of open cells
+    def __init__(self, count: int, cell_at: Callable[[int], Cell | None]) -> None:
+        self.found: list[Any] = [None] * count
+        self._cell_at = cell_at
+        self._open: dict[int, Cell] = {}
         self._changed: list[Cell] = []
         self._fresh = 0
 
-    def put(self, number: int, values: Array) -> None:
-        """Keep a copy: of its own for the first ones, which are few bytes, then in the cell."""
-        self._fresh += values.nbytes
-        if self._fresh <= _FRESH or values.dtype == object:
-            self.found[number] = values.copy()
-            return
-        array = self.begin(number, values.shape, values.dtype)
-        array[...] = values
-        self.end(number, array)
+    def put(self, numbers: Sequence[int], values: Sequence[Array]) -> None:
+        """Keep the first ones, which are few bytes; copy what follows into the cells."""
+        for number, array in zip(numbers, values, strict=True):
+            self._fresh += array.nbytes
+            if self._fresh <= _FRESH or array.dtype == object:
+                self.found[number] = array
+                continue
+            own = self.begin(number, array.shape, array.dtype)
+            own[...] = array
+            self.end(number, own)
 
     def begin(self, number: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
         """The memory of the cell, whose readers wait until `end`, or new memory."""
-        cell = self._cells[number]
-        if cell is None:
-            return np.empty(shape, dtype)
-        array = cell.reopen(shape, dtype)
-        if array is None:
-            return np.empty(shape, dtype)
+        cell = self._cell_at(number)
+        array = None if cell is None else cell.reopen(shape, dtype)
+        if cell is None or array is None:
+            return empty(shape, dtype)
         self._changed.append(cell)
-        self._old[number] = array
+        self._open[number] = cell
         return array
 
     def end(self, number: int, array: Array) -> None:
         """Keep the values; readers of the cell find them."""
-        cell = self._cells[number]
-        if cell is not None and self._old.pop(number, None) is not None:
+        if (cell := self._open.pop(number, None)) is not None:
             cell.close(array)
         array.flags.writeable = False
         self.found[number] = array
 
     def abandon(self, number: int) -> None:
         """The cell has no value now."""
-        cell = self._cells[number]
-        if cell is not None and self._old.pop(number, None) is not None:
+        if (cell := self._open.pop(number, None)) is not None:
             cell.drop()
 
     def undo(self, error: OpError | None) -> None:

@@ -570,7 +570,7 @@ def range_shape(start, limit, delta):
     return [(int(np.ceil(abs((float(e) - float(s)) / float(d)))),)]
 
 
-range_op.no_gradient("TensorFlow defines none")
+range_op.no_gradient("TensorFlow says that there is none")
 
 
 RANGED = [dtypes.as_dtype(name) for name in (

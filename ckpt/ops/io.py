@@ -42,8 +42,8 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     """
     path = _text(prefix)
     with paused():
-        specs = map(_slice_spec, map(_text, shape_and_slices))
-        entries = list(map(TensorEntry, map(_text, tensor_names), tensors, specs))
+        specs = [_slice_spec(text) if text else None for text in texts(shape_and_slices)]
+        entries = list(map(TensorEntry, texts(tensor_names), tensors, specs))
     part = _SHARD.fullmatch(path)
     extras = dict(ctx.attachment(part[1] if part else path) or {})
     later = extras.pop("later", None)
@@ -80,15 +80,19 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
     Raises NotFoundError listing every name that the checkpoint lacks, InvalidArgumentError for other dtypes.
     """
     path = _text(prefix)
-    names, specs = list(map(_text, tensor_names)), list(map(_text, shape_and_slices))
-    prepared = ctx.attachment(restore_key(path))
-    if prepared is not None and prepared.matched.issuperset(ctx.node.outputs):
-        cells = [cell_of(ctx, prepared.assigned.get(tensor)) for tensor in ctx.node.outputs]
-        return read_into(cells, prepared.reader, names, list(map(part_of, specs)))
+    names, specs = texts(tensor_names), texts(shape_and_slices)
+    parts = [part_of(spec) if spec else None for spec in specs]
+    prepared, outputs = ctx.attachment(restore_key(path)), ctx.node.outputs
+    if prepared is not None and all(map(prepared.matched.__contains__, outputs)):
+
+        def cell_at(number):
+            return cell_of(ctx, prepared.variable_of(outputs[number]))
+
+        return read_into(cell_at, prepared.reader, names, parts)
     with detect.open_reader(detect.resolve(path)) as reader:
         check_held(path, names, set(reader.names()))
         check_dtypes(path, names, dtypes, reader)
-        return read_into([None] * len(names), reader, names, list(map(part_of, specs)))
+        return read_into(lambda number: None, reader, names, parts)
 
 
 @op("ShardedFilename", "basename: string, shard: int32, num_shards: int32 -> filename: string")
@@ -198,6 +202,14 @@ def stored_dtype(dtype: DType) -> DType:
 def _text(value: Any) -> str:
     value = value.item() if isinstance(value, np.ndarray) else value
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+
+
+def texts(values: Any) -> list[str]:
+    """The elements of a string tensor."""
+    return [
+        value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+        for value in np.ravel(values).tolist()
+    ]
 
 
 def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:

@@ -9,6 +9,7 @@ import numpy as np
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OutOfRangeError
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops.dataset_threads import waiting_by
 from ckpt.ops.datasets import TYPES
 from ckpt.ops.iterator_state import packed, unpacked
 
@@ -32,17 +33,31 @@ class IteratorResource:
         check_alike(self.types, self.shapes, dataset.types, dataset.shapes)
         position = dataset.start()
         with self._lock:
-            self.dataset, self.position = dataset, position
+            self.dataset = dataset
+            self._stand_at(position)
 
-    def next(self):
-        """The next element. Raises OutOfRangeError behind the last, FailedPreconditionError without a dataset."""
+    def _stand_at(self, position):
+        before, self.position = self.position, position
+        if before is not None:
+            before.close()
+
+    def end_of_session(self):
+        """Let threads that make elements ahead end."""
+        if self.position is not None:
+            self.position.close()
+
+    def next(self, wait):
+        """The next element; other threads that make it are waited for by `wait`.
+
+        Raises OutOfRangeError behind the last, FailedPreconditionError without a dataset, and what `wait` raises.
+        """
         position = self.position
         if position is None:
             raise FailedPreconditionError(
                 None, None, "GetNext() failed because the iterator has not been initialized. Ensure that you have run the "
                 "initializer operation for this iterator before getting the next element."
             )  # fmt: skip
-        with self._lock:
+        with self._lock, waiting_by(wait):
             try:
                 return next(position)
             except StopIteration:
@@ -61,7 +76,7 @@ class IteratorResource:
             self._check_begun("restore")
             position = self.dataset.start()
             position.load(unpacked(state))
-            self.position = position
+            self._stand_at(position)
 
     def _check_begun(self, what):
         if self.position is None:
@@ -147,12 +162,12 @@ def make_iterator_op(dataset, iterator):
 
 def _define_next(type_name):
     @op(type_name, "iterator: resource -> components: output_types...", **ELEMENT)
-    def kernel(iterator):
+    def kernel(ctx, iterator):
         """The next element. Raises OutOfRangeError behind the last."""
-        return iterator.next()
+        return iterator.next(ctx.wait)
 
     kernel.shape(lambda iterator, *, output_shapes: output_shapes)
-    return kernel
+    return kernel.waits()
 
 
 iterator_get_next_op = _define_next("IteratorGetNext")
@@ -160,15 +175,15 @@ iterator_get_next_sync_op = _define_next("IteratorGetNextSync")
 
 
 @op("IteratorGetNextAsOptional", "iterator: resource -> optional: variant", **ELEMENT)
-def iterator_get_next_as_optional_op(iterator):
+def iterator_get_next_as_optional_op(ctx, iterator):
     """The next element as an optional, which is empty behind the last."""
     try:
-        return list(iterator.next())
+        return list(iterator.next(ctx.wait))
     except OutOfRangeError:
         return []
 
 
-iterator_get_next_as_optional_op.shape(lambda iterator: [()])
+iterator_get_next_as_optional_op.waits().shape(lambda iterator: [()])
 
 
 def _handles(ctx):

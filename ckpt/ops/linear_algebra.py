@@ -355,9 +355,14 @@ def qr_shape(x, *, full_matrices):
 @qr_op.grad
 def qr_grad(node, dq, dr):
     q, r = node.outputs
-    rows, columns = node.inputs[0].shape.as_list()[-2:]
-    if rows is None or columns is None or (node.attrs["full_matrices"] and rows != columns):
-        raise NotImplementedError("the gradient of qr needs static sizes and full_matrices=False")
+    rows, columns = (node.inputs[0].shape.sizes or (None, None))[-2:]
+    if rows is None or columns is None:
+        raise NotImplementedError(f"QrGrad not implemented with dynamic shapes: {r.shape}")
+    if node.attrs["full_matrices"] and rows > columns:
+        raise NotImplementedError(
+            "QrGrad not implemented when nrows > ncols and full_matrices is true: the last columns of q are not "
+            f"determined. Received {rows} rows and {columns} columns"
+        )
     if rows >= columns:
         return [_tall_qr_grad(q, r, dq, dr)]
     rest = node.inputs[0][..., rows:]
@@ -381,7 +386,7 @@ def _tall_qr_grad(q, r, dq, dr):
     if q.dtype.base_dtype in COMPLEX:
         corner = diagonals.matrix_diag_part(rdr - adjoint(qdq))
         part = corner - elementwise.cast(complex_numbers.real(corner), corner.dtype)
-        found = found + over_r(matmul.matmul(q, adjoint(diagonals.matrix_diag(part))))
+        found = found + over_r(matmul.matmul(q, diagonals.matrix_diag(part)))
     return found
 
 
@@ -475,9 +480,9 @@ def svd_grad(node, ds, du, dv):
     if not node.attrs["compute_uv"]:
         _, u, v = svd_op(x, compute_uv=True)
         return [matmul.matmul(u, matmul.matmul(diagonals.matrix_diag(ds), v, adjoint_b=True))]
-    if node.attrs["full_matrices"] and x.shape.as_list()[-1] != x.shape.as_list()[-2]:
-        raise NotImplementedError("the gradient of svd needs full_matrices=False")
     s, u, v = node.outputs
+    if node.attrs["full_matrices"]:
+        u, v, du, dv = _thin_svd(x, u, v, du, dv)
     gaps = _gaps(elementwise.square(s))
     columns = shaping.expand_dims(s, -2)
     rows = shaping.expand_dims(s, -1)
@@ -494,6 +499,34 @@ def svd_grad(node, ds, du, dv):
     return [
         inside + matmul.matmul(out_u, v, adjoint_b=True) + matmul.matmul(u, out_v, adjoint_b=True)
     ]
+
+
+def _thin_svd(x, u, v, du, dv):
+    """u and v without the columns that no singular value goes with, and gradients that say the same of the rest.
+
+    A single such column is orthogonal to all others, so its change is theirs.
+    """
+    rows, columns = (x.shape.sizes or (None, None))[-2:]
+    if rows is None or columns is None:
+        raise NotImplementedError(
+            "SVD gradient has not been implemented for input with unknown inner matrix shape, with full_matrices."
+        )
+    if abs(rows - columns) > 1:
+        raise NotImplementedError(
+            "svd gradient is not implemented for abs(m - n) > 1 when full_matrices is True: the last vectors are not "
+            f"determined. Received a matrix of shape {[rows, columns]}"
+        )
+    count = min(rows, columns)
+
+    def thin(basis, change):
+        if basis.shape.sizes[-1] == count:
+            return basis, change
+        kept, last = basis[..., :count], basis[..., count:]
+        moved = matmul.matmul(last, matmul.matmul(change[..., count:], kept, adjoint_a=True))
+        return kept, change[..., :count] - moved
+
+    (u, du), (v, dv) = thin(u, du), thin(v, dv)
+    return u, v, du, dv
 
 
 def svd(

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 
@@ -59,7 +59,7 @@ def lrn_grad_op(dy, x, y, *, depth_radius, bias, alpha, beta):
 
 
 lrn_grad_op.shape(lambda dy, x, y: [dy.shape.merge_with(x.shape)])
-lrn_grad_op.no_gradient("TensorFlow defines none")
+lrn_grad_op.no_gradient(UNDEFINED)
 
 
 def local_response_normalization(

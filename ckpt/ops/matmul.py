@@ -41,7 +41,7 @@ def mat_mul_shape(a, b, *, transpose_a, transpose_b):
     (m, k), (k_b, n) = _flip(a.shape, transpose_a), _flip(b.shape, transpose_b)
     if k is not None and k_b is not None and k != k_b:
         raise ShapeError(f"Dimensions must be equal, but are {k} and {k_b}")
-    return [(m, n)]
+    return [TensorShape.of((m, n))]
 
 
 def _flip(shape, transpose):
@@ -127,6 +127,10 @@ def _sum_batch(x: Tensor, dx: Tensor) -> Tensor:
     return shaping.reshape(reduction.sum_op(dx, axes), shape_x)
 
 
+def _is_matrix(value: Any) -> bool:
+    return isinstance(value, Tensor) and value._shape.rank == 2
+
+
 def matmul(
     a: Any,
     b: Any,
@@ -142,6 +146,9 @@ def matmul(
 
     Raises ValueError when a matrix is to be both transposed and conjugated, or when the inner sizes differ.
     """
+    if not (adjoint_a or adjoint_b) and _is_matrix(a) and _is_matrix(b):  # no scope is needed
+        wanted = "MatMul" if name is None else name
+        return mat_mul(a, b, transpose_a=transpose_a, transpose_b=transpose_b, name=wanted)
     with name_scope(name, "MatMul", [a, b]) as scope:
         if (transpose_a and adjoint_a) or (transpose_b and adjoint_b):
             raise ValueError("Only one of transpose_ and adjoint_ can be True.")

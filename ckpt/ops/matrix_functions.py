@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import COMPLEX, INDEX
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.ops import (
@@ -109,7 +109,7 @@ def matrix_logarithm(x):
 
 
 matrix_logarithm.shape(lambda x: [_square_shape(x)])
-matrix_logarithm.no_gradient("TensorFlow defines none")
+matrix_logarithm.no_gradient(UNDEFINED)
 
 
 def _lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

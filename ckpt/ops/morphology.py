@@ -12,7 +12,7 @@ import numpy as np
 from ckpt.core.dtypes import REAL
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -143,7 +143,7 @@ def _check(dy, place) -> None:
 dilation2d_backprop_input_op.shape(lambda x, filters, dy: [x.shape])
 dilation2d_backprop_filter_op.shape(lambda x, filters, dy: [filters.shape])
 for _gradient in (dilation2d_backprop_input_op, dilation2d_backprop_filter_op):
-    _gradient.no_gradient("TensorFlow defines none")
+    _gradient.no_gradient(UNDEFINED)
 
 
 @dilation2d_op.grad

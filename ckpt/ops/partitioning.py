@@ -11,7 +11,7 @@ from ckpt.core.dtypes import INDEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape, as_shape, broadcast
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
@@ -100,7 +100,7 @@ def parallel_concat(*values):
 
 
 parallel_concat.shape(lambda *values, shape: [shape])
-parallel_concat.no_gradient("TensorFlow defines none")
+parallel_concat.no_gradient(UNDEFINED)
 
 
 def parallel_stack(values: Any, name: str = "parallel_stack") -> Tensor:
@@ -121,7 +121,7 @@ def guarantee_const_op(x):
 guarantee_const_op.stateful()
 guarantee_const_op.views(whole=True)
 guarantee_const_op.shape(same_shape)
-guarantee_const_op.no_gradient("TensorFlow defines none")
+guarantee_const_op.no_gradient(UNDEFINED)
 
 
 def guarantee_const(input: Any, name: str | None = None) -> Tensor:

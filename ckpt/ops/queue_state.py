@@ -290,3 +290,10 @@ class Queue:
                     ended = True
         if ended:
             self._changed.notify_all()
+
+
+def brackets(sizes: tuple[int | None, ...] | None) -> str:
+    """A shape as messages about queues and accumulators spell it."""
+    if sizes is None:
+        return "<unknown>"
+    return f"[{','.join('?' if size is None else str(size) for size in sizes)}]"

@@ -10,7 +10,7 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops.queue_state import ByPriority, Fifo, Queue, Shuffled
+from ckpt.ops.queue_state import ByPriority, Fifo, Queue, Shuffled, brackets
 
 MAKING = {
     "component_types": Attr("list(type)", minimum=1), "shapes": Attr("list(shape)", []), "capacity": -1,
@@ -30,7 +30,7 @@ class Promise:
         self.shapes = [TensorShape(shape) for shape in shapes]
         self.facts = {
             "type": kind, "capacity": capacity, "component types": ", ".join(t.name for t in self.dtypes),
-            SHAPES: f"[{', '.join(_brackets(shape.sizes) for shape in self.shapes)}]", **dict(extras),
+            SHAPES: f"[{', '.join(brackets(shape.sizes) for shape in self.shapes)}]", **dict(extras),
         }  # fmt: skip
 
     def check_same(self, other, name) -> None:
@@ -143,15 +143,9 @@ def _check_components(queue, arrays, lead):
         if not full.is_compatible_with(array.shape):
             raise InvalidArgumentError(
                 None, None,
-                f"Shape mismatch in tuple component {place}. Expected {_brackets(full.sizes)}, got "
-                f"{_brackets(array.shape)}",
+                f"Shape mismatch in tuple component {place}. Expected {brackets(full.sizes)}, got "
+                f"{brackets(array.shape)}",
             )  # fmt: skip
-
-
-def _brackets(sizes):
-    if sizes is None:
-        return "<unknown>"
-    return f"[{','.join('?' if size is None else str(size) for size in sizes)}]"
 
 
 def _owned(component):

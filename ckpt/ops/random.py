@@ -325,7 +325,7 @@ def random_shuffle_op(ctx, value, *, seed, seed2):
 
 
 random_shuffle_op.shape(same_shape)
-random_shuffle_op.no_gradient("TensorFlow defines none")
+random_shuffle_op.no_gradient("TensorFlow says that there is none")
 
 
 def get_seed(op_seed: int | None) -> tuple[int | None, int | None]:

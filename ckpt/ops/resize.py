@@ -12,7 +12,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import REAL
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import shaping
 
@@ -145,7 +145,7 @@ def _linear_grad(type_name, weights, kinds, doc):
         kernel
     )
     opdef.shape(lambda grads, original: [original.shape.with_rank(4)])
-    return opdef.no_gradient("TensorFlow defines none")
+    return opdef.no_gradient(UNDEFINED)
 
 
 def _link(forward, backward):
@@ -182,7 +182,7 @@ resize_area_op = _linear(
     "Images in another size; each new pixel is the mean of what it covers.",
     {"align_corners": False},
 )
-resize_area_op.no_gradient("TensorFlow defines none")
+resize_area_op.no_gradient(UNDEFINED)
 
 
 def _nearest(size: int, count: int, align: bool, half: bool):

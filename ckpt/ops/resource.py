@@ -180,7 +180,7 @@ def resource_count_up_to(resource, *, limit):
     return counted(resource, limit)
 
 
-resource_count_up_to.shape(lambda resource: [()])
+resource_count_up_to.shape(lambda resource: [handle_shape(resource).with_rank(0)])
 resource_count_up_to.stateful()
 resource_count_up_to.no_gradient("counting is not differentiable")
 

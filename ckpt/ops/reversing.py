@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import INDEX, NUMERIC, bool_, string
+from ckpt.core.dtypes import INDEX, NUMERIC, QUANTIZED, bool_, string
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
@@ -315,7 +315,7 @@ def pad(
     return result
 
 
-@op("Bitcast", "input: T -> output: type", T=NUMERIC, type=NUMERIC)
+@op("Bitcast", "input: T -> output: type", T=NUMERIC | QUANTIZED, type=NUMERIC | QUANTIZED)
 def bitcast_op(x, *, type):
     """The same bytes seen as another dtype; sizes that differ move into or out of a last axis."""
     target = np.dtype(type.as_numpy_dtype)
@@ -355,7 +355,7 @@ def bitcast_shape(x, *, type):
     return [sizes[:-1]]
 
 
-bitcast_op.no_gradient("TensorFlow defines none")
+bitcast_op.no_gradient(UNDEFINED)
 
 
 def bitcast(input: Any, type: Any, name: str | None = None) -> Tensor:

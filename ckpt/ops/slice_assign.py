@@ -94,14 +94,15 @@ def assignable(part: Tensor, variable: Any) -> Tensor:
     node: Operation = part.op
 
     def assign(value: Any, name: str | None = None) -> Any:
-        """Set this part of the variable to `value`; the variable's reference, or the operation for a resource."""
+        """Set this part of the variable to `value`, and return the variable as it is after that."""
         masks = {key: node.attrs[key] for key in MASKS}
-        if state.is_resource_like(variable):
-            kind, target = resource_strided_slice_assign_op, variable.handle
-        else:
-            kind, target = strided_slice_assign_op, state.reference(variable)
-        scope = f"{node.name}/_assign" if name is None else name
-        return kind(target, *node.inputs[1:4], value, **masks, name=scope)
+        places = node.inputs[1:4]
+        name = f"{node.name}/_assign" if name is None else name
+        if not state.is_resource_like(variable):
+            target = state.reference(variable)
+            return strided_slice_assign_op(target, *places, value, **masks, name=name)
+        done = resource_strided_slice_assign_op(variable.handle, *places, value, **masks, name=name)
+        return variable._after(done)
 
     part.__dict__["assign"] = assign
     return part

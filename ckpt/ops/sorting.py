@@ -9,7 +9,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
-from ckpt.ops import constants, elementwise, largest, shaping
+from ckpt.ops import compare, constants, elementwise, indexing, largest, shaping
 
 
 def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor:
@@ -20,20 +20,34 @@ def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor
     values = convert.convert_to_tensor(values, name="values")
     at = axis if not isinstance(axis, Tensor) else constant_value(axis)
     rank = values.shape.rank
-    if rank is None or at is None:
-        raise ValueError("sorting needs a known rank and a known axis")
-    if not -rank <= int(at) < rank:
+    if rank is not None and at is not None and not -rank <= int(at) < rank:
         raise ValueError(
             f"slice index {int(at)} of dimension 0 out of bounds: values has rank {rank}"
         )
-    order = [i for i in range(rank) if i != int(at) % rank] + [int(at) % rank]
-    inverse = sorted(range(rank), key=order.__getitem__)
-    moved = shaping.transpose(values, order) if order != list(range(rank)) else values
+    is_last = at is not None and int(at) in (-1, None if rank is None else rank - 1)
+    order = None if is_last else _last_swapped_with(axis if at is None else int(at), values)
+    moved = values if order is None else shaping.transpose(values, order)
     is_up = direction == "ASCENDING"
     keys = _turned(moved) if is_up else moved
     found, places = largest.top_k(keys, shaping.shape(moved)[-1])
     result = (_turned(found) if is_up else found) if want_values else places
-    return shaping.transpose(result, inverse) if order != list(range(rank)) else result
+    return result if order is None else shaping.transpose(result, order)
+
+
+def _last_swapped_with(axis: Any, values: Tensor) -> Any:
+    """The order of the axes that puts `axis` last and the last one in its place; its own inverse."""
+    rank = values.shape.rank
+    if rank is not None and not isinstance(axis, Tensor):
+        order = list(range(rank))
+        order[axis], order[-1] = order[-1], order[axis]
+        return order
+    count = shaping.rank(values)
+    at = elementwise.floor_mod(elementwise.cast(axis, dtypes.int32), count)
+    places = indexing.range_(count)
+    last = count - 1
+    is_axis, is_last = (compare.equal(places, place) for place in (at, last))
+    swapped = compare.select_v2(is_axis, last, places)
+    return compare.select_v2(is_last, at, swapped)
 
 
 def _turned(x: Tensor) -> Tensor:

@@ -15,7 +15,15 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import elementwise, indexing, joining, partitioning, shaping
+from ckpt.ops import (
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    partitioning,
+    reduction,
+    shaping,
+)
 
 
 @op(
@@ -51,7 +59,13 @@ def lin_space_shape(start, stop, num):
     return [(None if value is None else int(value),)]
 
 
-lin_space_op.no_gradient("TensorFlow defines none")
+@lin_space_op.grad
+def lin_space_grad(node, dy):
+    num = node.inputs[2]
+    steps = elementwise.maximum(num - 1, constants.constant(1, dtype=num.dtype.base_dtype))
+    places = indexing.range_(constants.zeros((), num.dtype.base_dtype), num)
+    towards = elementwise.cast(places, dy.dtype) / elementwise.cast(steps, dy.dtype)
+    return [reduction.reduce_sum(dy * (1 - towards)), reduction.reduce_sum(dy * towards), None]
 
 
 def lin_space(start: Any, stop: Any, num: Any, name: str | None = None, axis: int = 0) -> Tensor:

@@ -11,7 +11,7 @@ from ckpt.core.dtypes import FLOATING, INDEX, REAL
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import ANY, Attr
@@ -26,7 +26,7 @@ from ckpt.ops import (
     scattering,
     shaping,
 )
-from ckpt.ops.sparse_parts import EVERY_NUMBER, NO_RULE, in_order, rank_of
+from ckpt.ops.sparse_parts import EVERY_NUMBER, in_order, rank_of
 from ckpt.ops.sparse_tensors import as_sparse, parts
 
 INDICES = Attr("type", dtypes.int64, INDEX)
@@ -176,7 +176,7 @@ def sparse_add_grad_shape(dy, a_indices, b_indices, sum_indices):
     return [(t.shape.with_rank(2).as_list()[0],) for t in (a_indices, b_indices)]
 
 
-sparse_add_grad_op.no_gradient(NO_RULE)
+sparse_add_grad_op.no_gradient("TensorFlow says that there is none")
 
 
 @op(
@@ -327,7 +327,8 @@ def _reduction(type_name, ufunc, kinds, least):
             indices, values, shape, np.reshape(axes, -1), keep_dims, ufunc, least(values.dtype)
         )
         whole = np.zeros(sizes, values.dtype)
-        whole[tuple(at.T)] = found
+        if len(found):  # without axes left there is one value, and no place
+            whole[tuple(at.T)] = found if at.shape[1] else found[0]
         return whole
 
     def sparse(indices, values, shape, axes, *, keep_dims):
@@ -355,7 +356,7 @@ def _reduction(type_name, ufunc, kinds, least):
         return [sizes]
 
     to_sparse.shape(lambda *_: [None, None, None])
-    to_sparse.no_gradient(NO_RULE)
+    to_sparse.no_gradient(UNDEFINED)
     return to_dense, to_sparse
 
 
@@ -369,7 +370,7 @@ sparse_reduce_sum_op, sparse_reduce_sum_sparse_op = _reduction(
 sparse_reduce_max_op, sparse_reduce_max_sparse_op = _reduction(
     "SparseReduceMax", np.maximum, REAL, _least_of
 )
-sparse_reduce_max_op.no_gradient(NO_RULE)
+sparse_reduce_max_op.no_gradient(UNDEFINED)
 
 
 @sparse_reduce_sum_op.grad
@@ -462,7 +463,7 @@ def _of_two(type_name, ufunc, kinds):
     kernel.__doc__ = f"The {type_name.removeprefix('SparseSparse').lower()} of two sparse tensors, entry by entry."
     opdef = op(type_name, f"{A}, {B} -> output_indices: int64, output_values: T", T=kinds)(kernel)
     opdef.shape(lambda a_indices, *_: [(None, a_indices.shape.with_rank(2).as_list()[1]), (None,)])
-    return opdef.no_gradient(NO_RULE)
+    return opdef.no_gradient("TensorFlow says that there is none")
 
 
 sparse_sparse_maximum = _of_two("SparseSparseMaximum", np.maximum, REAL)

@@ -9,14 +9,13 @@ import numpy as np
 
 from ckpt.core.dtypes import NUMERIC, QUANTIZED
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import ANY, Attr
 from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import indexing, shaping
 
 EVERY_NUMBER = NUMERIC | QUANTIZED
-NO_RULE = "TensorFlow defines none"
 
 
 def in_order(indices: Any) -> Any:
@@ -136,7 +135,7 @@ def sparse_concat_shape(*inputs):
     return [(entries, rank), (entries,), (rank,)]
 
 
-sparse_concat_op.no_gradient(NO_RULE)
+sparse_concat_op.no_gradient("TensorFlow says that there is none")
 
 
 @op(
@@ -184,7 +183,7 @@ def sparse_slice_grad_shape(dy, indices, start, output_indices):
     return [(None if indices.shape.sizes is None else indices.shape.sizes[0],)]
 
 
-sparse_slice_grad_op.no_gradient(NO_RULE)
+sparse_slice_grad_op.no_gradient(UNDEFINED)
 
 
 @op(
@@ -224,7 +223,7 @@ def sparse_split_shape(split_dim, indices, values, shape, *, num_split):
     return [(None, rank)] * num_split + [(None,)] * num_split + [(rank,)] * num_split
 
 
-sparse_split_op.no_gradient(NO_RULE)
+sparse_split_op.no_gradient(UNDEFINED)
 
 
 @op(
@@ -282,4 +281,4 @@ def sparse_fill_empty_rows_grad_op(places, dy):
 
 
 sparse_fill_empty_rows_grad_op.shape(lambda places, dy: [places.shape, ()])
-sparse_fill_empty_rows_grad_op.no_gradient(NO_RULE)
+sparse_fill_empty_rows_grad_op.no_gradient(UNDEFINED)

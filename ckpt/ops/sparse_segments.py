@@ -10,7 +10,7 @@ from ckpt.core import dtypes
 from ckpt.core.dtypes import FLOATING, INDEX, REAL
 from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
@@ -138,7 +138,7 @@ def _backward(kind: str) -> OpDef:
         rows = constant_value(output_dim0)
         return [(None if rows is None else int(rows), *grad.shape.sizes[1:])]
 
-    return opdef.no_gradient("TensorFlow defines none")
+    return opdef.no_gradient(UNDEFINED)
 
 
 sum_op, sum_sized = _family("Sum")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import op
+from ckpt.core.errors import DataLossError, InvalidArgumentError
+from ckpt.core.shapes import TensorShape
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
+from ckpt.graph.sparse import SparseTensor, convert_to_tensor_or_sparse_tensor
 from ckpt.wire import tensor_proto
 
 FORM = Attr("type", dtypes.string, allowed=frozenset({dtypes.string, dtypes.variant}))
@@ -18,8 +22,56 @@ def _row(parts, out_type):
     for i, part in enumerate(parts):
         array = np.asarray(part)
         is_variant = out_type == dtypes.variant
-        made[i] = array if is_variant else tensor_proto.tensor_proto(array).SerializeToString()
+        made[i] = array if is_variant else _bytes_of(array)
     return made
+
+
+def _bytes_of(array):
+    """The bytes of a TensorProto whose content is one block, as TensorFlow's kernels make it also of single values."""
+    from ckpt.wire import messages as pb  # protobuf is needed for strings only
+
+    dtype = dtypes.as_dtype(array.dtype)
+    message = pb.TensorProto(dtype=dtype.as_datatype_enum)
+    message.tensor_shape.SetInParent()
+    for size in array.shape:
+        message.tensor_shape.dim.add(size=size)
+    message.tensor_content = _string_block(array) if dtype == dtypes.string else array.tobytes()
+    return message.SerializeToString()
+
+
+def _string_block(strings):
+    """All lengths as varints, then all strings."""
+    lengths = bytearray()
+    for string in strings.tolist():
+        size = len(string)
+        while size > 127:
+            lengths.append(size & 127 | 128)
+            size >>= 7
+        lengths.append(size)
+    return bytes(lengths) + b"".join(strings.tolist())
+
+
+def _strings_of(block, count):
+    """The strings of a block. Raises InvalidArgumentError where it is cut off."""
+    lengths, place = [], 0
+    for _ in range(count):
+        size, shift = 0, 0
+        while True:
+            byte = block[place] if place < len(block) and shift < 63 else None
+            if byte is None:
+                raise InvalidArgumentError(None, None, "serialized strings are cut off")
+            size |= (byte & 127) << shift
+            place, shift = place + 1, shift + 7
+            if byte < 128:
+                break
+        lengths.append(size)
+    if place + sum(lengths) != len(block):
+        raise InvalidArgumentError(None, None, "serialized strings are cut off")
+    found = np.empty(count, object)
+    for i, size in enumerate(lengths):
+        found[i] = block[place : place + size]
+        place += size
+    return found
 
 
 def _part(value):
@@ -35,7 +87,17 @@ def _part(value):
         raise InvalidArgumentError(
             None, None, f"Could not parse serialized_sparse as TensorProtos: {error}"
         ) from error
-    return tensor_proto.ndarray_from_tensor_proto(message)
+    if message.dtype == pb.DT_STRING and message.tensor_content:
+        sizes = [dim.size for dim in message.tensor_shape.dim]
+        if len(sizes) != 1 or not 0 <= sizes[0] <= len(message.tensor_content):
+            raise InvalidArgumentError(
+                None, None, f"serialized values have the shape {sizes}, which {len(message.tensor_content)} bytes do not fill"
+            )  # fmt: skip
+        return _strings_of(message.tensor_content, sizes[0])
+    try:
+        return tensor_proto.ndarray_from_tensor_proto(message)
+    except DataLossError as error:
+        raise InvalidArgumentError(None, None, f"serialized_sparse: {error}") from error
 
 
 @op("SerializeSparse",
@@ -54,6 +116,10 @@ serialize_sparse_op.shape(lambda indices, values, shape, *, out_type: [
     "sparse_indices: int64, sparse_values: T, sparse_shape: int64 -> serialized_sparse: out_type", out_type=FORM)  # fmt: skip
 def serialize_many_sparse_op(indices, values, shape, *, out_type):
     """A row of three for each slice along the first dimension."""
+    if len(shape) < 2:
+        raise InvalidArgumentError(
+            None, None, f"Rank of input SparseTensor should be > 1, but saw rank: {len(shape)}"
+        )
     count = int(shape[0])
     made = np.empty((count, 3), object)
     for number in range(count):
@@ -119,11 +185,44 @@ def _parts_shape(serialized):
 
 
 deserialize_sparse_op.shape(_parts_shape)
-deserialize_many_sparse_op.shape(_parts_shape)
+
+
+@deserialize_many_sparse_op.shape
+def deserialize_many_sparse_shape(serialized):
+    serialized.shape.merge_with([None, 3])
+    return _parts_shape(serialized)
+
+
 for _opdef in (
     serialize_sparse_op,
     serialize_many_sparse_op,
     deserialize_sparse_op,
     deserialize_many_sparse_op,
 ):
-    _opdef.no_gradient("TensorFlow defines none")
+    _opdef.no_gradient(UNDEFINED)
+
+
+def serialize_sparse(sp_input: Any, name: str | None = None, out_type: Any = dtypes.string) -> Any:
+    """A sparse tensor as a vector of three strings."""
+    sparse = convert_to_tensor_or_sparse_tensor(sp_input)
+    return serialize_sparse_op(
+        sparse.indices, sparse.values, sparse.dense_shape, name=name, out_type=out_type
+    )
+
+
+def serialize_many_sparse(sp_input: Any, name: str | None = None, out_type: Any = dtypes.string) -> Any:  # fmt: skip
+    """The rows of a sparse tensor of rank 2 or more as strings [rows, 3], of which batches can be made."""
+    sparse = convert_to_tensor_or_sparse_tensor(sp_input)
+    return serialize_many_sparse_op(
+        sparse.indices, sparse.values, sparse.dense_shape, name=name, out_type=out_type
+    )
+
+
+def deserialize_many_sparse(
+    serialized_sparse: Any, dtype: Any, rank: int | None = None, name: str | None = None
+) -> SparseTensor:
+    """Strings [rows, 3] as one sparse tensor, of a rank greater by one than theirs; `rank` is its own, where known."""
+    indices, values, shape = deserialize_many_sparse_op(serialized_sparse, dtype=dtype, name=name)
+    indices.set_shape(TensorShape([None, rank]))
+    shape.set_shape(TensorShape([rank]))
+    return SparseTensor(indices, values, shape)

@@ -324,6 +324,37 @@ max_pool1d = _pool1d("MAX")
 avg_pool1d = _pool1d("AVG")
 
 
+def _pool_of_any_rank(kind: str) -> Any:
+    def pool_v2(
+        input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = None, name: str | None = None
+    ) -> Tensor:  # fmt: skip
+        x = convert.convert_to_tensor(input)
+        rank = x.shape.rank
+        if rank not in (3, 4, 5):
+            raise ValueError(
+                f"`input.shape.rank` must be 3, 4 or 5. Received: input.shape={x.shape} of rank {rank}."
+            )
+        layout = data_format or {3: "NWC", 4: "NHWC", 5: "NDHWC"}[rank]
+        if rank == 3:
+            one = max_pool1d if kind == "MAX" else avg_pool1d
+            return one(x, ksize, strides, padding, layout, name or f"{kind.title()}Pool1d")
+        if rank == 4:
+            two = pooling.max_pool if kind == "MAX" else pooling.avg_pool
+            return two(x, ksize, strides, padding, layout, name or f"{kind.title()}Pool2d")
+        three = pooling3d.max_pool3d if kind == "MAX" else pooling3d.avg_pool3d
+        return three(x, ksize, strides, padding, layout, name or f"{kind.title()}Pool3D")
+
+    pool_v2.__doc__ = (
+        f"`{kind.lower()}_pool` of sequences, images or volumes, by the rank of `input`."
+    )
+    pool_v2.__name__ = f"{kind.lower()}_pool_v2"
+    return pool_v2
+
+
+max_pool_v2 = _pool_of_any_rank("MAX")
+avg_pool_v2 = _pool_of_any_rank("AVG")
+
+
 def conv_transpose(
     input: Any, filters: Any, output_shape: Any, strides: Any, padding: Any = "SAME", data_format: str | None = None,
     dilations: Any = None, name: str | None = None,

@@ -17,7 +17,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import FLOATING
 from ckpt.graph import convert
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.ops import arithmetic, compare, constants, elementwise, reduction, shaping
@@ -41,7 +41,7 @@ BERNOULLI = (
 )
 
 
-def _in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
+def in_float64(function: Callable[..., Any]) -> Callable[..., Any]:
     """`function` of float64 arrays as a kernel of any floating dtype."""
 
     def one(x):
@@ -305,13 +305,13 @@ def _ndtri_of(p: float) -> float:
     return {0.0: -math.inf, 1.0: math.inf}.get(p, math.nan)
 
 
-def _constant(x: Tensor, value: float) -> Tensor:
+def constant_like(x: Tensor, value: float) -> Tensor:
     return constants.constant(value, dtype=x.dtype.base_dtype)
 
 
 def _scaled(x: Tensor, dy: Tensor, factor: float, function: Callable[[Tensor], Tensor]) -> Tensor:
     """dy · factor · exp(function(x)), which waits for dy."""
-    scaled = dy * _constant(x, factor)
+    scaled = dy * constant_like(x, factor)
     with control_dependencies([dy]):
         return scaled * elementwise.exp(function(x))
 
@@ -320,56 +320,56 @@ def _gaussian(x: Tensor, dy: Tensor, factor: float) -> Tensor:
     return _scaled(x, dy, factor, lambda t: -elementwise.square(t))
 
 
-def _one(
+def of_one(
     type_name: str, values: Callable[[Any], Any], gradient: Any, doc: str, late: bool = False
 ) -> Any:
-    kernel = _in_float64(lambda x: values(x))
+    kernel = in_float64(lambda x: values(x))
     kernel.__doc__ = doc
     return unary(type_name, kernel, FLOATING, gradient, late=late)
 
 
 ROOT = 2 / math.sqrt(math.pi)
-lgamma = _one("Lgamma", lgamma_values, lambda x, y, dy: dy * digamma(x), "log |Γ(x)|.", late=True)
-digamma = _one(
+lgamma = of_one("Lgamma", lgamma_values, lambda x, y, dy: dy * digamma(x), "log |Γ(x)|.", late=True)
+digamma = of_one(
     "Digamma",
     digamma_values,
-    lambda x, y, dy: dy * polygamma(_constant(x, 1), x),
+    lambda x, y, dy: dy * polygamma(constant_like(x, 1), x),
     "Γ'(x) / Γ(x).",
     late=True,
 )
-erf = _one("Erf", _each(math.erf), lambda x, y, dy: _gaussian(x, dy, ROOT), "The error function.")
+erf = of_one("Erf", _each(math.erf), lambda x, y, dy: _gaussian(x, dy, ROOT), "The error function.")
 erf.maps_sparse = True
-erfc = _one("Erfc", _each(math.erfc), lambda x, y, dy: _gaussian(x, dy, -ROOT), "1 - erf(x).")
-erfinv_op = _one(
+erfc = of_one("Erfc", _each(math.erfc), lambda x, y, dy: _gaussian(x, dy, -ROOT), "1 - erf(x).")
+erfinv_op = of_one(
     "Erfinv",
     _each(_erfinv_of),
     lambda x, y, dy: _scaled(y, dy, 1 / ROOT, elementwise.square),
     "The inverse of the error function.",
 )
-ndtri_op = _one(
+ndtri_op = of_one(
     "Ndtri",
     _each(_ndtri_of),
     lambda x, y, dy: _scaled(y, dy, math.sqrt(2 * math.pi), lambda t: elementwise.square(t) / 2),
     "The quantiles of the normal distribution.",
 )
-bessel_i0e_op = _one(
+bessel_i0e_op = of_one(
     "BesselI0e",
     i0e_values,
     lambda x, y, dy: dy * (bessel_i1e(x) - elementwise.sign(x) * y),
     "exp(-|x|) I0(x).",
     late=True,
 )
-bessel_i1e_op = _one(
+bessel_i1e_op = of_one(
     "BesselI1e", i1e_values, lambda x, y, dy: dy * _i1e_slope(x, y), "exp(-|x|) I1(x).", late=True
 )
-bessel_i0_op = _one(
+bessel_i0_op = of_one(
     "BesselI0",
     lambda x: i0e_values(x) * np.exp(np.abs(x)),
     lambda x, y, dy: dy * bessel_i1(x),
     "The modified Bessel function I0(x).",
     late=True,
 )
-bessel_i1_op = _one(
+bessel_i1_op = of_one(
     "BesselI1",
     lambda x: i1e_values(x) * np.exp(np.abs(x)),
     lambda x, y, dy: dy * _i1_slope(x, y),
@@ -398,12 +398,12 @@ def _density(a: Tensor, x: Tensor) -> Tensor:
 IGAMMA = "a: T, x: T -> z: T"
 igamma = binary_by_slopes(
     "Igamma",
-    _in_float64(igamma_values),
+    in_float64(igamma_values),
     FLOATING,
     lambda a, x: (igamma_grad_a(a, x), _density(a, x)),
     IGAMMA,
 )
-igammac = op("Igammac", IGAMMA, T=FLOATING)(_in_float64(igammac_values))
+igammac = op("Igammac", IGAMMA, T=FLOATING)(in_float64(igammac_values))
 igammac.shape(broadcast_shape)
 
 
@@ -412,19 +412,17 @@ def igammac_grad(node, dz):
     return [elementwise.neg(d) for d in igamma.gradient(node, dz)]
 
 
-igamma_grad_a = binary(
-    "IgammaGradA", _in_float64(igamma_grad_a_values), FULL, "TensorFlow defines none", IGAMMA
-)
+igamma_grad_a = binary("IgammaGradA", in_float64(igamma_grad_a_values), FULL, UNDEFINED, IGAMMA)
 polygamma = binary_by_slopes(
     "Polygamma",
-    _in_float64(polygamma_values),
+    in_float64(polygamma_values),
     FULL,
     lambda a, x: (None, polygamma(a + 1, x)),
     IGAMMA,
 )
 zeta = binary_by_slopes(
     "Zeta",
-    _in_float64(zeta_values),
+    in_float64(zeta_values),
     FULL,
     lambda x, q: (None, -x * zeta(x + 1, q)),
     "x: T, q: T -> z: T",
@@ -459,7 +457,7 @@ def betainc_grad(node, dy):
     return [None, None, shaping.reshape(reduction.sum_op(slope * dy, axes), shape_x)]
 
 
-def _in_scope(opdef: OpDef, default_name: str) -> Callable[..., Tensor]:
+def in_scope(opdef: OpDef, default_name: str) -> Callable[..., Tensor]:
     """The function of one tensor that makes its node in a scope of its own."""
 
     def function(x: Any, name: str | None = None) -> Tensor:
@@ -471,12 +469,12 @@ def _in_scope(opdef: OpDef, default_name: str) -> Callable[..., Tensor]:
     return function
 
 
-erfinv = _in_scope(erfinv_op, "erfinv")
-ndtri = _in_scope(ndtri_op, "ndtri")
-bessel_i0 = _in_scope(bessel_i0_op, "bessel_i0")
-bessel_i0e = _in_scope(bessel_i0e_op, "bessel_i0e")
-bessel_i1 = _in_scope(bessel_i1_op, "bessel_i1")
-bessel_i1e = _in_scope(bessel_i1e_op, "bessel_i1e")
+erfinv = in_scope(erfinv_op, "erfinv")
+ndtri = in_scope(ndtri_op, "ndtri")
+bessel_i0 = in_scope(bessel_i0_op, "bessel_i0")
+bessel_i0e = in_scope(bessel_i0e_op, "bessel_i0e")
+bessel_i1 = in_scope(bessel_i1_op, "bessel_i1")
+bessel_i1e = in_scope(bessel_i1e_op, "bessel_i1e")
 
 
 def lbeta(x: Any, name: str | None = None) -> Tensor:
@@ -501,4 +499,4 @@ def erfcinv(x: Any, name: str | None = None) -> Tensor:
     """The inverse of 1 - erf(x)."""
     with name_scope(name, "erfcinv", [x]):
         x = convert.convert_to_tensor(x, name="start")
-        return -ndtri_op(_constant(x, 0.5) * x) * _constant(x, math.sqrt(0.5))
+        return -ndtri_op(constant_like(x, 0.5) * x) * constant_like(x, math.sqrt(0.5))

@@ -128,7 +128,7 @@ def count_up_to_op(ref, *, limit):
     return counted(ref, limit)
 
 
-count_up_to_op.shape(lambda ref: [()])
+count_up_to_op.shape(lambda ref: [ref.shape.with_rank(0)])
 count_up_to_op.stateful()
 count_up_to_op.no_gradient("counting is not differentiable")
 

@@ -276,7 +276,7 @@ def tensor_list_concat_lists(input_a, input_b):
 
 
 tensor_list_concat_lists.shape(lambda input_a, input_b: [input_a.shape])
-tensor_list_concat_lists.no_gradient("TensorFlow defines none")
+tensor_list_concat_lists.no_gradient("TensorFlow says that there is none")
 
 
 @op(

@@ -91,14 +91,23 @@ def string_split_op(x, delimiter, *, skip_empty):
         )
     marks = bytes(np.asarray(delimiter).item())
     pattern = re.compile(b"[" + re.escape(marks) + b"]") if marks else None
-    rows = []
+    rows: list[list[bytes]] = []
     for text in x.tolist():
+        if not text:  # nothing to split, not one empty token
+            rows.append([])
+            continue
         parts = pattern.split(text) if pattern else [text[i : i + 1] for i in range(len(text))]
         rows.append([p for p in parts if p or not (skip_empty or pattern is None)])
     return _flat_split(rows)
 
 
-string_split_op.shape(lambda x, delimiter: [(None, 2), (None,), (2,)])
+@string_split_op.shape
+def string_split_shape(x, delimiter):
+    x.shape.with_rank(1)
+    delimiter.shape.with_rank(0)
+    return [(None, 2), (None,), (2,)]
+
+
 string_split_op.no_gradient(NONE)
 
 
@@ -420,13 +429,19 @@ string_strip.no_gradient(NONE)
 
 
 def string_split(
-    source: Any, delimiter: Any = " ", skip_empty: bool = True, name: str | None = None,
-    sep: Any = None, result_type: str = "SparseTensor", input: Any = None,
+    source: Any, sep: Any = None, skip_empty: bool = True, delimiter: Any = None,
+    result_type: str = "SparseTensor", name: str | None = None,
 ) -> SparseTensor:  # fmt: skip
-    """The tokens of each string of a vector, cut at any character of `delimiter`, as a SparseTensor."""
+    """The tokens of each string of a vector, cut at any character of `sep` (or `delimiter`; " "), as a SparseTensor.
+
+    Raises ValueError where both are given, and for another `result_type`: there are no ragged tensors.
+    """
+    if sep is not None and delimiter is not None:
+        raise ValueError("Cannot specify both 'delimiter' and 'sep'.")
     if result_type != "SparseTensor":
-        raise NotImplementedError("string_split: only result_type='SparseTensor'")
+        raise ValueError("ckpt has no ragged tensors: result_type must be 'SparseTensor'")
+    marks = sep if sep is not None else delimiter if delimiter is not None else " "
     with name_scope(name, "StringSplit", [source]):
-        mark = convert.convert_to_tensor(delimiter if sep is None else sep, dtype=dtypes.string)
-        given = convert.convert_to_tensor(source if input is None else input, dtype=dtypes.string)
+        mark = convert.convert_to_tensor(marks, dtype=dtypes.string)
+        given = convert.convert_to_tensor(source, dtype=dtypes.string)
         return SparseTensor(*string_split_op(given, mark, skip_empty=skip_empty))

@@ -14,13 +14,10 @@ import numpy as np
 from ckpt.core.cells import opened
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.opdef import OpDef, op
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 
 BLOCK = 1 << 15
 """Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
-
-
-NO_GRADIENT = "updates are not differentiable"
 
 
 def blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
@@ -48,7 +45,7 @@ def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[...,
 
         made = op(type_name, f"{inputs} -> out: &T", use_locking=False, **attrs)(by_reference)
         made.shape(lambda var, *rest: [var.shape])
-        made.stateful().no_gradient(NO_GRADIENT)
+        made.stateful().no_gradient(UNDEFINED)
         by_handle(type_name, inputs, **attrs)(kernel)
         return made
 
@@ -71,7 +68,7 @@ def by_handle(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[.
             **attrs,
         )(of_cells)
         made.shape(lambda *inputs: [])
-        return made.stateful().no_gradient(NO_GRADIENT)
+        return made.stateful().no_gradient(UNDEFINED)
 
     return define
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,7 @@ class Callee:
         self._function: Callable[[Sequence[Any]], list[Any]] | None = None
         self._takes: tuple[int, ...] = ()
         self._runs = 0
+        self._lock = threading.Lock()  # threads of a dataset call it side by side
 
     @property
     def name(self) -> str:
@@ -52,11 +54,13 @@ class Callee:
             raise
 
     def _prepared(self) -> Callable[[Sequence[Any]], list[Any]]:
-        plan = self._plan
-        if plan is None:
-            plan = self._plan = self._make(self.body)
-            self._takes = tuple(self.body.inputs.index(fed) for fed in plan.feeds)
-        self._runs += 1
+        with self._lock:
+            plan = self._plan
+            if plan is None:
+                plan = self._make(self.body)
+                self._takes = tuple(self.body.inputs.index(fed) for fed in plan.feeds)
+                self._plan = plan
+            self._runs += 1
         if self._runs > RUNS_BEFORE_GENERATING:
             from ckpt.run.generate import generate  # generate builds on plans
 

@@ -167,9 +167,12 @@ class _Builder:
         other.target.outputs += other.target.add("Const", OPS["Const"], [], attrs, name).outputs
         sources = take_arguments(self.target, [side.target for side in unit.sides])
         made._inputs = (made._inputs[0], *sources)
-        made.attrs["Tin"] = [s.dtype.base_dtype for s in sources]
-        made.attrs["Tout"] = [*made.attrs["Tout"], base]
-        made.attrs["output_shapes"] = [*made.attrs["output_shapes"], shape]
+        made.attrs = {
+            **made.attrs,
+            "Tin": [s.dtype.base_dtype for s in sources],
+            "Tout": [*made.attrs["Tout"], base],
+            "output_shapes": [*made.attrs["output_shapes"], shape],
+        }
         made._outputs.append(Tensor(made, len(made._outputs), base, shape))
         return self._known(tensor, made._outputs[-1])
 
@@ -497,7 +500,7 @@ def settle(node: Operation, stands: Mapping[Tensor, Tensor]) -> None:
             for body in _settled_bodies(pending.pop(), beside, graph):
                 pending += [op for op in body.get_operations() if op.opdef is not None]
         names = {made: tensor.name for tensor, made in stands.items() if made.op is node}
-        node.attrs[STANDS_FOR] = [names.get(t, "") for t in node.outputs]
+        node.attrs = {**node.attrs, STANDS_FOR: [names.get(t, "") for t in node.outputs]}
         node.graph = graph
         node.name = graph._claimed(node.name)
         node.node_id = len(graph._nodes)
@@ -516,7 +519,7 @@ def _settled_bodies(node: Operation, beside: Graph, graph: Graph) -> list[_Body]
             continue
         while body.name in graph._bodies or body.name in graph._functions:
             body.name += "_"
-        node.attrs[key] = defs.Func(body.name)
+        node.attrs = {**node.attrs, key: defs.Func(body.name)}
         graph._bodies[body.name] = body
         body.settle(graph._bodies)
         found.append(body)

@@ -356,6 +356,10 @@ class Session:
 def returned(value: Any) -> Any:
     """A fetched value as the caller may keep it: his own, writable; numpy scalars for scalars, as TensorFlow."""
     if type(value) is np.ndarray:
+        if (
+            value.dtype.names is not None
+        ):  # quantized integers, which TensorFlow returns as plain ones
+            value = value.view(value.dtype[0])
         if value.ndim == 0:
             return value[()]
         return value if value.base is None and value.flags.writeable else value.copy()

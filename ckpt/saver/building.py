@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any
+
+import numpy as np
 
 from ckpt.core import defs
 from ckpt.core.dtypes import string
@@ -70,8 +73,8 @@ class SaverBuilder:
         specs = [spec for saveable in saveables for spec in saveable.specs]
         found: Operation = io.save_v2(
             filename_tensor,
-            [spec.name for spec in specs],
-            [spec.slice_spec for spec in specs],
+            _strings([spec.name for spec in specs]),
+            _strings([spec.slice_spec for spec in specs]),
             [spec.tensor for spec in specs],
         )
         return found
@@ -83,8 +86,8 @@ class SaverBuilder:
         specs = [spec for saveable in saveables for spec in saveable.specs]
         found: list[Tensor] = io.restore_v2(
             filename_tensor,
-            [spec.name for spec in specs],
-            [spec.slice_spec for spec in specs],
+            _strings([spec.name for spec in specs]),
+            _strings([spec.slice_spec for spec in specs]),
             dtypes=[spec.dtype.base_dtype for spec in specs],
         )
         return found
@@ -132,13 +135,16 @@ class SaverBuilder:
         done: list[Operation] = []
         for group in [[one] for one in objects] if sequentially else [list(objects)]:
             with device(place), control_dependencies(done[-1:]):
-                tensors = self.restore_op(prefix, group)
+                tensors = iter(self.restore_op(prefix, group))
             for saveable in group:
-                count = len(saveable.specs)
-                shapes = _shapes(saveable) if reshape else None
-                done.append(saveable.restore(tensors[:count], shapes))
-                tensors = tensors[count:]
+                own = list(islice(tensors, len(saveable.specs)))
+                done.append(saveable.restore(own, _shapes(saveable) if reshape else None))
         return done
+
+
+def _strings(texts: list[str]) -> np.ndarray[Any, Any]:
+    """For a constant: made of a list, it would be looked through for tensors, again and again."""
+    return np.array(texts, object)
 
 
 def _filename(filename: str) -> Tensor:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.errors import OpError
+from ckpt.core.errors import DataLossError, OpError
 from ckpt.formats import detect
 from ckpt.saver import pruning, retention, state_file, validity
 from ckpt.saver.retention import Policy, Saved
@@ -214,10 +214,13 @@ def _place(prefix: str) -> str:
 
 
 def _state_or_nothing(directory: str, latest_filename: str) -> CheckpointState:
-    """What the state file says, paths joined; an empty state where there is none or it is damaged."""
+    """What the state file says, paths joined; an empty state where there is none or it is damaged.
+
+    One that cannot be read at the moment is no empty one: that would forget what is pinned. Raises OpError then.
+    """
     try:
         found = state_file.get_checkpoint_state(directory, latest_filename)
-    except OpError as error:
+    except DataLossError as error:
         log.warning("%s\nA new one is written; older checkpoints are left alone", error)
         found = None
     return found or CheckpointState()

@@ -10,12 +10,7 @@ from typing import Any
 from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import (
-    DataLossError,
     GraphError,
-    InvalidArgumentError,
-    MissingFileError,
-    NotFoundError,
-    UnparsableFileError,
 )
 from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
@@ -27,13 +22,11 @@ from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.transaction import transaction
 from ckpt.saver.meta_collections import add_collections, collection_defs
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.saver.var_list import saveable_objects
 from ckpt.wire import metagraph_file, metagraph_json
-
-MAX_META_BYTES = 1 << 31
-"""A larger .meta file is refused: no graph is that large, and nothing should be allocated for it."""
 
 
 def message(value: Any) -> Any:
@@ -171,35 +164,6 @@ def write_meta_graph(
         metagraph_json.to_json(meta_graph).encode() if as_text else metagraph_file.pack(meta_graph)
     )
     storage.write_file(os.fspath(filename), data)
-
-
-def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
-    """Read a `.meta` file: ours (msgpack or JSON), TensorFlow's, or the MetaGraph inside a checkpoint `.h5`.
-
-    Raises MissingFileError (a NotFoundError and an OSError), UnparsableFileError (a DataLossError and an OSError)
-    naming the file.
-    """
-    path = os.fspath(filename)
-    try:
-        return metagraph_file.load(_meta_bytes(path), path)
-    except NotFoundError as error:
-        raise MissingFileError(None, None, f"File {path} does not exist: {error}") from error
-    except DataLossError as error:
-        raise UnparsableFileError(None, None, f"Cannot parse file {error}") from error
-
-
-def _meta_bytes(path: str) -> bytes:
-    if path.endswith((".h5", ".hdf5", ".index")):
-        from ckpt.formats import hdf5  # only this case opens a checkpoint
-
-        with hdf5.open_reader(path) as reader:
-            data = reader.metagraph()
-        if data is None:
-            raise InvalidArgumentError(
-                None, None, f"{path}: holds no MetaGraph (it was saved with write_meta_graph=False)"
-            )
-        return data
-    return storage.read_file(path, limit=MAX_META_BYTES)
 
 
 def check_saver_def(saver_def: defs.SaverDef) -> None:

@@ -11,6 +11,7 @@ from ckpt.core import storage
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect, shards
+from ckpt.formats.missing import MissingCheckpointError
 from ckpt.saver import latest, retention, state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState, Record
@@ -28,7 +29,7 @@ def pin_checkpoint(
     prefix = os.fspath(checkpoint_prefix)
     directory, name = storage.split(prefix)
     if not state_file.checkpoint_exists(prefix):
-        raise NotFoundError(None, None, f"{checkpoint_prefix}: no such checkpoint")
+        raise MissingCheckpointError(prefix, [prefix])
     with state_file.lock:
         if state_file.read_state(directory, latest_filename) is None:
             latest.rebuild_checkpoint_state(directory, latest_filename)

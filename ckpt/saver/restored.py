@@ -10,7 +10,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import constant_value
 from ckpt.ops import resource
-from ckpt.ops.io import parsed_slice, stored_dtype
+from ckpt.ops.io import parsed_slice, stored_dtype, texts
 
 _Names = tuple[list[str], list[str]]
 
@@ -87,11 +87,7 @@ def _names(op: Operation) -> _Names | None:
     names, specs = (constant_value(op.inputs[i]) for i in (1, 2))
     if names is None or specs is None:
         return None
-    return [_text(n) for n in names.flat], [_text(s) for s in specs.flat]
-
-
-def _text(value: bytes | str) -> str:
-    return value if isinstance(value, str) else value.decode("utf-8", "surrogateescape")
+    return texts(names), texts(specs)
 
 
 def _shape(target: Operation) -> TensorShape:

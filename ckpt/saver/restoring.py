@@ -41,14 +41,12 @@ def restore(
         raise ValueError(
             f"The passed save_path is not a valid checkpoint: {path}: {error}"
         ) from error
-    with paused():
-        wanted = restored(sess.graph, saver_def.restore_op_name)
     feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
     targets: Any = saver_def.restore_op_name
-    with detect.open_reader(resolved) as reader:
+    with paused(), detect.open_reader(resolved) as reader:
+        wanted = restored(sess.graph, saver_def.restore_op_name)
         try:
-            with paused():
-                found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
+            found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
         except OpError as error:
             if wanted:
                 error.op, error.node_def = wanted[0].source, wanted[0].source.node_def
@@ -75,22 +73,23 @@ def _run(
     wanted: Sequence[Restored],
 ) -> None:
     """Run the assignments; what RestoreV2 reads for one variable alone, it reads into that variable's memory."""
-    assigned = {
-        entry.tensor: entry.target.inputs[0].op
-        for entry in wanted
-        if not entry.is_reshaped
-        and not entry.slice_spec
-        and entry.target.type in ("Assign", "AssignVariableOp")
-        and entry.target.inputs[0].op.type in ("VariableV2", "VarHandleOp")
-        and len(entry.tensor.consumers()) == 1
-    }
-    matched = frozenset(entry.tensor for entry in wanted)
+    entries = {entry.tensor: entry for entry in wanted}
     key = restore_key(path)
-    sess.attach(key, Prepared(reader, matched, assigned))
+    sess.attach(key, Prepared(reader, entries, lambda tensor: _own_variable(entries[tensor])))
     try:
         sess.run(targets, feeds)
     finally:
         sess.detach(key)
+
+
+def _own_variable(entry: Restored) -> Operation | None:
+    """The variable that takes the tensor as it is, and that nothing else takes."""
+    target = entry.target
+    if entry.is_reshaped or entry.slice_spec or target.type not in ("Assign", "AssignVariableOp"):
+        return None
+    variable = target.inputs[0].op
+    is_own = variable.type in ("VariableV2", "VarHandleOp") and len(entry.tensor.consumers()) == 1
+    return variable if is_own else None
 
 
 def _slot_test(graph: Graph) -> Callable[[Restored], bool]:

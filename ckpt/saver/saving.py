@@ -11,7 +11,7 @@ import numpy as np
 
 from ckpt.core import defs, gfile
 from ckpt.core.errors import AlreadyExistsError, NotFoundError, OpError
-from ckpt.core.storage import make_directory
+from ckpt.core.storage import make_directory, sweep
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 
@@ -119,11 +119,15 @@ def step_value(sess: Any, global_step: Any) -> int | None:
 
 
 def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None:
-    """Make the last level of the directory, as TensorFlow does. Raises ValueError when its parent is missing."""
+    """Make the last level of the directory, as TensorFlow does, and clear it of what dead saves left there.
+
+    Raises ValueError when its parent is missing.
+    """
     try:
         make_directory(directory, durable=durable)
     except (NotFoundError, AlreadyExistsError):
         raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
+    sweep(directory)
 
 
 def checked_latest(latest_filename: str | None, path: str) -> str:

@@ -11,7 +11,9 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ckpt.model.layer import Layer
 from ckpt.model.partitioned import PartitionedVariable
+from ckpt.model.rnn_cells import RNNCell
 from ckpt.model.saveable import SaveableObject
 from ckpt.model.variables import Variable
 from ckpt.optimize.optimizers import Optimizer
@@ -20,7 +22,7 @@ VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Trackable:
-    """Base of objects whose attributes are tracked: variables, optimizers, other such objects, lists and dicts of them."""
+    """Base of objects whose attributes are tracked: variables, optimizers, layers, other such objects, lists and dicts."""
 
     def _children(self) -> dict[str, Any]:
         return {name: child for name, child in vars(self).items() if is_trackable(child)}
@@ -32,7 +34,9 @@ def is_trackable(value: Any) -> bool:
         return all(isinstance(key, str) for key in value) and any(map(is_trackable, value.values()))
     if isinstance(value, (list, tuple)):
         return any(map(is_trackable, value))
-    return isinstance(value, (Trackable, Variable, PartitionedVariable, SaveableObject, Optimizer))
+    if isinstance(value, (Trackable, Variable, PartitionedVariable, SaveableObject, Optimizer)):
+        return True
+    return isinstance(value, (RNNCell, Layer))
 
 
 def variables_of(root: Any) -> dict[str, Any]:
@@ -62,6 +66,8 @@ def _is_leaf(value: Any) -> bool:
 def _children_of(value: Any) -> Iterable[tuple[str, Any]]:
     if isinstance(value, Trackable):
         return value._children().items()
+    if isinstance(value, (RNNCell, Layer)):
+        return value._checkpoint_dependencies
     if isinstance(value, Optimizer):
         return [(name, variable) for (name, _), variable in value._non_slots.items()]
     if isinstance(value, Mapping):

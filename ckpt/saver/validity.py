@@ -13,7 +13,6 @@ from ckpt.formats import detect
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
-from ckpt.wire import metagraph_file
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
@@ -35,12 +34,13 @@ def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
     """
     try:
         file = detect.resolve(prefix)
+        if not every_byte:
+            return _problem_of_meta(prefix, detect.read_metadata(file), None)
         with detect.open_reader(file) as reader:
-            if every_byte:
-                _read_all(reader)
-            return _problem_of_meta(prefix, reader, every_byte=every_byte)
+            _read_all(reader)
+            return _problem_of_meta(prefix, reader.metadata(), reader)
     except NotFoundError as error:
-        return Problem(f"its files are gone: {error}", keeps_values=False)
+        return Problem(f"its files are gone: {error.message}", keeps_values=False)
     except OpError as error:
         return Problem(str(error), keeps_values=False)
 
@@ -53,14 +53,17 @@ def _read_all(reader: Any) -> None:
         reader.read(name)
 
 
-def _problem_of_meta(prefix: str, reader: Any, *, every_byte: bool) -> Problem | None:
-    suffix = reader.metadata().get(META_SUFFIX)
+def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Problem | None:
+    """What is wrong with the MetaGraph file; with a `reader` it is read as a whole."""
+    suffix = noted.get(META_SUFFIX)
     if not suffix:
         return None
     path = f"{prefix}.{suffix}"
     try:
         data = storage.read_file(path, limit=_LARGEST_META)
-        if every_byte and data != reader.metagraph():
+        if reader is not None and data != reader.metagraph():
+            from ckpt.wire import metagraph_file  # heavy, and most checkpoints hold the same graph
+
             metagraph_file.load(data, path)  # another one than was saved, but sealed
     except NotFoundError:
         return Problem(f"{path} is missing", keeps_values=True)
@@ -73,8 +76,7 @@ def described(prefix: str) -> Saved:
     """Time, step and metrics of a checkpoint that exists, as its file says; a file that cannot be read tells its time."""
     time = storage.modified(detect.resolve(prefix))
     try:
-        with detect.open_reader(prefix) as reader:
-            metadata = dict(reader.metadata())
+        metadata = detect.read_metadata(prefix)
     except OpError:
         metadata = {}
     step = metadata.get("step", "")

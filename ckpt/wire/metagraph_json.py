@@ -17,8 +17,11 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.core.shapes import TensorShape
 from ckpt.wire import metagraph_values as values
-from ckpt.wire.metagraph_file import DEEPEST, VERSION, tree_reader
-from ckpt.wire.metagraph_tree import FIELDS, Damage, names_of, shown
+from ckpt.wire.metagraph_body import VERSION, Damage
+from ckpt.wire.metagraph_file import tree_reader
+from ckpt.wire.metagraph_tree import FIELDS, names_of, shown
+
+DEEPEST = 64  # containers within containers
 
 FORMAT = "ckpt-metagraph"
 

@@ -12,13 +12,10 @@ from operator import attrgetter
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.wire.metagraph_body import Damage
 
 Read = Callable[[Any, str], Any]
 KINDS = ("node_list", "bytes_list", "int64_list", "float_list", "any_list", "variables")
-
-
-class Damage(Exception):
-    """The tree is not what the format says; the text names the place."""
 
 
 def _scalar(*types: type) -> Read:
@@ -91,6 +88,7 @@ class TreeReader:
     ) -> None:
         self._value_types = value_types
         self._named = named
+        self.text, self.integer = _text, _integer
         dtype_or_none, shape_or_none = _optional(_scalar(dtype)), _optional(_scalar(shape))
         piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_integer)] * 3)
         self._variable = self._record(

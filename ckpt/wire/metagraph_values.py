@@ -14,7 +14,8 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
-from ckpt.wire.metagraph_tree import FIELDS, Damage, shown
+from ckpt.wire.metagraph_body import Damage
+from ckpt.wire.metagraph_tree import FIELDS, shown
 from ckpt.wire.metagraph_walk import MOST_ELEMENTS
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5

@@ -1,18 +1,19 @@
-"""A large `.meta` body is walked record by record before it is built, so that what is refused takes little memory.
+"""A large `.meta` body is taken record by record, so that what is refused takes little memory.
 
-Empty containers take up to 64 times their bytes; a walk holds one record at a time, and no record may have more than
+Empty containers take up to 64 times their bytes; a walk holds one raw record at a time, and no record may have more than
 so many elements. Must not know what becomes of the records. Loads no numpy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from ckpt.wire.metagraph_tree import KINDS, Damage, TreeReader, shown
+from ckpt.core import defs
+from ckpt.wire.metagraph_body import Damage, streamed
+from ckpt.wire.metagraph_tree import KINDS, TreeReader, shown
 
-LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
 MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
 
 Check = Callable[[Any, str], Any]
@@ -20,8 +21,10 @@ Check = Callable[[Any, str], Any]
 
 @dataclass(frozen=True, slots=True)
 class Checks:
-    """What each record must pass; a check raises Damage."""
+    """What each record must pass, and what it becomes (None for those that only look); a check raises Damage."""
 
+    text: Check
+    integer: Check
     info: Check
     node: Check
     function: Check
@@ -34,8 +37,8 @@ class Checks:
     def of(cls, reader: TreeReader) -> Checks:
         """Everything that `reader` asks of a record."""
         return cls(
-            reader.info, reader.node, reader.function, reader.texts, reader.saver,
-            reader.collection, reader.signatures,
+            reader.text, reader.integer, reader.info, reader.node, reader.function, reader.texts,
+            reader.saver, reader.collection, reader.signatures,
         )  # fmt: skip
 
     @classmethod
@@ -47,17 +50,20 @@ class Checks:
                 raise Damage(f"{place}: {shown(raw)} where NodeDef should be")
 
         def collection(raw: Any, place: str) -> None:
-            kind, (element,) = raw
+            kind, elements = raw
             lengths = {"variables": 9, "any_list": 2}
-            if kind not in KINDS or (
+            if kind not in KINDS or any(
                 type(element) in (list, dict) and len(element) != lengths.get(kind)
+                for element in elements
             ):
                 raise Damage(f"{place}: {shown(raw)} where CollectionDef should be")
 
         def anything(raw: Any, place: str) -> None:
             pass
 
-        return cls(anything, node, anything, anything, anything, collection, anything)
+        return cls(
+            anything, anything, anything, node, anything, anything, anything, collection, anything
+        )
 
 
 class Budget:
@@ -74,30 +80,14 @@ class Budget:
         return items
 
 
-class _Source:
-    """What a streaming unpacker reads from: the bytes are not copied as a whole."""
+def walk(
+    body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]
+) -> defs.MetaGraphDef:
+    """The MetaGraphDef of what the checks make of the records. Raises Damage, or an error of msgpack.
 
-    def __init__(self, body: memoryview) -> None:
-        self._body, self._at = body, 0
-
-    def read(self, count: int) -> bytes:
-        piece = bytes(self._body[self._at : self._at + count])
-        self._at += len(piece)
-        return piece
-
-
-def streamed(body: memoryview, **options: Any) -> Any:
-    """An unpacker over `body` that holds little of it at a time."""
-    import msgpack
-
-    return msgpack.Unpacker(
-        _Source(body), max_buffer_size=max(len(body), 1), strict_map_key=True, **options
-    )
-
-
-def walk(body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]) -> None:
-    """Raise Damage, or an error of msgpack, unless each record passes. The elements announced must be there."""
-    _Walk(body, checks, ext_hook).meta_graph()
+    The elements announced must be there.
+    """
+    return _Walk(body, checks, ext_hook).meta_graph()
 
 
 class _Walk:
@@ -114,19 +104,31 @@ class _Walk:
             max_map_len=MOST_ELEMENTS,
         )
 
-    def meta_graph(self) -> None:
+    def meta_graph(self) -> defs.MetaGraphDef:
+        checks = self._checks
         self._fields(5, "MetaGraphDef")
-        self._checks.info(self._next(), "meta_info_def")
+        info = checks.info(self._next(), "meta_info_def")
         self._fields(5, "GraphDef")
-        self._nodes("graph_def node")
-        for number in range(self._unpacker.read_array_header()):
-            self._function(f"graph_def library[{number}]")
-        self._checks.texts(self._next(), "graph_def gradient")
-        self._next(), self._next()  # producer, min_consumer
-        self._checks.saver(self._next(), "saver_def")
+        graph = defs.GraphDef(
+            self._nodes("graph_def node"),
+            tuple(
+                [
+                    self._function(f"graph_def library[{number}]")
+                    for number in range(self._unpacker.read_array_header())
+                ]
+            ),
+            checks.texts(self._next(), "graph_def gradient"),
+            checks.integer(self._next(), "graph_def producer"),
+            checks.integer(self._next(), "graph_def min_consumer"),
+        )
+        saver = checks.saver(self._next(), "saver_def")
+        collections = {}
         for _ in range(self._unpacker.read_map_header()):
-            self._collection(self._next())
-        self._checks.signatures(self._next(), "signature_def")
+            name = self._next()
+            checks.text(name, "collection_def")
+            collections[name] = self._collection(shown(name))
+        signatures = checks.signatures(self._next(), "signature_def")
+        return defs.MetaGraphDef(info, graph, saver, collections, signatures)
 
     def _next(self) -> Any:
         self._budget.left = MOST_ELEMENTS
@@ -137,19 +139,25 @@ class _Walk:
         if found != count:
             raise Damage(f"a list of {found} where {what} should be")
 
-    def _nodes(self, place: str) -> None:
-        for number in range(self._unpacker.read_array_header()):
-            self._checks.node(self._next(), f"{place}[{number}]")
+    def _nodes(self, place: str) -> tuple[Any, ...]:
+        check = self._checks.node
+        count = self._unpacker.read_array_header()
+        return tuple([check(self._next(), f"{place}[{number}]") for number in range(count)])
 
-    def _function(self, place: str) -> None:
+    def _function(self, place: str) -> Any:
         self._fields(7, f"{place}: FunctionDef")
         raw: list[Any] = [self._next() for _ in range(3)]
-        self._nodes(f"{place} node")
+        nodes = self._nodes(f"{place} node")
         raw += [[], *(self._next() for _ in range(3))]
-        self._checks.function(raw, place)
+        function = self._checks.function(raw, place)
+        return None if function is None else replace(function, node_def=nodes)
 
-    def _collection(self, name: Any) -> None:
-        self._fields(2, f"{shown(name)}: CollectionDef")
-        kind = self._next()
+    def _collection(self, place: str) -> Any:
+        self._fields(2, f"{place}: CollectionDef")
+        kind, check = self._next(), self._checks.collection
+        whole, values = check([kind, []], place), []
         for number in range(self._unpacker.read_array_header()):
-            self._checks.collection([kind, [self._next()]], f"{shown(name)}[{number}]")
+            part = check([kind, [self._next()]], f"{place}[{number}]")
+            if part is not None:
+                values += part.value
+        return None if whole is None else replace(whole, value=tuple(values))

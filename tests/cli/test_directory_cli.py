@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import ckpt as tf
@@ -83,6 +84,25 @@ def test_verify_names_file_and_tensor_and_exits_with_1(run):
     assert ckpt("verify", run / "m-9").returncode == 3
 
 
+def test_verify_goes_on_after_a_path_that_leads_nowhere(run):
+    ended = ckpt("verify", run / "m-9", run / "m-1", run / "checkpoint")
+    assert ended.returncode == 3
+    assert ended.stdout.splitlines() == [f"ok\t{run}/m-{step}" for step in (1, 2, 3, 4)]
+    assert f"{run}/m-9: no such checkpoint" in ended.stderr
+    assert "similar" in ended.stderr
+
+
+def test_a_wrong_directory_is_an_error_and_a_state_file_is_its_directory(run):
+    for verb in (["latest"], ["prune", "--keep", 1]):
+        ended = ckpt(*verb, f"{run}x")
+        assert (ended.returncode, ended.stdout) == (3, "")
+        assert f"no such directory; similar: {run}" in ended.stderr
+    assert ckpt("latest", run / "checkpoint").stdout == f"{run}/m-4\n"
+    assert ckpt("prune", run / "checkpoint", "--keep", 3, "-n").stdout.startswith("would delete\t")
+    assert ckpt("pin", run).returncode == 0
+    assert f"kept\t{run}/m-4\tpinned" in ckpt("prune", run, "--keep", 1, "-n").stdout
+
+
 def test_prune_shows_and_does(run):
     ended = ckpt("pin", run / "m-1")
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
@@ -111,3 +131,26 @@ def test_prune_shows_and_does(run):
 def test_prune_that_says_nothing_useful_is_refused(run, options):
     assert ckpt("prune", run, *options).returncode == 2
     assert steps(run) == ["1", "2", "3", "4"]
+
+
+def test_salvage_lists_what_is_lost_and_writes_the_rest(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        for name in ("a", "b"):
+            tf.get_variable(name, initializer=tf.fill([100], 7.0))
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    data = (tmp_path / "m.h5").read_bytes()
+    value = data.index(np.full(100, 7, "f").tobytes())
+    (tmp_path / "m.h5").write_bytes(data[:value] + b"\1" + data[value + 1 :])
+    ended = ckpt("salvage", prefix, "-o", tmp_path / "out", "--json")
+    document = json.loads(ended.stdout)
+    assert (ended.returncode, document["recovered"], list(document["lost"])) == (1, ["b"], ["a"])
+    assert document["output"] == [f"{tmp_path}/out.h5", f"{tmp_path}/out.meta"]
+    again = ckpt("salvage", tmp_path / "out", "-o", tmp_path / "other")
+    assert (again.returncode, again.stdout) == (0, "recovered\t1 of 1 tensors\twith the graph\n")
+    assert ckpt("salvage", prefix, "-o", tmp_path / "out").returncode == 6  # it is there
+    os.truncate(tmp_path / "m.h5", 600)
+    os.remove(tmp_path / "m.meta")
+    lost = ckpt("salvage", prefix, "-o", tmp_path / "new")
+    assert lost.returncode == 3
+    assert "nothing can be recovered" in lost.stderr

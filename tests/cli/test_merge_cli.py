@@ -118,3 +118,14 @@ def test_parts_share_drop_and_are_checked(models, tmp_path):
     usage = ckpt(*one, "--share", "a/w")
     assert usage.returncode == 2
     assert "KEPT=REPLACED" in usage.stderr
+
+
+def test_lines_tell_what_was_compared_and_what_would_be_written(models, tmp_path):
+    arguments = ["merge", f"a={models[0]}", f"b={models[1]}", "-o", tmp_path / "out", "--check"]
+    rows = [line.split("\t") for line in ckpt(*arguments, "--dry-run").stdout.splitlines()]
+    assert {row[0] for row in rows} == {"part", "merged", "check", "would write"}
+    assert {row[2] for row in rows if row[0] == "check"} == {"0.0"}
+    rows = [line.split("\t") for line in ckpt(*arguments).stdout.splitlines()]
+    assert [row[1] for row in rows if row[0] == "output"] == [
+        f"{tmp_path}/out.h5", f"{tmp_path}/out.meta"
+    ]  # fmt: skip

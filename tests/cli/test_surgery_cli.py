@@ -130,3 +130,12 @@ def test_variables_and_scopes_are_put_together_otherwise(model, tmp_path):
     run("graft", clean[0], "-o", tmp_path / "grafted", clean[1], "--scope", "head=head")
     assert tf.check(other, tmp_path / "grafted", outputs=["y:0"]).is_equal
     failed(ckpt("tie", path, "-o", tmp_path / "x", "a=nothing"), 4, "E0401", "nothing")
+
+
+def test_what_is_frozen_is_told_apart_from_what_goes(model, tmp_path):
+    out = tmp_path / "frozen"
+    document = json.loads(ckpt("freeze", model, "-o", out, "--keep", "y", "--json").stdout)
+    assert document["frozen"] == ["head/out/bias", "head/out/kernel"]
+    assert "head/out/kernel/Adam" in document["dropped"]
+    listed = ckpt("inspect", out)
+    assert listed.stdout.startswith(f"checkpoint\t{out}.meta\tmetagraph\n")

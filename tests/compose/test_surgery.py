@@ -58,12 +58,24 @@ def test_a_variable_takes_its_slots_and_reads_along(model, tmp_path):
     np.testing.assert_array_equal(values(path, "y:0", {"x:0": X}), values(model, "y:0", {"x:0": X}))
 
 
+def test_a_scope_needs_no_slash(model):
+    draft = surgery.open_draft(model)
+    for old in ("head", "head/out"):
+        assert surgery.rename(draft, {old: "top"}) == surgery.rename(draft, {f"{old}/": "top/"})
+        assert surgery.rename(draft, {old: "top"})[1]
+
+
 def test_bad_rules_are_errors_before_anything_is_written(model):
     draft = surgery.open_draft(model)
-    with pytest.raises(ValueError, match="fit no node"):
+    with pytest.raises(ValueError, match=r"fit no node(?s:.*)'haed/': 'top/'; similar: head"):
         surgery.rename(draft, {"haed/": "top/"})
     with pytest.raises(ValueError, match="several tensors"):
         surgery.rename(draft, {"head/out/kernel": "head/out/bias"})
+
+
+def test_all_that_cannot_be_kept_is_told(model):
+    with pytest.raises(ValueError, match=r"(?s)not in the graph.*'lost:0'; similar: loss.*'zzz'$"):
+        surgery.extract(surgery.open_draft(model), ["lost:0", "y", "zzz"])
 
 
 def test_only_what_the_outputs_need_is_extracted(model, tmp_path):
@@ -121,6 +133,9 @@ def test_variables_are_tied_and_untied(tmp_path):
         np.testing.assert_allclose(sess.run("y:0", {"x:0": x}), x @ a, rtol=1e-5)
     with pytest.raises(ValueError, match="is taken"):
         surgery.untie(tied, "a", ["right"], "a")
+    renamed, _ = surgery.rename(tied, {"left/MatMul": "c/read"})
+    with pytest.raises(ValueError, match="c/read: taken"):
+        surgery.untie(renamed, "a", ["right"], "c")
     with pytest.raises(ValueError, match="none of nowhere"):
         surgery.untie(tied, "a", ["nowhere"], "c")
     with pytest.raises(ValueError, match="no variable 'c'"):
@@ -282,6 +297,8 @@ def test_nodes_are_replaced_and_redirected(model, tmp_path):
         surgery.replace_node(draft, defs.NodeDef("z", "NoOp"))
     with pytest.raises(ValueError, match="'z'"):
         surgery.redirect(draft, {"z:0": "x:0"})
+    with pytest.raises(ValueError, match="no node takes head/out/BiasAdd:1"):
+        surgery.redirect(draft, {"head/out/BiasAdd:1": "x:0", "head/out/BiasAdd:0": "x:0"})
 
 
 def test_nothing_is_overwritten_unasked(model, tmp_path):

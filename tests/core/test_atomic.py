@@ -43,7 +43,7 @@ class Faulty:
             if self.short and name == "pwrite":
                 return real(args[0], args[1][:7], args[2])
             if self.short and name == "preadv":
-                return real(args[0], [args[1][0][:7]], args[2])
+                return real(args[0], [memoryview(args[1][0]).cast("B")[:7]], args[2])
             if self.short and name == "pread":
                 return real(args[0], min(args[1], 7), args[2])
             return real(*args)
@@ -118,6 +118,11 @@ def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
         room = bytearray(500)
         file.read_into(memoryview(room), 4)
         assert room == NEW[4:504]
+        rooms = [bytearray(3), bytearray(0), bytearray(90), bytearray(400)]
+        file.read_into_each(rooms, 5, 493)
+        assert b"".join(rooms) == NEW[5:498]
+        with pytest.raises(DataLossError, match="expected bytes"):
+            file.read_into_each(rooms, len(NEW) - 492, 493)
 
 
 KILLED = """

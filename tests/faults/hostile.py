@@ -6,7 +6,7 @@ import msgpack
 from crc32c import crc32c
 
 from ckpt.formats.shard_index import SHARD_MAGIC
-from ckpt.wire import metagraph_file, saved_model_file
+from ckpt.wire import metagraph_body, saved_model_file
 
 
 def index_of(data):
@@ -35,9 +35,9 @@ def _sealed(rest, at, packed):
     return head + struct.pack("<I", crc32c(head)) + rest
 
 
-def meta(body):
+def meta(body, encoding=0):
     """A .meta file with this body."""
-    head = struct.pack("<8sIIQ", metagraph_file.MAGIC, 1, 0, len(body))
+    head = struct.pack("<8sIIQ", metagraph_body.MAGIC, 1, encoding, len(body))
     return head + struct.pack("<I", crc32c(head + body)) + body
 
 

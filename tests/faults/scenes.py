@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 
 import ckpt as tf
+from ckpt import surgery
 from ckpt.core.errors import OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
-from ckpt.formats.hdf5_plan import NAMED_UP_TO
+from ckpt.formats.hdf5_arena import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
@@ -96,13 +97,19 @@ class Scene:
         """Prepare once; `reset` then brings the directory back to this."""
         self.home.mkdir()
         self.before()
-        shutil.copytree(self.home, self.kept)
+        self.keep()
         return self
 
+    def keep(self):
+        shutil.copytree(self.home, self.kept)
+
     def reset(self):
+        self.bring_back()
+        self.forget()
+
+    def bring_back(self):
         shutil.rmtree(self.home, ignore_errors=True)
         shutil.copytree(self.kept, self.home)
-        self.forget()
 
     def before(self):
         pass
@@ -184,8 +191,11 @@ class Saving(Scene):
 
     def check_graphs(self):
         """Every .meta file is whole."""
-        for name in self.home.rglob("*.meta"):
-            assert metagraph_file.unpack(name.read_bytes()).graph_def.node
+        for data in self.graphs():
+            assert metagraph_file.unpack(data).graph_def.node
+
+    def graphs(self):
+        return [name.read_bytes() for name in self.home.rglob("*.meta")]
 
     def again(self):
         self._save(self.next + 1)
@@ -376,6 +386,57 @@ class StateUpdate(OneFile):
             return int(reader.read("k"))
 
 
+class MergingFiles(Scene):
+    """Two saved models are merged into a checkpoint that is there already, forced."""
+
+    def before(self):
+        for name in ("a", "b"):
+            self._part(name, 1)
+        self.act()
+        for name in ("a", "b"):
+            self._part(name, 2)
+
+    def _part(self, name, k):
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.get_variable("w", initializer=tf.fill([3], float(k)))
+            session.run(tf.global_variables_initializer())
+            tf.train.Saver().save(session, self.path(name), durable=False)
+
+    def act(self):
+        parts = {name: self.path(name) for name in ("a", "b")}
+        tf.merge_files(parts, self.path("out/m"), force=True)
+
+    def check(self, outcome):
+        assert self.held() in ({2} if outcome == "ok" else {1, 2})
+
+    def held(self):
+        prefix = self.path("out/m")
+        hdf5_reader.verify(detect.resolve(prefix))
+        with tf.Graph().as_default(), tf.Session() as session:
+            tf.train.import_meta_graph(prefix + ".meta").restore(session, prefix)
+            values = np.unique(session.run(["a/w:0", "b/w:0"]))
+        assert len(values) == 1, f"a mixture of {values}"
+        return int(values[0])
+
+    def again(self):
+        self.act()
+        assert self.held() == 2
+
+
+class EditingFiles(MergingFiles):
+    """A saved model is renamed into a checkpoint that is there already, forced."""
+
+    def act(self):
+        draft, _ = surgery.rename(surgery.open_draft(self.path("a")), {"w": "v"})
+        surgery.write_draft(draft, self.path("out/m"), force=True)
+
+    def held(self):
+        hdf5_reader.verify(detect.resolve(self.path("out/m")))
+        with detect.open_reader(self.path("out/m")) as reader:
+            (value,) = np.unique(reader.read("v")).tolist()
+        return int(value)
+
+
 class Removing(Scene):
     """A checkpoint is deleted: the values go first, so that what is left is never taken for one."""
 
@@ -438,6 +499,7 @@ WRITING = [
     FirstSave, FirstSaveInANewDirectory, SecondSaveDeletingTheFirst, ThirdSaveOfTwoKept, Overwriting, WithoutState,
     WithoutGraph, NotDurable, Partitioned, Big, Sharded, OverwritingShards,
     ShardsToFile, FileToShards, InTheBackground, BackgroundShards, Compressed, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
+    MergingFiles, EditingFiles,
 ]  # fmt: skip
 READING = [Restoring, ImportingAGraph]
 

@@ -139,8 +139,9 @@ def _halved(name, args):
         fd, data, offset = args
         return fd, data[: (len(data) + 1) // 2], offset
     if name == "preadv":
-        fd, (view,), offset = args
-        return fd, [view[: (len(view) + 1) // 2]], offset
+        fd, buffers, offset = args
+        view = memoryview(buffers[-1]).cast("B")  # the whole of the others, half of the last
+        return fd, [*buffers[:-1], view[: (len(view) + 1) // 2]], offset
     fd, length, offset = args
     return fd, (length + 1) // 2, offset
 

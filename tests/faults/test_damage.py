@@ -21,7 +21,7 @@ from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_header import read_index
 from ckpt.formats.hdf5_layout import HEADER
 from ckpt.formats.shards import write_checkpoint
-from ckpt.saver.metagraph import read_meta_graph_file
+from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.wire import metagraph_file
 from tests.wire.metagraphs import same
 

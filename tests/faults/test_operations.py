@@ -27,7 +27,7 @@ QUICK = (
 )
 
 
-BREADTH = ("Sharded", "Partitioned", "Big", "InTheBackground", "Compressed", "StateUpdate", "GraphExport", "ManySmallTensors")  # fmt: skip
+BREADTH = ("Sharded", "Partitioned", "Big", "InTheBackground", "Compressed", "StateUpdate", "GraphExport", "ManySmallTensors", "EditingFiles")  # fmt: skip
 
 
 def each(scenes):

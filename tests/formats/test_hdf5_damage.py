@@ -20,7 +20,7 @@ from ckpt.core.errors import (
     UnimplementedError,
 )
 from ckpt.formats import detect, hdf5_layout
-from ckpt.formats.base import TensorEntry
+from ckpt.formats.base import FreshArrays, TensorEntry
 from ckpt.formats.hdf5_reader import Hdf5Reader, verify
 from ckpt.formats.hdf5_writer import write
 
@@ -99,6 +99,19 @@ def test_damage_in_one_tensor_names_it_and_leaves_the_others_readable(file):
         assert reader.read("text").tolist() == GOOD[0]["text"]
         with pytest.raises(DataLossError, match=r"1 pieces.*tensor 'w'"):
             reader.verify()
+
+
+def test_damage_in_one_of_thousands_names_it(tmp_path):
+    tensors = {f"v{n}": np.full(n % 50 + 1, n, np.int32) for n in range(2500)}
+    file = tmp_path / "m.h5"
+    write(file, [TensorEntry(*pair) for pair in tensors.items()], durable=False)
+    data = file.read_bytes()
+    at = data.index(tensors["v1777"].tobytes()) + 5
+    overwrite(file, data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    with Hdf5Reader(file) as reader:
+        with pytest.raises(DataLossError, match=r"m\.h5: tensor 'v1777': bytes \d+ to \d+ do not"):
+            reader.read_all(list(tensors), FreshArrays(len(tensors)))
+        reader.read_all([name for name in tensors if name != "v1777"], FreshArrays(2499))
 
 
 def test_a_file_cut_short_while_it_is_open_is_data_loss(file):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from ckpt.core import dtypes, errors
 from ckpt.formats import detect, hdf5_layout
-from ckpt.formats.base import SliceSpec, TensorEntry
+from ckpt.formats.base import FreshArrays, SliceSpec, TensorEntry
 from ckpt.formats.hdf5_paths import dataset_paths
 from ckpt.formats.hdf5_reader import Hdf5Reader, verify
 from ckpt.formats.hdf5_writer import write
@@ -163,6 +163,27 @@ def test_thousands_of_small_variables_are_packed_beside_a_table(tmp_path):
     write(tmp_path / "n.h5", entries(tensors), layout="named", durable=False)
     with h5py.File(tmp_path / "n.h5") as h5:
         assert h5["v/500"].shape == (2, 500 % 3)
+
+
+def test_thousands_of_any_dtype_are_read_at_once_in_any_order_and_more_than_once(tmp_path):
+    rng = np.random.default_rng(0)
+    shapes = [(), (3,), (0, 2), (70, 5), (1, 1, 9)]
+    tensors = {
+        f"v{n}": sample(STORED[n % len(STORED)], shapes[n % len(shapes)], rng) for n in range(1300)
+    }
+    tensors |= {f"text{n}": np.array([b"x" * n, b""], object) for n in range(3)}
+    write(tmp_path / "m.h5", entries(tensors), durable=False)
+    names = [*reversed(tensors), *list(tensors)[::7], *list(tensors)[:3]]
+    with Hdf5Reader(tmp_path / "m.h5") as reader:
+        target = FreshArrays(len(names))
+        reader.read_all(names, target)
+    for name, found in zip(names, target.found, strict=True):
+        assert found.dtype == tensors[name].dtype
+        assert bits(found) == bits(tensors[name])
+        assert found.flags.owndata
+    assert len({array.ctypes.data for array in target.found if array.size}) == sum(
+        tensors[name].size > 0 for name in names
+    )
 
 
 def test_the_same_content_gives_the_same_bytes(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.graph.opdef import OPS
 
 
 @pytest.fixture(autouse=True)
@@ -142,3 +143,46 @@ def test_a_node_knows_where_its_device_was_said():
         made = tf.constant(1)
     (said,) = made.op._device_assignments
     assert (said.obj, said.filename, said.lineno) == ("/cpu:0", __file__, line)
+
+
+def test_what_is_set_on_one_node_is_set_on_no_other():
+    x = tf.placeholder(tf.float32, [2])
+    one, two = tf.exp(x).op, tf.exp(x).op
+    assert one.attrs is two.attrs  # nodes of one kind share what they have in common
+    one._set_attr("_mark", tf.AttrValue(i=7))
+    with tf.Graph().as_default() as graph, graph.container("box"):
+        v = tf.Variable([1.0]).op
+    with tf.get_default_graph()._attr_scope({"_mark": tf.AttrValue(s=b"in")}):
+        three = tf.exp(x).op
+    with tf.get_default_graph().gradient_override_map({"Exp": "Other"}), tf.colocate_with(one):
+        four = tf.exp(x).op
+    assert one.get_attr("_mark") == 7
+    assert dict(two.attrs) == {"T": tf.float32}
+    assert three.get_attr("_mark") == b"in"
+    assert four.get_attr("_gradient_op_type") == b"Other"
+    assert four.get_attr("_class") == [b"loc:@" + one.name.encode()]
+    assert v.get_attr("container") == b"box"
+    assert dict(tf.exp(x).op.attrs) == {"T": tf.float32}
+
+
+def test_attributes_that_compare_equal_are_not_shared():
+    graph = tf.get_default_graph()
+    x = tf.placeholder(tf.float32, [2])
+    kinds = [tf.float32, True, 1]  # each equals tf.float32, whose number is 1
+    made = [
+        graph.add("Exp", OPS["Exp"], [x], {"T": kind}, f"n{kind}", [tf.float32]) for kind in kinds
+    ]
+    assert [type(op.attrs["T"]) for op in made] == [tf.DType, bool, int]
+
+
+def test_a_reference_is_needed_where_a_variable_is_changed():
+    with pytest.raises(TypeError, match="mutable tensor"):
+        OPS["Assign"](tf.constant([1.0]), tf.constant([2.0]), T=tf.float32)
+
+
+def test_rows_of_a_gradient_are_waited_for():
+    with tf.Graph().as_default():
+        rows = tf.IndexedSlices(tf.constant([[1.0]]), tf.constant([0]))
+        with tf.control_dependencies([rows]):
+            waiting = tf.no_op()
+        assert waiting.control_inputs == [rows.op]

@@ -14,7 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ckpt.core import defs, dtypes
 from ckpt.core.errors import CkptError
+from ckpt.core.shapes import TensorShape
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_layout import flat_fields
 from ckpt.formats.hdf5_writer import write
@@ -22,6 +24,7 @@ from ckpt.formats.shards import write_checkpoint
 from ckpt.inspect import render
 from ckpt.inspect.listing import listing
 from ckpt.inspect.report import inspect
+from ckpt.wire import metagraph_file, tf_pb
 from tests.faults import hostile
 
 
@@ -38,6 +41,20 @@ MIXED = [
     TensorEntry("größe/\N{SNOWMAN}", np.ones(3, np.complex64)),
     TensorEntry("evil\x1b[2J\n\tname", np.ones(3, np.uint8)),
 ]
+NODES = [
+    defs.NodeDef(
+        "x", "Placeholder", attr={"dtype": dtypes.float32, "shape": TensorShape([None, 3])}
+    ),
+    *[defs.NodeDef(f"layer{n}/a\x1b", "Relu", ("x",)) for n in range(2000)],
+]
+GRAPH = metagraph_file.pack(
+    defs.MetaGraphDef(
+        graph_def=defs.GraphDef(tuple(NODES)),
+        saver_def=defs.SaverDef(restore_op_name="save/restore_all"),
+        collection_def={"losses": defs.CollectionDef("node_list", ("a:0",))},
+    )
+)  # deflated
+SMALL_GRAPH = metagraph_file.pack(defs.MetaGraphDef(graph_def=defs.GraphDef(tuple(NODES[:2]))))
 SIMPLE = {
     "nothing": [],
     "one scalar": entries([()]),
@@ -76,6 +93,35 @@ def test_a_prefix_and_a_link_are_paths_too(tmp_path):
     assert listing(str(tmp_path / "m-3")).step == 7
 
 
+@pytest.mark.parametrize("graph", [GRAPH, SMALL_GRAPH], ids=["deflated", "small"])
+def test_a_graph_in_the_file_or_beside_it_is_counted(tmp_path, graph):
+    write(tmp_path / "in.h5", MIXED, metagraph=graph, durable=False)
+    write(tmp_path / "beside.h5", MIXED, metagraph=b"", durable=False)
+    (tmp_path / "beside.meta").write_bytes(graph)
+    for name in ("in", "beside", "in.h5", "beside.h5"):
+        path = str(tmp_path / name)
+        assert texts(listing(path)) == texts(inspect(path))
+        assert listing(path).graph == inspect(path).graph
+        assert listing(path).graph.inputs == (("x", "float32", (None, 3)),)
+
+
+def test_a_damaged_graph_is_left_to_the_report(tmp_path):
+    path = tmp_path / "m.h5"
+    write(path, MIXED, metagraph=SMALL_GRAPH, durable=False)
+    good = path.read_bytes()
+    at = good.index(SMALL_GRAPH)
+    for position in range(at, at + len(SMALL_GRAPH)):
+        path.write_bytes(good[:position] + bytes([good[position] ^ 1]) + good[position + 1 :])
+        assert listing(str(path)) is None
+    write(path, MIXED, durable=False)
+    for data in (SMALL_GRAPH[:-1], b"", tf_pb.to_bytes(defs.MetaGraphDef())):
+        path.with_suffix(".meta").write_bytes(data)
+        assert listing(str(path)) is None
+    path.with_suffix(".meta").unlink()
+    path.with_suffix(".meta").mkdir()
+    assert listing(str(path)) is None
+
+
 def shards(path):
     write_checkpoint(path, entries([(900,)] * 4), shard_size=8000, durable=False)
     write(f"{path}.h5", entries([()]), durable=False)  # older than the index
@@ -92,8 +138,8 @@ def dangling(path):
 
 
 NOT_SIMPLE = {
-    "a graph within": lambda p: write(p, MIXED, metagraph=b"graph", durable=False),
-    "a graph beside": beside_a_meta_file,
+    "another graph within": lambda p: write(p, MIXED, metagraph=b"graph", durable=False),
+    "another graph beside": beside_a_meta_file,
     "compressed": lambda p: write(p, entries([(70_000,)]), compression="deflate", durable=False),
     "parts": lambda p: write(
         p, [TensorEntry("v", np.ones(2), SliceSpec((4,), (2,)))], durable=False
@@ -257,24 +303,38 @@ def test_flat_fields_of_any_bytes_are_those_of_msgpack(data):
 
 def test_a_listing_loads_next_to_nothing(tmp_path):
     """Of the standard library too: each of these takes longer to load than a hundred variables to list."""
-    path = tmp_path / "m.h5"
-    write(path, MIXED, durable=False)
+    write(tmp_path / "plain.h5", MIXED, durable=False)
+    write(tmp_path / "graph.h5", MIXED, metagraph=GRAPH, durable=False)
     after = "import sys; sys.stderr.write(' '.join(sys.modules))"
-    code = f"import sys\nfrom ckpt.__main__ import main\nmain()\n{after}"
+    code = f"import atexit\n@atexit.register\ndef _():\n  {after}\nfrom ckpt.__main__ import main\nmain()"
 
     def modules(*command):
         ended = subprocess.run(
             [sys.executable, *command], capture_output=True, text=True, check=True
         )
-        return set(ended.stderr.split())
+        return {name for name in ended.stderr.split() if not name.startswith("encodings")}
 
+    before = modules("-c", after)
     for flags in ([], ["--names"]):
-        new = modules("-c", code, "inspect", str(path), *flags) - modules("-c", after)
-        assert not {name for name in new if not name.startswith(("ckpt", "encodings"))} - {
+        new = modules("-c", code, "inspect", str(tmp_path / "plain"), *flags) - before
+        assert not {name for name in new if not name.startswith("ckpt")} - {
             "__future__",
+            "atexit",
             "gc",
         }
         assert len(new) < 16
+    new = modules("-c", code, "inspect", str(tmp_path / "graph")) - before
+    assert "msgpack" in new
+    assert not new & {
+        "click",
+        "typing",
+        "re",
+        "enum",
+        "dataclasses",
+        "contextlib",
+        "logging",
+        "numpy",
+    }
 
 
 def test_both_ways_print_the_same_bytes(tmp_path):

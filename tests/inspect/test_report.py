@@ -18,7 +18,7 @@ from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect import render
 from ckpt.inspect.report import CheckpointReport, inspect, ordered, select
-from ckpt.wire import metagraph_file, tf_pb
+from ckpt.wire import metagraph_body, metagraph_file, tf_pb
 from ckpt.wire.metagraph_json import to_json
 
 META = defs.MetaGraphDef(
@@ -85,6 +85,13 @@ def test_the_graph_beside_a_file_without_one_is_found(tmp_path):
     assert inspect(tmp_path / "m.h5").graph.nodes == 3
 
 
+def test_a_prefix_of_a_graph_alone_is_one_too(tmp_path):
+    (tmp_path / "frozen.meta").write_bytes(metagraph_file.pack(META))
+    assert inspect(tmp_path / "frozen") == inspect(tmp_path / "frozen.meta")
+    with pytest.raises(NotFoundError, match="no such checkpoint"):
+        inspect(tmp_path / "frozen2")
+
+
 def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     report = inspect(checkpoint)
 
@@ -97,7 +104,9 @@ def test_patterns_select_and_stars_stop_at_slashes(checkpoint):
     assert names("dense/bias", "step") == ["dense/bias", "step"]
     assert names("wor?s") == ["words"]
     assert names() == [v.name for v in report.variables]
-    with pytest.raises(CkptError, match=r"'no\*', 'x'"):
+    assert names("!dense/**", "!@scope:step") == ["words"]
+    assert names("re:.*e.*", "!**/bias") == ["dense/kernel", "step"]
+    with pytest.raises(CkptError, match=r"(?s)ckpt-70\.h5: .*'no\*'.*'x'"):
         names("no*", "step", "x")
 
 
@@ -137,6 +146,17 @@ def test_names_cannot_steer_a_terminal_or_break_a_line():
     assert render.printable("a\x1b[2J\n\tb\u202e") == r"a\x1b[2J\n\tb\u202e"
 
 
+def test_a_dtype_cannot_either():
+    graph = metagraph_file.summary(
+        metagraph_body.sealed(
+            metagraph_file.pack(META)[metagraph_body.HEADER_BYTES :].replace(
+                b"float32", b"fl\x1bat32"
+            )
+        )
+    )
+    assert r"x fl\x1bat32 [?,3]" in render.as_table(CheckpointReport("m", "metagraph", graph=graph))
+
+
 def test_missing_and_damaged_files_are_typed_errors(checkpoint, tmp_path):
     with pytest.raises(NotFoundError, match="nothing"):
         inspect(tmp_path / "nothing")
@@ -159,12 +179,12 @@ def test_a_report_needs_neither_numpy_nor_h5py(checkpoint):
 @given(st.data())
 @settings(max_examples=200, deadline=None)
 def test_a_hostile_graph_is_printed_or_refused_typed(data):
-    head = metagraph_file.HEADER_BYTES
+    head = metagraph_body.HEADER_BYTES
     body = bytearray(metagraph_file.pack(META)[head:])
     for _ in range(data.draw(st.integers(1, 3))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     try:
-        graph = metagraph_file.summary(metagraph_file._sealed(bytes(body)), "m.meta")
+        graph = metagraph_file.summary(metagraph_body.sealed(bytes(body)), "m.meta")
     except DataLossError:
         return
     report = CheckpointReport("m.meta", "metagraph", graph=graph)

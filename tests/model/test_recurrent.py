@@ -88,3 +88,59 @@ def test_raw_rnn_over_few_steps_or_none(steps):
     assert own is None
     assert stacked.shape == (steps, 2, 5)
     np.testing.assert_array_equal(end, stacked[-1] if steps else np.zeros((2, 5)))
+
+
+CELL = tf.nn.rnn_cell
+CELLS = [
+    lambda: CELL.BasicRNNCell(3, activation=tf.nn.relu),
+    lambda: CELL.GRUCell(3, kernel_initializer=tf.constant_initializer(0.5)),
+    lambda: CELL.LSTMCell(3, use_peepholes=True, num_proj=2, forget_bias=0.5),
+    lambda: CELL.MultiRNNCell([CELL.GRUCell(3), CELL.BasicLSTMCell(2)]),
+    lambda: CELL.DropoutWrapper(CELL.GRUCell(3), input_keep_prob=0.5, seed=3),
+    lambda: CELL.ResidualWrapper(CELL.DeviceWrapper(CELL.GRUCell(3), "/cpu:0"), lambda i, o: i + o),
+]
+
+
+@pytest.mark.parametrize("make", CELLS)
+def test_a_cell_is_made_again_from_its_configuration(make):
+    config = make().get_config()
+    again = type(make()).from_config(config)
+    assert again.get_config() == config
+    with tf.Graph().as_default():
+        outputs = []
+        for number, cell in enumerate((make(), again)):
+            with tf.variable_scope(f"cell_{number}"):
+                output, _ = cell(tf.ones([2, 3]), cell.zero_state(2, tf.float32))
+                outputs.append((output.shape, [v.shape for v in cell.variables]))
+        assert outputs[0] == outputs[1]
+
+
+def test_a_configuration_may_name_cells_of_ones_own():
+    class Own(CELL.GRUCell):
+        pass
+
+    config = CELL.ResidualWrapper(Own(3)).get_config()
+    assert config["cell"]["class_name"] == "Own"
+    again = CELL.ResidualWrapper.from_config(config, custom_objects={"Own": Own})
+    assert isinstance(again._cell, Own)
+    with pytest.raises(ValueError, match="Own"):
+        CELL.ResidualWrapper.from_config(config)
+    with pytest.raises(ValueError, match="activation"):
+        CELL.GRUCell(3, activation="no such function")
+
+
+def test_an_object_based_checkpoint_restores_cells(tmp_path):
+    path = None
+    for number in range(2):
+        with tf.Graph().as_default(), tf.Session() as session:
+            cell = CELL.DropoutWrapper(CELL.GRUCell(2))
+            cell(tf.ones([1, 2]), cell.zero_state(1, tf.float32))
+            checkpoint = tf.train.Checkpoint(cell=cell)
+            session.run(tf.global_variables_initializer())
+            if not number:
+                saved = session.run(cell.variables)
+                path = checkpoint.save(str(tmp_path / "cell"), session=session)
+            else:
+                checkpoint.restore(path).run_restore_ops(session)
+                for old, new in zip(saved, session.run(cell.variables), strict=True):
+                    np.testing.assert_array_equal(old, new)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph.graph import Graph
 from ckpt.ops import (
     arithmetic,
@@ -37,6 +37,17 @@ TestEinsum = conformance([
     ein("ii->i", (3, 3)),
     ein("ij,jk,kl->il", (2, 3), (3, 2), (2, 2), grad=1),
     ein("i,j->ij", (2,), (3,)),
+    ein("ii->", (3, 3)),
+    ein("iij->j", (3, 3, 2)),
+    ein("iij,k->jk", (3, 3, 2), (4,), grad=1),
+    ein("...ij->...", (4, 2, 3)),
+    ein("...iij->...j", (2, 3, 3, 2)),
+    ein("i...j->i...", (2, 4, 3)),
+    ein("...ii,k->...k", (2, 3, 3), (4,), grad=1),
+    ein("ij,...j->...i", (2, 3), (4, 5, 3), grad=1),
+    ein("iij,...j->...", (2, 2, 3), (4, 3), grad=1),
+    case(lambda x: contraction.einsum("...ij->ij", x), normal(2, 2, 3), raises=ShapeError, match="without ellipsis",
+         title="einsum without its ellipsis"),
 ])  # fmt: skip
 
 TestProducts = conformance([
@@ -78,6 +89,8 @@ TestCounts = conformance([
          expect=[np.array([b"b", b"a"], object), np.array([0, 1, 0]), np.array([2, 1])]),
     case(distinct.setdiff1d, VALUES, np.array([3], np.int32), expect=[np.array([1, 0]), np.array([1, 3])], grad=0),
     case(distinct.bincount, VALUES, like=np.bincount, grad=0),
+    case(distinct.bincount, VALUES.astype(np.int64), like=np.bincount, grad=0),
+    case(distinct.bincount, VALUES, weights=[1.0], raises=InvalidArgumentError, match="same shape", grad=0),
     case(distinct.bincount, VALUES, minlength=6, weights=normal(4), grad=0,
          like=lambda x: np.bincount(x, normal(4), 6).astype(np.float32)),
     case(distinct.confusion_matrix, np.array([0, 1, 1], np.int32), np.array([0, 1, 0], np.int32),
@@ -97,7 +110,9 @@ TestArithmetic = conformance([
     case(arithmetic.xlog1py, normal(3), np.abs(normal(3)), like=lambda x, y: x * np.log1p(y), rtol=1e-5, grad=1),
     case(arithmetic.mul_no_nan, normal(3), normal(3, seed=1), like=np.multiply, grad=1),
     case(arithmetic.xlogy, np.zeros(2, np.float32), np.zeros(2, np.float32), expect=np.zeros(2, np.float32), grad=0),
-    case(spacing.lin_space, np.float32(1), np.float32(2), 5, expect=np.linspace(1, 2, 5, dtype=np.float32), grad=0),
+    case(spacing.lin_space, np.float32(1), np.float32(2), 5, expect=np.linspace(1, 2, 5, dtype=np.float32)),
+    case(spacing.lin_space, normal(3), normal(3, seed=1), 4, axis=-1,
+         like=lambda a, b, n: np.linspace(a, b, n, axis=-1).astype(np.float32), rtol=1e-5),
     case(arithmetic.next_after, normal(3), normal(3, seed=1), like=np.nextafter, grad=0),
     case(arithmetic.approximate_equal, np.array([1.0, 2]), np.array([1.0, 3]), expect=np.array([True, False]), grad=0),
     case(lambda a, b: arithmetic.accumulate_n([a, b]), normal(3), normal(3, seed=1), like=np.add, title="accumulate_n"),

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ckpt.core import dtypes
 from ckpt.core.errors import (
@@ -18,6 +20,7 @@ from ckpt.graph.specs import TensorSpec
 from ckpt.model.dataset import Dataset
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_iterators import Iterator
+from ckpt.ops import datasets, datasets_order
 from ckpt.ops.iterator_state import packed, unpacked
 from tests.conformance.ops import case, conformance, normal
 
@@ -313,3 +316,36 @@ def test_bytes_that_are_no_position(data):
 def test_what_is_no_number_cannot_be_saved():
     with pytest.raises(FailedPreconditionError, match="a position that holds a object"):
         packed([object()])
+
+
+@given(
+    count=st.integers(0, 40),
+    size=st.integers(1, 12),
+    parts=st.lists(st.integers(0, 9), max_size=12),
+    seed=st.integers(1, 9),
+)
+def test_elements_that_are_drawn_together_are_those_drawn_one_by_one(count, size, parts, seed):
+    """Of a range and of slices, shuffled or not; also where both ways are mixed."""
+    numbers = datasets.range_dataset.kernel(
+        0, 3 * count, 3, output_types=[dtypes.int64], output_shapes=[TensorShape(())]
+    )
+    columns = np.arange(count, dtype=np.float32), np.arange(2 * count).reshape(count, 2)
+    slices = datasets.tensor_slice_dataset.kernel(
+        *columns, Toutput_types=[dtypes.float32, dtypes.int64], output_shapes=[(), (2,)]
+    )
+    for source in (numbers, slices):
+        for dataset in (
+            source,
+            datasets_order.shuffle_dataset.kernel(
+                source, size, seed, 5, reshuffle_each_iteration=False
+            ),
+        ):
+            one_by_one, together = dataset.start(), dataset.start()
+            for part in parts:
+                wanted = [element for _, element in zip(range(part), one_by_one, strict=False)]
+                found = together.some(part)
+                assert repr(found) == repr(wanted)
+                assert [type(value) for e in found for value in e] == [
+                    type(value) for e in wanted for value in e
+                ]
+            assert repr(next(together, None)) == repr(next(one_by_one, None))

@@ -86,6 +86,7 @@ TestGradientKernels = conformance([
     case(OPS["BiasAddGrad"], normal(2, 3, 4), grad=2, rtol=3e-6),
     case(OPS["BiasAddGrad"], normal(2, 3, 4, 5), data_format="NCHW", grad=2, rtol=3e-6),
     case(OPS["IgammaGradA"], positive(3) * 4, positive(3, seed=1) * 3, grad=0, rtol=2e-4),
+    case(OPS["RandomGammaGrad"], positive(3) * 4, positive(3, seed=1) * 3, grad=0, rtol=1e-3),
     case(OPS["BroadcastGradientArgs"], np.array([2, 3, 1], np.int32), np.array([3, 4], np.int32), grad=0,
          expect=[np.array([2], np.int32), np.array([0], np.int32)]),
 ])  # fmt: skip

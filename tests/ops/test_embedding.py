@@ -174,3 +174,14 @@ def test_rows_inside_a_loop(graph, resource):
     np.testing.assert_array_equal(run(total, v), TABLE[:3].sum(0))
     like = np.repeat([1.0, 1, 1, 0, 0], 3).reshape(5, 3)
     np.testing.assert_array_equal(run(tf.convert_to_tensor(slices), v), like)
+
+
+def test_a_row_without_ids_is_zeros_or_the_default(graph):
+    ids = tf.SparseTensor([[0, 0], [0, 1], [2, 0]], tf.constant([1, 4, -1], tf.int64), [3, 2])
+    zeros = tf.nn.safe_embedding_lookup_sparse(TABLE, ids, combiner="sum")
+    default = tf.nn.safe_embedding_lookup_sparse(TABLE, ids, default_id=2)
+    with tf.Session() as session:
+        summed, filled_up = session.run([zeros, default])
+    nothing = np.zeros(3)
+    np.testing.assert_array_equal(summed, [TABLE[1] + TABLE[4], nothing, nothing])
+    np.testing.assert_array_equal(filled_up, [(TABLE[1] + TABLE[4]) / 2, TABLE[2], TABLE[2]])

@@ -73,6 +73,10 @@ def test_cosine_transforms_refuse_what_they_cannot_do():
         tf.spectral.dct(normal(3), type=1, norm="ortho")
     with pytest.raises(ValueError, match="normalization"):
         tf.spectral.dct(normal(3), norm="other")
+    with pytest.raises(ValueError, match="positive"):
+        tf.spectral.dct(normal(3), n=0)
+    with pytest.raises(ValueError, match="must be 1"):
+        tf.spectral.rfft(normal(3, 4), [4, 4])
     with pytest.raises(ValueError, match="last axis"):
         tf.spectral.dct(tf.placeholder(tf.float32, [None]))
 

@@ -1,9 +1,12 @@
 """Linear algebra: numpy's values, TensorFlow's derivatives and refusals."""
 
 import numpy as np
+import pytest
 
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.ops import diagonals, linear_algebra
+from ckpt.graph.graph import Graph
+from ckpt.model.gradients import gradients
+from ckpt.ops import complex_numbers, constants, diagonals, linear_algebra
 from tests.conformance.ops import case, conformance, normal
 
 
@@ -25,6 +28,16 @@ def as_product(function):
         return [q @ r, r * r]
 
     return product
+
+
+def of_parts(function):
+    """The real and imaginary parts of the factors of a matrix of complex numbers."""
+
+    def parts(real, imaginary):
+        found = function(complex_numbers.complex_(real, imaginary))
+        return [part for y in found for part in (complex_numbers.real(y), complex_numbers.imag(y))]
+
+    return parts
 
 
 INVERTIBLE = normal(2, 3, 3) + 3 * np.eye(3, dtype=np.float32)
@@ -65,6 +78,11 @@ TestDecompositions = conformance([
          like=lambda x: np.linalg.svd(x, compute_uv=False), rtol=1e-4, title="singular values"),
     case(lambda x: [v * v for v in linear_algebra.svd(x)], normal(2, 3, 4), title="svd"),
     case(lambda x: [v * v for v in linear_algebra.svd(x)], normal(4, 3), title="svd"),
+    *[case(lambda x: [v * v for v in linear_algebra.svd(x, full_matrices=True)], normal(*sizes), title="whole svd")
+      for sizes in ((4, 3), (2, 3, 4), (3, 3))],
+    case(as_product(lambda x: linear_algebra.qr(x, full_matrices=True)), normal(2, 3, 4), title="whole qr"),
+    *[case(of_parts(linear_algebra.qr), normal(*sizes), normal(*sizes, seed=1), title="complex qr", rtol=2e-5, atol=2e-6)
+      for sizes in ((3, 3), (4, 3), (2, 3, 4))],
 ])  # fmt: skip
 
 TestNorms = conformance([
@@ -78,3 +96,13 @@ TestNorms = conformance([
          like=lambda x: np.linalg.norm(x, 2, (1, 2))),
     case(linear_algebra.norm, normal(2, 3), ord="wrong", raises=ValueError, match="ord"),
 ])  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", [(5, 3), (None, None)])
+def test_what_is_not_determined_has_no_gradient(sizes):
+    with Graph().as_default():
+        x = constants.placeholder("float64", sizes)
+        with pytest.raises(NotImplementedError, match="gradient"):
+            gradients(linear_algebra.svd(x, full_matrices=True), x)
+        with pytest.raises(NotImplementedError, match="QrGrad"):
+            gradients(linear_algebra.qr(x, full_matrices=True), x)

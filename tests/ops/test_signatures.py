@@ -6,14 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import ckpt.ops  # noqa: F401  # defines the operations
+import ckpt
+import ckpt.ops  # defines the operations
 from ckpt.core import dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.opdef import OPS
+from ckpt.graph.graph import Graph
+from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.signature import REQUIRED
 
-FIXTURE = Path(__file__).resolve().parents[2] / "fixtures" / "tf_ops.json"
+FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
+FIXTURE, NAMES = FIXTURES / "tf_ops.json", FIXTURES / "tf_names.json"
 TENSORFLOW = {row["name"]: row for row in json.loads(FIXTURE.read_text(encoding="utf-8"))["op"]}
 OWN_PREFIX = "Ckpt"
 """Types that TensorFlow does not have carry our name, so that nobody takes them for its own."""
@@ -123,3 +126,37 @@ def test_dtypes_of_the_fixture_are_known():
         a["type"] for row in TENSORFLOW.values() for a in row.get("input_arg", []) if "type" in a
     }
     assert kinds <= set(dtypes.BY_NAME)
+
+
+def public_opdefs():
+    """The type names of the operations that are themselves public functions."""
+    found = set()
+    for name in json.loads(NAMES.read_text(encoding="utf-8"))["names"]:
+        value = ckpt
+        for part in name.split("."):
+            value = getattr(value, part, None)
+        if isinstance(value, OpDef) and value.type in TENSORFLOW:
+            found.add(value.type)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("name", public_opdefs())
+def test_attributes_by_position_are_tensorflows(name):
+    """Those that no input gives, in TensorFlow's order: `tf.image.decode_jpeg(contents, 3)`."""
+    opdef = OPS[name]
+    inferred = {n for a in opdef.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
+    wanted = [a for a in TENSORFLOW[name].get("attr", []) if a["name"] not in inferred]
+    wanted.sort(key=lambda attr: "default" in attr)
+    found = [key for key in opdef.attrs if key not in inferred]
+    found.sort(key=lambda key: opdef.attrs[key].default is not REQUIRED)
+    assert found == [attr["name"] for attr in wanted]
+
+
+def test_attributes_may_be_given_by_position():
+    with Graph().as_default():
+        image = OPS["DecodePng"](b"", 3, dtypes.uint16)
+        assert (image.op.get_attr("channels"), image.dtype) == (3, dtypes.uint16)
+        with pytest.raises(TypeError, match=r"takes 1 inputs .contents. and 2 attributes"):
+            OPS["DecodePng"](b"", 3, dtypes.uint16, 4)
+        with pytest.raises(TypeError, match="more than one value for channels"):
+            OPS["DecodePng"](b"", 3, channels=3)

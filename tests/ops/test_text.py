@@ -21,6 +21,8 @@ TestStrings = conformance([
          expect=[np.array([[0, 0], [0, 1], [2, 0], [2, 1]]), words("a", "b", "c", "d"), np.array([3, 2])]),
     case(text.string_split_op, words("a,b", ",c"), ",", grad=0, skip_empty=False,
          expect=[np.array([[0, 0], [0, 1], [1, 0], [1, 1]]), words("a", "b", "", "c"), np.array([2, 2])]),
+    case(text.string_split_op, words("", "a,,b,"), ",", grad=0, skip_empty=False,
+         expect=[np.array([[1, 0], [1, 1], [1, 2], [1, 3]]), words("a", "", "b", ""), np.array([2, 4])]),
     case(text.string_split_v2_op, words(" a b ", "c"), "", grad=0,
          expect=[np.array([[0, 0], [0, 1], [1, 0]]), words("a", "b", "c"), np.array([2, 2])]),
     case(text.substr, words("hello", "world"), 1, 3, expect=words("ell", "orl"), grad=0),
@@ -47,6 +49,10 @@ TestStrings = conformance([
 
 
 TestTokens = conformance([
+    case(text.string_split, words("a"), sep=",", delimiter=";", raises=ValueError, match="both"),
+    case(text.string_split, words("a"), result_type="RaggedTensor", raises=ValueError, match="ragged",
+         unasked="there are no ragged tensors here"),
+    case(text.string_split, np.array([[b"a"]], object), raises=ValueError, match="rank 1"),
     case(lambda x: list(text.string_split(x).values.op.outputs), words("a b", "c"), grad=0, title="string_split",
          expect=[np.array([[0, 0], [0, 1], [1, 0]]), words("a", "b", "c"), np.array([2, 2])]),
 ])  # fmt: skip

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.graph.opdef import OPS
 from ckpt.run.generate import generate
 from ckpt.run.interpret import interpret
 
@@ -66,12 +67,10 @@ def test_each_value_dies_at_its_last_use():
 
 
 def test_the_source_is_one_step_a_line_and_cannot_be_injected():
-    graph_def = tf.GraphDef()
-    node = graph_def.node.add(name="x\n    raise SystemExit  #", op="Placeholder")
-    node.attr["dtype"].type = 1
-    exp = graph_def.node.add(name="y", op="Exp", input=[node.name])
-    exp.attr["T"].type = 1
-    (x,) = tf.import_graph_def(graph_def, name="", return_elements=[node.name])
+    name = "x\n    raise SystemExit  #"  # which no program and no import can give a node
+    attrs = {"dtype": tf.float32, "shape": tf.TensorShape(None)}
+    x = tf.get_default_graph().add("Placeholder", OPS["Placeholder"], [], attrs, name)
+    tf.exp(x.outputs[0], name="y")
     with tf.Session() as sess:
         call = sess.make_callable("y:0", [x.outputs[0]])
         assert call(np.float32(0)) == 1.0

@@ -163,3 +163,12 @@ def test_a_saver_that_cannot_be_made_takes_the_nodes_back():
         with pytest.raises(GraphError, match="same"):
             tf.train.import_meta_graph(meta)
         assert not graph.get_operations()
+
+
+def test_outputs_and_shapes_of_different_numbers_are_refused_by_name():
+    def change(meta):
+        (restore,) = [node for node in meta.graph_def.node if node.op == "RestoreV2"]
+        restore.attr["dtypes"].list.type.append(tf.float32.as_datatype_enum)
+
+    with tf.Graph().as_default(), pytest.raises(GraphError, match=r"save/RestoreV2.*outputs"):
+        tf.train.import_meta_graph(broken(change))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core import remote
+from ckpt.core import atomic, remote, storage
 from ckpt.core.errors import DataLossError, NotFoundError, UnavailableError, UnimplementedError
 from ckpt.formats import detect
 
@@ -237,3 +237,60 @@ def test_a_store_that_cannot_be_reached_is_not_an_empty_one(memory, monkeypatch)
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "info", failing)
     with pytest.raises(UnavailableError, match="no route"):
         tf.train.latest_checkpoint(memory)
+
+
+def test_a_multipart_upload_that_fails_leaves_the_old_object(s3, monkeypatch):
+    """A large file is put in parts; nothing is seen of it unless the last request commits it."""
+    import s3fs
+
+    monkeypatch.setattr(s3fs.core, "calculate_chunksize", lambda size, **options: 5 << 20)
+    saver, v, prefix = saved_steps(s3, 1, size=LARGE)
+    call, parts = s3fs.S3FileSystem._call_s3, []
+
+    async def failing(self, method, *args, **kwargs):
+        if method == "upload_part":
+            parts.append(kwargs.get("PartNumber"))
+            raise PermissionError("the token has expired")
+        return await call(self, method, *args, **kwargs)
+
+    with tf.Session() as sess:
+        saver.restore(sess, prefix)
+        with monkeypatch.context() as patch:
+            patch.setattr(s3fs.S3FileSystem, "_call_s3", failing)
+            with pytest.raises(tf.errors.OpError, match=r"run/m-1\.h5"):
+                saver.save(sess, f"{s3}/m", global_step=1)  # over the one that is there
+        assert parts
+        with detect.open_reader(prefix) as reader:
+            reader.verify()
+        saver.restore(sess, tf.train.latest_checkpoint(s3))
+        np.testing.assert_array_equal(sess.run(v)[:3], [1, 2, 3])
+        saver.save(sess, f"{s3}/m", global_step=2)
+        assert tf.train.latest_checkpoint(s3) == f"{s3}/m-2"
+
+
+def test_shards_of_a_dead_save_are_swept_by_the_next(url):
+    """The mark in the store tells the next writer; one of another machine is left alone for a day."""
+    saver, _, prefix = saved_steps(url, 1, size=100)
+    token, dead = "0123456789abcdef", f"{url}/.ckpt-tmp-{{}}-{2**22 + 1}-0123456789abcdef"
+    here, elsewhere = dead.format(atomic._here()), dead.format("00000000")
+    shard = f"{url}/m-2.{token}-00001-of-00002.h5"
+    for mark, is_swept in ((elsewhere, False), (here, True)):
+        for path, content in ((shard, b"half"), (mark, b"m-2.index\n")):
+            storage.write_file(path, content)
+        with tf.Session() as sess:
+            saver.restore(sess, prefix)
+            saver.save(sess, f"{url}/m", global_step=3)
+        assert storage.exists(shard) == storage.exists(mark) == (not is_swept)
+        storage.remove_file(mark)
+
+
+def test_models_are_merged_from_and_to_stores(url):
+    with tf.Graph().as_default():
+        saved_steps(url, 1)
+    report = tf.merge_files({"a": f"{url}/m-1", "b": f"{url}/m-1"}, f"{url}/merged")
+    assert report.nbytes > 0
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.train.import_meta_graph(f"{url}/merged.meta").restore(sess, f"{url}/merged")
+        np.testing.assert_array_equal(sess.run("b/v:0"), [1, 2, 3])
+    with pytest.raises(tf.errors.AlreadyExistsError, match=r"merged\.h5"):
+        tf.merge_files({"a": f"{url}/m-1"}, f"{url}/merged")

@@ -11,6 +11,7 @@ import zlib
 from contextlib import suppress
 
 import msgpack
+import numpy as np
 import pytest
 from crc32c import crc32c
 from hypothesis import given, settings
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from ckpt.core import defs
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.wire import metagraph_file as file
+from ckpt.wire.metagraph_body import HEADER_BYTES, MAGIC
 from ckpt.wire.metagraph_json import from_json, to_json
 from ckpt.wire.tf_pb import to_bytes
 from tests.wire import metagraphs
@@ -26,7 +28,7 @@ from tests.wire.metagraphs import everything, same
 
 
 def sealed(body, version=1, encoding=0):
-    head = struct.pack("<8sIIQ", file.MAGIC, version, encoding, len(body))
+    head = struct.pack("<8sIIQ", MAGIC, version, encoding, len(body))
     return head + struct.pack("<I", crc32c(head + body)) + body
 
 
@@ -80,7 +82,7 @@ def test_a_later_version_is_refused_by_name():
 
 
 def tree_of(meta):
-    return msgpack.unpackb(file.pack(meta)[file.HEADER_BYTES :])
+    return msgpack.unpackb(file.pack(meta)[HEADER_BYTES:])
 
 
 @pytest.mark.parametrize(
@@ -274,7 +276,7 @@ def test_a_summary_refuses_what_unpack_refuses():
 @given(st.data())
 @settings(max_examples=300, deadline=None)
 def test_flipped_bytes_under_a_right_checksum_are_read_or_refused_typed(data):
-    body = bytearray(file.pack(everything())[file.HEADER_BYTES :])
+    body = bytearray(file.pack(everything())[HEADER_BYTES:])
     for _ in range(data.draw(st.integers(1, 4))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     hostile = sealed(bytes(body))
@@ -286,9 +288,20 @@ def test_flipped_bytes_under_a_right_checksum_are_read_or_refused_typed(data):
 def test_signatures_of_files_from_before_sparse_tensors_are_read():
     info = defs.TensorInfo("x:0", None, None)
     meta = defs.MetaGraphDef(signature_def={"sig": defs.SignatureDef({"x": info}, {}, "m")})
-    tree = msgpack.unpackb(file.pack(meta)[file.HEADER_BYTES :])
+    tree = msgpack.unpackb(file.pack(meta)[HEADER_BYTES:])
     tree[4]["sig"][0]["x"] = ["x:0", None, None]
     assert file.unpack(sealed(msgpack.packb(tree))) == meta
     tree[4]["sig"][0]["x"] = ["x:0", None]
     with pytest.raises(DataLossError, match="where TensorInfo should be"):
         file.unpack(sealed(msgpack.packb(tree)))
+
+
+def test_what_deflates_too_well_is_stored_as_it_is():
+    """A reader refuses what unfolds to more than 32 times its bytes, so that few of them cannot become gigabytes."""
+    zeros = defs.NodeDef("zeros", "Const", (), "", {"value": np.zeros(2 << 20, np.float32)})
+    meta = defs.MetaGraphDef(graph_def=defs.GraphDef((zeros,)))
+    packed = file.pack(meta)
+    assert packed[12] == 0
+    assert len(packed) > 8 << 20
+    found = file.unpack(packed).graph_def.node[0].attr["value"]
+    assert (found.shape, found.any()) == ((2 << 20,), False)

@@ -22,6 +22,7 @@ from ckpt.formats.tfrecord import RecordReader, masked_crc
 from ckpt.ops import iterator_state
 from ckpt.saver import metagraph
 from ckpt.wire import metagraph_file, metagraph_json, saved_model_file, tf_pb
+from ckpt.wire.metagraph_body import HEADER_BYTES
 from tests.faults import hostile
 from tools.fuzzing.mutants import Mutator
 
@@ -149,7 +150,7 @@ def _graphs() -> dict[str, Subject]:
         v = tf.get_variable("v", [3, 2], partitioner=tf.fixed_size_partitioner(2))
         tf.cond(tf.reduce_sum(x) > 0, lambda: tf.matmul(x, v), lambda: tf.zeros([1, 2]))
         graph = metagraph.export(tf.get_default_graph(), tf.train.Saver()._def())
-    meta = metagraph_file.pack(graph)[metagraph_file.HEADER_BYTES :]
+    meta = metagraph_file.pack(graph)[HEADER_BYTES:]
     tree, text = msgpack.unpackb(meta), metagraph_json.to_json(graph)
     message = tf_pb.to_message(graph)
     models = msgpack.unpackb(saved_model_file.pack([graph])[28:])  # behind the sealed head

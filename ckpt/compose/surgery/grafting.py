@@ -9,6 +9,7 @@ from ckpt.compose.draft import Draft
 from ckpt.compose.surgery.scopes import is_inside
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
+from ckpt.core.spelling import scopes_of, similar
 from ckpt.graph.load import split_input
 from ckpt.graph.renaming import apart, reference, renamed_node, renamed_variable
 from ckpt.graph.selection import node_of
@@ -46,7 +47,8 @@ class _Graft:
 
     def made(self) -> Draft:
         if not self.new:
-            raise GraphError(f"the other model has no scope '{self.source}'")
+            near = similar(self.source, scopes_of(self.other.nodes))
+            raise GraphError(f"the other model has no scope '{self.source}'{near}")
         nodes = [self._taken(node) for node in self.new]
         self._check_users({node.name for node in nodes})
         if self.problems:

@@ -12,6 +12,7 @@ from ckpt.compose.draft import Draft
 from ckpt.compose.surgery.values import constant
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
+from ckpt.core.spelling import similar
 from ckpt.graph.load import split_input
 from ckpt.graph.selection import node_of
 
@@ -228,18 +229,26 @@ def replace_node(draft: Draft, node: defs.NodeDef) -> Draft:
 def redirect(draft: Draft, sources: Mapping[str, str]) -> Draft:
     """The draft in which whatever took tensor `old` takes `new`: {"old:0": "new:0"}.
 
-    Raises GraphError listing the nodes that are not there.
+    Raises GraphError listing the nodes that are not there, or the tensors that no node takes.
     """
     nodes = draft.nodes
     missing = sorted({node_of(t) for t in (*sources, *sources.values())} - nodes.keys())
     if missing:
-        raise GraphError(f"there is no {', '.join(map(repr, missing))}")
+        lines = [f"  there is no {name!r}{similar(name, nodes)}" for name in missing]
+        raise GraphError("tensors cannot be redirected:\n" + "\n".join(lines))
     targets = {split_input(old): new for old, new in sources.items()}
+    idle = set(targets)
 
     def taken(text: str) -> str:
-        new = targets.get(split_input(text))
+        tensor = split_input(text)
+        idle.discard(tensor)
+        new = targets.get(tensor)
         return text if new is None else new.removesuffix(":0")
 
-    return draft.with_nodes(
-        replace(node, input=tuple(taken(text) for text in node.input)) for node in nodes.values()
+    moved = draft.with_nodes(
+        replace(node, input=tuple([taken(text) for text in node.input])) for node in nodes.values()
     )
+    if idle:
+        lines = [f"  no node takes {name}:{index}" for name, index in sorted(idle)]
+        raise GraphError("tensors cannot be redirected:\n" + "\n".join(lines))
+    return moved

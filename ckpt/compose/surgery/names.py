@@ -9,6 +9,7 @@ from typing import Any
 from ckpt.compose.draft import Draft
 from ckpt.core import renames
 from ckpt.core.errors import SelectionError
+from ckpt.core.spelling import scopes_of, similar
 from ckpt.graph.renaming import renamed
 from ckpt.saver.savings import VARIABLE_TYPES
 
@@ -26,8 +27,10 @@ def rename(draft: Draft, rules: Any) -> tuple[Draft, dict[str, str]]:
     by_key = renames.renamed(list(draft.tensors), rules, allow_idle=True)
     idle = [rule for rule in by_node.idle if rule in by_key.idle and not _is_added(draft, rule)]
     if idle:
+        names = [*draft.tensors, *nodes, *scopes_of(nodes)]
+        lines = [f"  {rule}{similar(_old(rule), names)}" for rule in idle]
         raise SelectionError(
-            f"{len(idle)} rename rules fit no node and no checkpoint entry: {', '.join(idle)}"
+            "rename rules that fit no node and no checkpoint entry:\n" + "\n".join(lines)
         )
     node_names = _total(by_node, nodes)
     key_names = _total(by_key, list(draft.tensors))
@@ -52,14 +55,24 @@ def rename(draft: Draft, rules: Any) -> tuple[Draft, dict[str, str]]:
 
 
 def _with_scopes(draft: Draft, rules: Any) -> Any:
-    """The rules, those that name a variable also for what lies under it."""
+    """The rules, those that name a variable also for what lies under it, those that name a scope for that."""
     if isinstance(rules, list):
         return [_with_scopes(draft, rule) for rule in rules]
     if not isinstance(rules, Mapping):
         return rules
     variables = {name for name, node in draft.nodes.items() if node.op in VARIABLE_TYPES}
     more = {f"{old}/": f"{new}/" for old, new in rules.items() if old in variables}
-    return {**rules, **{old: new for old, new in more.items() if old not in rules}}
+    scopes = scopes_of([*draft.nodes, *draft.tensors]) - draft.nodes.keys() - draft.tensors.keys()
+    named = {
+        f"{old}/" if old in scopes else old: f"{new}/" if old in scopes else new
+        for old, new in rules.items()
+    }
+    return {**named, **{old: new for old, new in more.items() if old not in named}}
+
+
+def _old(rule: str) -> str:
+    """The old name in the text of a rule, 'old': 'new'."""
+    return rule.partition(": ")[0].strip("'/")
 
 
 def _is_added(draft: Draft, text: str) -> bool:

@@ -94,6 +94,8 @@ def untie(draft: Draft, variable: str, users: Iterable[str], name: str) -> Draft
     wanted = tuple(users)
     mine = _own_nodes(draft, node)
     copies = {old: name + old[len(node) :] for old in mine}
+    if held := sorted(draft.nodes.keys() & copies.values()):
+        raise GraphError(f"{', '.join(held)}: taken; choose another name for the copy")
     taken = {**copies, **_other_reads(draft, node, copies)}
     found, moved = [], 0
     for each in draft.meta.graph_def.node:

@@ -10,6 +10,7 @@ from ckpt.core.atomic import StrPath
 from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
+from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.saved_model import constants
 from ckpt.wire import saved_model_file
 
@@ -59,7 +60,7 @@ def read_saved_model(export_dir: StrPath) -> list[defs.MetaGraphDef]:
     for name in _FILES:
         path = gfile.join(export_dir, name)
         if gfile.exists(path):
-            data = storage.read_file(path, limit=metagraph.MAX_META_BYTES)
+            data = storage.read_file(path, limit=MAX_META_BYTES)
             try:
                 return saved_model_file.load(data, path)
             except DataLossError as error:

@@ -334,3 +334,33 @@ def case_saver(tf):
             for d in defs
         ],
     }
+
+
+def case_names_that_an_import_takes(tf):
+    taken = {}
+    for name in (
+        *(
+            "x",
+            "x/",
+            "a//b",
+            "a/b.c-d>e_",
+            ".x",
+            "0",
+            "-x",
+            "_x",
+            "/x",
+            ">x",
+        ),  # a backslash can be given, but not imported again
+        *("", "x:1", "x:0", "^x", "x^", "a b", "x\n", "a\nb", "é", "x,y", "x@y"),
+    ):
+        graph_def = tf.GraphDef()
+        graph_def.node.add(name=name, op="NoOp")
+        for scope in ("", "in"):
+            with tf.Graph().as_default() as graph:
+                try:
+                    tf.import_graph_def(graph_def, name=scope)
+                except ValueError as error:
+                    taken[f"{scope} {name!r}"] = str(error)
+                else:
+                    taken[f"{scope} {name!r}"] = [op.name for op in graph.get_operations()]
+    return {"taken": taken}

@@ -152,3 +152,58 @@ def error_no_limit(tf):
 
 def error_interval_without_counter(tf):
     tf.train.CheckpointManager(tf.train.Checkpoint(), "d", 1, checkpoint_interval=2)
+
+
+def cells(tf):
+    cell = tf.nn.rnn_cell
+    return {
+        "basic": lambda: cell.BasicRNNCell(3),
+        "gru": lambda: cell.GRUCell(3),
+        "basic_lstm": lambda: cell.BasicLSTMCell(3),
+        "lstm": lambda: cell.LSTMCell(3, num_proj=3, use_peepholes=True),
+        "stack": lambda: cell.MultiRNNCell([cell.GRUCell(3), cell.BasicRNNCell(2)]),
+        "dropout": lambda: cell.DropoutWrapper(cell.GRUCell(3), input_keep_prob=0.5),
+        "wrapped": lambda: cell.ResidualWrapper(cell.DeviceWrapper(cell.GRUCell(3), "/cpu:0")),
+    }
+
+
+def case_recurrent_cells(tf):
+    found = {}
+    for name, make in cells(tf).items():
+        with tf.Graph().as_default():
+            made = make()
+            made(tf.ones([1, 3]), made.zero_state(1, tf.float32))
+            with tf.Session() as sess:
+                sess.run(tf.global_variables_initializer())
+                path = tf.train.Checkpoint(part=made).save(f"cells/{name}", session=sess)
+        found[name] = sorted(
+            key for key, _ in tf.train.list_variables(path) if not key.startswith("_")
+        )
+    return found
+
+
+def case_a_dense_layer(tf):
+    layer = tf.layers.Dense(2)
+    layer(tf.ones([1, 3]))
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Checkpoint(layer=layer).save("dense/x", session=sess)
+    return {
+        "keys": sorted(key for key, _ in tf.train.list_variables(path) if not key.startswith("_"))
+    }
+
+
+def case_configurations_of_cells(tf):
+    found = {}
+    for name, make in cells(tf).items():
+        if name != "stack":  # TensorFlow's says nothing of its cells
+            config = make().get_config()
+            inner = config.pop("cell", {})
+            while "cell" in inner.get("config", {}):
+                inner = inner["config"]["cell"]
+            inner = {
+                **inner,
+                "config": {k: v for k, v in inner.get("config", {}).items() if k != "name"},
+            }
+            found[name] = [{k: v for k, v in sorted(config.items()) if k != "name"}, inner]
+    return found

@@ -1,0 +1,97 @@
+"""What a path that a user gives means: a checkpoint, the latest of a directory, the directory of a state file.
+
+Must not know Savers or sessions. Loads no numpy.
+"""
+
+from __future__ import annotations
+
+import os
+
+from ckpt.core import storage
+from ckpt.core.atomic import StrPath
+from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
+from ckpt.formats import detect
+from ckpt.formats.missing import similar
+from ckpt.saver import latest, state_file
+
+_STATE = b"model_checkpoint_path:"
+
+
+def checkpoint_meant(path: StrPath) -> str:
+    """What `path` names: itself, or the latest checkpoint of the directory or state file that it is.
+
+    Raises NotFoundError when there is none, DataLossError when the state file is damaged, InvalidArgumentError for no path.
+    """
+    name = os.fspath(path)
+    if not name:
+        raise InvalidArgumentError(None, None, "the path of the checkpoint is empty")
+    if storage.is_directory(name):
+        directory, state_name = name, None
+    elif is_state_file(name):
+        directory, state_name = storage.split(name)
+    else:
+        return name
+    found = latest.latest_checkpoint(directory, state_name)
+    if found is None:
+        raise NotFoundError(None, None, f"{name}: {_why_none(directory, state_name)}")
+    return found
+
+
+def is_state_file(path: StrPath) -> bool:
+    """True for a file that begins as a state file does."""
+    name = os.fspath(path)
+    if storage.is_remote(name) or not storage.is_file(name):
+        return False
+    with storage.open_input(name) as file:
+        return file.read(0, min(file.size, len(_STATE))) == _STATE
+
+
+def _why_none(directory: str, state_name: str | None) -> str:
+    names = [os.path.basename(saved.name) for saved in latest.checkpoints_in(directory)]
+    has_state = storage.exists(storage.joined(directory, state_name or state_file.DEFAULT_NAME))
+    state = "its state file lists only lost ones" if has_state else "it has no state file"
+    if not names:
+        return f"no checkpoint in this directory: {state}, and no checkpoint lies there"
+    more = f" and {len(names) - 3} older" if len(names) > 3 else ""
+    return (
+        f"no latest checkpoint: {state}, but {', '.join(names[:-4:-1])}{more} lie there; "
+        f"name one, or let `ckpt latest --rebuild {directory}` write a state file"
+    )
+
+
+def checkpoint_prefix(path: StrPath) -> str:
+    """The prefix of the checkpoint that `path` means: a prefix, one of its files, or the latest as `checkpoint_meant` says."""
+    text = checkpoint_meant(path)
+    for suffix in (".h5", ".index", ".meta"):
+        if text.endswith(suffix):
+            return text.removesuffix(suffix)
+    return text
+
+
+def meta_graph_path(prefix: str) -> str:
+    """Where the MetaGraph of a checkpoint is: in the checkpoint, else beside it. Raises NotFoundError when there is neither.
+
+    The one inside was written together with the values: a crash between the two files of a save leaves the other old.
+    """
+    beside = prefix + ".meta"
+    if not storage.exists(beside):
+        return detect.resolve(prefix)
+    try:
+        file = detect.resolve(prefix)
+        with detect.open_reader(file) as reader:
+            held = reader.metagraph() if hasattr(reader, "metagraph") else None
+    except OpError:  # no checkpoint, or one whose values cannot be read: the graph alone is there
+        return beside
+    return beside if held is None else file
+
+
+def directory_meant(path: StrPath, state_name: str | None = None) -> tuple[str, str | None]:
+    """The directory that `path` is, or whose state file it is, and the name of that. Raises NotFoundError when there is none."""
+    name = os.fspath(path)
+    if is_state_file(name):
+        return storage.split(name)
+    if storage.is_remote(name) or storage.is_directory(name):
+        return name, state_name
+    near = [found for found in similar(name) if storage.is_directory(found)]
+    advice = f"; similar: {', '.join(near)}" if near else ""
+    raise NotFoundError(None, None, f"{name}: no such directory{advice}")

@@ -1,0 +1,183 @@
+"""The body of a `.meta` file: sealed by a checksum, perhaps deflated, one msgpack value; see docs/formats/metagraph.md.
+
+Must not know what the records in it mean. `ckpt inspect` counts a graph with this module and msgpack: no dataclasses,
+no typing, no numpy here.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+
+from ckpt.core.checksum import crc32c
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ckpt.wire.metagraph_walk import Checks
+
+MAGIC = b"\x89ckptMG\n"
+VERSION = 1
+LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
+_HEAD = struct.Struct("<8sIIQ")
+_CRC = struct.Struct("<I")
+_LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
+_PLAIN, _DEFLATED = 0, 1  # how the body is encoded
+_DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 1 << 30  # bytes
+_ALWAYS_ALLOWED = (
+    4 << 20
+)  # a deflated body may have been so many bytes, which become 64 MiB of records at most, ...
+_MOST_EXPANSION = 32  # ... or so many times what it is now; graphs reach 25
+HEADER_BYTES = _HEAD.size + _CRC.size
+
+
+class Damage(Exception):
+    """The file is not what the format says; the text names the place in it."""
+
+
+class LaterVersion(Damage):
+    """The file is of a version that this one cannot read."""
+
+
+def sealed(body: bytes) -> bytes:
+    """The bytes of a `.meta` file with this body."""
+    encoding = _PLAIN
+    if _DEFLATED_FROM <= len(body) <= _DEFLATED_UP_TO:
+        # names and attributes repeat: 14 MB for 20,000 variables become 1 MB, of which each save writes two copies
+        deflated = _LENGTH.pack(len(body)) + zlib.compress(body, 1)
+        if len(body) <= _largest(len(deflated)):
+            body, encoding = deflated, _DEFLATED
+    head = _HEAD.pack(MAGIC, VERSION, encoding, len(body))
+    return head + _CRC.pack(crc32c(body, crc32c(head))) + body
+
+
+def unsealed(data: bytes) -> memoryview:
+    """The body of a `.meta` file, checked. Raises Damage."""
+    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+        raise Damage("is not a ckpt .meta file, or its beginning is damaged")
+    _, version, encoding, length = _HEAD.unpack_from(data)
+    if length != len(data) - HEADER_BYTES:
+        held = len(data) - HEADER_BYTES
+        raise Damage(
+            f"the header declares {length} bytes, the file holds {held}; it was cut short or appended to"
+        )
+    (stored,) = _CRC.unpack_from(data, _HEAD.size)
+    body = memoryview(data)[HEADER_BYTES:]
+    if crc32c(body, crc32c(data[: _HEAD.size])) != stored:
+        raise Damage("the checksum does not match; the file is damaged")
+    if version > VERSION or encoding > _DEFLATED:
+        raise LaterVersion(
+            f"is a .meta file of version {version}; this ckpt reads up to {VERSION}, update it"
+        )
+    if version < 1:
+        raise Damage(f"version {version} does not exist")
+    return _inflated(body) if encoding == _DEFLATED else body
+
+
+def _largest(deflated: int) -> int:
+    """What so many deflated bytes may have been: the records in them take up to 20 times that."""
+    return max(_ALWAYS_ALLOWED, _MOST_EXPANSION * deflated)
+
+
+def _inflated(body: memoryview) -> memoryview:
+    """The body that was deflated; no more memory is taken than it declares."""
+    if len(body) < _LENGTH.size:
+        raise Damage("is too short to be deflated")
+    (length,) = _LENGTH.unpack_from(body)
+    if length > _largest(len(body)):
+        raise Damage(f"{len(body)} bytes claim to be {length} deflated ones")
+    stream = zlib.decompressobj()
+    try:
+        found = stream.decompress(body[_LENGTH.size :], length + 1)
+    except zlib.error as error:
+        raise Damage(f"its body is no deflate stream: {error}") from error
+    if len(found) != length or not stream.eof or stream.unused_data:
+        raise Damage(f"its body is not the {length} deflated bytes that it declares")
+    return memoryview(found)
+
+
+def parsed_whole(
+    body: memoryview, ext_hook: Callable[[int, bytes], Any], checks: Callable[[], Checks]
+) -> Any:
+    """The value in the body of a file; a large one is walked first, which refuses what would take much memory for nothing."""
+    with MsgpackErrors():
+        check_present(body)
+        if len(body) > LARGE:
+            from ckpt.wire.metagraph_walk import walk
+
+            walk(body, checks(), ext_hook)
+        return unpackb(body, ext_hook)
+
+
+def parsed(
+    body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], longest: int | None = None
+) -> Any:
+    """The one msgpack value in `body`, an extension type or small: no list is longer than `longest`. Raises Damage."""
+    with MsgpackErrors():
+        check_present(memoryview(body))
+        if len(body) <= LARGE:
+            return unpackb(body, ext_hook)
+        from ckpt.wire.metagraph_walk import MOST_ELEMENTS, Budget
+
+        longest = MOST_ELEMENTS if longest is None else longest
+        budget = Budget()
+        budget.left = longest + MOST_ELEMENTS
+        limits = {"max_array_len": longest, "max_map_len": MOST_ELEMENTS}
+        return unpackb(body, ext_hook, list_hook=budget.take, object_hook=budget.take, **limits)
+
+
+def unpackb(body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], **options: Any) -> Any:
+    """The msgpack value in `body`. Raises errors of msgpack."""
+    import msgpack
+
+    return msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True, **options)
+
+
+def check_present(body: memoryview) -> None:
+    """Raise Damage, or an error of msgpack, unless `body` is one value all of whose elements are there.
+
+    msgpack allocates a list for as many elements as its header declares; so the value is walked first without
+    building it.
+    """
+    walker = streamed(body)
+    walker.skip()
+    if walker.tell() != len(body):
+        raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
+
+
+def streamed(body: memoryview, **options: Any) -> Any:
+    """An unpacker over `body` that holds little of it at a time."""
+    import msgpack
+
+    return msgpack.Unpacker(
+        _Source(body), max_buffer_size=max(len(body), 1), strict_map_key=True, **options
+    )
+
+
+class _Source:
+    """What a streaming unpacker reads from: the bytes are not copied as a whole."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body, self._at = body, 0
+
+    def read(self, count: int) -> bytes:
+        piece = bytes(self._body[self._at : self._at + count])
+        self._at += len(piece)
+        return piece
+
+
+class MsgpackErrors:
+    """A context in which errors of msgpack become Damage."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        import msgpack
+
+        if isinstance(error, UnicodeDecodeError):
+            raise Damage(f"a text is not UTF-8: {error.reason}") from error
+        if isinstance(error, (msgpack.UnpackException, ValueError, TypeError, RecursionError)):
+            raise Damage(f"not msgpack: {type(error).__name__} {error}") from error
