@@ -118,7 +118,10 @@ def _built(tf, line):
         floats = [tensor for tensor in tensors if tensor.dtype == tf.float32]
         second = len(graph.get_operations())
         if floats and second > first and not line.endswith("# forward"):
-            gradients = tf.gradients(floats, sources)
+            try:
+                gradients = tf.gradients(floats, sources)
+            except LookupError:  # of an operation that has none
+                return {**found, "gradients": "LookupError"}
             found["gradients"] = [None if g is None else g.name for g in gradients]
             found["gradient nodes"] = _nodes(graph, second)
         return found
