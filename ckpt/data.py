@@ -11,14 +11,23 @@ from ckpt.model.dataset_iterators import (
     make_initializable_iterator,
     make_one_shot_iterator,
 )
+from ckpt.model.dataset_options import Options, ThreadingOptions
+from ckpt.model.dataset_structure import DatasetSpec
+from ckpt.ops.dataset_sizes import INFINITE as INFINITE_CARDINALITY
+from ckpt.ops.dataset_sizes import UNKNOWN as UNKNOWN_CARDINALITY
 
 __all__ = [
     "AUTOTUNE",
     "Dataset",
+    "DatasetSpec",
     "FixedLengthRecordDataset",
+    "INFINITE_CARDINALITY",
     "Iterator",
+    "Options",
     "TFRecordDataset",
     "TextLineDataset",
+    "ThreadingOptions",
+    "UNKNOWN_CARDINALITY",
     "experimental",
     "get_output_classes",
     "get_output_shapes",

@@ -59,6 +59,7 @@ from ckpt.ops.dilation import with_space_to_batch
 from ckpt.ops.dropout import dropout
 from ckpt.ops.elementwise import sigmoid, tanh
 from ckpt.ops.embedding import embedding_lookup, embedding_lookup_sparse
+from ckpt.ops.fractional_pooling import fractional_avg_pool, fractional_max_pool
 from ckpt.ops.largest import in_top_k, nth_element, top_k
 from ckpt.ops.layered import log_poisson_loss, relu_layer, swish, xw_plus_b
 from ckpt.ops.layered import swish as silu
@@ -162,6 +163,8 @@ __all__ = [
     "embedding_lookup_sparse",
     "erosion2d",
     "fixed_unigram_candidate_sampler",
+    "fractional_avg_pool",
+    "fractional_max_pool",
     "fused_batch_norm",
     "in_top_k",
     "l2_loss",

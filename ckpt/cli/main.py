@@ -26,6 +26,7 @@ Exit codes:
 
 _VERBS = {
     "inspect": "inspect:inspect_command",
+    "cat": "cat:cat_command",
     "merge": "merge:merge_command",
     "latest": "latest:latest_command",
     "verify": "verify:verify_command",

@@ -17,6 +17,7 @@ import numpy as np
 
 from ckpt.core.dtypes import DType, float32
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
+from ckpt.core.memory import empty
 
 Array = np.ndarray[Any, Any]
 
@@ -65,10 +66,11 @@ class Cell:
         with self.lock:  # an update in place that is under way would overwrite the value
             self.value = array
 
-    def open(self) -> Array:
+    def open(self, *, copies: bool = True) -> Array:
         """The value to be changed in place, contiguous and writable, until `close`: the caller alone has it.
 
-        Raises UninitializedError before the first assignment.
+        Where others hold it, that is a copy; without `copies`, memory for one, which is not `value`. Raises
+        UninitializedError before the first assignment.
         """
         self.lock.acquire()
         self.is_open = True
@@ -77,7 +79,7 @@ class Cell:
             # Whoever read the value before `is_open` was set holds a reference and is counted here.
             is_shared = sys.getrefcount(self.value) > _ALONE + 1
             if is_shared or value.base is not None or not value.flags.c_contiguous:
-                value = value.copy(order="C")
+                value = value.copy(order="C") if copies else empty(value.shape, value.dtype)
             value.flags.writeable = True
         except BaseException:
             self.is_open = False
@@ -139,13 +141,14 @@ class Cell:
 class opened:
     """`with opened(*cells) as arrays`: the values of the cells, to be changed in place within the block.
 
-    Raises UninitializedError where a cell has no value.
+    After an exception a cell whose value others hold has it still. Raises UninitializedError where a cell has no value.
     """
 
-    __slots__ = ("_arrays", "_cells")
+    __slots__ = ("_arrays", "_cells", "_copies")
 
-    def __init__(self, *cells: Cell) -> None:
+    def __init__(self, *cells: Cell, copies: bool = True) -> None:
         self._cells = cells
+        self._copies = copies
         self._arrays: list[Array] = []
 
     def __enter__(self) -> list[Array]:
@@ -156,9 +159,9 @@ class opened:
                 cell.lock.acquire()
         try:
             for cell in self._cells:
-                self._arrays.append(cell.open())
-        except BaseException:
-            self._close()
+                self._arrays.append(cell.open(copies=self._copies))
+        except BaseException as error:
+            self._close(error)
             raise
         return self._arrays
 
@@ -168,14 +171,39 @@ class opened:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._close()
+        self._close(error)
 
-    def _close(self) -> None:
+    def _close(self, error: BaseException | None) -> None:
         for cell, array in zip(self._cells, self._arrays, strict=False):  # fewer were opened
-            cell.close(array)
+            cell.close(array if error is None or cell.value is None else cell.value)
         if len(self._cells) > 1:
             for cell in self._cells:
                 cell.lock.release()
+
+
+class renewed:
+    """`with renewed(*cells) as pairs`: as `opened`, for those who go through whole values and copy on their way.
+
+    A pair is memory for the new value and the old value; None where it lies in that memory already.
+    """
+
+    __slots__ = ("_cells", "_opened")
+
+    def __init__(self, *cells: Cell) -> None:
+        self._cells = cells
+        self._opened = opened(*cells, copies=False)
+
+    def __enter__(self) -> list[tuple[Array, Array | None]]:
+        arrays = zip(self._opened.__enter__(), self._cells, strict=True)
+        return [(array, None if array is cell.value else cell.value) for array, cell in arrays]
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._opened.__exit__(kind, error, trace)
 
 
 def _references_of_a_cell_alone() -> int:

@@ -41,13 +41,36 @@ class Named:
 class Search:
     """The missing and the spare, with tables to find near names."""
 
-    def __init__(self, wanted: Sequence[Named], held: Sequence[Named]) -> None:
+    def __init__(
+        self, wanted: Sequence[Named], held: Sequence[Named], beside: Iterable[str] = ()
+    ) -> None:
+        """`beside`: names in the checkpoint that are none of the model's."""
         self.wanted = {n.name: n for n in wanted}
         self.held = {n.name: n for n in held}
         self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
-        self.spare = {name: n for name, n in self.held.items() if name not in self.wanted}
+        no_source = {*self.wanted, *beside}
+        self.spare = {name: n for name, n in self.held.items() if name not in no_source}
         self.matched = self.wanted.keys() & self.held.keys()
         self._kinds: dict[str, tuple[str, ...]] = {}
+
+    def copied(self) -> list[str]:
+        """The spare names of a scope that repeats, under one more name, what variables find under their own names.
+
+        Where `net/w` is found, `student/net/w` is that of a second model beside it.
+        """
+        copies: dict[str, list[str]] = defaultdict(list)
+        others = {_parts(name)[0] for name in self.matched}
+        found: set[str] = set()
+        for name in self.spare:
+            scope = _parts(name)[0]
+            rest = name[len(scope) + 1 :]
+            if rest not in self.held or not self.held[rest].fits(self.held[name]):
+                others.add(scope)
+                continue
+            copies[scope].append(name)
+            if rest in self.matched and self.wanted[rest].fits(self.held[rest]):
+                found.add(scope)
+        return [name for scope in found - others for name in copies[scope]]
 
     @cached_property
     def tables(self) -> list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]]:

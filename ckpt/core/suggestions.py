@@ -70,7 +70,9 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
     """Explain the variables among `wanted` whose names a checkpoint that has `held` lacks.
 
     Where only a rule that also moves names which both have explains everything that is wanted, it is taken: numbered
-    layers that have moved by one are such a case. Candidates are ranked for the first `shown` of the missing.
+    layers that have moved by one are such a case. Where the checkpoint holds a second model beside the one whose other
+    variables were found, that one is left out of account, if everything is explained then. Candidates are ranked for
+    the first `shown` of the missing.
     """
     search = Search(wanted, held)
     missing = list(search.missing.values())
@@ -79,6 +81,12 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
     found = _explanations(search)
     chosen, pairs = _chosen(found, search)
     rename = _spec(chosen, pairs, search)
+    copied = search.copied() if len(pairs) < len(missing) else []
+    if copied:
+        alone = Search(wanted, held, copied)
+        chosen, explained = _chosen(_explanations(alone), alone)
+        if len(explained) == len(missing):
+            pairs, rename = explained, _spec(chosen, explained, alone)
     unexplained = [named for named in missing if named.name not in pairs]
     return Suggestions(
         len(missing),
@@ -107,7 +115,8 @@ def _explanations(search: Search) -> list[Explanation]:
     ranked = sorted(votes, key=lambda rules: (len(rules), -votes[rules], _length(rules)))
     single = [rules for rules in ranked if len(rules) == 1][:_TRIED]
     found = _tested(single, search)
-    if len(set().union(*(e.pairs for e in found), ())) < len(search.missing):
+    credible = [e.pairs for e in found if not _is_refuted(e, search)]
+    if len(set().union(*credible, ())) < len(search.missing):
         found += _tested(_other_words(search), search)
         found += _tested([r for r in ranked if len(r) > 1][:_TRIED], search)
     for key in (str.casefold, lambda name: re.sub(r"[^a-z0-9]", "", name.lower())):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -108,3 +108,18 @@ POOL = Pool()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=POOL.begin)
+
+
+def side_by_side(calls: Sequence[Callable[[], Any]]) -> None:
+    """Make all the calls, each in a thread of its own as far as there are some. Raises the first error once all have ended."""
+    finished = threading.Semaphore(0)
+    tasks = [Task(call, finished.release) for call in calls]
+    for task in tasks[1:]:
+        POOL.add(task, len(tasks) - 1)
+    for task in tasks:
+        task.compute()
+    for _ in tasks:
+        finished.acquire()
+    for task in tasks:
+        if task.error is not None:
+            raise task.error

@@ -66,6 +66,10 @@ class Box:
         if filled:
             yield held[:filled]
 
+    def let_go(self) -> None:
+        """Forget the arrays, which are written: who waits to change them in place need not copy them any more."""
+        self.arrays = ()
+
 
 class WrittenChunks:
     """The chunks of a box that is compressed: made, and written, while HDF5 lays out the file."""
@@ -109,8 +113,8 @@ class Contents:
         columns = zip(*held.values(), strict=True) if held else ((), (), ())
         self.dtypes: tuple[str, ...]
         self.shapes: tuple[tuple[int, ...], ...]
-        self.values: tuple[Array | list[Box], ...]
-        self.dtypes, self.shapes, self.values = columns
+        self.dtypes, self.shapes, values = columns
+        self.values: list[Array | list[Box]] = list(values)
         self.lengths = [v[0].length if isinstance(v, list) else v.nbytes for v in self.values]
         self.splits = [
             len(v) if isinstance(v, list) and not _is_whole(v) else 0 for v in self.values
@@ -120,7 +124,9 @@ class Contents:
         """The parts of a tensor; one for a whole one."""
         row = self.rows[name]
         value = self.values[row]
-        return value if isinstance(value, list) else [_box(name, self.dtypes[row], value)]
+        if not isinstance(value, list):
+            value = self.values[row] = [_box(name, self.dtypes[row], value)]
+        return value
 
 
 def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:

@@ -122,6 +122,7 @@ def _put_box(stream: _Stream, box: Box, crc: int) -> int:
         box.crcs += [crc32c(view[at : at + BLOCK]) for at in range(0, len(view), BLOCK)]
         stream.put(view, offset)
         offset += len(view)
+    box.let_go()
     return crc
 
 
@@ -176,8 +177,10 @@ def _write_large(plan: Plan, write_segment: _Segment, threads: int) -> None:
         write_segment(box, start, bytes_of(box.arrays[0])[start : start + _SEGMENT])
 
     if len(tasks) <= 1 or threads == 1:
-        for task in tasks:
-            write(task)
+        for box, start in tasks:
+            write((box, start))
+            if start + _SEGMENT >= box.length:
+                box.let_go()
         return
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(write, tasks):  # the first error cancels what has not begun

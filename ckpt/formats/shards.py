@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -72,25 +72,34 @@ def write_checkpoint(
     from ckpt.formats.hdf5_writer import write
 
     path = os.fspath(prefix)
-    entries = list(tensors)
-    groups = [entries] if shard_size is None else _split(entries, _checked_size(shard_size))
+    groups = [list(tensors)]
+    if shard_size is not None:
+        groups = _split(groups.pop(), _checked_size(shard_size))
     first: dict[str, Any] = {"metadata": metadata, "metagraph": metagraph}
     options: dict[str, Any] = {"layout": layout, "compression": compression, "durable": durable}
     if len(groups) == 1:
-        write(path + FILE_SUFFIX, entries, aliases=aliases, threads=threads, **first, **options)
+        own = taken(groups[0])
+        write(path + FILE_SUFFIX, own, aliases=aliases, threads=threads, **first, **options)
         _remove_shards(path, durable=durable)
         return
     if compression is None:
-        storage.check_room(path, sum(_nbytes(entry) for entry in entries))
+        storage.check_room(path, sum(_nbytes(entry) for group in groups for entry in group))
     held = _aliases_by_group(aliases or {}, groups)
 
     def writer(number: int) -> Callable[[str], None]:
         extras = {} if number else first
         return lambda file: write(
-            file, groups[number], aliases=held[number], threads=1, **options, **extras
+            file, taken(groups[number]), aliases=held[number], threads=1, **options, **extras
         )
 
     write_shards(path, [writer(number) for number in range(len(groups))], durable=durable)
+
+
+def taken(entries: list[TensorEntry]) -> Iterator[TensorEntry]:
+    """The entries, each taken out of the list: a writer lets go of values that it has written."""
+    entries.reverse()
+    while entries:
+        yield entries.pop()
 
 
 def write_shards(

@@ -340,6 +340,8 @@ class _Loader:
                 )
         opdef = understood(node)
         attrs = known_attrs(opdef, node.attr) if opdef else node.attr
+        if opdef is not None and "_output_shapes" in attrs:  # found anew
+            attrs = {key: value for key, value in attrs.items() if key != "_output_shapes"}
         if "_class" in attrs:
             attrs = {**attrs, "_class": [self._colocation(group) for group in attrs["_class"]]}
         stands_for = attrs.get("_stands_for")

@@ -172,7 +172,12 @@ class OpDef:
         if self.maps_sparse and args and isinstance(args[0], SparseTensor):
             sparse = args[0]
             return sparse.with_values(self(sparse.values, *args[1:], name=name, **kwargs))
-        values = args if len(args) == len(self.inputs) else self._all_inputs(args, kwargs)
+        values: Sequence[Any] = args
+        if len(args) != len(self.inputs):
+            if name is not None:
+                kwargs["name"] = name
+            values = self._all_inputs(args, kwargs)
+            name = kwargs.pop("name", None)
         graph = _graph_of(values)
         if graph._finalized:
             graph.check_not_finalized()
@@ -212,19 +217,22 @@ class OpDef:
         return values
 
     def _name_attrs(self, given: Sequence[Any], kwargs: dict[str, Any]) -> None:
-        """Add attributes that are given by position to `kwargs`: in order, those without a default first."""
+        """Add to `kwargs` what is given by position: attributes in order, those without a default first, then the name."""
         inferred = {n for a in self.inputs for n in (a.type_attr, a.number_attr, a.type_list_attr)}
         free = [name for name in self.attrs if name not in inferred]
         free.sort(key=lambda name: self.attrs[name].default is not REQUIRED)
+        free.append("name")
         if len(given) > len(free):
             raise TypeError(
                 f"{self.type} takes {len(self.inputs)} inputs ({', '.join(a.name for a in self.inputs)}) and "
-                f"{len(free)} attributes ({', '.join(free)}), got {len(self.inputs) + len(given)} arguments"
+                f"{', '.join(free)}, got {len(self.inputs) + len(given)} arguments"
             )
         twice = [name for name, _ in zip(free, given) if name in kwargs]
         if twice:
             raise TypeError(f"{self.type} got more than one value for {', '.join(twice)}")
         kwargs.update(zip(free, given))
+        if not isinstance(kwargs.get("name"), str | None):
+            raise TypeError(f"{self.type}: {kwargs['name']!r} is no name; it must be a text")
 
     def _checked_attr(self, key: str, value: Any) -> Any:
         attr = self.attrs.get(key)

@@ -19,6 +19,7 @@ from ckpt.model import dataset_iterators
 from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_generator import generated
+from ckpt.model.dataset_options import Options
 from ckpt.ops import (
     checking,
     constants,
@@ -27,6 +28,7 @@ from ckpt.ops import (
     datasets_batch,
     datasets_calls,
     datasets_order,
+    datasets_random,
     elementwise,
     files,
     random,
@@ -45,9 +47,12 @@ class Dataset:
     `get_next()`. Transformations return new datasets and leave this one as it is.
     """
 
-    def __init__(self, variant_tensor: Tensor, element_spec: Any) -> None:
+    def __init__(
+        self, variant_tensor: Tensor, element_spec: Any, options: Options | None = None
+    ) -> None:
         self._variant_tensor = variant_tensor
         self._spec = element_spec
+        self._options = options
 
     element_spec = property(lambda self: self._spec, doc="What the elements are: a nest of specs.")
     output_types = property(
@@ -284,6 +289,23 @@ class Dataset:
         )
         return structure.element_of(spec, components, Dataset)
 
+    def options(self) -> Options:
+        """The options that `with_options` gave this very dataset."""
+        return self._options or Options()
+
+    def with_options(self, options: Options) -> Dataset:
+        """The same dataset with options, which say how it may be made and change no element.
+
+        Raises TypeError for what are no options.
+        """
+        if not isinstance(options, Options):
+            raise TypeError(f"`options` must be a `tf.data.Options` object, got {options!r}")
+        merged = self.options().merge(options)
+        node = datasets_order.options_dataset(
+            self._variant_tensor, serialized_options=options._bytes(), **_element(self._spec)
+        )
+        return Dataset(node, self._spec, merged)
+
     def apply(self, transformation_func: Callable[[Dataset], Any]) -> Any:
         """`transformation_func(self)`. Raises TypeError when that is no dataset."""
         found = transformation_func(self)
@@ -329,7 +351,7 @@ class Dataset:
         size = int64_tensor(buffer_size, "buffer_size")
         seeds = seeds_of(seed)
         return made(
-            datasets_order.shuffle_dataset, self._spec, self._variant_tensor, size, *seeds,
+            datasets_random.shuffle_dataset, self._spec, self._variant_tensor, size, *seeds,
             reshuffle_each_iteration=reshuffle_each_iteration is not False,
         )  # fmt: skip
 
@@ -353,16 +375,28 @@ class Dataset:
 
     # Several elements in one
 
-    def batch(self, batch_size: Any, drop_remainder: Any = False) -> Dataset:
+    def batch(
+        self,
+        batch_size: Any,
+        drop_remainder: Any = False,
+        num_parallel_calls: Any = None,
+        deterministic: bool | None = None,
+    ) -> Dataset:
         """The dataset of batches of `batch_size` elements; the last may be smaller, or is left out.
 
+        `num_parallel_calls` is written to the graph: joining arrays is nothing for several threads here.
         InvalidArgumentError when elements of one batch have different shapes.
         """
         size = int64_tensor(batch_size, "batch_size")
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
         spec = structure.with_batch(self._spec, full_size(size, is_full))
-        opdef = datasets_batch.batch_dataset_v2
-        return made(opdef, spec, self._variant_tensor, size, is_full)
+        if num_parallel_calls is None:
+            return made(datasets_batch.batch_dataset_v2, spec, self._variant_tensor, size, is_full)
+        calls = int64_tensor(num_parallel_calls, "num_parallel_calls")
+        return made(
+            datasets_batch.parallel_batch_dataset, spec, self._variant_tensor, size, calls, is_full,
+            deterministic=_deterministic(deterministic),
+        )  # fmt: skip
 
     def padded_batch(
         self,

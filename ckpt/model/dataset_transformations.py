@@ -7,10 +7,12 @@ from typing import Any
 
 from ckpt.core import dtypes
 from ckpt.graph import convert
+from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import name_scope
 from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset import AUTOTUNE, Dataset, full_size, int64_tensor, made, seeds_of
 from ckpt.model.dataset_function import ElementFunction
-from ckpt.ops import datasets_batch, datasets_calls, datasets_order
+from ckpt.ops import datasets_batch, datasets_calls, datasets_order, datasets_random
 
 Transformation = Callable[[Dataset], Dataset]
 
@@ -22,7 +24,7 @@ def shuffle_and_repeat(buffer_size: Any, count: Any = None, seed: Any = None) ->
         size = int64_tensor(buffer_size, "buffer_size")
         repeats = int64_tensor(-1 if count is None else count, "count")
         inputs = dataset._variant_tensor, size, *seeds_of(seed), repeats
-        return made(datasets_order.shuffle_and_repeat_dataset, dataset.element_spec, *inputs)
+        return made(datasets_random.shuffle_and_repeat_dataset, dataset.element_spec, *inputs)
 
     return apply
 
@@ -134,3 +136,44 @@ def get_single_element(dataset: Dataset) -> Any:
 def get_structure(dataset_or_iterator: Any) -> Any:
     """What the elements of a dataset or an iterator are: a nest of specs."""
     return dataset_or_iterator.element_spec
+
+
+def cardinality(dataset: Dataset) -> Any:
+    """How many elements the dataset has, an int64: INFINITE_CARDINALITY without end, UNKNOWN_CARDINALITY where it is not known."""
+    return datasets_order.dataset_cardinality(dataset._variant_tensor)
+
+
+def assert_cardinality(expected_cardinality: Any) -> Transformation:
+    """The same dataset, said to have so many elements. FailedPreconditionError when run where it has others."""
+
+    def apply(dataset: Dataset) -> Dataset:
+        size = int64_tensor(expected_cardinality, "expected_cardinality")
+        opdef = datasets_order.assert_cardinality_dataset
+        return made(opdef, dataset.element_spec, dataset._variant_tensor, size)
+
+    return apply
+
+
+def counter(start: Any = 0, step: Any = 1, dtype: Any = dtypes.int64) -> Dataset:
+    """The dataset of `start`, `start + step`, … without end."""
+    with name_scope("counter"):
+        first = convert.convert_to_tensor(start, dtype=dtype, name="start")
+        apart = convert.convert_to_tensor(step, dtype=dtype, name="step")
+        counted = scan(first, lambda state, _: (state + apart, state))
+        found: Dataset = Dataset.from_tensors(0).repeat(None).apply(counted)
+        return found
+
+
+def to_variant(dataset: Dataset) -> Tensor:
+    """The dataset as a tensor of variants."""
+    return dataset._variant_tensor
+
+
+def from_variant(variant: Tensor, structure: Any) -> Dataset:
+    """The dataset that a tensor of variants holds, whose elements are so."""
+    return Dataset(variant, structure)
+
+
+def prefetch_to_device(device: str, buffer_size: Any = None) -> Transformation:
+    """`prefetch(buffer_size)`: here there is one device."""
+    return lambda dataset: dataset.prefetch(buffer_size)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor
-from ckpt.ops import constants, examples, joining, shaping, sparse_tensors
+from ckpt.ops import constants, examples, joining, sequence_examples, shaping, sparse_tensors
 
 
 class FixedLenFeature(NamedTuple):
@@ -268,3 +270,55 @@ def parse_single_sequence_example(
             _asked(context_features, _by_key(context, outputs[:end])),
             _asked(sequence_features, _by_key(lists, outputs[end:])),
         )
+
+
+def parse_sequence_example(
+    serialized: Any, context_features: Mapping[str, Any] | None = None,
+    sequence_features: Mapping[str, Any] | None = None, example_names: Any = None, name: str | None = None,
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:  # fmt: skip
+    """The contexts, the sequences and the lengths of those of one shape, of serialized SequenceExamples [batch].
+
+    Features are as in `parse_single_sequence_example`, with an axis for the batch in front: sequences are
+    [batch, longest, *shape], filled up with zeros, or SparseTensors [batch, steps, longest]. Raises ValueError for no
+    features and for those that cannot be.
+    """
+    if not (context_features or sequence_features):
+        raise ValueError(
+            "Both `context_features` and `sequence_features` argument are None, but at least one should have values."
+        )
+    context_features, sequence_features = context_features or {}, sequence_features or {}
+    context = _wanted(context_features, (FixedLenFeature, VarLenFeature, SparseFeature), False)
+    lists = _wanted(sequence_features, (FixedLenSequenceFeature, VarLenFeature), True)
+    with (
+        name_scope(name, "ParseSequenceExample", [serialized, example_names]),
+        name_scope(None, "ParseSequenceExample"),
+    ):
+        batch = convert.convert_to_tensor(serialized, dtypes.string, name="serialized")
+        none = np.array([], object)
+        outputs = _flat(
+            sequence_examples.parse_sequence_example_op(
+                batch, none if example_names is None else example_names, _words(context.sparse_keys),
+                _words(context.dense_keys), none, _words(lists.sparse_keys), _words(lists.dense_keys), none,
+                np.array([key in lists.missing_empty for key in lists.dense_keys], bool), _defaults(context),
+                Ncontext_sparse=len(context.sparse), Nfeature_list_sparse=len(lists.sparse),
+                Nfeature_list_dense=len(lists.dense), Tcontext_dense=context.dense_column(0),
+                context_sparse_types=[context.sparse[key] for key in context.sparse_keys],
+                context_dense_shapes=context.dense_column(1), feature_list_dense_types=lists.dense_column(0),
+                feature_list_sparse_types=[lists.sparse[key] for key in lists.sparse_keys],
+                feature_list_dense_shapes=lists.dense_column(1), name="ParseSequenceExampleV2",
+            )
+        )  # fmt: skip
+        start = 3 * len(context.sparse) + len(context.dense)
+        end = len(outputs) - len(lists.dense)
+        return (
+            _asked(context_features, _by_key(context, outputs[:start])),
+            _asked(sequence_features, _by_key(lists, outputs[start:end])),
+            dict(zip(lists.dense_keys, outputs[end:], strict=True)),
+        )
+
+
+def _words(keys: list[str]) -> Any:
+    """Keys as a vector of strings, also where there is none."""
+    found = np.empty(len(keys), object)
+    found[:] = [key.encode() for key in keys]
+    return found

@@ -11,6 +11,7 @@ import numpy as np
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops import dataset_sizes
 
 TYPES = {
     "output_types": Attr("list(type)", minimum=1),
@@ -27,6 +28,11 @@ class Dataset:
         self.types = types
         self.shapes = shapes
 
+    @property
+    def cardinality(self):
+        """How many elements there are; -1: without end, -2: not known."""
+        return dataset_sizes.UNKNOWN
+
     def start(self):
         """A position before the first element."""
         raise NotImplementedError(f"{type(self).__name__} does not say how it is iterated")
@@ -41,6 +47,8 @@ class Position:
     FIELDS: tuple[str, ...] = ()
     never_fails = False
     """Whether elements are always there to be taken, so that several may be taken at once."""
+    cardinality = staticmethod(dataset_sizes.unknown)
+    """How many elements the dataset has, by the numbers of its inputs."""
 
     def __init__(self, dataset, *sources) -> None:
         self.dataset = dataset
@@ -104,6 +112,8 @@ class _Once(Dataset):
         super().__init__(types, shapes)
         self.element = element
 
+    cardinality = 1
+
     def start(self):
         return _OncePosition(self)
 
@@ -133,6 +143,10 @@ class _Counted(Dataset):
         super().__init__(types, shapes)
         self.count = count
 
+    @property
+    def cardinality(self):
+        return self.count
+
     def start(self):
         return _CountedPosition(self)
 
@@ -161,6 +175,17 @@ class _CountedPosition(Position):
             raise StopIteration
         self.number = number + 1
         return self.dataset.element(number)
+
+
+class Elements(_Counted):
+    """Elements that are there already."""
+
+    def __init__(self, types, shapes, elements) -> None:
+        super().__init__(types, shapes, len(elements))
+        self.elements = elements
+
+    def element(self, number):
+        return self.elements[number]
 
 
 class _Slices(_Counted):

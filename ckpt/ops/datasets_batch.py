@@ -7,11 +7,12 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.errors import DataLossError, InvalidArgumentError
 from ckpt.graph.signature import Attr
-from ckpt.ops.datasets import CALLED, TYPES, Dataset, Position, dataset_op
+from ckpt.ops import dataset_sizes
+from ckpt.ops.datasets import CALLED, TYPES, Elements, Position, dataset_op
 from ckpt.ops.datasets_order import derived
 
 
-def _gathered(source, count):
+def gathered(source, count):
     """Up to `count` elements. Raises StopIteration where there are none."""
     found = source.some(count)
     if not found:
@@ -45,9 +46,11 @@ def _member(value):
 
 
 class _Batch(Position):
+    cardinality = staticmethod(dataset_sizes.batched)
+
     def __next__(self):
         dataset = self.dataset
-        elements = _gathered(self.sources[0], dataset.size)
+        elements = gathered(self.sources[0], dataset.size)
         if len(elements) < dataset.size and dataset.is_full:
             raise StopIteration
         columns = zip(*elements, strict=True)
@@ -75,10 +78,23 @@ def batch_dataset_v2(input_dataset, batch_size, drop_remainder, *, output_types,
     return batched(input_dataset, batch_size, bool(drop_remainder), output_types, output_shapes)
 
 
+@dataset_op("ParallelBatchDataset",
+            "input_dataset: variant, batch_size: int64, num_parallel_calls: int64, drop_remainder: bool",
+            parallel_copy=False, output_types=TYPES["output_types"], output_shapes=TYPES["output_shapes"],
+            deterministic="default", metadata="")  # fmt: skip
+def parallel_batch_dataset(
+    input_dataset, batch_size, num_parallel_calls, drop_remainder, *, output_types, output_shapes
+):
+    """BatchDatasetV2: batches are made one after the other."""
+    return batched(input_dataset, batch_size, bool(drop_remainder), output_types, output_shapes)
+
+
 class _PaddedBatch(Position):
+    cardinality = staticmethod(dataset_sizes.batched)
+
     def __next__(self):
         dataset = self.dataset
-        elements = _gathered(self.sources[0], dataset.size)
+        elements = gathered(self.sources[0], dataset.size)
         if len(elements) < dataset.size and dataset.is_full:
             raise StopIteration
         columns = zip(*elements, strict=True)
@@ -173,29 +189,8 @@ def unbatch_dataset(input_dataset, *, output_types, output_shapes):
     return derived(_Unbatch, input_dataset, types=output_types, shapes=output_shapes)
 
 
-class _Elements(Dataset):
-    """One component of the elements of a window, as a dataset."""
-
-    def __init__(self, types, shapes, elements) -> None:
-        super().__init__(types, shapes)
-        self.elements = elements
-
-    def start(self):
-        return _ElementsPosition(self)
-
-
-class _ElementsPosition(Position):
-    FIELDS = ("number",)
-    number = 0
-
-    def __next__(self):
-        if self.number >= len(self.dataset.elements):
-            raise StopIteration
-        self.number += 1
-        return (self.dataset.elements[self.number - 1],)
-
-
 class _Window(Position):
+    cardinality = staticmethod(dataset_sizes.windowed)
     FIELDS = ("ahead", "is_over", "to_pass")
 
     def __init__(self, dataset, source) -> None:
@@ -224,7 +219,7 @@ class _Window(Position):
         source = dataset.inputs[0]
         columns = zip(*elements, strict=True)
         return tuple(
-            _Elements([t], [s], list(c))
+            Elements([t], [s], [(value,) for value in c])
             for t, s, c in zip(source.types, source.shapes, columns, strict=True)
         )
 

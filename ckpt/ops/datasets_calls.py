@@ -8,6 +8,7 @@ from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OutO
 from ckpt.core.threads import cpu_count
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops import dataset_sizes
 from ckpt.ops.dataset_threads import MadeAhead, Threaded, Together, waiting_by
 from ckpt.ops.datasets import CALLED, TYPES, Dataset, Position, dataset_op
 from ckpt.ops.datasets_order import derived
@@ -16,7 +17,7 @@ from ckpt.ops.flow import is_true
 FUNCTION = Attr("func")
 
 
-def _called(function, arguments):
+def called(function, arguments):
     """The results of a function; one that runs out of range ends the dataset."""
     try:
         return function(*arguments)
@@ -29,7 +30,7 @@ class _Calling(Position):
 
     def of(self, element):
         """What the function makes of an element."""
-        return _called(self.dataset.f, (*element, *self.dataset.others))
+        return called(self.dataset.f, (*element, *self.dataset.others))
 
     def save(self):
         check_saveable(self.dataset.f)
@@ -46,7 +47,14 @@ def check_saveable(*functions):
             )  # fmt: skip
 
 
+def _as_said(dataset, sizes):
+    """As many as the input has where the graph says so: a function that runs out of range ends the dataset."""
+    return sizes[0] if dataset.keeps_count else dataset_sizes.UNKNOWN
+
+
 class _Map(_Calling):
+    cardinality = staticmethod(_as_said)
+
     def __next__(self):
         dataset = self.dataset
         try:
@@ -58,26 +66,31 @@ class _Map(_Calling):
 class _ParallelMap(Threaded):
     """Up to `calls` calls of the dataset's function at a time."""
 
+    cardinality = staticmethod(_as_said)
+
     def __init__(self, dataset, source) -> None:
         f, others = dataset.f, dataset.others
-        super().__init__(dataset, Together(source, lambda e: tuple(_called(f, (*e, *others))), dataset.calls))  # fmt: skip
+        super().__init__(dataset, Together(source, lambda e: tuple(called(f, (*e, *others))), dataset.calls))  # fmt: skip
 
     def save(self):
         check_saveable(self.dataset.f)
         return super().save()
 
 
-def mapped(source, others, f, types=None, shapes=None):
+def mapped(source, others, f, types, shapes, keeps_count):
     """The dataset of what `f` makes of the elements of `source` and the arguments `others`."""
-    return derived(_Map, source, types=types, shapes=shapes, f=f, others=tuple(others))
+    return derived(_Map, source, types=types, shapes=shapes, f=f, others=tuple(others), keeps_count=keeps_count)  # fmt: skip
 
 
-def mapped_together(source, others, f, calls, types=None, shapes=None):
+def mapped_together(source, others, f, calls, types=None, shapes=None, keeps_count=True):
     """The dataset that `mapped` gives, made by up to `calls` calls at a time (-1: as many as can compute at a time).
 
     Raises InvalidArgumentError for other numbers below 1.
     """
-    return derived(_ParallelMap, source, types=types, shapes=shapes, f=f, others=tuple(others), calls=_number_of(calls))  # fmt: skip
+    return derived(
+        _ParallelMap, source, types=types, shapes=shapes, f=f, others=tuple(others), calls=_number_of(calls),
+        keeps_count=keeps_count,
+    )  # fmt: skip
 
 
 def _number_of(calls):
@@ -91,31 +104,35 @@ def _number_of(calls):
 
 @dataset_op("MapDataset", "input_dataset: variant, other_arguments: Targuments...", f=FUNCTION,
             use_inter_op_parallelism=True, preserve_cardinality=False, force_synchronous=False, **CALLED)  # fmt: skip
-def map_dataset(input_dataset, *others, f, output_types, output_shapes):
+def map_dataset(input_dataset, *others, f, output_types, output_shapes, preserve_cardinality):
     """The dataset of what a function makes of each element."""
-    return mapped(input_dataset, others, f, output_types, output_shapes)
+    return mapped(input_dataset, others, f, output_types, output_shapes, preserve_cardinality)
 
 
 @dataset_op("ParallelMapDataset",
             "input_dataset: variant, other_arguments: Targuments..., num_parallel_calls: int32", f=FUNCTION,
             use_inter_op_parallelism=True, sloppy=False, preserve_cardinality=False, **CALLED)  # fmt: skip
-def parallel_map_dataset(input_dataset, *inputs, f, output_types, output_shapes):
+def parallel_map_dataset(
+    input_dataset, *inputs, f, output_types, output_shapes, preserve_cardinality
+):
     """The dataset of what a function makes of each element, in their order."""
-    return _parallel(input_dataset, inputs, f, output_types, output_shapes)
+    return _parallel(input_dataset, inputs, f, output_types, output_shapes, preserve_cardinality)
 
 
 @dataset_op("ParallelMapDatasetV2",
             "input_dataset: variant, other_arguments: Targuments..., num_parallel_calls: int64", f=FUNCTION,
             use_inter_op_parallelism=True, deterministic="default", preserve_cardinality=False,
             use_unbounded_threadpool=False, **CALLED)  # fmt: skip
-def parallel_map_dataset_v2(input_dataset, *inputs, f, output_types, output_shapes):
+def parallel_map_dataset_v2(
+    input_dataset, *inputs, f, output_types, output_shapes, preserve_cardinality
+):
     """The dataset of what a function makes of each element, in their order."""
-    return _parallel(input_dataset, inputs, f, output_types, output_shapes)
+    return _parallel(input_dataset, inputs, f, output_types, output_shapes, preserve_cardinality)
 
 
-def _parallel(source, inputs, f, types, shapes):
+def _parallel(source, inputs, f, types, shapes, keeps_count):
     *others, calls = inputs
-    return mapped_together(source, others, f, calls, types, shapes)
+    return mapped_together(source, others, f, calls, types, shapes, keeps_count)
 
 
 class _Filter(_Calling):
@@ -311,6 +328,7 @@ parallel_interleave_dataset_v4 = _define_parallel(
 
 
 class _Scan(_Calling):
+    cardinality = staticmethod(dataset_sizes.same)
     FIELDS = ("state",)
 
     def __init__(self, dataset, source) -> None:

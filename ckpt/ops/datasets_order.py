@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import threading
 
 import numpy as np
 
-from ckpt.core.errors import InvalidArgumentError, OpError
+from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OpError
+from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
+from ckpt.ops import dataset_sizes
 from ckpt.ops.dataset_threads import MadeAhead, Threaded
 from ckpt.ops.datasets import TYPES, Dataset, Position, dataset_op
-from ckpt.ops.random import Philox
 
 log = logging.getLogger("ckpt")
 
@@ -26,6 +25,10 @@ class _Derived(Dataset):
         self.inputs = sources
         self.__dict__.update(more)
 
+    @property
+    def cardinality(self):
+        return self.position.cardinality(self, [source.cardinality for source in self.inputs])
+
     def start(self):
         return self.position(self, *[source.start() for source in self.inputs])
 
@@ -37,6 +40,8 @@ def derived(position, *sources, types=None, shapes=None, **more):
 
 
 class _Zip(Position):
+    cardinality = staticmethod(dataset_sizes.least)
+
     def __next__(self):
         found: list = []
         for source in self.sources:
@@ -51,6 +56,7 @@ def zip_dataset(*input_datasets, output_types, output_shapes):
 
 
 class _Concatenate(Position):
+    cardinality = staticmethod(dataset_sizes.total)
     FIELDS = ("current",)
     current = 0
 
@@ -72,6 +78,7 @@ def concatenate_dataset(input_dataset, another_dataset, *, output_types, output_
 
 
 class _Repeat(Position):
+    cardinality = staticmethod(dataset_sizes.repeated)
     FIELDS = ("rounds", "is_empty")
     rounds = 0
     is_empty = True
@@ -93,13 +100,19 @@ class _Repeat(Position):
         raise StopIteration
 
 
+def repeated(source, count):
+    """The dataset that begins anew until it was gone through `count` times; without end where that is negative."""
+    return derived(_Repeat, source, count=int(count))
+
+
 @dataset_op("RepeatDataset", "input_dataset: variant, count: int64", **TYPES)
 def repeat_dataset(input_dataset, count):
     """The dataset that begins anew until it was gone through `count` times; without end where that is negative."""
-    return derived(_Repeat, input_dataset, count=int(count))
+    return repeated(input_dataset, count)
 
 
 class _Take(Position):
+    cardinality = staticmethod(dataset_sizes.taken)
     FIELDS = ("taken",)
     taken = 0
 
@@ -117,6 +130,7 @@ def take_dataset(input_dataset, count):
 
 
 class _Skip(Position):
+    cardinality = staticmethod(dataset_sizes.skipped)
     FIELDS = ("is_begun",)
     is_begun = False
 
@@ -138,6 +152,7 @@ def skip_dataset(input_dataset, count):
 
 
 class _Shard(Position):
+    cardinality = staticmethod(dataset_sizes.sharded)
     FIELDS = ("is_begun",)
     is_begun = False
 
@@ -169,194 +184,10 @@ def shard_dataset(input_dataset, num_shards, index):
     return derived(_Shard, input_dataset, shards=shards, index=index)
 
 
-class _Words:
-    """32-bit words of one Philox stream, one after the other."""
-
-    CHUNK = 256  # groups of four words made at a time
-
-    def __init__(self, seed, seed2) -> None:
-        self.seeds = [seed, seed2]
-        self.number = 0
-        self._stream = Philox(seed, seed2)
-        self._first = self._stream.position
-        self._made = np.zeros(0, np.uint64)
-        self._listed: list[int] = []  # the same: numbers of Python, for who wants one
-        self._made_from = 0
-
-    def __call__(self):
-        place = self._place()
-        self.number += 1
-        return self._listed[place]
-
-    def some(self, count):
-        """The next `count` words, an array."""
-        parts = [np.zeros(0, np.int64)]
-        while count > 0:
-            place = self._place()
-            part = self._made[place : place + count]
-            self.number += len(part)
-            count -= len(part)
-            parts.append(part.astype(np.int64))
-        return np.concatenate(parts)
-
-    def _place(self):
-        """Where the next word stands among those that are made."""
-        place = self.number - self._made_from
-        if not 0 <= place < len(self._made):
-            group = self.number // 4
-            groups = np.arange(group, group + self.CHUNK, dtype=np.uint64)
-            self._made = self._stream.words(self._first, groups).T.reshape(-1)
-            self._listed = self._made.tolist()
-            self._made_from = 4 * group
-            place = self.number - self._made_from
-        return place
-
-
-class _Seeds:
-    """The seeds of one iteration after the other: drawn from a stream of their own, or always the same."""
-
-    def __init__(self, seed, seed2, is_reshuffled) -> None:
-        if seed == 0 and seed2 == 0:
-            seed, seed2 = (int.from_bytes(os.urandom(7), "little") for _ in range(2))
-        self.fixed = [seed, seed2]
-        self.words = _Words(seed, seed2) if is_reshuffled else None
-        self._lock = threading.Lock()
-
-    def next(self):
-        """The two seeds of the next iteration."""
-        if self.words is None:
-            return self.fixed
-        with self._lock:
-            return [self.words(), self.words()]
-
-
-class _Shuffle(Position):
-    """A buffer from which a random element is drawn while it is kept full from the source."""
-
-    FIELDS = ("buffer", "first", "held", "is_over")
-
-    def __init__(self, dataset, source) -> None:
-        super().__init__(dataset, source)
-        self.words = _Words(*dataset.seeds.next())
-        self.buffer: list = []
-        self.first = self.held = 0
-        self.is_over = False
-
-    def __next__(self):
-        size = self.dataset.size
-        while self.held < size and not self.is_over:
-            self._fill(size)
-        if self.held == 0:
-            raise StopIteration
-        buffer = self.buffer
-        first = self.first % len(buffer)
-        drawn = (self.first + self.words() % self.held) % len(buffer)
-        found = buffer[drawn]
-        buffer[drawn] = buffer[first]
-        buffer[first] = None
-        self.first += 1
-        self.held -= 1
-        return found
-
-    def some(self, count):
-        """The next elements, drawn as one by one: after each, the buffer is filled again before the next."""
-        size, source = self.dataset.size, self.sources[0]
-        if not source.never_fails:
-            return super().some(count)
-        if not self.buffer and not self.is_over:
-            self.buffer = source.some(size)
-            self.held = len(self.buffer)
-            self.is_over = self.held < size
-        found = []
-        while len(found) < count:
-            while self.held < size and not self.is_over:
-                self._fill(size)
-            if not self.held:
-                break
-            if not self.is_over:
-                found += self._replaced(source, count - len(found))
-            else:
-                found.append(next(self))
-        return found
-
-    def _replaced(self, source, count):
-        """Up to `count` elements out of a full buffer; those that come next in the source take their places, but for the last."""
-        fresh = source.some(count - 1)
-        count = len(fresh) + 1
-        buffer, size, first = self.buffer, len(self.buffer), self.first % len(self.buffer)
-        places = (first + np.arange(count) + self.words.some(count) % self.held) % size
-        found = []
-        for place, element in zip(places.tolist(), [*fresh, None], strict=True):
-            found.append(buffer[place])
-            buffer[place] = buffer[first]
-            buffer[first] = element
-            first = first + 1 if first + 1 < size else 0
-        self.first += count
-        self.held -= 1
-        return found
-
-    def _fill(self, size):
-        try:
-            element = next(self.sources[0])
-        except StopIteration:
-            self.is_over = True
-            return
-        if len(self.buffer) < size:  # nothing was drawn yet
-            self.buffer.append(element)
-        else:
-            self.buffer[(self.first + self.held) % size] = element
-        self.held += 1
-
-    def save(self):
-        words, seeds = self.words, self.dataset.seeds
-        drawn = seeds.words and [seeds.words.seeds, seeds.words.number]
-        return [super().save(), [words.seeds, words.number], drawn]
-
-    def load(self, state):
-        own, (seeds, number), drawn = state
-        super().load(own)
-        self.buffer = [None if element is None else tuple(element) for element in self.buffer]
-        self.words = _Words(*seeds)
-        self.words.number = number
-        if drawn:
-            self.dataset.seeds.words = _Words(*drawn[0])
-            self.dataset.seeds.words.number = drawn[1]
-
-
-@dataset_op("ShuffleDataset", "input_dataset: variant, buffer_size: int64, seed: int64, seed2: int64",
-            reshuffle_each_iteration=True, **TYPES)  # fmt: skip
-def shuffle_dataset(input_dataset, buffer_size, seed, seed2, *, reshuffle_each_iteration):
-    """The dataset in random order: each element is drawn from a buffer of the `buffer_size` that come next.
-
-    The order is TensorFlow's for the same seeds, which draws words of Philox4x32-10 (learnt from its results).
-    """
-    return _shuffled(input_dataset, buffer_size, seed, seed2, reshuffle_each_iteration)
-
-
-def _shuffled(source, buffer_size, seed, seed2, is_reshuffled):
-    size = int(buffer_size)
-    if size < 1:
-        raise InvalidArgumentError(
-            None, None, "buffer_size must be greater than zero or UNKNOWN_CARDINALITY"
-        )
-    seeds = _Seeds(int(seed), int(seed2), is_reshuffled)
-    return derived(_Shuffle, source, size=size, seeds=seeds)
-
-
-@dataset_op("ShuffleAndRepeatDataset",
-            "input_dataset: variant, buffer_size: int64, seed: int64, seed2: int64, count: int64",
-            reshuffle_each_iteration=True, **TYPES)  # fmt: skip
-def shuffle_and_repeat_dataset(
-    input_dataset, buffer_size, seed, seed2, count, *, reshuffle_each_iteration
-):
-    """The dataset in random order, `count` times (without end where that is negative)."""
-    shuffled = _shuffled(input_dataset, buffer_size, seed, seed2, reshuffle_each_iteration)
-    return derived(_Repeat, shuffled, count=int(count))
-
-
 class _Cache(Position):
     """Reads the elements that were kept, or keeps those that it reads first."""
 
+    cardinality = staticmethod(dataset_sizes.same)
     FIELDS = ("number", "kept")
 
     def __init__(self, dataset, source) -> None:
@@ -413,11 +244,15 @@ def cache_dataset(input_dataset, filename):
 
 
 class _Same(Position):
+    cardinality = staticmethod(dataset_sizes.same)
+
     def __next__(self):
         return next(self.sources[0])
 
 
 class _Prefetch(Threaded):
+    cardinality = staticmethod(dataset_sizes.same)
+
     def __init__(self, dataset, source) -> None:
         super().__init__(dataset, MadeAhead(source, dataset.size))
 
@@ -454,6 +289,13 @@ def ignore_errors_dataset(input_dataset, *, log_warning):
     return derived(_IgnoreErrors, input_dataset, is_logged=log_warning)
 
 
+@dataset_op("RewriteDataset", "input_dataset: variant, rewrite_name: string", output_types=TYPES["output_types"],
+            output_shapes=TYPES["output_shapes"])  # fmt: skip
+def rewrite_dataset(input_dataset, rewrite_name):
+    """The same dataset: how TensorFlow would rewrite it changes no element."""
+    return derived(_Same, input_dataset)
+
+
 @dataset_op("OptionsDataset", "input_dataset: variant", serialized_options=Attr("string"), **TYPES)
 def options_dataset(input_dataset):
     """The same dataset: options say how fast elements may be made, never which."""
@@ -465,3 +307,48 @@ def options_dataset(input_dataset):
 def model_dataset(input_dataset):
     """The same dataset: what TensorFlow measures of it, nobody asks for here."""
     return derived(_Same, input_dataset)
+
+
+class _AssertCardinality(Position):
+    """The elements, of which there must be as many as was said."""
+
+    FIELDS = ("number",)
+    cardinality = staticmethod(lambda dataset, sizes: dataset.wanted)
+    number = 0
+
+    def __next__(self):
+        wanted = self.dataset.wanted
+        try:
+            found = next(self.sources[0])
+        except StopIteration:
+            if self.number < wanted or wanted == dataset_sizes.INFINITE:
+                self._fail(f"contained only {self.number}")
+            raise
+        self.number += 1
+        if self.number > wanted >= 0:
+            self._fail(f"contained at least {self.number}")
+        return found
+
+    def _fail(self, found):
+        wanted = self.dataset.wanted
+        number = "an infinite number of" if wanted == dataset_sizes.INFINITE else wanted
+        raise FailedPreconditionError(
+            None, None, f"Input dataset was expected to contain {number} elements but {found} elements."
+        )  # fmt: skip
+
+
+@dataset_op("AssertCardinalityDataset", "input_dataset: variant, cardinality: int64", output_types=TYPES["output_types"],
+            output_shapes=TYPES["output_shapes"])  # fmt: skip
+def assert_cardinality_dataset(input_dataset, cardinality):
+    """The same dataset, whose number of elements is asserted. FailedPreconditionError where it has another."""
+    return derived(_AssertCardinality, input_dataset, wanted=int(cardinality))
+
+
+@op("DatasetCardinality", "input_dataset: variant -> cardinality: int64", cardinality_options="")
+def dataset_cardinality(input_dataset):
+    """How many elements a dataset has; -1: without end, -2: not known."""
+    return np.int64(input_dataset.cardinality)
+
+
+dataset_cardinality.shape(lambda input_dataset: [()])
+dataset_cardinality.stateful().no_gradient("a number of elements has no derivative")

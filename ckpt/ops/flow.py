@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core.dtypes import DType
+from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.signature import Attr
@@ -171,7 +172,9 @@ optional_has_value.no_gradient("a truth value has no derivative")
 @op("OptionalGetValue", "optional: variant -> components: output_types...",
     output_types=Attr("list(type)", minimum=1), output_shapes=Attr("list(shape)", minimum=1))  # fmt: skip
 def optional_get_value(optional):
-    """What the value is. Only to be asked where it is there."""
+    """What the value is. Raises InvalidArgumentError where there is none."""
+    if not optional:
+        raise InvalidArgumentError(None, None, "The given optional does not have a value.")
     return optional
 
 

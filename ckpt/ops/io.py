@@ -55,7 +55,7 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
         if part is not None:
             directory = storage.split(path)[0]
             storage.make_directory(directory, durable=extras.get("durable", True))
-        shards.write_checkpoint(path, entries, threads=threads, **extras)
+        shards.write_checkpoint(path, shards.taken(entries), threads=threads, **extras)
 
     (later or _at_once)(write)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.cells import Cell, opened
+from ckpt.core.cells import Cell, renewed
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import UNKNOWN, TensorShape
 from ckpt.graph.opdef import op
@@ -112,15 +112,15 @@ def assign_variable_shape(resource, value):
 
 def _update(type_name, function, doc):
     def kernel(resource, value):
-        with opened(resource) as (held,):
-            if np.shape(held) != np.shape(value):
+        with renewed(resource) as ((new, old),):
+            if new.shape != np.shape(value):
                 raise InvalidArgumentError(
                     None,
                     None,
-                    f"Cannot update variable with shape {list(np.shape(held))} using a Tensor with shape "
+                    f"Cannot update variable with shape {list(new.shape)} using a Tensor with shape "
                     f"{list(np.shape(value))}, shapes must be equal.",
                 )
-            function(held, value, out=held)
+            function(new if old is None else old, value, out=new)
         return ()
 
     kernel.__doc__ = doc

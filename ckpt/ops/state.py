@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import Cell, opened
+from ckpt.core.cells import Cell, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import OutOfRangeError
 from ckpt.graph.opdef import op
@@ -50,9 +50,9 @@ assign_op.no_gradient("assignments are not differentiable")
 
 def _update(type_name, function, doc):
     def kernel(ref, value):
-        with opened(ref) as (held,):
+        with renewed(ref) as ((new, old),):
             ref.check_shape(value)
-            function(held, value, out=held)
+            function(new if old is None else old, value, out=new)
         return ref
 
     kernel.__doc__ = doc

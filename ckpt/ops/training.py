@@ -1,36 +1,68 @@
 """The updates of optimizers, each one operation, as in TensorFlow's core/ops/training_ops.cc.
 
-They work in place, block by block, so that each block is read and written while it is in the processor's cache.
+They work in place, block by block, so that each block is read and written while it is in the processor's cache; blocks of
+large variables are divided among threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Callable
+from functools import partial, wraps
 from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import opened
+from ckpt.core.cells import opened, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.threads import cpu_count, side_by_side
 from ckpt.graph.opdef import UNDEFINED, OpDef, op
 
 BLOCK = 1 << 15
 """Elements per block: six arrays of this many float32 fit a cache of 1 MiB, and numpy's own overhead is small."""
 
+LARGE = 1 << 19
+"""Elements for each thread that are worth it: some tenths of a millisecond of work."""
 
-def blocks(*arrays, scratch: int = 0) -> Iterator[tuple]:
-    """The same short stretches of all arrays, in row-major order, and after them that many arrays to scribble on."""
-    flat = [np.reshape(array, -1) for array in arrays]
-    flat += [np.empty(min(BLOCK, flat[0].size), flat[0].dtype) for _ in range(scratch)]
-    if flat[0].size <= BLOCK:
-        yield tuple(flat)
+
+def each_block(formula: Callable[..., None], *arrays: Any, scratch: int = 0) -> None:
+    """Call the formula with the same short stretches of all arrays, in row-major order, and that many arrays to scribble on.
+
+    Large arrays are divided among threads, which changes no bit: what a formula makes of an element depends on it alone.
+    A pair of `renewed` is the array in which the formula finds the old values: copied stretch by stretch, while they are
+    in the processor's cache anyway, they cost little more than the memory.
+    """
+    pairs = [array if type(array) is tuple else (array, None) for array in arrays]
+    flat = [np.reshape(array, -1) for array, _ in pairs]
+    old = [None if array is None else np.reshape(array, -1) for _, array in pairs]
+    copied = [pair for pair in zip(flat, old, strict=True) if pair[1] is not None]
+    size = flat[0].size
+    threads = min(cpu_count(), size // LARGE)
+    if threads < 2:
+        _blocks_of(formula, flat, copied, scratch, 0, size)
         return
-    for start in range(0, flat[0].size, BLOCK):
-        count = min(BLOCK, flat[0].size - start)
-        stretches = [array[start : start + count] for array in flat[: len(arrays)]]
-        yield (*stretches, *(array[:count] for array in flat[len(arrays) :]))
+    share = -(-size // (threads * BLOCK)) * BLOCK
+    side_by_side([
+        partial(_blocks_of, formula, flat, copied, scratch, start, min(start + share, size))
+        for start in range(0, size, share)
+    ])  # fmt: skip
+
+
+def _blocks_of(
+    formula: Callable[..., None],
+    flat: list[Any],
+    copied: list[tuple[Any, Any]],
+    scratch: int,
+    start: int,
+    stop: int,
+) -> None:
+    length = min(BLOCK, stop - start)
+    free = [np.empty(length, flat[0].dtype) for _ in range(scratch)]
+    for at in range(start, stop, BLOCK):
+        end = min(at + BLOCK, stop)
+        for new, old in copied:
+            new[at:end] = old[at:end]
+        formula(*[array[at:end] for array in flat], *[array[: end - at] for array in free])
 
 
 def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
@@ -81,9 +113,12 @@ def by_handle(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[.
 def apply_gradient_descent(var, alpha, delta):
     """var -= alpha * delta."""
     var.check_shape(delta)
-    with opened(var) as (value,):
-        for v, d, step in blocks(value, delta, scratch=1):
-            v -= np.multiply(d, alpha, out=step)
+
+    def formula(v, d, step):
+        v -= np.multiply(d, alpha, out=step)
+
+    with renewed(var) as (value,):
+        each_block(formula, value, delta, scratch=1)
 
 
 @update(
@@ -96,16 +131,19 @@ def apply_momentum(var, accum, lr, grad, momentum, *, use_nesterov):
     """accum = momentum * accum + grad; var -= lr * accum, or with Nesterov lr * (grad + momentum * accum)."""
     var.check_shape(grad)
     accum.check_shape(grad)
-    with opened(var, accum) as (value, velocity):
-        for x, a, g, step in blocks(value, velocity, grad, scratch=1):
-            a *= momentum
-            a += g
-            if use_nesterov:
-                np.multiply(a, lr * momentum, out=step)
-                step += lr * g
-            else:
-                np.multiply(a, lr, out=step)
-            x -= step
+
+    def formula(x, a, g, step):
+        a *= momentum
+        a += g
+        if use_nesterov:
+            np.multiply(a, lr * momentum, out=step)
+            step += lr * g
+        else:
+            np.multiply(a, lr, out=step)
+        x -= step
+
+    with renewed(var, accum) as state:
+        each_block(formula, *state, grad, scratch=1)
 
 
 @update(
@@ -162,22 +200,25 @@ def apply_adam(
         cell.check_shape(grad)
     one = grad.dtype.type(1)
     alpha = lr * np.sqrt(one - beta2_power) / (one - beta1_power)
-    with opened(var, m, v) as state:
-        for x, mean, square, g, step, size in blocks(*state, grad, scratch=2):
-            np.subtract(g, mean, out=step)
-            step *= one - beta1
-            mean += step
-            np.multiply(g, g, out=step)
-            step -= square
-            step *= one - beta2
-            square += step
-            np.sqrt(square, out=size)
-            size += epsilon
-            if use_nesterov:
-                np.multiply(mean, beta1, out=step)
-                step += g * (one - beta1)
-                step *= alpha
-            else:
-                np.multiply(mean, alpha, out=step)
-            step /= size
-            x -= step
+
+    def formula(x, mean, square, g, step, size):
+        np.subtract(g, mean, out=step)
+        step *= one - beta1
+        mean += step
+        np.multiply(g, g, out=step)
+        step -= square
+        step *= one - beta2
+        square += step
+        np.sqrt(square, out=size)
+        size += epsilon
+        if use_nesterov:
+            np.multiply(mean, beta1, out=step)
+            step += g * (one - beta1)
+            step *= alpha
+        else:
+            np.multiply(mean, alpha, out=step)
+        step /= size
+        x -= step
+
+    with renewed(var, m, v) as state:
+        each_block(formula, *state, grad, scratch=2)

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.cells import opened
+from ckpt.core.cells import opened, renewed
 from ckpt.core.dtypes import INDEX, NUMERIC
-from ckpt.ops.training import blocks, by_handle, check_rows, update
+from ckpt.ops.training import by_handle, check_rows, each_block, update
 
 Formula = Callable[..., None]
 
@@ -59,9 +59,8 @@ def _whole(formula: Formula, states: int, place: int) -> Formula:
         scalars = given[states:place] + given[place + 1 :]
         for cell in cells:
             cell.check_shape(grad)
-        with opened(*cells) as state:
-            for block in blocks(*state, grad):
-                formula(*block, *scalars, **attrs)
+        with renewed(*cells) as state:
+            each_block(lambda *block: formula(*block, *scalars, **attrs), *state, grad)
 
     return kernel
 
@@ -297,9 +296,12 @@ def adam_with_amsgrad(var, m, v, vhat, beta1_power, beta2_power, lr, beta1, beta
     for cell in (var, m, v, vhat):
         cell.check_shape(grad)
     alpha = lr * np.sqrt(1 - beta2_power) / (1 - beta1_power)
-    with opened(var, m, v, vhat) as state:
-        for x, mean, square, largest, g in blocks(*state, grad):
-            mean += (g - mean) * (1 - beta1)
-            square += (g * g - square) * (1 - beta2)
-            np.maximum(largest, square, out=largest)
-            x -= alpha * mean / (np.sqrt(largest) + epsilon)
+
+    def formula(x, mean, square, largest, g):
+        mean += (g - mean) * (1 - beta1)
+        square += (g * g - square) * (1 - beta2)
+        np.maximum(largest, square, out=largest)
+        x -= alpha * mean / (np.sqrt(largest) + epsilon)
+
+    with renewed(var, m, v, vhat) as state:
+        each_block(formula, *state, grad)

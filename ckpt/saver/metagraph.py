@@ -131,6 +131,7 @@ def export_meta_graph(
       `$unbound_inputs_x:0` and listed in the collection "unbound_inputs".
     * `collection_list`: only these collections. `clear_devices`, `strip_default_attrs`: without device names, without
       attributes that have their defaults. `clear_extraneous_savers`: without the nodes of other Savers.
+    * The message has the attribute `_output_shapes`, what is written has not: shapes are found anew when it is read.
     * `meta_info_def`, `graph_def`, `saver_def`: messages to take instead of the graph's own.
 
     Raises TypeError for unknown arguments.
@@ -153,7 +154,25 @@ def export_meta_graph(
             found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
         if filename:
             write_meta_graph(filename, found, as_text=as_text)
-        return message(found)
+        shown = message(found)
+        return shown if graph_def is not None else _add_shapes(shown, graph, export_scope)
+
+
+def _add_shapes(shown: Any, graph: Graph, export_scope: str | None) -> Any:
+    """The message with the static shapes of its nodes' outputs added, as TensorFlow's messages have them."""
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+    lead = f"{export_scope.rstrip('/')}/" if export_scope else ""
+    made: dict[tuple[Any, ...], Any] = {}  # most nodes have the shapes of another
+    for node in shown.graph_def.node:
+        live = graph._by_name.get(lead + node.name)
+        if live is None or not live._outputs:
+            continue
+        key = tuple(tensor.shape.sizes for tensor in live._outputs)
+        if key not in made:
+            made[key] = tf_pb.attr_to_message([tensor.shape for tensor in live._outputs])
+        node.attr["_output_shapes"].CopyFrom(made[key])
+    return shown
 
 
 def write_meta_graph(

@@ -79,7 +79,7 @@ def test_a_graph_comes_back_from_its_file(drawn):
             once = saver.export_meta_graph()
         with tf.Graph().as_default() as graph:
             tf.train.import_meta_graph(once)
-            assert graph.as_graph_def().node == once.graph_def.node
+            assert graph.as_graph_def(add_shapes=True).node == once.graph_def.node
             assert len(graph.get_collection("made")) == len(drawn)
 
 

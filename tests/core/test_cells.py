@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckpt.core import dtypes
-from ckpt.core.cells import Cell, opened
+from ckpt.core.cells import Cell, opened, renewed
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
 
 
@@ -68,6 +68,33 @@ def test_an_update_never_reaches_who_holds_the_value(hold):
     made.close(array)
     np.testing.assert_array_equal(held[0] if isinstance(held, list) else held, before)
     assert made.read().tolist() == [2, 3, 4]
+
+
+def test_what_is_renewed_is_copied_by_who_goes_through_it_and_only_where_others_hold_it():
+    alone, shared = cell([1, 2, 3]), cell([4, 5, 6])
+    held, address = shared.read(), alone.read().ctypes.data
+    with renewed(alone, shared) as ((array, nothing), (new, old)):
+        assert nothing is None
+        assert old is held
+        array += 1
+        np.add(old, 1, out=new)
+    assert alone.read().ctypes.data == address
+    assert alone.read().tolist() == [2, 3, 4]
+    assert shared.read() is new
+    assert new.tolist() == [5, 6, 7]
+    assert held.tolist() == [4, 5, 6]
+
+
+@pytest.mark.parametrize("opening", [opened, renewed])
+def test_after_an_exception_a_value_that_others_hold_is_the_old_one(opening):
+    made = cell([1, 2, 3])
+    held = made.read()
+    with pytest.raises(ZeroDivisionError), opening(made) as (array,):
+        (array[0] if opening is renewed else array)[0] = 9
+        raise ZeroDivisionError
+    assert made.read() is held
+    assert held.tolist() == [1, 2, 3]
+    made.write(np.zeros(3, np.float32))  # and nothing is open any more
 
 
 def test_a_reader_waits_for_an_update():

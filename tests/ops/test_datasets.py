@@ -20,7 +20,7 @@ from ckpt.graph.specs import TensorSpec
 from ckpt.model.dataset import Dataset
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_iterators import Iterator
-from ckpt.ops import datasets, datasets_order
+from ckpt.ops import datasets, datasets_random
 from ckpt.ops.iterator_state import packed, unpacked
 from tests.conformance.ops import case, conformance, normal
 
@@ -336,7 +336,7 @@ def test_elements_that_are_drawn_together_are_those_drawn_one_by_one(count, size
     for source in (numbers, slices):
         for dataset in (
             source,
-            datasets_order.shuffle_dataset.kernel(
+            datasets_random.shuffle_dataset.kernel(
                 source, size, seed, 5, reshuffle_each_iteration=False
             ),
         ):

@@ -156,7 +156,23 @@ def test_attributes_may_be_given_by_position():
     with Graph().as_default():
         image = OPS["DecodePng"](b"", 3, dtypes.uint16)
         assert (image.op.get_attr("channels"), image.dtype) == (3, dtypes.uint16)
-        with pytest.raises(TypeError, match=r"takes 1 inputs .contents. and 2 attributes"):
+        with pytest.raises(TypeError, match="4 is no name"):
             OPS["DecodePng"](b"", 3, dtypes.uint16, 4)
+        with pytest.raises(TypeError, match=r"takes 1 inputs .contents. and channels, dtype, name"):
+            OPS["DecodePng"](b"", 3, dtypes.uint16, "png", 4)
         with pytest.raises(TypeError, match="more than one value for channels"):
             OPS["DecodePng"](b"", 3, channels=3)
+
+
+def test_a_name_may_stand_last_by_position():
+    x = ckpt.constant([[1.0, 2.0], [3.0, 5.0]])
+    assert ckpt.identity(x, "code").op.name == "code"
+    assert ckpt.nn.relu(x, None).op.name == "Relu"
+    assert ckpt.matrix_inverse(x, False, "inverse").op.name == "inverse"
+    for wrong in (
+        lambda: ckpt.identity(x, "a", name="b"),
+        lambda: ckpt.identity(x, "a", "b"),
+        lambda: ckpt.identity(x, 3),
+    ):
+        with pytest.raises(TypeError):
+            wrong()

@@ -1,7 +1,12 @@
 """The updates of adaptive and regularised optimizers: of a variable and of rows, by reference and by handle."""
 
-import numpy as np
+from inspect import signature
 
+import numpy as np
+import pytest
+
+from ckpt.core import dtypes
+from ckpt.core.cells import Cell
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import OPS
 from tests.conformance.ops import case, conformance, normal, positive
@@ -177,3 +182,26 @@ TestVariants = conformance([
     case(lambda g: by_handle("ApplyAdadelta", g, None), ROWS, raises=InvalidArgumentError, match="match",
          title="ResourceApplyAdadelta of another shape"),
 ])  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(name for name in OPS if name.startswith("ResourceApply")))
+def test_an_update_of_values_that_others_hold_gives_the_same_in_other_memory(name):
+    columns = (
+        400_000 if name == "ResourceApplyAdam" else 20_000
+    )  # for several threads, for several blocks
+    grad = normal(3, columns, seed=2)
+    wanted = signature(OPS[name].kernel).parameters.values()
+    attrs = {w.name: OPS[name].attrs[w.name].default for w in wanted if w.kind is w.KEYWORD_ONLY}
+
+    def moved(*, is_held):
+        cells = [Cell(state, dtypes.float32, grad.shape) for state in states(name)]
+        for cell in cells:
+            cell.write(np.resize(START[cell.name], grad.shape))
+        held = [cell.read() for cell in cells] if is_held else []
+        before = [array.copy() for array in held]
+        OPS[name].kernel(*cells, *inputs(name, grad, AT), **attrs)
+        for array, old in zip(held, before, strict=True):
+            np.testing.assert_array_equal(array, old)
+        return [cell.read().tobytes() for cell in cells]
+
+    assert moved(is_held=True) == moved(is_held=False)

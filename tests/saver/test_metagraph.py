@@ -272,3 +272,18 @@ def test_a_function_that_is_there_already_is_not_imported_again():
         grad = tf.gradients(a, graph.get_tensor_by_name("a/x:0"))  # changes the body of one loop
         feeds = {"a/x:0": 2.0, "b/x:0": 3.0}
         assert sess.run([a, b, *grad], feeds) == [8, 27, 12]
+
+
+def test_the_message_has_the_shapes_of_outputs_and_an_import_needs_none_of_them():
+    with tf.Graph().as_default():
+        tf.placeholder(tf.float32, [None, 3], name="x")
+        meta = tf.train.export_meta_graph()
+        scoped = tf.train.export_meta_graph(export_scope="")
+    for message in (meta, scoped):
+        shape = message.graph_def.node[0].attr["_output_shapes"].list.shape[0]
+        assert [dim.size for dim in shape.dim] == [-1, 3]
+    shape.dim[1].size = 4  # it says nothing about the node
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(scoped)
+        assert graph.get_tensor_by_name("x:0").shape.as_list() == [None, 3]
+        assert "_output_shapes" not in graph.get_operation_by_name("x").node_def.attr

@@ -81,7 +81,7 @@ def test_partitions_tables_resources_and_flow_survive_twice_in_one_graph(tmp_pat
         once = savers[0].export_meta_graph()
     with tf.Graph().as_default() as graph:
         tf.train.import_meta_graph(once)
-        assert graph.as_graph_def().node == once.graph_def.node
+        assert graph.as_graph_def(add_shapes=True).node == once.graph_def.node
 
 
 def test_a_message_of_any_type_survives():

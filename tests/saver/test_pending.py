@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.core.atomic import NewFile
+from ckpt.core.cells import Cell
 from ckpt.core.errors import (
     DeadlineExceededError,
     FailedPreconditionError,
@@ -85,6 +87,7 @@ def test_nothing_is_copied_for_the_snapshot(tmp_path, model, gate, monkeypatch):
     held_up = shards.write_checkpoint
 
     def noted(path, entries, **extras):
+        entries = list(entries)
         seen.extend(entry.array for entry in entries)
         held_up(path, entries, **extras)
 
@@ -95,6 +98,41 @@ def test_nothing_is_copied_for_the_snapshot(tmp_path, model, gate, monkeypatch):
         c for c in session.state._resources.values() if getattr(c, "name", "").startswith("v")
     )
     assert seen[0] is cell.value
+
+
+def test_what_is_written_is_updated_in_place_again_while_the_rest_waits(tmp_path, monkeypatch):
+    first, second = (
+        tf.get_variable(name, [1 << 19], initializer=tf.zeros_initializer()) for name in "ab"
+    )
+    step = tf.group(first.assign_add(tf.ones([1 << 19])), second.assign_add(tf.ones([1 << 19])))
+    saver = tf.train.Saver()
+    written, reached, gate = [], threading.Event(), threading.Event()
+    write = NewFile.write
+
+    def held_up(self, data, offset):
+        if sum(written) >= first.shape.num_elements() * 4:
+            reached.set()
+            assert gate.wait(30)
+        write(self, data, offset)
+        written.append(len(data))
+
+    monkeypatch.setattr(NewFile, "write", held_up)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        cells = {
+            cell.name: cell for cell in session.state._resources.values() if isinstance(cell, Cell)
+        }
+        places = {name: cell.value.ctypes.data for name, cell in cells.items()}
+        save = saver.save(session, tmp_path / "m", asynchronous=True, durable=False)
+        assert reached.wait(30)
+        session.run(step)
+        assert cells["a"].value.ctypes.data == places["a"]
+        assert cells["b"].value.ctypes.data != places["b"]
+        gate.set()
+        with detect.open_reader(save.result(30)) as reader:
+            assert not reader.read("a").any()
+            assert not reader.read("b").any()
+        assert session.run([first, second])[1].min() == 1
 
 
 def test_saves_of_one_saver_keep_their_order(tmp_path, model, gate):
