@@ -2,6 +2,7 @@
 
 from ckpt.model.dataset import AUTOTUNE
 from ckpt.model.dataset_csv import CsvDataset, make_csv_dataset
+from ckpt.model.dataset_examples import make_batched_features_dataset, parse_example_dataset
 from ckpt.model.dataset_groups import (
     Reducer,
     bucket_by_sequence_length,
@@ -75,10 +76,12 @@ __all__ = [
     "group_by_reducer",
     "group_by_window",
     "ignore_errors",
+    "make_batched_features_dataset",
     "make_csv_dataset",
     "make_saveable_from_iterator",
     "map_and_batch",
     "parallel_interleave",
+    "parse_example_dataset",
     "prefetch_to_device",
     "rejection_resample",
     "sample_from_datasets",
