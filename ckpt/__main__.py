@@ -35,7 +35,7 @@ def _status(arguments: list[str]) -> int:
     try:
         if _listed(arguments):
             return 0
-    except OSError as error:  # of the output
+    except (OSError, MemoryError) as error:
         from ckpt.cli.main import outcome
 
         return outcome(error, arguments)

@@ -1,6 +1,8 @@
 """Facade: the names of `tf.data.experimental`. Re-exports only."""
 
 from ckpt.model.dataset import AUTOTUNE
+from ckpt.model.dataset_csv import CsvDataset, make_csv_dataset
+from ckpt.model.dataset_examples import make_batched_features_dataset, parse_example_dataset
 from ckpt.model.dataset_groups import (
     Reducer,
     bucket_by_sequence_length,
@@ -51,6 +53,7 @@ __all__ = [
     "AutotuneAlgorithm",
     "AutotuneOptions",
     "Counter",
+    "CsvDataset",
     "DistributeOptions",
     "ExternalStatePolicy",
     "INFINITE_CARDINALITY",
@@ -73,9 +76,12 @@ __all__ = [
     "group_by_reducer",
     "group_by_window",
     "ignore_errors",
+    "make_batched_features_dataset",
+    "make_csv_dataset",
     "make_saveable_from_iterator",
     "map_and_batch",
     "parallel_interleave",
+    "parse_example_dataset",
     "prefetch_to_device",
     "rejection_resample",
     "sample_from_datasets",

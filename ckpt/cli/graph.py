@@ -58,7 +58,9 @@ def graph_command(path: str, kind: str, depth: int, scope: str | None, output: s
     if kind == "svg":
         text = _svg(text)
     if output is None:
-        sys.stdout.write(text)
+        from ckpt.inspect.render import printable
+
+        sys.stdout.write("\n".join(map(printable, text.split("\n"))))
     else:
         Path(output).write_text(text, encoding="utf-8")
 

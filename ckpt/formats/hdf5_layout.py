@@ -292,7 +292,7 @@ def flat_fields(data: bytes) -> dict[Any, Any] | None:
     """The msgpack map in `data`, when no list or map in it holds another: then it needs no msgpack. None otherwise.
 
     Whatever is unusual, be it damage, is None too, and left to msgpack: a test compares them. Loading msgpack takes as
-    long as listing a hundred variables.
+    long as listing a hundred variables. Binary values are views of `data`.
     """
     try:
         fields, end = _value(memoryview(data), 0, 2)

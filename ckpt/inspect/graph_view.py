@@ -10,7 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ckpt.core import defs
 from ckpt.core.spelling import scopes_of, similar
+from ckpt.inspect.render import printable, size_text
+from ckpt.wire.metagraph_values import packb
 
+_LARGE = 1 << 16  # bytes
 _SHAPES = {
     "Placeholder": "cds",
     "Const": "note",
@@ -30,14 +33,24 @@ def within(graph: defs.GraphDef, scope: str) -> defs.GraphDef:
 
 
 def tree(graph: defs.GraphDef, depth: int = 2) -> str:
-    """Scopes with the number of their nodes, and the nodes down to `depth`, with their inputs."""
+    """Scopes with the number of their nodes and what these take in a `.meta` file, and the nodes down to `depth`, with
+
+    their inputs. A node that takes 64 KiB or more, as constants do that belong into the checkpoint, says so.
+    """
+    sizes = {node.name: len(packb(node)) for node in graph.node}
     lines: list[str] = []
-    _branch("", [node for node in graph.node], depth, "", lines)
-    return "".join(f"{line}\n" for line in [*lines, f"{len(graph.node)} nodes"])
+    _branch("", [node for node in graph.node], depth, "", lines, sizes)
+    total = f"{len(graph.node)} nodes, {size_text(sum(sizes.values()))}"
+    return "".join(f"{printable(line)}\n" for line in [*lines, total])
 
 
 def _branch(
-    prefix: str, nodes: Sequence[defs.NodeDef], depth: int, indent: str, lines: list[str]
+    prefix: str,
+    nodes: Sequence[defs.NodeDef],
+    depth: int,
+    indent: str,
+    lines: list[str],
+    sizes: Mapping[str, int],
 ) -> None:
     groups: dict[str, list[defs.NodeDef]] = {}
     for node in nodes:
@@ -47,14 +60,17 @@ def _branch(
         inside = [node for node in members if node.name != prefix + name]
         for node in own:
             takes = ", ".join(node.input)
-            lines.append(f"{indent}{name}  {node.op}" + (f"({takes})" if takes else ""))
+            size = sizes[node.name]
+            large = f"  {size_text(size)}" if size >= _LARGE else ""
+            lines.append(f"{indent}{name}  {node.op}" + (f"({takes})" if takes else "") + large)
         if inside:
             kinds = Counter(node.op for node in inside)
             most = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common(4))
             if not own or depth <= 1:
-                lines.append(f"{indent}{name}/  {len(inside)} nodes: {most}")
+                held = size_text(sum([sizes[node.name] for node in inside]))
+                lines.append(f"{indent}{name}/  {len(inside)} nodes, {held}: {most}")
             if depth > 1:
-                _branch(f"{prefix}{name}/", inside, depth - 1, indent + "  ", lines)
+                _branch(f"{prefix}{name}/", inside, depth - 1, indent + "  ", lines, sizes)
 
 
 def boxes(

@@ -16,19 +16,26 @@ _CHUNK = 1 << 18
 WINDOW_BITS = 15
 
 
-def _content(path, compression):
+def content(path, kind):
     """An open file and what is read from it, uncompressed."""
     file = file_systems.file_system(path).open(path, "rb")
-    if not compression:
+    if not kind:
         return file, file
-    return file, tfrecord.Inflated(file, path, WINDOW_BITS + tfrecord.WINDOW[compression])
+    return file, tfrecord.Inflated(file, path, WINDOW_BITS + tfrecord.WINDOW[kind])
 
 
-class _Lines:
+def whole(path, kind):
+    """All that a file holds, uncompressed."""
+    file, source = content(path, kind)
+    with file:
+        return b"".join(iter(lambda: source.read(_CHUNK), b""))
+
+
+class Lines:
     """The lines of a file, without their ends; `offset` is where the next begins."""
 
-    def __init__(self, path, compression) -> None:
-        self._file, self._source = _content(path, compression)
+    def __init__(self, path, kind) -> None:
+        self._file, self._source = content(path, kind)
         self.offset = 0
         self._lines: list[bytes] = []
         self._rest = b""
@@ -43,6 +50,11 @@ class _Lines:
 
     def read(self):
         """The next line, None behind the last."""
+        line = self.line()
+        return line[:-1] if line is not None and line.endswith(b"\r") else line
+
+    def line(self):
+        """The next line with all before its line feed, None behind the last."""
         while not self._lines:
             data = self._source.read(_CHUNK)
             if not data:
@@ -55,7 +67,7 @@ class _Lines:
             self._lines = lines
         line = self._lines.pop()
         self.offset += len(line) + 1
-        return line[:-1] if line.endswith(b"\r") else line
+        return line
 
     def close(self):
         """Close the file."""
@@ -65,8 +77,8 @@ class _Lines:
 class _FixedLength:
     """The records of one length between a header and a footer."""
 
-    def __init__(self, path, compression, header, length, footer) -> None:
-        self._file, source = _content(path, compression)
+    def __init__(self, path, kind, header, length, footer) -> None:
+        self._file, source = content(path, kind)
         if source is self._file:
             size = self._file.seek(0, io.SEEK_END)
             self._source = self._file
@@ -102,7 +114,7 @@ class _FixedLength:
         self._file.close()
 
 
-class _Files(Dataset):
+class Files(Dataset):
     """The records of files, one file after the other; `opened(path)` reads one."""
 
     def __init__(self, filenames, opened) -> None:
@@ -168,7 +180,8 @@ class _FilesPosition(Position):
             self._reader = None
 
 
-def _compression(value):
+def compression(value):
+    """The compression that a tensor names. Raises InvalidArgumentError for another."""
     name = np.asarray(value).item().decode()
     if name not in tfrecord.COMPRESSIONS:
         raise InvalidArgumentError(
@@ -184,8 +197,8 @@ def _compression(value):
 )
 def text_line_dataset(filenames, compression_type, buffer_size):
     """The dataset of the lines of text files, without their ends."""
-    kind = _compression(compression_type)
-    return _Files(filenames, lambda path: _Lines(path, kind))
+    kind = compression(compression_type)
+    return Files(filenames, lambda path: Lines(path, kind))
 
 
 @dataset_op(
@@ -195,8 +208,8 @@ def text_line_dataset(filenames, compression_type, buffer_size):
 )
 def tf_record_dataset(filenames, compression_type, buffer_size):
     """The dataset of the records of TFRecord files."""
-    kind = _compression(compression_type)
-    return _Files(filenames, lambda path: tfrecord.RecordReader(path, kind))
+    kind = compression(compression_type)
+    return Files(filenames, lambda path: tfrecord.RecordReader(path, kind))
 
 
 def _fixed(filenames, kind, *sizes):
@@ -206,7 +219,7 @@ def _fixed(filenames, kind, *sizes):
     for name, size in (("header_bytes", header), ("footer_bytes", footer)):
         if size < 0:
             raise InvalidArgumentError(None, None, f"`{name}` must be >= 0")
-    return _Files(filenames, lambda path: _FixedLength(path, kind, header, length, footer))
+    return Files(filenames, lambda path: _FixedLength(path, kind, header, length, footer))
 
 
 @dataset_op("FixedLengthRecordDataset",
@@ -225,5 +238,5 @@ def fixed_length_record_dataset_v2(
 ):
     """The dataset of the records of `record_bytes` bytes between the header and the footer of files."""
     return _fixed(
-        filenames, _compression(compression_type), header_bytes, record_bytes, footer_bytes
+        filenames, compression(compression_type), header_bytes, record_bytes, footer_bytes
     )

@@ -146,18 +146,19 @@ def decode_csv_op(
         for place, (field, default, dtype) in enumerate(
             zip(fields, defaults, OUT_TYPE, strict=True)
         ):
-            columns[place].append(_csv_value(field, missing, default, dtype, place, row))
+            columns[place].append(csv_value(field, missing, default, dtype, place, f"record {row}"))
     return [
         np.array(column, dtype.as_numpy_dtype if dtype != dtypes.string else object).reshape(records.shape)
         for column, dtype in zip(columns, OUT_TYPE, strict=True)
     ]  # fmt: skip
 
 
-def _csv_value(field, missing, default, dtype, place, row):
+def csv_value(field, missing, default, dtype, place, record):
+    """The value of a field in the dtype of its column. Raises InvalidArgumentError for others, naming the record."""
     if field in missing:
         if np.size(default) == 0:
             raise InvalidArgumentError(
-                None, None, f"Field {place} is required but missing in record {row}!"
+                None, None, f"Field {place} is required but missing in {record}!"
             )
         return np.asarray(default).reshape(-1)[0]
     if dtype == dtypes.string:
@@ -174,7 +175,7 @@ def _csv_value(field, missing, default, dtype, place, row):
         kind = "float" if dtype == dtypes.float32 else dtype.name
         text = field.decode("utf-8", "backslashreplace")
         raise InvalidArgumentError(
-            None, None, f"Field {place} in record {row} is not a valid {kind}: {text}"
+            None, None, f"Field {place} in {record} is not a valid {kind}: {text}"
         ) from None
     return number
 

@@ -142,6 +142,34 @@ def _texts(arrays):
     return [np.asarray(array, object).item().decode("utf-8", "surrogateescape") for array in arrays]
 
 
+def _examples(serialized, names):
+    """(features, what begins a message about them) of each Example of a batch."""
+    rows = np.ravel(np.asarray(serialized, object)).tolist()
+    labels = [
+        label.decode("utf-8", "replace") for label in np.ravel(np.asarray(names, object)).tolist()
+    ]
+    wheres = [f"Name: {label}, " for label in labels or ["<unknown>"] * len(rows)]
+    return [(_message("Example", row, where).features, where) for row, where in zip(rows, wheres, strict=True)]  # fmt: skip
+
+
+def _lists(examples, key, dtype):
+    """The values of one feature of each example; none where it is missing."""
+    return [_sparse_values(features, key, dtype, where) for features, where in examples]
+
+
+def _sparse_columns(examples, keys, types):
+    return [_ragged(_lists(examples, key, t), t) for key, t in zip(keys, types, strict=True)]
+
+
+def _dense_columns(examples, keys, types, shapes, defaults):
+    found = []
+    for key, dtype, sizes, default in zip(keys, types, shapes, defaults, strict=True):
+        shape = TensorShape(sizes)
+        parts = [_dense(features, key, dtype, shape, default, where) for features, where in examples]  # fmt: skip
+        found.append(_stacked(parts, shape, dtype, default))
+    return found
+
+
 @op(
     "ParseExample",
     "serialized: string, names: string, sparse_keys: Nsparse * string, dense_keys: Ndense * string, "
@@ -151,30 +179,11 @@ def _texts(arrays):
 )  # fmt: skip
 def parse_example_op(serialized, names, *rest, Nsparse, Ndense, sparse_types, Tdense, dense_shapes):
     """The features of a batch of Example messages. Raises InvalidArgumentError for what does not fit, naming the example."""
-    rows = np.ravel(np.asarray(serialized, object)).tolist()
-    labels = [
-        label.decode("utf-8", "replace") for label in np.ravel(np.asarray(names, object)).tolist()
-    ]
-    labels = labels or ["<unknown>"] * len(rows)
     sparse_keys = _texts(rest[:Nsparse])
     dense_keys = _texts(rest[Nsparse : Nsparse + Ndense])
-    defaults = rest[Nsparse + Ndense :]
-    shapes = [TensorShape(shape) for shape in dense_shapes]
-    wheres = [f"Name: {label}, " for label in labels]
-    found = [
-        _message("Example", row, where).features for row, where in zip(rows, wheres, strict=True)
-    ]
-    triples = [
-        _ragged([_sparse_values(f, key, dtype, w) for f, w in zip(found, wheres, strict=True)], dtype)
-        for key, dtype in zip(sparse_keys, sparse_types, strict=True)
-    ]  # fmt: skip
-    dense = [
-        _stacked(
-            [_dense(f, key, dtype, shape, default, w) for f, w in zip(found, wheres, strict=True)],
-            shape, dtype, default,
-        )
-        for key, dtype, shape, default in zip(dense_keys, Tdense, shapes, defaults, strict=True)
-    ]  # fmt: skip
+    examples = _examples(serialized, names)
+    triples = _sparse_columns(examples, sparse_keys, sparse_types)
+    dense = _dense_columns(examples, dense_keys, Tdense, dense_shapes, rest[Nsparse + Ndense :])
     return _in_columns(triples, dense)
 
 
@@ -183,6 +192,60 @@ def parse_example_shape(serialized, names, *rest, Nsparse, dense_shapes):
     count = serialized.shape[0].value if serialized.shape.rank == 1 else None
     sparse = [(None, 2)] * Nsparse + [(None,)] * Nsparse + [(2,)] * Nsparse
     return [*sparse, *(TensorShape([count]).concatenate(shape) for shape in dense_shapes)]
+
+
+@op(
+    "ParseExampleV2",
+    "serialized: string, names: string, sparse_keys: string, dense_keys: string, ragged_keys: string, "
+    "dense_defaults: Tdense... -> sparse_indices: num_sparse * int64, sparse_values: sparse_types..., "
+    "sparse_shapes: num_sparse * int64, dense_values: Tdense..., ragged_values: ragged_value_types..., "
+    "ragged_row_splits: ragged_split_types...",
+    Tdense=LIST, num_sparse=COUNT, sparse_types=LIST, ragged_value_types=LIST,
+    ragged_split_types=Attr("list(type)", allowed=frozenset({dtypes.int32, dtypes.int64}), minimum=0), dense_shapes=SHAPES,
+)  # fmt: skip
+def parse_example_v2_op(
+    serialized, names, sparse_keys, dense_keys, ragged_keys, *defaults, sparse_types, Tdense, ragged_value_types,
+    ragged_split_types, dense_shapes,
+):  # fmt: skip
+    """The features of a batch of Example messages, or of one where `serialized` is a scalar.
+
+    Ragged features are all values, and where those of each example begin. Raises InvalidArgumentError for what does not
+    fit, naming the example.
+    """
+    sparse, dense, ragged = (_texts(np.ravel(keys).tolist()) for keys in (sparse_keys, dense_keys, ragged_keys))  # fmt: skip
+    examples = _examples(serialized, names)
+    lists = [_lists(examples, key, t) for key, t in zip(ragged, ragged_value_types, strict=True)]
+    values = [np.concatenate([_array([], t), *parts]) for parts, t in zip(lists, ragged_value_types, strict=True)]  # fmt: skip
+    if np.ndim(serialized) == 0:
+        ((features, where),) = examples
+        triples = [_vector(_sparse_values(features, key, t, where)) for key, t in zip(sparse, sparse_types, strict=True)]  # fmt: skip
+        columns = [column[0] for column in _dense_columns(examples, dense, Tdense, dense_shapes, defaults)]  # fmt: skip
+        splits = [np.zeros(0, t.as_numpy_dtype) for t in ragged_split_types]
+    else:
+        triples = _sparse_columns(examples, sparse, sparse_types)
+        columns = _dense_columns(examples, dense, Tdense, dense_shapes, defaults)
+        splits = [
+            np.cumsum([0, *map(len, parts)], dtype=t.as_numpy_dtype)
+            for parts, t in zip(lists, ragged_split_types, strict=True)
+        ]
+    return [*_in_columns(triples, columns), *values, *splits]
+
+
+@parse_example_v2_op.shape
+def parse_example_v2_shape(
+    serialized, names, sparse_keys, dense_keys, ragged_keys, *defaults, num_sparse, ragged_value_types, dense_shapes
+):  # fmt: skip
+    rank = serialized.shape.rank
+    lead = None if rank is None else TensorShape(serialized.shape.sizes)
+    order = None if rank is None else rank + 1
+    sparse = [(None, order)] * num_sparse + [(None,)] * num_sparse + [(order,)] * num_sparse
+    dense = [None if lead is None else lead.concatenate(shape) for shape in dense_shapes]
+    count = lead[0].value if lead is not None and rank == 1 else None
+    splits = (
+        None if rank is None else (0,) if rank == 0 else (None if count is None else count + 1,)
+    )
+    ragged = [(None,)] * len(ragged_value_types) + [splits] * len(ragged_value_types)
+    return [*sparse, *dense, *ragged]
 
 
 @op(
@@ -321,5 +384,10 @@ def parse_single_sequence_example_shape(
     return [*context, *map(TensorShape, context_dense_shapes), *lists, *dense]
 
 
-for _opdef in (parse_example_op, parse_single_example_op, parse_single_sequence_example_op):
+for _opdef in (
+    parse_example_op,
+    parse_example_v2_op,
+    parse_single_example_op,
+    parse_single_sequence_example_op,
+):
     _opdef.no_gradient(NO_GRADIENT)

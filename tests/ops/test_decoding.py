@@ -88,6 +88,17 @@ def sequence(serialized, context=None, lists=None):
     return flat(tf.parse_single_sequence_example(serialized, context, lists))
 
 
+def version_two(serialized, names=(), ragged=("a",), splits=tf.int64):
+    """The node that newer graphs parse with: c is sparse, b dense, a ragged."""
+    none = np.empty(0, object)
+    found = OPS["ParseExampleV2"](
+        serialized, text(*names) if names else none, text("c"), text("b"), text(*ragged) if ragged else none,
+        [np.float32(7.0)], num_sparse=1, sparse_types=[tf.string], ragged_value_types=[tf.int64] * len(ragged),
+        ragged_split_types=[splits] * len(ragged), dense_shapes=[[]],
+    )  # fmt: skip
+    return [tensor for part in found for tensor in part]
+
+
 def there_and_back(value):
     return tf.parse_tensor(tf.serialize_tensor(value), tf.as_dtype(value.dtype))
 
@@ -120,6 +131,22 @@ def rows(records, defaults=None, **attrs):
 
 ONE = dict(grad=0)
 BAD = dict(raises=InvalidArgumentError)
+
+CELLS = np.array([[0, 0], [0, 1]], np.int64)
+
+TestVersionTwo = conformance([
+    case(version_two, text(FIRST, SECOND, THIRD), **ONE, expect=[
+        CELLS, text("x", "y"), I64(3, 2), F32(1.5, 7, 7), I64(1, 2, 3, 4, 5, 6), I64(0, 2, 4, 6)]),
+    case(version_two, text(SECOND, FIRST), splits=tf.int32, **ONE, expect=[
+        CELLS + np.array([[1, 0]]), text("x", "y"), I64(2, 2), F32(7, 1.5), I64(3, 4, 1, 2), np.array([0, 2, 4], np.int32)]),
+    case(version_two, text(FIRST), ragged=(), **ONE, expect=[CELLS, text("x", "y"), I64(1, 2), F32(1.5)]),
+    case(version_two, scalar(FIRST), ragged=(), **ONE, expect=[I64(0, 1)[:, None], text("x", "y"), I64(2), np.float32(1.5)]),
+    case(version_two, scalar(FIRST), **ONE, expect=[
+        I64(0, 1)[:, None], text("x", "y"), I64(2), np.float32(1.5), I64(1, 2), I64()]),
+    case(version_two, np.empty(0, object), **ONE, expect=[NONE, np.empty(0, object), I64(0, 0), F32(), I64(), I64(0)]),
+    case(version_two, text(example(a=floats(1.0))), names=("first",), match="Name: first, Key: a.*Data types don't match", **BAD),
+    case(version_two, text("no message"), match="Could not parse [Ee]xample", **BAD),
+])  # fmt: skip
 
 TestDecoding = conformance([
     case(raw, text("abcd", "efgh"), expect=np.array([[25185, 25699], [26213, 26727]], np.int16), **ONE),

@@ -13,6 +13,7 @@ ELSEWHERE = {
     "RefNextIteration": LOOP,
     **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
     **dict.fromkeys(["TextLineDataset", "TFRecordDataset"], RECORDS),
+    **dict.fromkeys(["CSVDataset", "CSVDatasetV2"], RECORDS),
     **dict.fromkeys(["FixedLengthRecordDataset", "FixedLengthRecordDatasetV2"], RECORDS),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip
