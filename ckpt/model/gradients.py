@@ -93,10 +93,15 @@ def gradients(
     Raises LookupError for an operation without gradient on the way, TypeError and ValueError for bad arguments.
     """
     ys, xs = _as_list(ys), _as_list(xs)
+    unconnected = str(getattr(unconnected_gradients, "value", unconnected_gradients) or "none")
+    if unconnected not in ("none", "zero"):
+        raise ValueError(
+            f"Unknown value for unconnected_gradients: {unconnected_gradients!r}; it is 'none' or 'zero'"
+        )
     stops = [] if stop_gradients is None else _as_list(stop_gradients)
     given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
     if len(given) != len(ys):
-        raise ValueError(f"Passed {len(given)} grad_ys for {len(ys)} ys")
+        raise ValueError(f"Length mismatch. Passed {len(given)} grad_ys for {len(ys)} ys")
     with name_scope(
         name, "gradients", [v for v in [*ys, *xs, *stops, *given] if hasattr(v, "graph")]
     ) as scope:
@@ -115,7 +120,7 @@ def gradients(
         sweep.seed(targets, given)
         sweep.run()
         found = [sweep.gradient_of(source) for source in sources]
-        if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
+        if unconnected == "zero":
             found = [
                 constants.zeros_like(s) if g is None else g
                 for g, s in zip(found, sources, strict=True)

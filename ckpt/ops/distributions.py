@@ -41,13 +41,16 @@ DIRECT_BELOW = 10
 """From this rate on Poisson values come by rejection, below it by multiplying uniform values."""
 
 
-class _Draws:
-    """The values of many outputs at once: of each, pairs of float64 from its own groups, each pair used from behind."""
+class Draws:
+    """The values of many outputs at once: of each, pairs of float64 from its own groups, each pair used from behind.
 
-    def __init__(self, stream: Philox, start: int, count: int) -> None:
+    Each output owns `groups` groups of words: one number, or one for each.
+    """
+
+    def __init__(self, stream: Philox, start: int, count: int, groups: Any = RESERVED) -> None:
         self._stream = stream
         self._start = start
-        self._next = np.arange(count, dtype=np.uint64) * np.uint64(RESERVED)
+        self._next = np.arange(count, dtype=np.uint64) * np.asarray(groups, np.uint64)
         self._kept: dict[Any, tuple[Any, Any]] = {}
 
     def take(self, kind: Any, rows: Any) -> Any:
@@ -79,12 +82,12 @@ def _sampled(ctx, shape, parameter, seed, seed2, kind, values_of):
     flat = np.asarray(parameter, np.float64).reshape(-1)
     stream = random.stream_of(ctx, seed, seed2)
     start = stream.reserve(count * flat.size * RESERVED)
-    found = values_of(_Draws(stream, start, flat.size * count), np.repeat(flat, count))
+    found = values_of(Draws(stream, start, flat.size * count), np.repeat(flat, count))
     rows = found.reshape(flat.size, count).T
     return rows.astype(kind).reshape(*sizes, *np.shape(parameter))
 
 
-def _gamma(draws, alpha):
+def gamma_values(draws, alpha):
     """Marsaglia and Tsang's method, for all outputs that have no value yet at once."""
     found = np.empty(alpha.shape)
     d = alpha + np.where(alpha < 1, 2 / 3, -1 / 3)
@@ -109,7 +112,8 @@ def _gamma(draws, alpha):
     return found
 
 
-def _poisson(draws, rate):
+def poisson_values(draws, rate):
+    """A value of each rate, no number where it is negative or not finite."""
     found = np.full(rate.shape, np.nan)
     known = np.isfinite(rate) & (rate >= 0)
     _poisson_by_products(draws, rate, np.flatnonzero(known & (rate < DIRECT_BELOW)), found)
@@ -157,7 +161,7 @@ _log_factorial = np.vectorize(lambda k: math.lgamma(k + 1), otypes=[float])
 @op("RandomGamma", "shape: S, alpha: T -> output: T", S=INDEX, T=GAMMA, **SEEDS)
 def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
     """Gamma values with the shape parameters `alpha` and rate 1: `shape` of them for each alpha."""
-    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, _gamma)
+    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, gamma_values)
 
 
 @op(
@@ -166,7 +170,7 @@ def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
 )  # fmt: skip
 def random_poisson_op(ctx, shape, rate, *, seed, seed2, dtype):
     """Poisson values: `shape` of them for each rate."""
-    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, _poisson)
+    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, poisson_values)
 
 
 random_gamma_op.shape(_outer_shape)

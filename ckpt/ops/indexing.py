@@ -258,7 +258,7 @@ def _getitem(tensor: Any, key: Any) -> Tensor:
     for i, entry in enumerate(entries):
         _add_entry(entry, 1 << i, begin, end, strides, masks)
     if masks["ellipsis_mask"] & (masks["ellipsis_mask"] - 1):
-        raise ValueError("Multiple ellipses not allowed")
+        raise ValueError("Multiple ellipses in slice spec not allowed")
     with name_scope(None, "strided_slice", [tensor, *begin, *end, *strides]) as scope:
         if begin:
             packed = [joining.stack(part) for part in (begin, end, strides)]
@@ -312,12 +312,14 @@ def _widest(found: list[dtypes.DType]) -> dtypes.DType | None:
 
 
 def _check_index(index: Any) -> None:
-    if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+    if isinstance(index, bool):
+        raise ValueError("mask cannot be scalar.")
+    if isinstance(index, (int, np.integer)):
         return
-    dtype = getattr(index, "dtype", None)
-    if dtype is not None and dtypes.as_dtype(dtype).is_integer:
+    dtype, rank = getattr(index, "dtype", None), len(getattr(index, "shape", ()) or ())
+    if dtype is not None and dtypes.as_dtype(dtype).is_integer and not rank:
         return
-    if hasattr(index, "__index__") and not isinstance(index, bool):
+    if hasattr(index, "__index__") and dtype is None:
         return
     raise TypeError(
         f"Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "
