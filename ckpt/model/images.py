@@ -181,7 +181,29 @@ def crop_to_bounding_box(
             offset_width : offset_width + target_width,
             :,
         ]
-        return _unbatched(found, added)
+        return _unbatched(_of_size(found, x, target_height, target_width), added)
+
+
+def _of_size(images: Tensor, made_of: Tensor, height: Any, width: Any) -> Tensor:
+    """Images whose size is known where it was asked for as a number, whatever is known of what they are made of."""
+    sizes = [n if isinstance(n, int) else None for n in (height, width)]
+    batch, *_, channels = made_of.shape.as_list()
+    images.set_shape([batch, *sizes, channels])
+    return images
+
+
+def _size_of(images: Tensor) -> list[Any]:
+    """Rows and columns of a batch: numbers where they are known, tensors elsewhere."""
+    sizes = shaping.shape(images)
+    return [sizes[i] if n is None else n for i, n in enumerate(images.shape.as_list()) if 0 < i < 3]
+
+
+def _least(a: Any, b: Any) -> Any:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else elementwise.minimum(a, b)
+
+
+def _most(a: Any, b: Any) -> Any:
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else elementwise.maximum(a, b)
 
 
 def _check_box(what: str, size: Any, offset: Any, target: Any) -> None:
@@ -214,7 +236,7 @@ def pad_to_bounding_box(
                 raise ValueError(f"{what} must be <= target - offset")
             paddings.append([offset, after])
         found = shaping.pad_op(x, _packed([*paddings, [0, 0]]))
-        return _unbatched(found, added)
+        return _unbatched(_of_size(found, x, target_height, target_width), added)
 
 
 def _packed(rows: list[Any]) -> Any:
@@ -224,21 +246,15 @@ def _packed(rows: list[Any]) -> Any:
 
 
 def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
-    """The middle of an image, with zeros around it where it is too small. Sizes must be known; else ValueError."""
+    """The middle of an image of any size, with zeros around it where it is too small."""
     with name_scope(None, "resize_image_with_crop_or_pad", [image]):
         x, added = _batched(image)
-        rows, columns = x.shape.as_list()[1:3]
-        if rows is None or columns is None:
-            raise ValueError("'image' must have known rows and columns.")
-        height, width = min(rows, target_height), min(columns, target_width)
-        x = crop_to_bounding_box(x, (rows - height) // 2, (columns - width) // 2, height, width)
-        x = pad_to_bounding_box(
-            x,
-            (target_height - height) // 2,
-            (target_width - width) // 2,
-            target_height,
-            target_width,
-        )
+        targets, sizes = (target_height, target_width), _size_of(x)
+        kept = [_least(size, target) for size, target in zip(sizes, targets, strict=True)]
+        cut = [_most(-(t - n) // 2, 0) for n, t in zip(sizes, targets, strict=True)]
+        x = crop_to_bounding_box(x, cut[0], cut[1], kept[0], kept[1])
+        around = [_most((t - n) // 2, 0) for n, t in zip(sizes, targets, strict=True)]
+        x = pad_to_bounding_box(x, around[0], around[1], target_height, target_width)
         return _unbatched(x, added)
 
 
@@ -253,14 +269,19 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
         x, added = _batched(image)
         if central_fraction == 1:
             return _unbatched(x, added)
-        rows, columns = x.shape.as_list()[1:3]
-        if rows is None or columns is None:
-            raise ValueError("'image' must have known rows and columns.")
-        top = int((rows - rows * central_fraction) / 2)
-        left = int((columns - columns * central_fraction) / 2)
+        rows, columns = _size_of(x)
+        top, left = (_before_middle(n, central_fraction) for n in (rows, columns))
         return _unbatched(
             crop_to_bounding_box(x, top, left, rows - 2 * top, columns - 2 * left), added
         )
+
+
+def _before_middle(size: Any, fraction: float) -> Any:
+    """How many rows or columns are before the middle ones."""
+    if isinstance(size, int):
+        return int((size - size * fraction) / 2)
+    exact = elementwise.cast(size, dtypes.float64)
+    return elementwise.cast((exact - exact * fraction) / 2, dtypes.int32)
 
 
 def per_image_standardization(image: Any) -> Tensor:
