@@ -120,11 +120,11 @@ def gradients(
         sweep.seed(targets, given)
         sweep.run()
         found = [sweep.gradient_of(source) for source in sources]
-        if unconnected == "zero":
-            found = [
-                constants.zeros_like(s) if g is None else g
-                for g, s in zip(found, sources, strict=True)
-            ]
+    if unconnected == "zero":
+        # Beside the scope of the gradients, as in TensorFlow.
+        return [
+            constants.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)
+        ]
     return found
 
 
@@ -278,8 +278,9 @@ class _Sweep:
                         name=f"grad_ys_{i}",
                     )
             elif not isinstance(grad, IndexedSlices):
-                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")  # the same as a tensor
+                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")
                 _check_grad_y(y, grad)
+                grad = control.identity(grad, name=f"grad_ys_{i}")
             self.grads.setdefault(y, []).append(grad)
 
     def run(self) -> None:
@@ -474,7 +475,7 @@ def summed(grads: list[Any], op_name: str) -> Any:
         )
         indices = joining.concat([elementwise.cast(g.indices, wide) for g in grads], 0)
         return IndexedSlices(values, indices, grads[0].dense_shape)
-    return elementwise.add_n([convert.convert_to_tensor(g) for g in grads])
+    return elementwise.add_n_op(grads)  # which makes tensors of the slices, with names of its own
 
 
 def _dense(

@@ -28,12 +28,15 @@ def while_loop(
     name: str | None = None,
     maximum_iterations: Any = None,
     return_same_structure: bool = False,
+    _counted: bool = False,
 ) -> Any:
     """`loop_vars`, replaced by `body(*loop_vars)` as long as `cond(*loop_vars)` holds.
 
     The variables keep their nest, dtypes and shapes (or `shape_invariants`, ValueError otherwise). A single variable
     is returned alone unless `return_same_structure`. `parallel_iterations` and `swap_memory` mean nothing here.
     Raises TypeError when `cond` or `body` is no function.
+
+    `_counted` names the results as TensorFlow does in its own loops, whose first result is a count of iterations.
     """
     if not callable(cond):
         raise TypeError("'cond' must be callable.")
@@ -61,6 +64,8 @@ def while_loop(
             )
         loop = _Loop(loop_vars, shape_invariants)
         loop.build(cond, body)
+        if _counted:
+            stack.get_default_graph().unique_name("Exit")  # the count's, which nothing here needs
         found = loop.results(back_prop, parallel_iterations)
         return found if return_same_structure or _tensors_in(found) != 1 else _first(found)
 

@@ -25,6 +25,7 @@ from ckpt.ops import (
     reduction,
     shaping,
 )
+from ckpt.ops.distinct import remove_squeezable_dimensions
 
 
 class Reduction:
@@ -365,12 +366,7 @@ def _squeezed(
 ) -> tuple[Tensor, Tensor, Any]:
     """Labels, predictions and weights, without a last axis of size 1 that one has more than the others."""
     labels, predictions = convert.convert_to_tensor(labels), convert.convert_to_tensor(predictions)
-    if labels.shape.rank is not None and predictions.shape.rank is not None:
-        extra = predictions.shape.rank - labels.shape.rank
-        if extra == expected + 1 and predictions.shape.dims[-1].is_compatible_with(1):
-            predictions = shaping.squeeze(predictions, [-1])
-        elif extra == expected - 1 and labels.shape.dims[-1].is_compatible_with(1):
-            labels = shaping.squeeze(labels, [-1])
+    labels, predictions = remove_squeezable_dimensions(labels, predictions, expected)
     if weights is not None:
         weights = convert.convert_to_tensor(weights)
         if (

@@ -18,11 +18,14 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import (
+    checking,
+    compare,
     constants,
+    control,
     elementwise,
     indexing,
     joining,
@@ -288,7 +291,9 @@ def categorical(
 ) -> Tensor:
     """For each row of unnormalised log-probabilities [batch, classes] `num_samples` classes (int64 where not said)."""
     with name_scope(name, "categorical", [logits]):
-        return multinomial(logits, num_samples, seed, None, dtype)
+        kind = dtypes.int64 if dtype is None else dtype
+        found: Tensor = multinomial_op(logits, num_samples, output_dtype=kind, **_seeds(seed))
+        return found
 
 
 def random_gamma(
@@ -325,6 +330,10 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
         value = convert.convert_to_tensor(value, name="value")
         size = convert.convert_to_tensor(size, dtype=dtypes.int32, name="size")
         whole = shaping.shape(value)
+        fits = reduction.reduce_all(compare.greater_equal(whole, size))
+        said = ["Need value.shape >= size, got ", whole, size]
+        with control_dependencies([checking.Assert(fits, said)]):
+            whole = control.identity(whole, name="control_dependency")
         limit = whole - size + 1
         offset = (
             random.random_uniform(

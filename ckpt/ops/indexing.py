@@ -691,13 +691,16 @@ def one_hot(
             raise TypeError(
                 f"dtypes of on_value and off_value do not match: {found[0].name}, {found[1].name}"
             )
-        on = convert.convert_to_tensor(
-            1 if on_value is None else on_value, dtype=dtype, name="on_value"
-        )
-        off = convert.convert_to_tensor(
-            0 if off_value is None else off_value, dtype=dtype, name="off_value"
-        )
+        on = _one_of(on_value, 1, dtype, "on_value")
+        off = _one_of(off_value, 0, dtype, "off_value")
         return one_hot_op(indices, depth, on, off, axis=-1 if axis is None else axis, name=scope)
+
+
+def _one_of(value: Any, default: int, dtype: Any, name: str) -> Tensor:
+    """A value of `one_hot` as a tensor; only one that nobody gave is named."""
+    if value is None:
+        return convert.convert_to_tensor(default, dtype=dtype, name=name)
+    return convert.convert_to_tensor(value, dtype=dtype)
 
 
 def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any = None) -> Tensor:
@@ -716,10 +719,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
         at = at if at >= 0 or tensor.shape.rank is None else at + tensor.shape.rank
         if tensor.shape.sizes is not None:
             TensorShape.of(tensor.shape.sizes[at : at + rank]).assert_is_compatible_with(mask.shape)
-        sizes = shaping.shape(tensor)
-        leading = reduction.reduce_prod(sizes[at : at + rank], [0])
-        flat = shaping.reshape(
-            tensor, joining.concat([sizes[:at], [leading], sizes[at + rank :]], 0)
-        )
+        leading = reduction.reduce_prod(shaping.shape(tensor)[at : at + rank], [0])
+        before, behind = shaping.shape(tensor)[:at], shaping.shape(tensor)[at + rank :]
+        flat = shaping.reshape(tensor, joining.concat([before, [leading], behind], 0))
         rows = shaping.squeeze(where_op(shaping.reshape(mask, [-1])), axis=[1])
         return gather(flat, rows, axis=at)
