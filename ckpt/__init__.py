@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-LOADED_ALONE = ("app", "compat", "config", "flags", "raw_ops", "test")
+LOADED_ALONE = ("app", "compat", "config", "distributions", "flags", "raw_ops", "test")
 """Public modules that few programs use; the other names come from `ckpt.api`."""
 
 

@@ -35,7 +35,7 @@ def _status(arguments: list[str]) -> int:
     try:
         if _listed(arguments):
             return 0
-    except OSError as error:  # of the output
+    except (OSError, MemoryError) as error:
         from ckpt.cli.main import outcome
 
         return outcome(error, arguments)
@@ -45,16 +45,21 @@ def _status(arguments: list[str]) -> int:
 
 
 def _listed(arguments: list[str]) -> bool:
-    """True when this was `ckpt inspect PATH`, or with `--names`, of a file that `ckpt.inspect.listing` can list."""
+    """True when this was `ckpt inspect PATH`, or with `--names`, of what `ckpt.inspect.listing` can list."""
     names = arguments[2:] == ["--names"]
     is_plain = len(arguments) == 2 + names and arguments[0] in ("inspect", "ls")
     if not is_plain or arguments[1].startswith("-"):
         return False
     from ckpt.inspect.listing import listing
 
+    path: str | None = arguments[1]
+    if os.path.isdir(arguments[1]):
+        from ckpt.saver.plain_state import latest_in
+
+        path = latest_in(arguments[1])
     gc.disable()  # nothing that a listing makes is in cycles
     try:
-        if (found := listing(arguments[1])) is None:
+        if path is None or (found := listing(path)) is None:
             return False
         from ckpt.inspect import render
 

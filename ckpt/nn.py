@@ -83,9 +83,8 @@ from ckpt.ops.moments import (
     zero_fraction,
 )
 from ckpt.ops.morphology import dilation2d, erosion2d
-from ckpt.ops.pooling import avg_pool, max_pool
+from ckpt.ops.pooling import avg_pool, max_pool, max_pool2d
 from ckpt.ops.pooling import avg_pool as avg_pool2d
-from ckpt.ops.pooling import max_pool as max_pool2d
 from ckpt.ops.pooling3d import avg_pool3d, max_pool3d
 from ckpt.ops.pooling_places import max_pool_with_argmax
 from ckpt.ops.quantized import (

@@ -23,7 +23,7 @@ _CUT = re.compile(r"\s*(-?\d+)?\s*(:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?)?")
         "ckpt cat run encoder/kernel --format npy -o kernel.npy",
     ],
 )
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.argument("name")
 @click.option(
     "--format",
@@ -37,7 +37,7 @@ _CUT = re.compile(r"\s*(-?\d+)?\s*(:\s*(-?\d+)?\s*(?::\s*(-?\d+)?\s*)?)?")
 @click.option(
     "--slice", "cut", metavar="RANGES", help="Read this part only, as numpy slices: 0:10,:,3."
 )
-@click.option("-o", "--output", metavar="FILE", help="Write to this file.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write to this file.")
 def cat_command(
     path: str, name: str, kind: str, full: bool, cut: str | None, output: str | None
 ) -> None:

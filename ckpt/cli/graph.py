@@ -23,7 +23,7 @@ from ckpt.cli.verb import Verb
         "ckpt graph run --format svg -o model.svg",
     ],
 )
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option(
     "--format",
     "kind",
@@ -39,7 +39,7 @@ from ckpt.cli.verb import Verb
     help="Scopes deeper than this are one box.",
 )
 @click.option("--scope", metavar="NAME", help="Only what is inside this scope.")
-@click.option("-o", "--output", metavar="FILE", help="Write to this file.")
+@click.option("-o", "--output", metavar="FILE", type=click.Path(), help="Write to this file.")
 def graph_command(path: str, kind: str, depth: int, scope: str | None, output: str | None) -> None:
     """Show the graph of a saved model: a prefix, a .meta file, or a directory (its latest checkpoint)."""
     from ckpt.core.errors import GraphError
@@ -58,7 +58,9 @@ def graph_command(path: str, kind: str, depth: int, scope: str | None, output: s
     if kind == "svg":
         text = _svg(text)
     if output is None:
-        sys.stdout.write(text)
+        from ckpt.inspect.render import printable
+
+        sys.stdout.write("\n".join(map(printable, text.split("\n"))))
     else:
         Path(output).write_text(text, encoding="utf-8")
 

@@ -19,7 +19,7 @@ from ckpt.cli.verb import Verb
         "ckpt inspect run --json | python3 -m json.tool",
     ],
 )
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.argument("patterns", nargs=-1, metavar="[PATTERN]...")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
 @click.option("--names", is_flag=True, help="Write the names of the variables only.")

@@ -25,7 +25,7 @@ SCHEMA, VERSION = "ckpt.latest", 1
         "ckpt latest run --rebuild --dry-run",
     ],
 )
-@click.argument("directory")
+@click.argument("directory", type=click.Path())
 @click.option("--valid", is_flag=True, help="Read every byte; pass over what is damaged.")
 @click.option(
     "--quick", is_flag=True, help="As --valid, but read headers, indexes and lengths only."
@@ -63,7 +63,7 @@ def latest_command(
     from ckpt.inspect.render import printable
 
     for note in found.notes:
-        click.echo(printable(note), err=True)
+        click.echo("\n".join(map(printable, note.splitlines())), err=True)
     for skipped in found.skipped:
         click.echo(printable(f"passed over {skipped.path}: {skipped.reason}"), err=True)
     if found.path is None:

@@ -24,7 +24,7 @@ SCHEMA, VERSION = "ckpt.prune", 1
         "ckpt prune run --keep 1 --best loss --best accuracy:max:3",
     ],
 )
-@click.argument("directory")
+@click.argument("directory", type=click.Path())
 @click.option("--keep", type=click.IntRange(1), metavar="N", help="Keep the newest N.")
 @click.option(
     "--every-steps", type=click.IntRange(1), metavar="N", help="Keep the first of every N steps."
@@ -86,7 +86,7 @@ def prune_command(
         "ckpt pin run/model.ckpt-100 --remove",
     ],
 )
-@click.argument("path")
+@click.argument("path", type=click.Path())
 @click.option("--remove", is_flag=True, help="Let limits count for it again.")
 @click.option("--state", metavar="NAME", help="Name of the state file (checkpoint).")
 def pin_command(path: str, remove: bool, state: str | None) -> None:

@@ -69,7 +69,7 @@ def untie_command(
     ],
 )
 @writing
-@click.argument("other")
+@click.argument("other", type=click.Path())
 @click.option(
     "--scope", required=True, metavar="FROM=TO", help="The scope of OTHER, and where it goes."
 )

@@ -27,7 +27,7 @@ def writing(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--force", is_flag=True, help="Replace OUT when it exists."),
         click.option("-o", "--output", metavar="OUT", required=True, help="Prefix of the result."),
-        click.argument("source", metavar="IN"),
+        click.argument("source", metavar="IN", type=click.Path()),
     ):
         function = option(function)
     return function

@@ -25,7 +25,7 @@ SCHEMA, VERSION = "ckpt.verify", 1
         "ckpt verify run/model.ckpt-100 other/model.ckpt-7 --quick",
     ],
 )
-@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path())
 @click.option("--quick", is_flag=True, help="Read headers, indexes and lengths only.")
 @click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")
 def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:

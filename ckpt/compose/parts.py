@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache, cached_property
 from typing import Any
@@ -19,6 +20,8 @@ from ckpt.saver import metagraph
 from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
 from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import VARIABLE_TYPES, Saving, saver_only, savings
+
+_SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.>-]*")
 
 
 class Source:
@@ -117,10 +120,11 @@ class Parts:
     """All parts of a merge by name."""
 
     def __init__(self, sources: Mapping[str, Any]) -> None:
-        wrong = [name for name in sources if not name or "/" in name.strip("/")]
+        wrong = [name for name in sources if not _SCOPE.fullmatch(str(name))]
         if wrong:
             raise GraphError(
-                f"{', '.join(map(repr, wrong))}: the name of a part is the scope that it gets, one word"
+                f"{', '.join(map(repr, wrong))}: the name of a part is the scope that it gets, one word of letters, "
+                "digits and the characters _ . > - that begins with a letter, a digit or a dot"
             )
         read = cache(Source.read)
         self.parts = {name: Part(name, source, read) for name, source in sources.items()}

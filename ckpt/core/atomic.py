@@ -526,11 +526,29 @@ def _again(call: Callable[..., T], *args: Any) -> T:
             continue
 
 
-@contextmanager
-def _typed(path: StrPath, doing: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise from_os_error(error, os.fspath(path), doing) from error
-    except ValueError as error:  # a NUL in a path
-        raise FailedPreconditionError(None, None, f"{path!r}: {doing} failed: {error}") from error
+class _typed:
+    """`with _typed(path, doing)`: what the system raises in the block becomes an OpError that names both.
+
+    A class, not a generator: a read of a slice passes a dozen of them.
+    """
+
+    __slots__ = ("_doing", "_path")
+
+    def __init__(self, path: StrPath, doing: str) -> None:
+        self._path = path
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, OSError):
+            raise from_os_error(error, os.fspath(self._path), self._doing) from error
+        if isinstance(error, ValueError):  # a NUL in a path
+            found = f"{self._path!r}: {self._doing} failed: {error}"
+            raise FailedPreconditionError(None, None, found) from error

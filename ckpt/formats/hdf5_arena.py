@@ -36,8 +36,8 @@ def packable(contents: Contents) -> list[int]:
     rows = [n for n, (length, split) in enumerate(sizes) if length < ALIGNED_FROM and not split]
     if len(rows) <= NAMED_UP_TO:
         return []
-    names = list(contents.rows)
-    return [n for n in rows if len(names[n].encode()) <= _LONGEST_NAME and "\0" not in names[n]]
+    names = contents.names
+    return [n for n in rows if len(names[n]) <= _LONGEST_NAME and b"\0" not in names[n]]
 
 
 class Arena:
@@ -93,18 +93,18 @@ class Arena:
         import h5py
 
         contents = self._contents
-        names = list(contents.rows)
-        text = {shape: ",".join(map(str, shape)).encode() for shape in set(contents.shapes)}
+        kinds = {dtype: dtype.encode() for dtype in set(contents.dtypes)}
+        shapes = {shape: ",".join(map(str, shape)).encode() for shape in set(contents.shapes)}
         columns = {
-            "name": np.array([names[row].encode() for row in self.rows]),
-            "dtype": np.array([contents.dtypes[row] for row in self.rows], "S20"),
-            "shape": np.array([text[contents.shapes[row]] for row in self.rows]),
+            "name": np.array([contents.names[row] for row in self.rows]),
+            "dtype": np.array([kinds[contents.dtypes[row]] for row in self.rows], "S20"),
+            "shape": np.array([shapes[contents.shapes[row]] for row in self.rows]),
             "offset": self._starts.astype("<u8"),
             "length": self.lengths.astype("<u8"),
         }
-        kinds = {key: column.dtype for key, column in columns.items()}
-        kinds["name"] = h5py.string_dtype("utf-8", columns["name"].itemsize)
-        table = np.zeros(len(self.rows), list(kinds.items()))
+        fields = {key: column.dtype for key, column in columns.items()}
+        fields["name"] = h5py.string_dtype("utf-8", columns["name"].itemsize)
+        table = np.zeros(len(self.rows), list(fields.items()))
         for key, column in columns.items():
             table[key] = column
         return table

@@ -110,6 +110,7 @@ class Contents:
 
     def __init__(self, held: Mapping[str, Held]) -> None:
         self.rows = dict(zip(held, range(len(held)), strict=True))
+        self.names = [name.encode() for name in held]
         columns = zip(*held.values(), strict=True) if held else ((), (), ())
         self.dtypes: tuple[str, ...]
         self.shapes: tuple[tuple[int, ...], ...]

@@ -136,14 +136,13 @@ def _boxes(contents: Contents, packed: set[int], first: list[int]) -> dict[int, 
 
 def _fixed_fields(contents: Contents) -> dict[str, Any]:
     """The columns of the index that do not depend on where things lie."""
-    names = [name.encode() for name in contents.rows]
     kinds = sorted(set(contents.dtypes))
     codes = {kind: code for code, kind in enumerate(kinds)}
     cut = [contents.boxes(name) for name, row in contents.rows.items() if contents.splits[row]]
     return {
         "block": BLOCK,
-        "names": b"".join(names),
-        "name_ends": column("Q", accumulate(map(len, names))),
+        "names": b"".join(contents.names),
+        "name_ends": column("Q", accumulate(map(len, contents.names))),
         "dtype_names": kinds,
         "dtypes": bytes(map(codes.__getitem__, contents.dtypes)),
         "ranks": bytes(map(len, contents.shapes)),

@@ -22,12 +22,12 @@ def input_name(tensor: Tensor) -> str:
 
 
 def node_def(node: Operation) -> defs.NodeDef:
-    """One node as plain data."""
+    """One node as plain data; what it waits for is sorted by name, as in TensorFlow."""
     inputs = [
         tensor.op.name if tensor.value_index == 0 else input_name(tensor) for tensor in node._inputs
     ]
     if node._control_inputs:
-        inputs += [f"^{control.name}" for control in node._control_inputs]
+        inputs += sorted([f"^{control.name}" for control in node._control_inputs])
     return defs.NodeDef(node.name, node.type, tuple(inputs), node.device, node.attrs)
 
 

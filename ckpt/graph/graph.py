@@ -270,7 +270,8 @@ class Graph:
             isinstance(element, Operation) and allow_operation
         ):
             if element.graph is not self:
-                raise ValueError(f"{element!r} is not an element of this graph.")
+                kind = "Tensor" if isinstance(element, Tensor) else "Operation"
+                raise ValueError(f"{kind} {element} is not an element of this graph.")
             return element
         raise TypeError(f"Can not convert a {type(obj).__name__} into a {kinds}.")
 

@@ -267,6 +267,7 @@ class Reference:
 
 
 def _session_for(what: Any, session: Any, verb: str, method: str) -> Any:
+    which = "given" if session is not None else "default"
     if session is None:
         session = stack.get_default_session()
         if session is None:
@@ -276,7 +277,7 @@ def _session_for(what: Any, session: Any, verb: str, method: str) -> Any:
             )
     if session.graph is not what.graph:
         raise ValueError(
-            f"Cannot use the given session to {verb}: the {verb.rsplit(maxsplit=1)[-1]}'s graph is different "
+            f"Cannot use the {which} session to {verb}: the {verb.rsplit(maxsplit=1)[-1]}'s graph is different "
             "from the session's graph."
         )
     return session

@@ -5,7 +5,7 @@ Pure functions from plain data to plain data. Must not know live graphs or files
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,12 +42,13 @@ def reference(text: str, rename: Rename) -> str:
 def renamed(meta: defs.MetaGraphDef, rename: Rename) -> defs.MetaGraphDef:
     """The MetaGraph with every node renamed, and everything that names nodes with it."""
     saver = meta.saver_def
+    names = {node.name for node in meta.graph_def.node}
     return replace(
         meta,
         graph_def=renamed_graph(meta.graph_def, rename),
         saver_def=None if saver is None else renamed_saver(saver, rename),
         collection_def={
-            key: renamed_collection(key, collection, rename)
+            key: renamed_collection(key, collection, rename, names)
             for key, collection in meta.collection_def.items()
         },
         signature_def={
@@ -178,9 +179,12 @@ def renamed_variable(variable: defs.VariableDef, rename: Rename) -> defs.Variabl
 
 
 def renamed_collection(
-    key: str, collection: defs.CollectionDef, rename: Rename
+    key: str, collection: defs.CollectionDef, rename: Rename, names: Collection[str] = ()
 ) -> defs.CollectionDef:
-    """The collection with the nodes that its members name renamed; members that name none stay."""
+    """The collection with the nodes that its members name renamed; members that name none stay.
+
+    A text counts where it names one of `names`: a node, a tensor, a control input or a colocation group.
+    """
     if collection.kind == "node_list":
         return replace(
             collection, value=tuple(reference(str(text), rename) for text in collection.value)
@@ -194,7 +198,20 @@ def renamed_collection(
             collection,
             value=tuple(renamed_message(key, data, rename) for data in collection.value),
         )
+    if collection.kind == "bytes_list":
+        return replace(
+            collection, value=tuple(_renamed_text(v, rename, names) for v in collection.value)
+        )
     return collection
+
+
+def _renamed_text(value: Any, rename: Rename, names: Collection[str]) -> Any:
+    text = _text(value)
+    mark = next((mark for mark in ("loc:@", "^") if text.startswith(mark)), "")
+    node, colon, index = text[len(mark) :].rpartition(":")
+    if not (colon and index.isdigit()):
+        node, colon, index = text[len(mark) :], "", ""
+    return _like(value, f"{mark}{rename(node)}{colon}{index}") if node in names else value
 
 
 def renamed_signature(signature: defs.SignatureDef, rename: Rename) -> defs.SignatureDef:

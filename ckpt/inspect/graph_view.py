@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ckpt.core import defs
 from ckpt.core.spelling import scopes_of, similar
-from ckpt.inspect.render import size_text
+from ckpt.inspect.render import printable, size_text
 from ckpt.wire.metagraph_values import packb
 
 _LARGE = 1 << 16  # bytes
@@ -41,7 +41,7 @@ def tree(graph: defs.GraphDef, depth: int = 2) -> str:
     lines: list[str] = []
     _branch("", [node for node in graph.node], depth, "", lines, sizes)
     total = f"{len(graph.node)} nodes, {size_text(sum(sizes.values()))}"
-    return "".join(f"{line}\n" for line in [*lines, total])
+    return "".join(f"{printable(line)}\n" for line in [*lines, total])
 
 
 def _branch(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ckpt.core import dtypes, nest
+from ckpt.core import nest
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
@@ -74,6 +74,7 @@ def map_fn(
         kinds = [t.dtype.base_dtype for t in tensors] if dtype is None else nest.flatten(dtype)
         length = _length(tensors)
         arrays = _arrays_of(tensors, length)
+        first = constants.constant(0)
         results = [
             TensorArray(kind, size=length, dynamic_size=False, infer_shape=infer_shape)
             for kind in kinds
@@ -89,11 +90,11 @@ def map_fn(
         _, done = while_loop(
             lambda i, _: i < length,
             body,
-            (constants.constant(0), results),
+            (first, results),
             parallel_iterations=parallel_iterations or 10,
             back_prop=back_prop,
             swap_memory=swap_memory,
-            maximum_iterations=None,
+            _counted=True,
         )
         stacked = [_stacked(array, tensors) for array in done]
         return nest.pack_sequence_as(elems if dtype is None else dtype, stacked)
@@ -165,10 +166,11 @@ def scan(
         _, _, outputs = while_loop(
             condition,
             body,
-            (convert.convert_to_tensor(start, dtype=dtypes.int32), starts, results),
+            (start, starts, results),
             parallel_iterations=parallel_iterations,
             back_prop=back_prop,
             swap_memory=swap_memory,
+            _counted=True,
         )
         stacked = [_stacked(array, tensors) for array in outputs]
         return nest.pack_sequence_as(like, stacked)
@@ -214,10 +216,11 @@ def _fold(
         _, found = while_loop(
             condition,
             body,
-            (convert.convert_to_tensor(start, dtype=dtypes.int32), nest.flatten(begin)),
+            (constants.constant(start) if is_left else start, nest.flatten(begin)),
             parallel_iterations=parallel_iterations,
             back_prop=back_prop,
             swap_memory=swap_memory,
+            _counted=True,
         )
         return nest.pack_sequence_as(like, found)
 

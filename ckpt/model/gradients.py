@@ -93,10 +93,15 @@ def gradients(
     Raises LookupError for an operation without gradient on the way, TypeError and ValueError for bad arguments.
     """
     ys, xs = _as_list(ys), _as_list(xs)
+    unconnected = str(getattr(unconnected_gradients, "value", unconnected_gradients) or "none")
+    if unconnected not in ("none", "zero"):
+        raise ValueError(
+            f"Unknown value for unconnected_gradients: {unconnected_gradients!r}; it is 'none' or 'zero'"
+        )
     stops = [] if stop_gradients is None else _as_list(stop_gradients)
     given = [None] * len(ys) if grad_ys is None else _as_list(grad_ys)
     if len(given) != len(ys):
-        raise ValueError(f"Passed {len(given)} grad_ys for {len(ys)} ys")
+        raise ValueError(f"Length mismatch. Passed {len(given)} grad_ys for {len(ys)} ys")
     with name_scope(
         name, "gradients", [v for v in [*ys, *xs, *stops, *given] if hasattr(v, "graph")]
     ) as scope:
@@ -115,11 +120,11 @@ def gradients(
         sweep.seed(targets, given)
         sweep.run()
         found = [sweep.gradient_of(source) for source in sources]
-        if str(getattr(unconnected_gradients, "value", unconnected_gradients)) == "zero":
-            found = [
-                constants.zeros_like(s) if g is None else g
-                for g, s in zip(found, sources, strict=True)
-            ]
+    if unconnected == "zero":
+        # Beside the scope of the gradients, as in TensorFlow.
+        return [
+            constants.zeros_like(s) if g is None else g for g, s in zip(found, sources, strict=True)
+        ]
     return found
 
 
@@ -273,8 +278,9 @@ class _Sweep:
                         name=f"grad_ys_{i}",
                     )
             elif not isinstance(grad, IndexedSlices):
-                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")  # the same as a tensor
+                grad = convert.convert_to_tensor(grad, name=f"grad_ys_{i}")
                 _check_grad_y(y, grad)
+                grad = control.identity(grad, name=f"grad_ys_{i}")
             self.grads.setdefault(y, []).append(grad)
 
     def run(self) -> None:
@@ -469,7 +475,7 @@ def summed(grads: list[Any], op_name: str) -> Any:
         )
         indices = joining.concat([elementwise.cast(g.indices, wide) for g in grads], 0)
         return IndexedSlices(values, indices, grads[0].dense_shape)
-    return elementwise.add_n([convert.convert_to_tensor(g) for g in grads])
+    return elementwise.add_n_op(grads)  # which makes tensors of the slices, with names of its own
 
 
 def _dense(

@@ -13,15 +13,21 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value_as_shape
+from ckpt.model import branches
 from ckpt.ops import (
+    arithmetic,
     colours,
     compare,
+    constants,
+    contraction,
     control,
     elementwise,
+    indexing,
     joining,
     random,
     reduction,
     resize,
+    reversing,
     shaping,
 )
 
@@ -106,22 +112,43 @@ def _fitting(images: Tensor, size: Tensor) -> Tensor:
     return elementwise.cast(elementwise.round_(old * scale), dtypes.int32)
 
 
+def _standing(image: Tensor) -> Tensor:
+    """`image`, once the checks that can be made are made: all of them while building."""
+    found: Tensor = control.identity(image, name="control_dependency")
+    return found
+
+
+def _flipped(image: Any, name: str, axis: int) -> Tensor:
+    """`image` backwards along an axis, counted from the end: -2 for columns, -3 for rows."""
+    with name_scope(None, name, [image]):
+        return _mirrored(_standing(convert.convert_to_tensor(image, name="image")), axis)
+
+
+def _mirrored(x: Tensor, axis: int) -> Tensor:
+    if x.shape.rank is None:
+        behind = [slice(None)] * (-1 - axis)
+        return x[(..., slice(None, None, -1), *behind)]  # type: ignore[no-any-return]
+    return reversing.reverse(x, [x.shape.rank + axis])
+
+
 def flip_left_right(image: Any) -> Tensor:
     """The mirror image."""
-    x = convert.convert_to_tensor(image, name="image")
-    return x[..., ::-1, :]  # type: ignore[no-any-return]
+    return _flipped(image, "flip_left_right", -2)
 
 
 def flip_up_down(image: Any) -> Tensor:
     """The image upside down."""
-    x = convert.convert_to_tensor(image, name="image")
-    return x[..., ::-1, :, :]  # type: ignore[no-any-return]
+    return _flipped(image, "flip_up_down", -3)
 
 
 def transpose_image(image: Any, name: str | None = None) -> Tensor:
-    """Rows and columns exchanged."""
-    x, added = _batched(image)
-    return _unbatched(shaping.transpose(x, [0, 2, 1, 3], name=name or "transpose_image"), added)
+    """Rows and columns exchanged. Raises ValueError unless the rank is 3 or 4."""
+    with name_scope(name, "transpose", [image]):
+        x = convert.convert_to_tensor(image, name="image")
+        if x.shape.rank not in (3, 4):
+            raise ValueError("'image' must have either 3 or 4 dimensions.")
+        order = [1, 0, 2] if x.shape.rank == 3 else [0, 2, 1, 3]
+        return shaping.transpose(_standing(x), order, name="transpose")
 
 
 def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:
@@ -139,28 +166,35 @@ def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:
         )
 
 
-def _random_flip(flip: Callable[[Any], Tensor], image: Any, seed: int | None, name: str) -> Tensor:
-    with name_scope(None, name, [image]):
-        image = convert.convert_to_tensor(image, name="image")
-        count = [shaping.shape(image)[0]] if image.shape.rank == 4 else []
-        chance = random.random_uniform(joining.stack(count) if count else [], 0, 1.0, seed=seed)
-        # TensorFlow's own comparisons: with the same seed the same images are flipped.
-        flipped = compare.less(chance, 0.5)
-        if count:
-            flipped = shaping.reshape(compare.greater(chance, 0.5), [-1, 1, 1, 1])
-        found: Tensor = compare.select_v2(flipped, flip(image), image)
-        found.set_shape(image.shape)
+def _random_flip(axis: int, image: Any, seed: int | None, name: str) -> Tensor:
+    """`image` or its mirror image along an axis, counted from the end; each image of a batch by itself."""
+    with name_scope(None, name, [image]) as scope:
+        x = _standing(convert.convert_to_tensor(image, name="image"))
+        if x.shape.rank not in (None, 3, 4):
+            raise ValueError("'image' must have either 3 or 4 dimensions.")
+        if x.shape.rank != 4:
+            is_flipped = compare.less(random.random_uniform([], 0, 1.0, seed=seed), 0.5)
+            found: Tensor = branches.cond(
+                is_flipped, lambda: _mirrored(x, axis), lambda: x, name=scope
+            )
+        else:
+            batch = shaping.shape(x)[0]
+            chance = random.random_uniform([batch], 0, 1.0, seed=seed)
+            flips = elementwise.round_(shaping.reshape(chance, [batch, 1, 1, 1]))
+            flips = elementwise.cast(flips, x.dtype)
+            found = flips * _mirrored(x, axis) + (1 - flips) * x
+        found.set_shape(x.shape)
         return found
 
 
 def random_flip_left_right(image: Any, seed: int | None = None) -> Tensor:
     """The image or its mirror image."""
-    return _random_flip(flip_left_right, image, seed, "random_flip_left_right")
+    return _random_flip(-2, image, seed, "random_flip_left_right")
 
 
 def random_flip_up_down(image: Any, seed: int | None = None) -> Tensor:
     """The image, perhaps upside down."""
-    return _random_flip(flip_up_down, image, seed, "random_flip_up_down")
+    return _random_flip(-3, image, seed, "random_flip_up_down")
 
 
 def crop_to_bounding_box(
@@ -175,12 +209,13 @@ def crop_to_bounding_box(
         )
         for what, axis, offset, target in places:
             _check_box(what, x.shape.as_list()[axis], offset, target)
-        found = x[
-            :,
-            offset_height : offset_height + target_height,
-            offset_width : offset_width + target_width,
-            :,
-        ]
+        x = _standing(x)
+        begin = joining.stack([0, offset_height, offset_width, 0])
+        sizes = joining.stack(
+            [shaping.shape(x)[0], target_height, target_width, shaping.shape(x)[3]]
+        )
+        found = indexing.slice_(x, begin, sizes)
+        found.set_shape([x.shape.as_list()[0], None, None, x.shape.as_list()[3]])
         return _unbatched(found, added)
 
 
@@ -199,7 +234,8 @@ def pad_to_bounding_box(
     """The image at this place in a larger one of zeros. Raises ValueError where it is known not to fit."""
     with name_scope(None, "pad_to_bounding_box", [image]):
         x, added = _batched(image)
-        paddings: list[Any] = [[0, 0]]
+        x = _standing(x)
+        paddings: list[Any] = [0, 0]
         places = (
             ("height", 1, offset_height, target_height),
             ("width", 2, offset_width, target_width),
@@ -212,15 +248,10 @@ def pad_to_bounding_box(
                 raise ValueError(f"offset_{what} must be >= 0")
             if isinstance(after, int) and after < 0:
                 raise ValueError(f"{what} must be <= target - offset")
-            paddings.append([offset, after])
-        found = shaping.pad_op(x, _packed([*paddings, [0, 0]]))
+            paddings += [offset, after]
+        rows = shaping.reshape(joining.stack([*paddings, 0, 0]), [4, 2])
+        found = shaping.pad_op(x, rows)
         return _unbatched(found, added)
-
-
-def _packed(rows: list[Any]) -> Any:
-    if all(isinstance(v, int) for row in rows for v in row):
-        return rows
-    return joining.stack([joining.stack(row) for row in rows])
 
 
 def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
@@ -230,6 +261,7 @@ def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: 
         rows, columns = x.shape.as_list()[1:3]
         if rows is None or columns is None:
             raise ValueError("'image' must have known rows and columns.")
+        x = _standing(x)
         height, width = min(rows, target_height), min(columns, target_width)
         x = crop_to_bounding_box(x, (rows - height) // 2, (columns - width) // 2, height, width)
         x = pad_to_bounding_box(
@@ -239,7 +271,7 @@ def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: 
             target_height,
             target_width,
         )
-        return _unbatched(x, added)
+        return _unbatched(_standing(x), added)
 
 
 resize_with_crop_or_pad = resize_image_with_crop_or_pad
@@ -250,17 +282,21 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
     if not 0 < central_fraction <= 1:
         raise ValueError("central_fraction must be within (0, 1]")
     with name_scope(None, "central_crop", [image]):
-        x, added = _batched(image)
+        x = convert.convert_to_tensor(image, name="image")
+        if x.shape.rank not in (3, 4):
+            raise ValueError("'image' must have either 3 or 4 dimensions.")
         if central_fraction == 1:
-            return _unbatched(x, added)
-        rows, columns = x.shape.as_list()[1:3]
+            return x
+        _standing(x)  # TensorFlow makes it, and takes the image itself
+        rows, columns = x.shape.as_list()[-3:-1]
         if rows is None or columns is None:
             raise ValueError("'image' must have known rows and columns.")
         top = int((rows - rows * central_fraction) / 2)
         left = int((columns - columns * central_fraction) / 2)
-        return _unbatched(
-            crop_to_bounding_box(x, top, left, rows - 2 * top, columns - 2 * left), added
-        )
+        begin, size = [top, left, 0], [rows - 2 * top, columns - 2 * left, -1]
+        if x.shape.rank == 4:
+            begin, size = [0, *begin], [-1, *size]
+        return indexing.slice_(x, joining.stack(begin), joining.stack(size))
 
 
 def per_image_standardization(image: Any) -> Tensor:
@@ -268,14 +304,13 @@ def per_image_standardization(image: Any) -> Tensor:
     with name_scope(None, "per_image_standardization", [image]) as scope:
         x = convert.convert_to_tensor(image, name="image")
         axes = [-1, -2, -3]
-        x = elementwise.cast(x, dtypes.float32)
+        x = elementwise.cast(_standing(x), dtypes.float32)
         count = reduction.reduce_prod(shaping.shape(x)[-3:])
         mean = reduction.reduce_mean(x, axes, keepdims=True)
-        square = reduction.reduce_mean(elementwise.square(x), axes, keepdims=True)
-        variance = elementwise.maximum(square - elementwise.square(mean), 0)
+        deviation = arithmetic.reduce_std(x, axes, keepdims=True)
         least = elementwise.rsqrt(elementwise.cast(count, x.dtype))
-        deviation = elementwise.maximum(elementwise.sqrt(variance), least)
-        return elementwise.div(elementwise.sub(x, mean), deviation, name=scope)
+        deviation = elementwise.maximum(deviation, least)
+        return elementwise.div(x - mean, deviation, name=scope)
 
 
 def convert_image_dtype(
@@ -323,14 +358,18 @@ def _as_floats(image: Any, function: Callable[[Tensor], Tensor]) -> Tensor:
 
 def adjust_brightness(image: Any, delta: Any) -> Tensor:
     """Pixels plus `delta`, which is meant for the range [0, 1]."""
-    with name_scope(None, "adjust_brightness", [image, delta]):
-        return _as_floats(image, lambda x: elementwise.add(x, elementwise.cast(delta, x.dtype)))
+    with name_scope(None, "adjust_brightness", [image, delta]) as scope:
+        return _as_floats(
+            image, lambda x: elementwise.add(x, elementwise.cast(delta, x.dtype), name=scope)
+        )
 
 
 def adjust_contrast(images: Any, contrast_factor: Any) -> Tensor:
     """(x - mean) * contrast_factor + mean, for each channel of each image."""
-    with name_scope(None, "adjust_contrast", [images, contrast_factor]):
-        return _as_floats(images, lambda x: colours.adjust_contrast_op(x, contrast_factor))
+    with name_scope(None, "adjust_contrast", [images, contrast_factor]) as scope:
+        return _as_floats(
+            images, lambda x: colours.adjust_contrast_op(x, contrast_factor, name=scope)
+        )
 
 
 def adjust_hue(image: Any, delta: Any, name: str | None = None) -> Tensor:
@@ -350,9 +389,7 @@ def adjust_gamma(image: Any, gamma: Any = 1, gain: Any = 1) -> Tensor:
     if isinstance(gamma, (int, float)) and gamma < 0:
         raise ValueError("Gamma should be a non-negative real number.")
     with name_scope(None, "adjust_gamma", [image, gamma, gain]):
-        return _as_floats(
-            image, lambda x: gain * elementwise.pow_(x, elementwise.cast(gamma, x.dtype))
-        )
+        return _as_floats(image, lambda x: gain * x**gamma)
 
 
 def _between(lower: float, upper: float, seed: int | None, name: str) -> Tensor:
@@ -391,7 +428,7 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
         images = convert.convert_to_tensor(images, name="images")
         held = images.dtype.base_dtype
         x = convert_image_dtype(images, dtypes.float32)
-        grey = reduction.reduce_sum(x * convert.convert_to_tensor(list(GREY)), [-1], keepdims=True)
+        grey = shaping.expand_dims(contraction.tensordot(x, list(GREY), [-1, -1]), -1)
         return convert_image_dtype(grey, held, name=scope)
 
 
@@ -401,7 +438,11 @@ def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
         images = convert.convert_to_tensor(images, name="images")
         if images.shape.rank is None:
             raise ValueError("'images' must have a known rank.")
-        times = [1] * (images.shape.rank - 1) + [3]
+        images = _standing(images)
+        others = shaping.expand_dims(shaping.rank(images) - 1, 0)
+        times = joining.concat(
+            [constants.ones(others, dtype=dtypes.int32), shaping.expand_dims(3, 0)], 0
+        )
         return shaping.tile(images, times, name=scope)  # type: ignore[no-any-return]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import DType
 from ckpt.graph.opdef import opdef_of
-from ckpt.ops import constants, elementwise, random, shaping
+from ckpt.ops import constants, diagonals, elementwise, random, shaping
 
 
 class Initializer:
@@ -302,7 +302,7 @@ class Orthogonal(Initializer):
         q, r = opdef_of("Qr")(noise, full_matrices=False)
         q = q * elementwise.sign(opdef_of("DiagPart")(r))
         if rows < columns:
-            q = shaping.transpose(q)
+            q = diagonals.matrix_transpose(q)
         return self.gain * shaping.reshape(q, shape)
 
     def get_config(self) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def input_producer(
 
     Each time in another order where `shuffle`. How full it is is a summary, called `summary_name`. Shapes of slices must be known, or given as `element_shape` (ValueError).
     """
-    with name_scope(name, "input_producer", [input_tensor]) as scope:
+    with name_scope(name, "input_producer", [input_tensor]):
         tensor = convert.convert_to_tensor(input_tensor, name="input_tensor")
         shape = tensor.shape.with_rank_at_least(1)[1:].merge_with(as_shape(element_shape))
         if not shape.is_fully_defined():
@@ -67,11 +67,12 @@ def input_producer(
             tensor = random.random_shuffle(tensor, seed=seed)
         tensor = limit_epochs(tensor, num_epochs)
         queue = FIFOQueue(
-            capacity, [tensor.dtype.base_dtype], [shape], shared_name=shared_name, name=scope
-        )
+            capacity, [tensor.dtype.base_dtype], [shape], shared_name=shared_name, name=name or "FIFOQueueV2"
+        )  # fmt: skip
         runner = QueueRunner(queue, [queue.enqueue_many([tensor])], cancel_op=cancel_op)
         add_queue_runner(runner)
-        summarize_fullness(queue, capacity, summary_name)
+        if summary_name is not None:
+            summarize_fullness(queue, capacity, summary_name)
     return queue
 
 
@@ -98,7 +99,8 @@ def string_input_producer(
         with control_dependencies([checking.Assert(shaping.size(strings) > 0, [problem])]):
             strings = control.identity(strings)
         return input_producer(
-            strings, [], num_epochs, shuffle, seed, capacity, shared_name, name=scope, cancel_op=cancel_op
+            strings, [], num_epochs, shuffle, seed, capacity, shared_name, f"fraction_of_{capacity}_full",
+            name=scope, cancel_op=cancel_op,
         )  # fmt: skip
 
 
@@ -110,8 +112,8 @@ def range_input_producer(
     with name_scope(name, "input_producer", [limit]) as scope:
         numbers = indexing.range_(limit)
         return input_producer(
-            numbers, [], num_epochs, shuffle, seed, capacity, shared_name, name=scope
-        )
+            numbers, [], num_epochs, shuffle, seed, capacity, shared_name, f"fraction_of_{capacity}_full", name=scope
+        )  # fmt: skip
 
 
 def slice_input_producer(

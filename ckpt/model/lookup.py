@@ -124,8 +124,8 @@ class _Table:
             raise TypeError(
                 f"Signature mismatch. Keys must be dtype {self.key_dtype.name}, got {keys.dtype.name}."
             )
-        with name_scope(name, f"{self.name}_Lookup", [keys]) as scope:
-            return tables.find_op(self.resource_handle, keys, self.default_value, name=scope)
+        with name_scope(name, f"{self.name}_Lookup", [keys]):
+            return tables.find_op(self.resource_handle, keys, self.default_value)
 
 
 class StaticHashTable(_Table):

@@ -12,6 +12,7 @@ from ckpt.graph.function import FuncGraph, function_name, register, take_argumen
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
+from ckpt.graph.sparse import SparseTensor
 from ckpt.model.composites import flat_tensors, invariant_shapes, packed, tensors_of
 from ckpt.ops import compare, constants, control
 
@@ -27,17 +28,22 @@ def while_loop(
     name: str | None = None,
     maximum_iterations: Any = None,
     return_same_structure: bool = False,
+    _counted: bool = False,
 ) -> Any:
     """`loop_vars`, replaced by `body(*loop_vars)` as long as `cond(*loop_vars)` holds.
 
     The variables keep their nest, dtypes and shapes (or `shape_invariants`, ValueError otherwise). A single variable
     is returned alone unless `return_same_structure`. `parallel_iterations` and `swap_memory` mean nothing here.
     Raises TypeError when `cond` or `body` is no function.
+
+    `_counted` names the results as TensorFlow does in its own loops, whose first result is a count of iterations.
     """
     if not callable(cond):
         raise TypeError("'cond' must be callable.")
     if not callable(body):
         raise TypeError("'body' must be callable.")
+    if parallel_iterations != int(parallel_iterations):
+        raise ValueError(f"'parallel_iterations' must be a positive integer: {parallel_iterations}")
     if parallel_iterations < 1:
         raise TypeError("'parallel_iterations' must be a positive integer.")
     values = [v for v in nest.flatten(loop_vars) if hasattr(v, "graph")]
@@ -58,8 +64,15 @@ def while_loop(
             )
         loop = _Loop(loop_vars, shape_invariants)
         loop.build(cond, body)
+        if _counted:
+            stack.get_default_graph().unique_name("Exit")  # the count's, which nothing here needs
         found = loop.results(back_prop, parallel_iterations)
-        return found if return_same_structure or len(found) != 1 else _first(found)
+        return found if return_same_structure or _tensors_in(found) != 1 else _first(found)
+
+
+def _tensors_in(structure: Any) -> int:
+    """How many tensors a nest holds; three in a SparseTensor."""
+    return sum(3 if isinstance(leaf, SparseTensor) else 1 for leaf in nest.flatten(structure))
 
 
 def _first(structure: Any) -> Any:
@@ -74,7 +87,7 @@ def _limited(
     if limit.shape.rank != 0:
         raise ValueError(f"'maximum_iterations' must be a scalar. Received shape: {limit.shape}")
     counter = constants.constant(0, dtype=limit.dtype.base_dtype, name="iteration_counter")
-    single = len(loop_vars) == 1 and not same
+    single = _tensors_in(loop_vars) == 1 and not same
 
     def limited_cond(i: Tensor, held: Any) -> Any:
         return compare.logical_and(i < limit, cond(*held))
@@ -87,7 +100,7 @@ def _limited(
     loop = _Loop((counter, loop_vars), invariants)
     loop.build(limited_cond, limited_body)
     found = loop.results(back_prop, 10)[1]
-    return found if same or len(found) != 1 else _first(found)
+    return found if same or _tensors_in(found) != 1 else _first(found)
 
 
 def _as_nest(result: Any, variables: Any, single: bool) -> Any:

@@ -19,13 +19,13 @@ from ckpt.ops import (
     compare,
     constants,
     control,
-    distinct,
     elementwise,
     indexing,
     loss,
     reduction,
     shaping,
 )
+from ckpt.ops.distinct import remove_squeezable_dimensions
 
 
 class Reduction:
@@ -366,7 +366,7 @@ def _squeezed(
     labels: Any, predictions: Any, weights: Any, expected: int
 ) -> tuple[Tensor, Tensor, Any]:
     """Labels, predictions and weights, without a last axis of size 1 that one has more than the others."""
-    labels, predictions = distinct.remove_squeezable_dimensions(labels, predictions, expected)
+    labels, predictions = remove_squeezable_dimensions(labels, predictions, expected)
     if weights is not None:
         weights = convert.convert_to_tensor(weights)
         if (

@@ -253,15 +253,21 @@ def polyval(coeffs: Any, x: Any, name: str | None = None) -> Tensor:
         x = convert.convert_to_tensor(x, name="x")
         if not coeffs:
             return constants.zeros_like(x)
-        total: Tensor = convert.convert_to_tensor(coeffs[0], x.dtype)
-        total = total + constants.zeros_like(x)
-        for coefficient in coeffs[1:]:
-            total = total * x + convert.convert_to_tensor(coefficient, x.dtype)
+        given = [
+            convert.convert_to_tensor(
+                c, name=f"coeff_{i}", dtype=None if hasattr(c, "dtype") else x.dtype
+            )
+            for i, c in enumerate(coeffs)
+        ]
+        total: Tensor = given[0]
+        for coefficient in given[1:]:
+            total = coefficient + total * x
         return total
 
 
 def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
     """1 / x, and 0 where x is 0."""
-    with name_scope(name, "reciprocal_no_nan", [x]):
-        x = convert.convert_to_tensor(x)
-        return elementwise.div_no_nan(constants.ones_like(x), x)
+    with name_scope(name, "reciprocal_no_nan", [x]) as scope:
+        x = convert.convert_to_tensor(x, name="x")
+        one = constants.constant(1, dtype=x.dtype.base_dtype, name="one")
+        return elementwise.div_no_nan_op(one, x, name=scope)  # type: ignore[no-any-return]

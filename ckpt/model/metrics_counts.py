@@ -8,6 +8,7 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
+from ckpt.graph.scopes import control_dependencies
 from ckpt.model.losses import broadcast_weights
 from ckpt.model.metrics import (
     Metric,
@@ -16,10 +17,10 @@ from ckpt.model.metrics import (
     metric_variable,
     quotient,
     squeezed,
-    weighted,
 )
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import (
+    checking,
     compare,
     constants,
     control,
@@ -46,14 +47,17 @@ def _counted(kind: str, is_label: bool, is_prediction: bool, what: str) -> Calla
                 elementwise.cast(labels, dtypes.bool_),
                 weights,
             )
-            hits = as_float(
-                compare.logical_and(
-                    compare.equal(wanted, is_label), compare.equal(found, is_prediction)
-                )
+            both = compare.logical_and(
+                compare.equal(wanted, is_label), compare.equal(found, is_prediction)
             )
+            checking.assert_type(both, dtypes.bool_)
             count = metric_variable([], dtypes.float32, "count")
+            hits = as_float(both)
             if weights is not None:
-                hits, _ = weighted(hits, weights)
+                weights = as_float(weights)
+                rank = shaping.rank(hits)
+                with control_dependencies([checking.assert_rank_in(weights, (0, rank))]):
+                    hits = elementwise.mul(hits, weights)
             value = control.identity(count)
             update = state.assign_add(count, reduction.reduce_sum(hits))
             return entered(value, update, metrics_collections, updates_collections)
@@ -119,8 +123,9 @@ def mean_iou(
         found, wanted, weights = _flat(predictions, labels, weights)
         size = [num_classes, num_classes]
         matrix = metric_variable(size, dtypes.float64, "total_confusion_matrix")
+        classes = elementwise.cast(num_classes, dtypes.int64)
         batch = distinct.confusion_matrix(
-            wanted, found, num_classes, dtype=dtypes.float64, weights=weights
+            wanted, found, classes, dtype=dtypes.float64, weights=weights
         )
         update = state.assign_add(matrix, batch)
         return entered(_iou(matrix.value()), update, metrics_collections, updates_collections)
@@ -131,8 +136,8 @@ def _iou(matrix: Tensor) -> Tensor:
     hits = as_float(diagonals.diag_part(matrix))
     union = by_row + by_column - hits
     classes = reduction.reduce_sum(as_float(compare.not_equal(union, 0)))
-    shares = elementwise.div_no_nan(hits, union)
-    total = reduction.reduce_sum(shares, name="mean_iou")
+    union = compare.where(union > 0, union, constants.ones_like(union))
+    total = reduction.reduce_sum(hits / union, name="mean_iou")
     found: Tensor = compare.where(classes > 0, total / classes, 0)
     return found
 
@@ -146,8 +151,8 @@ def mean_per_class_accuracy(
         found, wanted, weights = _flat(predictions, labels, weights)
         total = metric_variable([num_classes], dtypes.float32, "total")
         count = metric_variable([num_classes], dtypes.float32, "count")
+        each = constants.ones([shaping.size(wanted)]) if weights is None else weights
         correct = as_float(compare.equal(found, wanted))
-        each = constants.ones_like(correct) if weights is None else weights
         if weights is not None:
             correct = elementwise.mul(correct, weights)
         more = scatter.scatter_add(total, wanted, each)

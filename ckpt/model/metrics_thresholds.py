@@ -39,12 +39,16 @@ def _counts(
     predictions = as_float(predictions)
     with control_dependencies(
         [
-            checking.assert_greater_equal(predictions, constants.constant(0.0), message=inside),
-            checking.assert_less_equal(predictions, constants.constant(1.0), message=inside),
+            checking.assert_greater_equal(
+                predictions, elementwise.cast(0.0, dtypes.float32), message=inside
+            ),
+            checking.assert_less_equal(
+                predictions, elementwise.cast(1.0, dtypes.float32), message=inside
+            ),
         ]
     ):
         found, wanted, weights = squeezed(
-            control.identity(predictions), elementwise.cast(labels, dtypes.bool_), weights
+            predictions, elementwise.cast(labels, dtypes.bool_), weights
         )
     row = shaping.reshape(found, [1, -1])
     edges = constants.constant(list(thresholds), dtypes.float32, [len(thresholds), 1])

@@ -10,13 +10,23 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.branches import cond
 from ckpt.model.loops import while_loop
-from ckpt.model.rnn_cells import is_cell, zero_state_of
+from ckpt.model.rnn_cells import is_cell, leading_sizes, zero_state_of
 from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
-from ckpt.ops import compare, constants, elementwise, joining, reduction, shaping
+from ckpt.ops import (
+    checking,
+    compare,
+    constants,
+    control,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    shaping,
+)
 
 
 def _check_cell(cell: Any, name: str = "cell") -> None:
@@ -27,16 +37,12 @@ def _check_cell(cell: Any, name: str = "cell") -> None:
 def _swapped(tensor: Tensor) -> Tensor:
     """[a, b, ...] as [b, a, ...]; of unknown rank as well."""
     rank = tensor.shape.rank
-    if rank is not None:
-        if rank < 2:
-            raise ValueError(
-                f"Expected input tensor {tensor.name} to have rank at least 2, but saw shape: {tensor.shape}"
-            )
-        return shaping.transpose(tensor, [1, 0, *range(2, rank)])
-    from ckpt.ops import indexing  # beside its only caller
-
-    order = joining.concat([[1, 0], indexing.range_(2, shaping.rank(tensor))], 0)
-    return shaping.transpose(tensor, order)
+    if rank is not None and rank < 2:
+        raise ValueError(
+            f"Expected input tensor {tensor.name} to have rank at least 2, but saw shape: {tensor.shape}"
+        )
+    rest = indexing.range_(2, shaping.rank(tensor))
+    return shaping.transpose(tensor, joining.concat([[1, 0], rest], 0))
 
 
 def _batch_size(flat_inputs: Sequence[Tensor], axis: int) -> Any:
@@ -61,12 +67,31 @@ def _start(cell: Any, initial_state: Any, batch: Any, dtype: Any) -> Any:
 def _lengths(sequence_length: Any) -> Tensor | None:
     if sequence_length is None:
         return None
-    found = elementwise.cast(convert.convert_to_tensor(sequence_length), dtypes.int32)
+    found: Tensor = elementwise.cast(sequence_length, dtypes.int32)
     if found.shape.rank not in (None, 1):
         raise ValueError(
             f"sequence_length must be a vector of length batch_size, but saw shape: {found.shape}"
         )
-    return found
+    lengths: Tensor = control.identity(found, name="sequence_length")
+    return lengths
+
+
+def _checked(lengths: Tensor | None, batch: Any) -> Tensor | None:
+    """The lengths, once it is sure that there is one for each sequence."""
+    if lengths is None:
+        return None
+    found = shaping.shape(lengths)
+    wanted = joining.stack([batch])
+    said = [
+        f"Expected shape for Tensor {lengths.name} is ",
+        wanted,
+        " but saw shape: ",
+        found,
+    ]
+    same = reduction.reduce_all(compare.equal(found, wanted))
+    with control_dependencies([checking.Assert(same, said)]):
+        checked: Tensor = control.identity(lengths, name="CheckSeqLen")
+    return checked
 
 
 def _held(running: Tensor, new: Tensor, old: Tensor) -> Tensor:
@@ -103,25 +128,17 @@ def dynamic_rnn(
         lengths = _lengths(sequence_length)
         batch = _batch_size(flat, 1)
         state = _start(cell, initial_state, batch, dtype)
+        lengths = _checked(lengths, batch)
         outputs, last = _dynamic_loop(
-            cell, inputs, flat, state, lengths, batch, dtype, parallel_iterations or 32, swap_memory
+            cell, inputs, flat, state, lengths, dtype, parallel_iterations or 32, swap_memory
         )
         if not time_major:
             outputs = nest.map_structure(_swapped, outputs)
         return outputs, last
 
 
-def _dynamic_loop(
-    cell: Any,
-    like: Any,
-    flat: list[Tensor],
-    state: Any,
-    lengths: Tensor | None,
-    batch: Any,
-    dtype: Any,
-    parallel_iterations: int,
-    swap_memory: bool,
-) -> tuple[Any, Any]:
+def _checked_time(flat: list[Tensor]) -> int | None:
+    """The number of steps where it is known. Raises ValueError where inputs differ in it, or have unknown depths."""
     for tensor in flat:
         rank = tensor.shape.rank
         if (
@@ -138,66 +155,94 @@ def _dynamic_loop(
             raise ValueError(
                 "Time steps is not the same for all the elements in the input in a batch."
             )
-    steps = static_time if static_time is not None else shaping.shape(flat[0])[0]
+    return static_time
+
+
+def _outputs(sizes: list[Any], kind: Any, steps: Tensor, batch: int | None) -> list[TensorArray]:
+    """An array for each output of the cell; all of a loop's arrays are called after it."""
+    with name_scope("dynamic_rnn") as prefix:
+        names = [f"{prefix}output_{i}" for i in range(len(sizes))]
+    return [
+        TensorArray(
+            kind, size=steps, tensor_array_name=name,
+            element_shape=TensorShape([batch]).concatenate(_shape_of(size)),
+        )
+        for name, size in zip(names, sizes, strict=True)
+    ]  # fmt: skip
+
+
+def _inputs(flat: list[Tensor], steps: Tensor) -> list[TensorArray]:
+    """The inputs, step by step."""
+    arrays = [
+        TensorArray(
+            t.dtype.base_dtype, size=steps, tensor_array_name="dynamic_rnn/input", element_shape=t.shape[1:]
+        )
+        for t in flat
+    ]  # fmt: skip
+    return [array.unstack(t) for array, t in zip(arrays, flat, strict=True)]
+
+
+def _dynamic_loop(
+    cell: Any,
+    like: Any,
+    flat: list[Tensor],
+    state: Any,
+    lengths: Tensor | None,
+    dtype: Any,
+    parallel_iterations: int,
+    swap_memory: bool,
+) -> tuple[Any, Any]:
+    static_time = _checked_time(flat)
+    steps = shaping.shape(flat[0])[0]
+    batch = _batch_size(flat, 1)
     sizes = cell.output_size
     flat_sizes = [sizes] if isinstance(sizes, TensorShape) else nest.flatten(sizes)
     kind = dtypes.as_dtype(dtype).base_dtype if dtype is not None else _state_dtype(state)
     static_batch = batch if isinstance(batch, int) else None
-    with name_scope("dynamic_rnn") as prefix:
-        with name_scope(prefix):
-            time = constants.constant(0, dtype=dtypes.int32, name="time")
-            zeros = nest.flatten(zero_state_of(sizes, batch, kind))
-            arrays = [
-                TensorArray(
-                    kind, size=steps, tensor_array_name=f"{prefix}output_{i}",
-                    element_shape=TensorShape([static_batch]).concatenate(_shape_of(size)),
-                )
-                for i, size in enumerate(flat_sizes)
-            ]  # fmt: skip
-            sources = [
-                TensorArray(
-                    t.dtype.base_dtype, size=steps, tensor_array_name=f"{prefix}input_{i}", element_shape=t.shape[1:]
-                ).unstack(t)
-                for i, t in enumerate(flat)
-            ]  # fmt: skip
-            if lengths is not None:
-                longest = reduction.reduce_max(lengths)
+    zeros = [
+        constants.zeros(joining.concat(leading_sizes(batch, _shape_of(size).as_list()), 0), kind)
+        for size in flat_sizes
+    ]
+    if lengths is not None:
+        reduction.reduce_min(lengths)  # TensorFlow makes it, too
+        longest: Any = reduction.reduce_max(lengths)
+    else:
+        longest = steps
+    time = constants.constant(0, dtype=dtypes.int32, name="time")
+    arrays = _outputs(flat_sizes, kind, steps, static_batch)
+    sources = _inputs(flat, steps)
 
-        def body(t: Tensor, out: tuple[TensorArray, ...], held: Any) -> Any:
-            read = [source.read(t) for source in sources]
-            step_inputs = nest.pack_sequence_as(like, read) if nest.is_nested(like) else read[0]
-            output, new = cell(step_inputs, held)
-            nest.assert_same_structure(held, new, check_types=False)
-            flat_output = nest.flatten(output)
-            new_flat = nest.flatten(new)
-            if lengths is not None:
-                running = t < lengths
-                flat_output = [
-                    _held(running, o, z) for o, z in zip(flat_output, zeros, strict=True)
-                ]
-                new_flat = [
-                    _held(running, n, h) for n, h in zip(new_flat, nest.flatten(held), strict=True)
-                ]
-            written = tuple(a.write(t, o) for a, o in zip(out, flat_output, strict=True))
-            return t + 1, written, nest.pack_sequence_as(held, new_flat)
+    def body(t: Tensor, out: tuple[TensorArray, ...], held: Any) -> Any:
+        read = [source.read(t) for source in sources]
+        step_inputs = nest.pack_sequence_as(like, read) if nest.is_nested(like) else read[0]
+        output, new = cell(step_inputs, held)
+        nest.assert_same_structure(held, new, check_types=False)
+        flat_output = nest.flatten(output)
+        new_flat = nest.flatten(new)
+        if lengths is not None:
+            running = t < lengths
+            flat_output = [_held(running, o, z) for o, z in zip(flat_output, zeros, strict=True)]
+            new_flat = [
+                _held(running, n, h) for n, h in zip(new_flat, nest.flatten(held), strict=True)
+            ]
+        written = tuple(a.write(t, o) for a, o in zip(out, flat_output, strict=True))
+        return t + 1, written, nest.pack_sequence_as(held, new_flat)
 
-        bound = (
-            steps
-            if lengths is None
-            else elementwise.minimum(steps, elementwise.maximum(1, longest))
-        )
-        _, done, last = while_loop(
-            lambda t, *_: t < bound,
-            body,
-            (time, tuple(arrays), state),
-            parallel_iterations=parallel_iterations,
-            swap_memory=swap_memory,
-        )
-        outputs = []
-        for array, size in zip(done, flat_sizes, strict=True):
-            stacked = array.stack()
-            stacked.set_shape(TensorShape([static_time, static_batch]).concatenate(_shape_of(size)))
-            outputs.append(stacked)
+    bound = elementwise.minimum(steps, elementwise.maximum(1, longest))
+    _, done, last = while_loop(
+        lambda t, *_: t < bound,
+        body,
+        (time, tuple(arrays), state),
+        parallel_iterations=parallel_iterations,
+        swap_memory=swap_memory,
+        _counted=True,
+    )
+    outputs = [array.stack() for array in done]
+    for stacked, size in zip(outputs, flat_sizes, strict=True):
+        if static_time is not None and static_batch is not None:  # TensorFlow's nodes for it
+            constants.constant([static_time, static_batch], dtype=dtypes.int32)
+        constants.constant(_shape_of(size).as_list(), dtype=dtypes.int32)
+        stacked.set_shape(TensorShape([static_time, static_batch]).concatenate(_shape_of(size)))
     packed = outputs[0] if isinstance(sizes, TensorShape) else nest.pack_sequence_as(sizes, outputs)
     return packed, last
 
@@ -260,7 +305,7 @@ def bidirectional_dynamic_rnn(
             bw, bw_state = dynamic_rnn(
                 cell_bw, backwards, initial_state=initial_state_bw, scope=bw_scope, **options
             )
-        return (fw, nest.map_structure(turned, bw)), (fw_state, bw_state)
+    return (fw, nest.map_structure(turned, bw)), (fw_state, bw_state)
 
 
 def static_rnn(

@@ -8,14 +8,15 @@ from typing import Any, NamedTuple
 
 from ckpt.core import dtypes, nest
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph import convert
+from ckpt.graph import convert, stack
+from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import initializers
 from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import get_variable, variable_scope
-from ckpt.ops import activation, constants, elementwise, joining, matmul, shaping
+from ckpt.ops import activation, clipping, constants, elementwise, joining, matmul, shaping
 
 
 class RNNCell:
@@ -165,8 +166,10 @@ class RNNCell:
                 self.build(shapes[0] if not nest.is_nested(inputs) else shapes)
                 found = self.call(inputs, state, *args, **kwargs)
                 self.built = True
-                return found
-            return self.call(inputs, state, *args, **kwargs)
+            else:
+                found = self.call(inputs, state, *args, **kwargs)
+        stack.get_default_graph().get_collection_ref(GraphKeys.UPDATE_OPS)  # as after any layer
+        return found
 
     def zero_state(self, batch_size: Any, dtype: Any) -> Any:
         """A state of zeros, in the nest of `state_size`."""
@@ -193,12 +196,10 @@ def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
 
     def zeros(size: Any, kind: Any) -> Tensor:
         sizes = as_shape(size).as_list() if not isinstance(size, int) else [size]
+        found = constants.zeros(joining.concat(leading_sizes(batch_size, sizes), 0), kind)
         known = batch_size if not isinstance(batch_size, Tensor) else constant_value(batch_size)
-        if known is not None:
-            return constants.zeros([int(known), *sizes], kind)
-        shape = joining.concat([shaping.expand_dims(batch_size, 0), sizes], 0)
-        found = constants.zeros(shape, kind)
-        found.set_shape([None, *sizes])
+        leading_sizes(batch_size, sizes)  # TensorFlow makes them once more, for the static shape
+        found.set_shape([None if known is None else int(known), *sizes])
         return found
 
     sizes = nest.flatten(state_size) if not isinstance(state_size, TensorShape) else [state_size]
@@ -207,6 +208,15 @@ def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
     return (
         made[0] if isinstance(state_size, TensorShape) else nest.pack_sequence_as(state_size, made)
     )
+
+
+def leading_sizes(batch_size: Any, sizes: Any) -> list[Tensor]:
+    """The parts of the shape [batch, *sizes]."""
+    if isinstance(batch_size, Tensor):
+        batch = shaping.expand_dims(batch_size, 0)
+    else:
+        batch = constants.constant([int(batch_size)], dtype=dtypes.int32)
+    return [batch, constants.constant(sizes, dtype=batch.dtype.base_dtype)]
 
 
 _FUNCTIONS = {
@@ -420,18 +430,20 @@ class BasicLSTMCell(RNNCell):
 
     def call(self, inputs: Any, state: Any) -> Any:
         """One step."""
+        sigmoid, add, mul = elementwise.sigmoid, elementwise.add, elementwise.mul
+        one = constants.constant(1, dtype=dtypes.int32)
         c, h = (
             state
             if self._state_is_tuple
-            else joining.split(value=state, num_or_size_splits=2, axis=1)
+            else joining.split(value=state, num_or_size_splits=2, axis=one)
         )
         gates = matmul.matmul(joining.concat([inputs, h], 1), self._kernel)
         gates = activation.bias_add(gates, self._bias)
-        i, j, f, o = joining.split(value=gates, num_or_size_splits=4, axis=1)
-        sigmoid = elementwise.sigmoid
+        i, j, f, o = joining.split(value=gates, num_or_size_splits=4, axis=one)
         forget = constants.constant(self._forget_bias, dtype=f.dtype.base_dtype)
-        new_c = c * sigmoid(f + forget) + sigmoid(i) * self._activation(j)
-        new_h = self._activation(new_c) * sigmoid(o)
+        kept = mul(c, sigmoid(add(f, forget)))
+        new_c = add(kept, mul(sigmoid(i), self._activation(j)))
+        new_h = mul(self._activation(new_c), sigmoid(o))
         if self._state_is_tuple:
             return new_h, LSTMStateTuple(new_c, new_h)
         return new_h, joining.concat([new_c, new_h], 1)
@@ -521,21 +533,19 @@ class LSTMCell(RNNCell):
         sigmoid = elementwise.sigmoid
         f = f + self._forget_bias
         if self._use_peepholes:
-            f, i = f + self._w_f_diag * c, i + self._w_i_diag * c
-        new_c = sigmoid(f) * c + sigmoid(i) * self._activation(j)
+            kept = sigmoid(f + self._w_f_diag * c) * c
+            new_c = kept + sigmoid(i + self._w_i_diag * c) * self._activation(j)
+        else:
+            new_c = sigmoid(f) * c + sigmoid(i) * self._activation(j)
         if self._cell_clip is not None:
-            new_c = _clipped(new_c, self._cell_clip)
+            new_c = clipping.clip_by_value(new_c, -self._cell_clip, self._cell_clip)
         if self._use_peepholes:
             o = o + self._w_o_diag * new_c
         new_h = sigmoid(o) * self._activation(new_c)
         if self._num_proj is not None:
             new_h = matmul.matmul(new_h, self._proj_kernel)
             if self._proj_clip is not None:
-                new_h = _clipped(new_h, self._proj_clip)
+                new_h = clipping.clip_by_value(new_h, -self._proj_clip, self._proj_clip)
         if self._state_is_tuple:
             return new_h, LSTMStateTuple(new_c, new_h)
         return new_h, joining.concat([new_c, new_h], 1)
-
-
-def _clipped(value: Any, limit: float) -> Any:
-    return elementwise.maximum(elementwise.minimum(value, limit), -limit)

@@ -14,7 +14,7 @@ from ckpt.model import rnn_cells
 from ckpt.model.rnn_cells import LSTMStateTuple, RNNCell, is_cell
 from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import variable_scope
-from ckpt.ops import elementwise, joining, random, shaping
+from ckpt.ops import constants, dropout, elementwise, joining, random
 
 
 def _cell_config(cell: Any) -> dict[str, Any]:
@@ -176,11 +176,12 @@ class DropoutWrapper(_Wrapper):
             raise TypeError("dropout_state_filter_visitor must be callable")
         self._dropout_state_filter = dropout_state_filter_visitor or _keeps_memory
         self._seed = seed
-        self._keep = {
-            "input": _probability("input_keep_prob", input_keep_prob),
-            "state": _probability("state_keep_prob", state_keep_prob),
-            "output": _probability("output_keep_prob", output_keep_prob),
-        }
+        with name_scope("DropoutWrapperInit"):
+            self._keep = {
+                "input": _probability("input_keep_prob", input_keep_prob),
+                "state": _probability("state_keep_prob", state_keep_prob),
+                "output": _probability("output_keep_prob", output_keep_prob),
+            }
         self._variational = variational_recurrent
         self._noise: dict[str, list[Any]] = {}
         if variational_recurrent:
@@ -241,14 +242,11 @@ class DropoutWrapper(_Wrapper):
                 found.append(value)
                 continue
             if self._variational:
-                noise = self._noise[what][i]
+                kept = elementwise.floor(self._noise[what][i] + keep)
+                dropped = value / keep * kept
+                dropped.set_shape(value.shape)
             else:
-                noise = random.random_uniform(
-                    shaping.shape(value), dtype=value.dtype.base_dtype, seed=self._seed_for(what, i)
-                )
-            kept = elementwise.floor(noise + keep)
-            dropped = value / keep * kept
-            dropped.set_shape(value.shape)
+                dropped = dropout.dropout_v2(value, 1.0 - keep, seed=self._seed_for(what, i))
             found.append(dropped)
         return nest.pack_sequence_as(values, found)
 
@@ -287,6 +285,7 @@ def _probability(name: str, value: Any) -> Any:
         return convert.convert_to_tensor(value)
     if not 0 < float(value) <= 1:
         raise ValueError(f"Parameter {name} must be between 0 and 1: {value}")
+    constants.constant(float(value))  # TensorFlow makes it, for probabilities that are tensors
     return float(value)
 
 

@@ -12,7 +12,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.graph.static import constant_value
-from ckpt.ops import constants, control, indexing, shaping
+from ckpt.ops import control, indexing, shaping
 from ckpt.ops import tensor_array as ops
 
 
@@ -213,9 +213,7 @@ class TensorArray:
         """The array with the rows of `value` as its elements."""
         with name_scope(name, "TensorArrayUnstack", [self._handle, value] if hasattr(value, "graph") else [self._handle]):  # fmt: skip
             value = self._value(value)
-            count = value.shape.sizes[0] if value.shape.sizes else None
-            if count is None:
-                count = shaping.shape(value)[0]
+            count = shaping.shape(value)[0]
             return self.scatter(indexing.range_(0, count), value, name=name)
 
     def scatter(self, indices: Any, value: Any, name: str | None = None) -> TensorArray:
@@ -252,8 +250,8 @@ class TensorArray:
 
     def size(self, name: str | None = None) -> Tensor:
         """How many elements the array has."""
-        if not self._dynamic_size and isinstance(self._size, int):
-            return constants.constant(self._size, dtype=dtypes.int32)
+        if not self._dynamic_size and self._size is not None:
+            return convert.convert_to_tensor(self._size, dtype=dtypes.int32)
         return ops.tensor_array_size_v3(self._handle, self._flow, name=name)  # type: ignore[no-any-return]
 
     def close(self, name: str | None = None) -> Operation:

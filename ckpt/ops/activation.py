@@ -381,7 +381,8 @@ def _over_last(opdef, logits: Any, axis: int, name: str | None) -> Tensor:
             None, None, f"`dim` must be in the range [{-rank}, {rank}), got {axis}"
         )
     axis %= rank
-    rank_tensor = constants.constant(rank, name="Rank")
+    constants.constant(rank, name="Rank")  # TensorFlow asks twice
+    rank_tensor = shaping.rank(logits)
     last = opdef(shaping.transpose(logits, swapped_with_last(rank_tensor, axis)))
     return shaping.transpose(last, swapped_with_last(rank_tensor, axis), name=name or "transpose")
 

@@ -138,7 +138,9 @@ def accumulate_n(
         )
     if len(tensors) == 1:
         return control.identity(tensors[0], name=name) if name else tensors[0]
-    return accumulate_n_op(tensors, shape=merged, name=name)
+    found = elementwise.add_n_op(tensors, name=name)
+    found.set_shape(merged)
+    return found
 
 
 def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:

@@ -111,7 +111,7 @@ def crop_and_resize_grad(node, dy):
     method = node.attrs["method"]
     kind = image.dtype if image.dtype in (float16, float32, float64) else float32
     d_image = crop_and_resize_grad_image_op(
-        dy, boxes, box_ind, shaping.shape(image), T=kind, method=method
+        dy, boxes, box_ind, shaping.shape(image, name="Shape"), T=kind, method=method
     )
     d_boxes = None
     if method == "bilinear":
@@ -388,14 +388,16 @@ def non_max_suppression(
     """The places of the best boxes [boxes, 4] that overlap no better one by more than `iou_threshold`: int32."""
     with name_scope(name, "non_max_suppression"):
         boxes = convert.convert_to_tensor(boxes, name="boxes")
-        limits = _thresholds(boxes, iou_threshold, score_threshold)
+        limits = _thresholds(boxes, iou_threshold=iou_threshold, score_threshold=score_threshold)
         return non_max_suppression_v3(boxes, scores, max_output_size, *limits)
 
 
-def _thresholds(boxes: Tensor, *values: Any) -> list[Tensor]:
+def _thresholds(boxes: Tensor, **values: Any) -> list[Tensor]:
     return [
-        elementwise.cast(convert.convert_to_tensor(v, preferred_dtype=float32), boxes.dtype)
-        for v in values
+        elementwise.cast(
+            convert.convert_to_tensor(v, preferred_dtype=float32, name=name), boxes.dtype
+        )
+        for name, v in values.items()
     ]
 
 
@@ -406,7 +408,12 @@ def non_max_suppression_with_scores(
     """(places, scores) of the best boxes; overlaps lessen scores where `soft_nms_sigma` is not 0."""
     with name_scope(name, "non_max_suppression_with_scores"):
         boxes = convert.convert_to_tensor(boxes, name="boxes")
-        limits = _thresholds(boxes, iou_threshold, score_threshold, soft_nms_sigma)
+        limits = _thresholds(
+            boxes,
+            iou_threshold=iou_threshold,
+            score_threshold=score_threshold,
+            soft_nms_sigma=soft_nms_sigma,
+        )
         places, values, _ = non_max_suppression_v5(boxes, scores, max_output_size, *limits)
         return places, values
 
@@ -418,7 +425,7 @@ def non_max_suppression_padded(
     """(places of the best boxes, filled up with zeros where asked for; how many there are)."""
     with name_scope(name, "non_max_suppression_padded"):
         boxes = convert.convert_to_tensor(boxes, name="boxes")
-        limits = _thresholds(boxes, iou_threshold, score_threshold)
+        limits = _thresholds(boxes, iou_threshold=iou_threshold, score_threshold=score_threshold)
         found: tuple[Tensor, Tensor] = non_max_suppression_v4(
             boxes, scores, max_output_size, *limits, pad_to_max_output_size=pad_to_max_output_size
         )

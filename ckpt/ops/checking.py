@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 from typing import Any
 
@@ -14,10 +15,10 @@ from ckpt.core.shapes import broadcast
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.scopes import colocate_with, name_scope
+from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, reduction, shaping
+from ckpt.ops import compare, elementwise, reduction, shaping
 from ckpt.ops.families import same_shape
 
 
@@ -85,13 +86,23 @@ assert_op.no_gradient("it has no outputs")
 def Assert(  # TensorFlow's name
     condition: Any, data: Any, summarize: int | None = None, name: str | None = None
 ) -> Operation:
-    """An operation that fails unless `condition` holds, and shows `data` then."""
+    """An operation that fails unless `condition` holds, and shows `data` then.
+
+    Where `data` has other dtypes than string and int32, TensorFlow puts the check into a branch, the AssertGuard.
+    """
+    from ckpt.ops.control import no_op
+
     with name_scope(name, "Assert", [condition, *data]):
-        tensors = [convert.convert_to_tensor(v) for v in data]
+        kinds = {convert.convert_to_tensor(v).dtype.base_dtype for v in data}
         condition = convert.convert_to_tensor(condition, name="Condition")
         kept = 3 if summarize is None else summarize
-        node: Operation = assert_op(condition, tensors, summarize=kept, name="Assert")
-        return node
+        if kinds <= {dtypes.string, dtypes.int32}:
+            node: Operation = assert_op(condition, list(data), summarize=kept, name="Assert")
+            return node
+        with name_scope("AssertGuard"):
+            check = assert_op(condition, list(data), summarize=kept, name="Assert")
+            with control_dependencies([check]):
+                return no_op(name="Merge")
 
 
 @op(
@@ -184,7 +195,6 @@ def verify_tensor_all_finite(
 
 def add_check_numerics_ops() -> Operation:
     """One operation that checks every floating tensor of the default graph for NaN and infinities."""
-    from ckpt.graph.scopes import control_dependencies
     from ckpt.graph.stack import get_default_graph
     from ckpt.ops.control import group
 
@@ -258,9 +268,27 @@ def _static_text(message: Any, symbol: str, x: Tensor, y: Tensor, values: list[A
     )
 
 
-assert_equal = _binary_assert(
-    "==", "assert_equal", compare.equal, "Fails unless x == y everywhere."
-)
+_assert_equal = _binary_assert("==", "assert_equal", compare.equal, "Fails unless x == y.")
+
+
+def assert_equal(
+    x: Any,
+    y: Any,
+    data: Any = None,
+    summarize: int | None = None,
+    message: Any = None,
+    name: str | None = None,
+) -> Operation:
+    """Fails unless x == y everywhere."""
+    from ckpt.ops.control import no_op
+
+    with name_scope(name, "assert_equal", [x, y, data]):
+        if x is y:
+            return no_op()
+    found: Operation = _assert_equal(x, y, data, summarize, message, name)
+    return found
+
+
 assert_none_equal = _binary_assert("!=", "assert_none_equal", compare.not_equal, "Fails unless x != y everywhere.")  # fmt: skip
 assert_less = _binary_assert("<", "assert_less", compare.less, "Fails unless x < y everywhere.")
 assert_less_equal = _binary_assert("<=", "assert_less_equal", compare.less_equal, "Fails unless x <= y everywhere.")  # fmt: skip
@@ -279,9 +307,8 @@ def _sign_assert(opname: str, words: str, check: Any, zero_first: bool) -> Any:
         with name_scope(name, opname, [x, data]):
             x = convert.convert_to_tensor(x, name="x")
             if data is None:
-                start = [message] if message else []
                 data = [
-                    *start,
+                    message or "",
                     f"Condition {words} did not hold element-wise:",
                     f"x ({x.name}) = ",
                     x,
@@ -321,22 +348,14 @@ def assert_near(
         y = convert.convert_to_tensor(y, name="y", dtype=x.dtype.base_dtype)
         kind = x.dtype.base_dtype.real_dtype
         eps = 10 * np.finfo(kind.as_numpy_dtype).eps
-        rtol = (
-            constants.constant(eps, kind)
-            if rtol is None
-            else convert.convert_to_tensor(rtol, dtype=kind)
-        )
-        atol = (
-            constants.constant(eps, kind)
-            if atol is None
-            else convert.convert_to_tensor(atol, dtype=kind)
-        )
+        rtol = convert.convert_to_tensor(eps if rtol is None else rtol, dtype=kind, name="rtol")
+        atol = convert.convert_to_tensor(eps if atol is None else atol, dtype=kind, name="atol")
         if data is None:
             data = ([message] if message else []) + [
                 "x and y not equal to tolerance rtol = ", rtol, ", atol = ", atol,
                 f"x ({x.name}) = ", x, f"y ({y.name}) = ", y]  # fmt: skip
-        distance = elementwise.abs_(x - y)
         limit = atol + rtol * elementwise.abs_(y)
+        distance = elementwise.abs_(x - y)
         return Assert(
             reduction.reduce_all(compare.less(distance, limit)), data, summarize=summarize
         )
@@ -397,8 +416,10 @@ def _rank_assert(opname: str, symbol: str, accepts: Any) -> Any:
         with name_scope(name, opname, [x, rank, data]):
             x = convert.convert_to_tensor(x, name="x")
             rank_t = convert.convert_to_tensor(rank, name="rank")
+            shape = shaping.shape(x)
             if not rank_t.dtype.is_integer:
                 raise TypeError("Rank must be an integer tensor")
+            assert_type(rank_t, dtypes.int32)
             if rank_t.shape.rank not in (None, 0):
                 raise ValueError(f"{message or ''} Rank must be a scalar.")
             wanted = constant_value(rank_t)
@@ -419,7 +440,7 @@ def _rank_assert(opname: str, symbol: str, accepts: Any) -> Any:
                     f"Tensor {x.name} must have rank",
                     rank_t,
                     "Received shape: ",
-                    shaping.shape(x),
+                    shape,
                 ]
             return Assert(test(shaping.rank(x), rank_t), data, summarize=summarize)
 
@@ -442,9 +463,11 @@ def assert_rank_in(
     with name_scope(name, "assert_rank_in", [x, data]):
         x = convert.convert_to_tensor(x, name="x")
         tensors = [convert.convert_to_tensor(r, name="rank") for r in ranks]
+        shape = shaping.shape(x)
         for t in tensors:
             if not t.dtype.is_integer:
                 raise TypeError("Rank must be an integer tensor")
+            assert_type(t, dtypes.int32)
             if t.shape.rank not in (None, 0):
                 raise ValueError(f"{message or ''} Rank must be a scalar.")
         wanted = [constant_value(t) for t in tensors]
@@ -458,15 +481,15 @@ def assert_rank_in(
                 )
             return no_op("static_checks_determined_all_ok")
         tensors = [_checked_scalar(t) for t in tensors]
-        found = compare.equal(shaping.rank(x), tensors[0])
-        for t in tensors[1:]:
-            found = compare.logical_or(found, compare.equal(shaping.rank(x), t))
+        rank = shaping.rank(x)
+        fits = [compare.equal(t, rank) for t in tensors]
+        found = functools.reduce(compare.logical_or, fits)
         shown = data or [
             message or "",
             f"Tensor {x.name} must have rank in",
             *tensors,
             "Received shape: ",
-            shaping.shape(x),
+            shape,
         ]
         return Assert(found, shown, summarize=summarize)
 

@@ -103,6 +103,6 @@ def angle(input: Any, name: str | None = None) -> Tensor:
             return angle_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
         from ckpt.ops import compare  # compare stands on this room's neighbours only
 
-        pi = constants.constant(np.pi, dtype=x.dtype.base_dtype)
-        return compare.select_v2(compare.less(x, _zero(x)), pi * constants.ones_like(x),
-                                 constants.zeros_like(x))  # fmt: skip
+        is_negative = compare.less(x, 0.0)
+        pi = np.pi * constants.ones_like(x)
+        return compare.select(is_negative, pi, constants.zeros_like(x))

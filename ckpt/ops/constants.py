@@ -323,7 +323,8 @@ def sparse_placeholder(dtype: Any, shape: Any = None, name: str | None = None) -
         static = TensorShape(shape)
         rank = static.rank
         sizes = np.array([-1 if size is None else size for size in static.as_list()], np.int64)
-        dense_shape = placeholder_with_default(constant(sizes), sizes.shape, parts[0])
+        default = constant(sizes, name="Const" if name is None else f"{name}/shape_default")
+        dense_shape = placeholder_with_default(default, sizes.shape, parts[0])
     values = placeholder(dtype, [None], parts[1])
     found = SparseTensor(placeholder(dtypes.int64, [None, rank], parts[2]), values, dense_shape)
     if static is not None:

@@ -189,6 +189,9 @@ def _link(forward, by_input, by_filter):
     def forward_grad(node, dy):
         x, filters = node.inputs
         more = _geometry(node)
+        if forward is depthwise_op:
+            dx = by_input(shaping.shape(x), filters, dy, **more)
+            return [dx, by_filter(x, shaping.shape(filters), dy, **more)]
         shape_x, shape_filters = shaping.shape_n([x, filters])
         return [by_input(shape_x, filters, dy, **more), by_filter(x, shape_filters, dy, **more)]
 

@@ -418,7 +418,8 @@ def matrix_band_part_grad(node, dy):
 
 def matrix_band_part(input: Any, num_lower: Any, num_upper: Any, name: str | None = None) -> Tensor:
     """`input` with zeros outside of the diagonals from -num_lower to num_upper."""
-    return matrix_band_part_op(input, num_lower, num_upper, name=name)
+    counts = [v if hasattr(v, "dtype") else np.int32(v) for v in (num_lower, num_upper)]
+    return matrix_band_part_op(input, *counts, name=name)
 
 
 def eye(

@@ -33,7 +33,7 @@ def required_space_to_batch_paddings(
         if count is None:
             raise ValueError("the length of block_shape must be known while the graph is built")
         if base_paddings is None:
-            base_paddings = np.zeros((count, 2), np.int32)
+            base_paddings = constants.zeros([count, 2], dtype=dtypes.int32)
         base = convert.convert_to_tensor(base_paddings, dtype=dtypes.int32, name="base_paddings")
         known = [constant_value(t) for t in (sizes, block, base)]
         if all(value is not None for value in known):

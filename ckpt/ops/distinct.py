@@ -298,11 +298,11 @@ def confusion_matrix(
     from ckpt.ops.control import with_dependencies
 
     with name_scope(name, "confusion_matrix", [predictions, labels, num_classes, weights]):
-        labels = convert.convert_to_tensor(labels)
-        predictions = convert.convert_to_tensor(predictions)
+        labels = convert.convert_to_tensor(labels, name="labels")
+        predictions = convert.convert_to_tensor(predictions, name="predictions")
         labels, predictions = remove_squeezable_dimensions(labels, predictions)
-        labels = elementwise.cast(labels, dtypes.int64)
         predictions = elementwise.cast(predictions, dtypes.int64)
+        labels = elementwise.cast(labels, dtypes.int64)
         labels = with_dependencies(
             [checking.assert_non_negative(labels, message="`labels` contains negative values")], labels)  # fmt: skip
         predictions = with_dependencies(
@@ -312,7 +312,6 @@ def confusion_matrix(
             largest = [reduction.reduce_max(t) for t in (predictions, labels)]
             num_classes = elementwise.maximum(*largest) + 1
         else:
-            num_classes = convert.convert_to_tensor(num_classes)
             wide = elementwise.cast(num_classes, dtypes.int64)
             labels = with_dependencies(
                 [checking.assert_less(labels, wide, message="`labels` out of bound")], labels)  # fmt: skip
@@ -323,11 +322,10 @@ def confusion_matrix(
             weights = convert.convert_to_tensor(weights)
             predictions.shape.assert_is_compatible_with(weights.shape)
             weights = elementwise.cast(weights, dtype)
-        count = elementwise.cast(num_classes, dtypes.int64)
-        shape = joining.stack([count, count])
+        shape = joining.stack([num_classes, num_classes])
         indices = joining.stack([labels, predictions], axis=1)
         values = constants.ones_like(predictions, dtype) if weights is None else weights
-        return scattering.scatter_nd_op(indices, values, shape)
+        return scattering.scatter_nd_op(indices, values, elementwise.cast(shape, dtypes.int64))
 
 
 def remove_squeezable_dimensions(

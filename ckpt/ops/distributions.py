@@ -18,11 +18,14 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph import convert
 from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import (
+    checking,
+    compare,
     constants,
+    control,
     elementwise,
     indexing,
     joining,
@@ -41,31 +44,40 @@ DIRECT_BELOW = 10
 """From this rate on Poisson values come by rejection, below it by multiplying uniform values."""
 
 
-class _Draws:
-    """The values of one output: pairs of uniform or normal float64 from its own groups, each pair used from behind."""
+class Draws:
+    """The values of many outputs at once: of each, pairs of float64 from its own groups, each pair used from behind.
 
-    def __init__(self, stream: Philox, start: int) -> None:
+    Each output owns `groups` groups of words: one number, or one for each.
+    """
+
+    def __init__(self, stream: Philox, start: int, count: int, groups: Any = RESERVED) -> None:
         self._stream = stream
         self._start = start
-        self._group = 0
-        self._pairs: dict[Any, list[float]] = {}
+        self._next = np.arange(count, dtype=np.uint64) * np.asarray(groups, np.uint64)
+        self._kept: dict[Any, tuple[Any, Any]] = {}
 
-    def take(self, kind: Any) -> float:
-        """The next value of a distribution (`random.uniform64` or `random.normal64`)."""
-        left = self._pairs.get(kind)
-        if not left:
-            words = self._stream.words(self._start + self._group, np.zeros(1, np.uint64))
-            self._group += 1
-            left = self._pairs[kind] = kind(words, np.dtype(np.float64))[0].tolist()
-        return left.pop()
+    def take(self, kind: Any, rows: Any) -> Any:
+        """The next value of a distribution (`random.uniform_values` or `normal_values`) for each output of `rows`."""
+        if kind not in self._kept:
+            count = len(self._next)
+            self._kept[kind] = np.empty(count), np.zeros(count, bool)
+        kept, is_kept = self._kept[kind]
+        fresh = rows[~is_kept[rows]]
+        found = kept[rows]
+        pairs = kind(self._stream.words(self._start, self._next[fresh]), np.dtype(np.float64))
+        found[~is_kept[rows]] = pairs[:, 1]
+        is_kept[rows] = False
+        kept[fresh], is_kept[fresh] = pairs[:, 0], True
+        self._next[fresh] += np.uint64(1)
+        return found
 
 
 def _outer_shape(shape: Tensor, parameter: Tensor) -> list[Any]:
     return [constant_value_as_shape(shape).concatenate(parameter.shape)]
 
 
-def _sampled(ctx, shape, parameter, seed, seed2, kind, value_of):
-    """An array of shape `shape` + the parameter's; `value_of(draws, parameter)` gives each value."""
+def _sampled(ctx, shape, parameter, seed, seed2, kind, values_of):
+    """An array of shape `shape` + the parameter's; `values_of(draws, parameters)` gives all values."""
     sizes = tuple(int(v) for v in shape)
     if any(size < 0 for size in sizes):
         raise InvalidArgumentError(None, None, f"Dimensions must be >= 0, got {list(sizes)}")
@@ -73,67 +85,86 @@ def _sampled(ctx, shape, parameter, seed, seed2, kind, value_of):
     flat = np.asarray(parameter, np.float64).reshape(-1)
     stream = random.stream_of(ctx, seed, seed2)
     start = stream.reserve(count * flat.size * RESERVED)
-    found = np.empty((count, flat.size), np.float64)
-    for place, number in enumerate(flat.tolist()):
-        for sample in range(count):
-            draws = _Draws(stream, start + RESERVED * (place * count + sample))
-            found[sample, place] = value_of(draws, number)
-    return found.astype(kind).reshape(*sizes, *np.shape(parameter))
+    found = values_of(Draws(stream, start, flat.size * count), np.repeat(flat, count))
+    rows = found.reshape(flat.size, count).T
+    return rows.astype(kind).reshape(*sizes, *np.shape(parameter))
 
 
-def _gamma(draws: _Draws, alpha: float) -> float:
-    if alpha == 1:
-        return -math.log1p(-_last(draws))
-    d = alpha + (2 / 3 if alpha < 1 else -1 / 3)
-    c = 1 / 3 / math.sqrt(d)
+def gamma_values(draws, alpha):
+    """Marsaglia and Tsang's method, for all outputs that have no value yet at once."""
+    found = np.empty(alpha.shape)
+    d = alpha + np.where(alpha < 1, 2 / 3, -1 / 3)
+    c = 1 / 3 / np.sqrt(d)
+    one = np.flatnonzero(alpha == 1)
+    found[one] = -np.log1p(-draws.take(random.uniform_values, one))
+    left = np.flatnonzero(alpha != 1)
+    while left.size:
+        x = draws.take(random.normal_values, left)
+        v = 1 + c[left] * x
+        possible = v > 0
+        rows, x, v = left[possible], x[possible], v[possible] ** 3
+        u = draws.take(random.uniform_values, rows)
+        with np.errstate(divide="ignore"):  # the logarithm of 0 is below everything
+            taken = (u < 1 - 0.0331 * (x * x) * (x * x)) | (
+                np.log(u) < 0.5 * x * x + d[rows] * (1 - v + np.log(v))
+            )
+        found[rows[taken]] = d[rows[taken]] * v[taken]
+        left = np.setdiff1d(left, rows[taken], assume_unique=True)
+    small = np.flatnonzero(alpha < 1)
+    found[small] *= draws.take(random.uniform_values, small) ** (1 / alpha[small])
+    return found
+
+
+def poisson_values(draws, rate):
+    """A value of each rate, no number where it is negative or not finite."""
+    found = np.full(rate.shape, np.nan)
+    known = np.isfinite(rate) & (rate >= 0)
+    _poisson_by_products(draws, rate, np.flatnonzero(known & (rate < DIRECT_BELOW)), found)
+    _poisson_by_rejection(draws, rate, np.flatnonzero(known & (rate >= DIRECT_BELOW)), found)
+    return found
+
+
+def _poisson_by_products(draws, rate, left, found):
+    """As many uniform values as keep their product above exp(-rate)."""
+    limit = np.exp(-rate)
+    product = np.ones(rate.shape)
+    product[left] = draws.take(random.uniform_values, left)
+    found[left] = 0
     while True:
-        x = draws.take(random.normal_values)
-        v = 1 + c * x
-        if v <= 0:
-            continue
-        v = v * v * v
-        u = draws.take(random.uniform_values)
-        if u < 1 - 0.0331 * (x * x) * (x * x) or math.log(u) < 0.5 * x * x + d * (
-            1 - v + math.log(v)
-        ):
-            found = d * v
-            return found * draws.take(random.uniform_values) ** (1 / alpha) if alpha < 1 else found
+        left = left[product[left] > limit[left]]
+        if not left.size:
+            return
+        found[left] += 1
+        product[left] *= draws.take(random.uniform_values, left)
 
 
-def _last(draws: _Draws) -> float:
-    return draws.take(random.uniform_values)
+def _poisson_by_rejection(draws, rate, left, found):
+    """Transformed rejection with squeeze: PTRS."""
+    while left.size:
+        r = rate[left]
+        b = 0.931 + 2.53 * np.sqrt(r)
+        a = -0.059 + 0.02483 * b
+        inverse = 1.1239 + 1.1328 / (b - 3.4)
+        u = draws.take(random.uniform_values, left) - 0.5
+        v = draws.take(random.uniform_values, left)
+        us = 0.5 - np.abs(u)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            k = np.floor((2 * a / us + b) * u + r + 0.43)
+            taken = (us >= 0.07) & (v <= 0.9277 - 3.6224 / (b - 2))
+            open_ = ~taken & (k >= 0) & ~((us < 0.013) & (v > us))
+            gap = np.log(v * inverse / (a / (us * us) + b)) + r - k * np.log(r)
+        taken[open_] = gap[open_] <= -_log_factorial(k[open_])
+        found[left[taken]] = k[taken]
+        left = left[~taken]
 
 
-def _poisson(draws: _Draws, rate: float) -> float:
-    if not math.isfinite(rate) or rate < 0:
-        return math.nan
-    if rate < DIRECT_BELOW:
-        limit, product, found = math.exp(-rate), draws.take(random.uniform_values), 0
-        while product > limit:
-            found += 1
-            product *= draws.take(random.uniform_values)
-        return found
-    log_rate = math.log(rate)
-    b = 0.931 + 2.53 * math.sqrt(rate)
-    a = -0.059 + 0.02483 * b
-    inverse = 1.1239 + 1.1328 / (b - 3.4)
-    while True:
-        u = draws.take(random.uniform_values) - 0.5
-        v = draws.take(random.uniform_values)
-        us = 0.5 - abs(u)
-        k = math.floor((2 * a / us + b) * u + rate + 0.43)
-        if us >= 0.07 and v <= 0.9277 - 3.6224 / (b - 2):
-            return k
-        if k < 0 or (us < 0.013 and v > us):
-            continue
-        if math.log(v * inverse / (a / (us * us) + b)) <= -rate + k * log_rate - math.lgamma(k + 1):
-            return k
+_log_factorial = np.vectorize(lambda k: math.lgamma(k + 1), otypes=[float])
 
 
 @op("RandomGamma", "shape: S, alpha: T -> output: T", S=INDEX, T=GAMMA, **SEEDS)
 def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
     """Gamma values with the shape parameters `alpha` and rate 1: `shape` of them for each alpha."""
-    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, _gamma)
+    return _sampled(ctx, shape, alpha, seed, seed2, alpha.dtype, gamma_values)
 
 
 @op(
@@ -142,7 +173,7 @@ def random_gamma_op(ctx, shape, alpha, *, seed, seed2):
 )  # fmt: skip
 def random_poisson_op(ctx, shape, rate, *, seed, seed2, dtype):
     """Poisson values: `shape` of them for each rate."""
-    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, _poisson)
+    return _sampled(ctx, shape, rate, seed, seed2, dtype.as_numpy_dtype, poisson_values)
 
 
 random_gamma_op.shape(_outer_shape)
@@ -260,7 +291,9 @@ def categorical(
 ) -> Tensor:
     """For each row of unnormalised log-probabilities [batch, classes] `num_samples` classes (int64 where not said)."""
     with name_scope(name, "categorical", [logits]):
-        return multinomial(logits, num_samples, seed, None, dtype)
+        kind = dtypes.int64 if dtype is None else dtype
+        found: Tensor = multinomial_op(logits, num_samples, output_dtype=kind, **_seeds(seed))
+        return found
 
 
 def random_gamma(
@@ -297,6 +330,10 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
         value = convert.convert_to_tensor(value, name="value")
         size = convert.convert_to_tensor(size, dtype=dtypes.int32, name="size")
         whole = shaping.shape(value)
+        fits = reduction.reduce_all(compare.greater_equal(whole, size))
+        said = ["Need value.shape >= size, got ", whole, size]
+        with control_dependencies([checking.Assert(fits, said)]):
+            whole = control.identity(whole, name="control_dependency")
         limit = whole - size + 1
         offset = (
             random.random_uniform(

@@ -19,6 +19,7 @@ COLOURS = np.array([
 ], np.float32)  # fmt: skip
 """Yellow, blue, red, lime, purple, olive, maroon, navy, aqua, fuchsia: those of the frames in turn."""
 
+NO_GRADIENT = "TensorFlow says that there is none"
 IMAGE = Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float16}))
 
 
@@ -90,7 +91,8 @@ def _drawn_shape(images, *_):
 
 for _opdef in (draw_bounding_boxes_op, draw_bounding_boxes_v2_op):
     _opdef.shape(_drawn_shape)
-    _opdef.no_gradient(UNDEFINED)
+draw_bounding_boxes_op.no_gradient(NO_GRADIENT)
+draw_bounding_boxes_v2_op.no_gradient(UNDEFINED)
 
 
 def draw_bounding_boxes(
@@ -184,7 +186,8 @@ def _glimpse_shape(images, size, offsets):
 
 for _opdef in (extract_glimpse_op, extract_glimpse_v2_op):
     _opdef.shape(_glimpse_shape)
-    _opdef.no_gradient(UNDEFINED)
+extract_glimpse_op.no_gradient(NO_GRADIENT)
+extract_glimpse_v2_op.no_gradient(UNDEFINED)
 
 
 def extract_glimpse(

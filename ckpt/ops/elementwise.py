@@ -441,6 +441,11 @@ def add_n(inputs: Any, name: str | None = None) -> Tensor:
             "inputs must be a list of at least one Tensor/IndexedSlices with the same dtype and shape"
         )
     tensors = [convert.convert_to_tensor(v) for v in inputs]
+    kinds = [t.dtype.base_dtype.name for t in tensors]
+    if len(set(kinds)) > 1:
+        raise TypeError(
+            f"Tensors in list passed to 'inputs' of 'AddN' Op have types [{', '.join(kinds)}] that don't all match."
+        )
     if len(tensors) == 1:
         return identity_named(tensors[0], name)
     return add_n_op(tensors, name=name)

@@ -258,7 +258,7 @@ def _getitem(tensor: Any, key: Any) -> Tensor:
     for i, entry in enumerate(entries):
         _add_entry(entry, 1 << i, begin, end, strides, masks)
     if masks["ellipsis_mask"] & (masks["ellipsis_mask"] - 1):
-        raise ValueError("Multiple ellipses not allowed")
+        raise ValueError("Multiple ellipses in slice spec not allowed")
     with name_scope(None, "strided_slice", [tensor, *begin, *end, *strides]) as scope:
         if begin:
             packed = [joining.stack(part) for part in (begin, end, strides)]
@@ -312,12 +312,14 @@ def _widest(found: list[dtypes.DType]) -> dtypes.DType | None:
 
 
 def _check_index(index: Any) -> None:
-    if isinstance(index, (int, np.integer)) and not isinstance(index, bool):
+    if isinstance(index, bool):
+        raise ValueError("mask cannot be scalar.")
+    if isinstance(index, (int, np.integer)):
         return
-    dtype = getattr(index, "dtype", None)
-    if dtype is not None and dtypes.as_dtype(dtype).is_integer:
+    dtype, rank = getattr(index, "dtype", None), len(getattr(index, "shape", ()) or ())
+    if dtype is not None and dtypes.as_dtype(dtype).is_integer and not rank:
         return
-    if hasattr(index, "__index__") and not isinstance(index, bool):
+    if hasattr(index, "__index__") and dtype is None:
         return
     raise TypeError(
         f"Only integers, slices (`:`), ellipsis (`...`), tf.newaxis (`None`) and scalar "
@@ -689,13 +691,16 @@ def one_hot(
             raise TypeError(
                 f"dtypes of on_value and off_value do not match: {found[0].name}, {found[1].name}"
             )
-        on = convert.convert_to_tensor(
-            1 if on_value is None else on_value, dtype=dtype, name="on_value"
-        )
-        off = convert.convert_to_tensor(
-            0 if off_value is None else off_value, dtype=dtype, name="off_value"
-        )
+        on = _one_of(on_value, 1, dtype, "on_value")
+        off = _one_of(off_value, 0, dtype, "off_value")
         return one_hot_op(indices, depth, on, off, axis=-1 if axis is None else axis, name=scope)
+
+
+def _one_of(value: Any, default: int, dtype: Any, name: str) -> Tensor:
+    """A value of `one_hot` as a tensor; only one that nobody gave is named."""
+    if value is None:
+        return convert.convert_to_tensor(default, dtype=dtype, name=name)
+    return convert.convert_to_tensor(value, dtype=dtype)
 
 
 def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any = None) -> Tensor:
@@ -714,10 +719,8 @@ def boolean_mask(tensor: Any, mask: Any, name: str = "boolean_mask", axis: Any =
         at = at if at >= 0 or tensor.shape.rank is None else at + tensor.shape.rank
         if tensor.shape.sizes is not None:
             TensorShape.of(tensor.shape.sizes[at : at + rank]).assert_is_compatible_with(mask.shape)
-        sizes = shaping.shape(tensor)
-        leading = reduction.reduce_prod(sizes[at : at + rank], [0])
-        flat = shaping.reshape(
-            tensor, joining.concat([sizes[:at], [leading], sizes[at + rank :]], 0)
-        )
+        leading = reduction.reduce_prod(shaping.shape(tensor)[at : at + rank], [0])
+        before, behind = shaping.shape(tensor)[:at], shaping.shape(tensor)[at + rank :]
+        flat = shaping.reshape(tensor, joining.concat([before, [leading], behind], 0))
         rows = shaping.squeeze(where_op(shaping.reshape(mask, [-1])), axis=[1])
         return gather(flat, rows, axis=at)

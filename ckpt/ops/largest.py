@@ -9,7 +9,6 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, REAL
 from ckpt.core.errors import InvalidArgumentError, ShapeError
-from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
@@ -17,7 +16,6 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
     compare,
-    constants,
     elementwise,
     indexing,
     joining,
@@ -214,8 +212,6 @@ def top_k(
 def in_top_k(predictions: Any, targets: Any, k: Any, name: str | None = None) -> Tensor:
     """For each row: is the prediction of its target among the k largest?"""
     with name_scope(name, "in_top_k", [predictions, targets]):
-        targets = convert.convert_to_tensor(targets, name="targets")
-        k = constants.constant(k, targets.dtype, name="k") if isinstance(k, int) else k
         return in_top_k_v2(predictions, targets, k, name=name)
 
 

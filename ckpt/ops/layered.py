@@ -57,12 +57,12 @@ def log_poisson_loss(
         loss = elementwise.exp(log_input) - log_input * targets
         if not compute_full_loss:
             return loss
-        stirling = (
-            targets * elementwise.log(targets)
-            - targets
-            + 0.5 * elementwise.log(2 * math.pi * targets)
-        )
+        half = constants.constant(0.5, dtype=targets.dtype.base_dtype)
+        circle = constants.constant(2 * math.pi, dtype=targets.dtype.base_dtype)
+        leading = targets * elementwise.log(targets) - targets
+        stirling = leading + half * elementwise.log(circle * targets)
+        zeros, ones = constants.zeros_like(targets), constants.ones_like(targets)
         small = compare.logical_and(
-            compare.greater_equal(targets, 0), compare.less_equal(targets, 1)
+            compare.greater_equal(targets, zeros), compare.less_equal(targets, ones)
         )
-        return loss + compare.where(small, constants.zeros_like(targets), stirling)
+        return loss + compare.where(small, zeros, stirling)

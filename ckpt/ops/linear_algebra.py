@@ -275,7 +275,9 @@ def matrix_triangular_solve(
     matrix: Any, rhs: Any, lower: bool = True, adjoint: bool = False, name: str | None = None
 ) -> Tensor:
     """x with matrix · x = rhs for a triangular matrix, or for its adjoint."""
-    return triangular_solve_op(matrix, rhs, lower=lower, adjoint=adjoint, name=name)
+    with name_scope(name, "triangular_solve", [matrix, rhs]):
+        found: Tensor = triangular_solve_op(matrix, rhs, lower=lower, adjoint=adjoint)
+    return found
 
 
 @op(
@@ -562,6 +564,8 @@ def norm(
         raise ValueError(
             f"'ord' must be a supported {'matrix' if is_matrix else 'vector'} norm, got {ord}"
         )
+    if axis is not None and not is_matrix and not isinstance(axis, (list, tuple)):
+        axis = (axis,)
     with name_scope(name, "norm", [tensor]):
         tensor = convert.convert_to_tensor(tensor)
         if ord in ("fro", "euclidean", 2) and not (is_matrix and ord == 2):
@@ -590,7 +594,7 @@ def _other_norm(tensor: Tensor, ord: Any, axis: Any, is_matrix: bool) -> Tensor:
             return reduction.reduce_max(sizes, axis, keepdims=True)
         if ord == 1:
             return reduction.reduce_sum(sizes, axis, keepdims=True)
-        powers = elementwise.pow_(sizes, constants.constant(ord, dtype=sizes.dtype.base_dtype))
+        powers = elementwise.pow_(sizes, ord)
         return elementwise.pow_(reduction.reduce_sum(powers, axis, keepdims=True), 1.0 / ord)
     first, second = axis if ord == 1 else axis[::-1]
     summed = reduction.reduce_sum(sizes, first, keepdims=True)

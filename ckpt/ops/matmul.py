@@ -108,13 +108,13 @@ def batch_mat_mul_grad(node, dz):
     x, y = node.inputs
     adj_x, adj_y = node.attrs["adj_x"], node.attrs["adj_y"]
     if adj_x:
-        dx = batch_mat_mul(y, dz, adj_x=adj_y, adj_y=True)
+        dx = batch_mat_mul(y, dz, adj_x=adj_y, adj_y=True, name="MatMul")
     else:
-        dx = batch_mat_mul(dz, y, adj_y=not adj_y)
+        dx = batch_mat_mul(dz, y, adj_y=not adj_y, name="MatMul")
     if adj_y:
-        dy = batch_mat_mul(dz, x, adj_x=True, adj_y=adj_x)
+        dy = batch_mat_mul(dz, x, adj_x=True, adj_y=adj_x, name="MatMul")
     else:
-        dy = batch_mat_mul(x, dz, adj_x=not adj_x)
+        dy = batch_mat_mul(x, dz, adj_x=not adj_x, name="MatMul")
     return [_sum_batch(x, dx), _sum_batch(y, dy)]
 
 

@@ -226,9 +226,10 @@ def sequence_mask(
         if maxlen.shape.rank is not None and maxlen.shape.rank != 0:
             raise ValueError("Argument `maxlen` must be scalar for sequence_mask, "
                              f"received `maxlen` = {maxlen} with shape '{maxlen.shape}' instead")  # fmt: skip
-        row = indexing.range_(constants.constant(0, dtype=maxlen.dtype), maxlen,
-                              constants.constant(1, dtype=maxlen.dtype))  # fmt: skip
-        matrix = elementwise.cast(shaping.expand_dims(lengths, -1), maxlen.dtype)
+        row = indexing.range_op(constants.constant(0, dtype=maxlen.dtype), maxlen,
+                                constants.constant(1, dtype=maxlen.dtype))  # fmt: skip
+        columns = shaping.expand_dims(lengths, -1)
+        matrix = elementwise.cast_op(columns, DstT=maxlen.dtype.base_dtype)
         result = compare.less(row, matrix)
         kind = dtypes.as_dtype(dtype)
         if result.dtype.base_dtype == kind.base_dtype:

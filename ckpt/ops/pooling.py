@@ -343,6 +343,13 @@ def max_pool(
         )  # fmt: skip
 
 
+def max_pool2d(
+    input: Any, ksize: Any, strides: Any, padding: Any, data_format: str | None = "NHWC", name: str | None = None
+) -> Tensor:  # fmt: skip
+    """`max_pool`, named `MaxPool2d`."""
+    return max_pool(input, ksize, strides, padding, data_format, name or "MaxPool2d")
+
+
 def avg_pool(
     value: Any = None, ksize: Any = None, strides: Any = None, padding: Any = None,
     data_format: str | None = "NHWC", name: str | None = None, input: Any = None,

@@ -12,7 +12,7 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
-from ckpt.graph.opdef import op
+from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
 
 QUANTIZED = dtypes.QUANTIZED
@@ -164,7 +164,7 @@ def quantize_shape(x, low, high, *, axis):
     return [x.shape, along, along]
 
 
-quantize_op.no_gradient(NO_GRADIENT)
+quantize_op.no_gradient(UNDEFINED)
 
 
 def as_floats(values: Any, low: Any, high: Any, dtype: Any) -> Any:

@@ -375,7 +375,8 @@ def random_uniform(
     with name_scope(name, "random_uniform", [shape, minval, maxval]) as scope:
         shape = shape_tensor(shape)
         # Values known to be 0 and 1 need no arithmetic, in TensorFlow either.
-        unscaled = not dtype.is_integer and _is_number(minval, 0) and _is_number(maxval, 1)
+        from_zero = _is_number(minval, 0)
+        unscaled = not dtype.is_integer and from_zero and _is_number(maxval, 1)
         if unscaled:
             return random_uniform_op(shape, dtype=dtype, **seeds_of(seed))
         seeds = seeds_of(seed)
@@ -384,6 +385,8 @@ def random_uniform(
         if dtype.is_integer:
             return random_uniform_int_op(shape, minval, maxval, name=scope, **seeds)
         unit = random_uniform_op(shape, dtype=dtype, **seeds)
+        if from_zero:
+            return elementwise.mul(unit, maxval)
         return elementwise.add(unit * (maxval - minval), minval, name=scope)
 
 

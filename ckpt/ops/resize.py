@@ -145,7 +145,8 @@ def _linear_grad(type_name, weights, kinds, doc):
         kernel
     )
     opdef.shape(lambda grads, original: [original.shape.with_rank(4)])
-    return opdef.no_gradient(UNDEFINED)
+    undefined = type_name != "ResizeBilinearGrad"
+    return opdef.no_gradient(UNDEFINED if undefined else "TensorFlow stops here")
 
 
 def _link(forward, backward):

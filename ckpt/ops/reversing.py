@@ -153,6 +153,8 @@ def reverse_sequence(
         raise ValueError("Cannot specify both an axis and its deprecated name ending in _dim.")
     seq = seq_dim if seq_axis is None else seq_axis
     batch = batch_dim if batch_axis is None else batch_axis
+    if isinstance(seq_lengths, (list, tuple)):
+        seq_lengths = np.array(seq_lengths, np.int32)
     return reverse_sequence_op(input, seq_lengths, seq_dim=seq, batch_dim=batch or 0, name=name)
 
 

@@ -235,10 +235,11 @@ def _tensor_scatter(type_name: str, ufunc: Any, gradient: Any, doc: str, **limit
 
 
 def _update_grad(dy, indices, node):
-    from ckpt.ops import constants  # only this gradient clears
+    from ckpt.ops import constants, control  # only this gradient clears
 
+    d_updates = gather_nd_op(dy, indices)
     zeros = constants.zeros_like(node.inputs[2])
-    return tensor_scatter_update(dy, indices, zeros), gather_nd_op(dy, indices)
+    return tensor_scatter_update(control.identity(dy), indices, zeros), d_updates
 
 
 def _extreme_grad(dy, indices, node):

@@ -97,6 +97,7 @@ def assignable(part: Tensor, variable: Any) -> Tensor:
         """Set this part of the variable to `value`, and return the variable as it is after that."""
         masks = {key: node.attrs[key] for key in MASKS}
         places = node.inputs[1:4]
+        name = f"{node.name}/_assign" if name is None else name
         if not state.is_resource_like(variable):
             target = state.reference(variable)
             return strided_slice_assign_op(target, *places, value, **masks, name=name)

@@ -98,10 +98,10 @@ def sparse_tensor_dense_matmul(
         )
         return linear_algebra.adjoint(turned)
     sp_a = as_sparse(sp_a)
-    with name_scope(name, "SparseTensorDenseMatMul", [sp_a.indices]) as scope:
+    with name_scope(name, "SparseTensorDenseMatMul", [sp_a.indices]):
         b = convert.convert_to_tensor(b, name="b")
         return sparse_tensor_dense_matmul_op(
-            *parts(sp_a), b, adjoint_a=adjoint_a, adjoint_b=adjoint_b, name=scope
+            *parts(sp_a), b, adjoint_a=adjoint_a, adjoint_b=adjoint_b
         )
 
 
@@ -447,8 +447,8 @@ def sparse_softmax_grad(node, dy):
 def sparse_softmax(sp_input: Any, name: str | None = None) -> SparseTensor:
     """The softmax over the entries of each row (the last axis)."""
     sp_input = as_sparse(sp_input)
-    with name_scope(name, "SparseSoftmax", [sp_input.indices]) as scope:
-        return sp_input.with_values(sparse_softmax_op(*parts(sp_input), name=scope))
+    with name_scope(name, "SparseSoftmax", [sp_input.indices]):
+        return sp_input.with_values(sparse_softmax_op(*parts(sp_input)))
 
 
 def _of_two(type_name, ufunc, kinds):

@@ -217,17 +217,17 @@ def sparse_merge(
 
 def sparse_mask(a: Any, mask_indices: Any, name: str | None = None) -> Any:
     """IndexedSlices without the rows `mask_indices`."""
-    with name_scope(name, "sparse_mask", [a.indices]):
+    with name_scope(name, "sparse_mask", [a.indices]) as scope:
         kept, where = distinct.setdiff1d(a.indices, mask_indices)
-        return IndexedSlices(indexing.gather(a.values, where), kept, a.dense_shape)
+        return IndexedSlices(indexing.gather(a.values, where, name=scope), kept, a.dense_shape)
 
 
 def from_dense(tensor: Any, name: str | None = None) -> SparseTensor:
     """The elements that are not zero (not empty, not False)."""
     with name_scope(name, "dense_to_sparse"):
         tensor = convert.convert_to_tensor(tensor)
-        zero = constants.zeros([], tensor.dtype)
-        indices = indexing.where_op(compare.not_equal(tensor, zero))
+        zeros = constants.zeros_like(tensor)
+        indices = indexing.where_op(compare.not_equal(tensor, zeros))
         values = scattering.gather_nd(tensor, indices)
         return SparseTensor(indices, values, shaping.shape(tensor, out_type=dtypes.int64))
 

@@ -52,7 +52,8 @@ def seeded(seed) -> Philox:
     return Philox.at(key, counter << 64)
 
 
-def _keyed(key, counter, alg) -> Philox:
+def keyed(key, counter, alg) -> Philox:
+    """The stream that key and counter name."""
     if np.shape(key) != (1,) or np.ndim(counter) != 1 or len(counter) < 2:
         raise InvalidArgumentError(
             None, None, f"key must have shape [1] and counter at least 2 elements, got {list(np.shape(key))} and "
@@ -132,9 +133,7 @@ def _pair(
         return _drawn(seeded(seed), shape, np.dtype(dtype.as_numpy_dtype), distribution)
 
     def by_key(shape, key, counter, alg, *, dtype):
-        return _drawn(
-            _keyed(key, counter, alg), shape, np.dtype(dtype.as_numpy_dtype), distribution
-        )
+        return _drawn(keyed(key, counter, alg), shape, np.dtype(dtype.as_numpy_dtype), distribution)
 
     kind = Attr("type", default, kinds)
     seeds = Attr("type", dtypes.int64, WHOLE if kinds is WHOLE else INDEX)
@@ -182,7 +181,7 @@ def uniform_int_op(shape, seed, minval, maxval, *, dtype):
     dtype=WHOLE, Tshape=NUMBER,
 )  # fmt: skip
 def uniform_int_v2_op(shape, key, counter, alg, minval, maxval, *, dtype):
-    return _between(_keyed(key, counter, alg), shape, minval, maxval, dtype)
+    return _between(keyed(key, counter, alg), shape, minval, maxval, dtype)
 
 
 for _opdef in (uniform_int_op, uniform_int_v2_op):

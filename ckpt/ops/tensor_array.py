@@ -264,10 +264,11 @@ def tensor_array_gather_v3(handle, indices, flow_in, *, dtype, element_shape):
     if not len(indices):
         shape = handle.shape.merge_with(element_shape)
         if not shape.is_fully_defined():
-            raise InvalidArgumentError(
+            raise UnimplementedError(
                 None,
                 None,
-                f"TensorArray {handle.name} has a not fully defined element shape {shape}, cannot gather no elements",
+                f"TensorArray {handle.name} has size zero, but element shape {shape} is not fully defined. Currently "
+                "only static shapes are supported when packing zero-size TensorArrays.",
             )
         return np.zeros((0, *shape.as_tuple()), dtype.as_numpy_dtype)
     values = [handle.read(int(i)) for i in indices]

@@ -195,14 +195,15 @@ def reduce_join(
     name: str | None = None, reduction_indices: Any = None, keepdims: Any = None,
 ) -> Tensor:  # fmt: skip
     """The strings along `axis` (all axes where None), joined."""
-    x = convert.convert_to_tensor(inputs)
     at = reduction_indices if axis is None else axis
     keep = bool(keepdims if keepdims is not None else keep_dims)
-    if at is None and x.shape.rank is not None:
-        at = constants.constant(np.arange(x.shape.rank, dtype=np.int32)[::-1], name="Const")
-    elif at is None:
-        at = indexing.range_(shaping.rank(x) - 1, -1, -1)
-    return reduce_join_op(x, at, keep_dims=keep, separator=separator, name=name)
+    with name_scope(name, "ReduceJoin", [inputs, at]):
+        x = convert.convert_to_tensor(inputs, name="inputs")
+        if at is None and x.shape.rank is not None:
+            at = constants.constant(np.arange(x.shape.rank, dtype=np.int32)[::-1])
+        elif at is None:
+            at = indexing.range_(shaping.rank(x) - 1, -1, -1)
+        return reduce_join_op(x, at, keep_dims=keep, separator=separator)
 
 
 @op(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +269,7 @@ def print_(
     stream = output_stream if isinstance(output_stream, str) else streams.get(id(output_stream), "")
     if stream not in ("stdout", "stderr") and not stream.startswith("file://"):
         raise ValueError(f"Unsupported output stream: {output_stream!r}")
-    with name_scope(name, "print"):
+    with nullcontext() if name is None else name_scope(name):
         tensors: list[Any] = []
         written = [v if isinstance(v, str) else _template(v, tensors, "{}") for v in inputs]
         mark = "{}"
@@ -296,7 +297,8 @@ def string_split_v1(
         given = convert.convert_to_tensor(source if input is None else input, dtypes.string)
         if given.shape.rank == 0:
             given = shaping.expand_dims(given, 0)
-        found = text.string_split_v2_op(given, "" if sep is None else sep, maxsplit=maxsplit)
+        sep = convert.convert_to_tensor("" if sep is None else sep, dtype=dtypes.string)
+        found = text.string_split_v2_op(given, sep, maxsplit=maxsplit)
         return SparseTensor(*found)
 
 

@@ -19,6 +19,7 @@ from ckpt.model.variables import (
     trainable_variables,
 )
 from ckpt.ops import control, elementwise
+from ckpt.ops.state import is_resource_like
 from ckpt.optimize.optimizer import make_slot
 
 _FLOATS = (dtypes.float16, dtypes.float32, dtypes.float64, dtypes.bfloat16)
@@ -149,7 +150,8 @@ def assign_moving_average(
             rate = elementwise.cast(rate, variable.dtype.base_dtype)
         if zero_debias:
             return variable.assign(_debiased(variable, value, rate), name=scope)
-        return variable.assign_sub((variable.value() - value) * rate, name=scope)
+        change = (variable.value() - value) * rate
+        return variable.assign_sub(change, name=None if is_resource_like(variable) else scope)
 
 
 def weighted_moving_average(

@@ -18,6 +18,8 @@ def flat_feeds(graph: Graph, feed_dict: Mapping[Any, Any] | None) -> dict[Tensor
 
     Raises TypeError for a key that is no tensor or a value that is one, ValueError for a tensor not to be fed.
     """
+    if feed_dict is not None and not hasattr(feed_dict, "items"):
+        raise TypeError(f"feed_dict must be a dictionary, not a {type(feed_dict).__name__}")
     found: dict[Tensor, Any] = {}
     for key, value in (feed_dict or {}).items():
         for part, part_value in _parts(key, value):

@@ -24,7 +24,7 @@ class PartialRun:
     def __init__(self, graph: Graph, wanted: Fetches, feeds: Sequence[Tensor]) -> None:
         if not wanted.tensors and not wanted.targets:
             raise InvalidArgumentError(
-                None, None, "No targets specified: partial_run_setup needs something to fetch."
+                None, None, "Must specify at least one target to fetch or execute."
             )
         self._graph = graph
         self._fetches: dict[Tensor | Operation, bool] = dict.fromkeys(
@@ -50,6 +50,12 @@ class PartialRun:
     def fetch(self, wanted: Fetches, state: SessionState) -> list[Any]:
         """Compute announced fetches from what is known. Raises InvalidArgumentError for others and for repeats."""
         asked: list[Tensor | Operation] = [*wanted.tensors, *wanted.targets]
+        if all(self._fetches.values()):
+            raise InvalidArgumentError(
+                None,
+                None,
+                "Must run 'setup' before performing partial runs! All fetches were fetched.",
+            )
         for element in asked:
             if element not in self._fetches:
                 raise InvalidArgumentError(
@@ -76,7 +82,8 @@ class PartialRun:
             raise InvalidArgumentError(
                 None,
                 None,
-                f"Must feed {', '.join(sorted(t.name for t in unfed))} before fetching what depends on it.",
+                f"Fetch {', '.join(sorted(t.name for t in unfed))} can't be computed from the feeds that have been fed "
+                "so far.",
             )
         kept = [
             t

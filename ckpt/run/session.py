@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from ckpt.core.collector import paused
 from ckpt.core.errors import (
     CancelledError,
     InvalidArgumentError,
+    NotFoundError,
     OpError,
     ResourceExhaustedError,
     UnknownError,
@@ -43,6 +44,15 @@ if TYPE_CHECKING:
 RUNS_BEFORE_GENERATING = 32
 MAX_GENERATED_STEPS = 5_000
 """Compiling costs some 20 us a step and is repaid after about 30 runs; very long programs stay interpreted."""
+
+
+class DeviceAttributes(NamedTuple):
+    """A device that operations may run on. Memory in bytes; 0 where there is no limit of its own."""
+
+    name: str
+    device_type: str
+    memory_limit_bytes: int
+    incarnation: int
 
 
 class _Prepared:
@@ -85,10 +95,20 @@ class Session:
             raise TypeError(
                 f'Argument `graph` must be a tf.Graph, but got "{type(graph).__name__}"'
             )
+        if target is not None and not isinstance(target, (str, bytes)):
+            raise TypeError(
+                f'Argument `target` must be a string, but got "{type(target).__name__}"'
+            )
+        if config is not None and not hasattr(config, "SerializeToString"):
+            raise TypeError(
+                f'Argument `config` must be a tf.ConfigProto, but got "{type(config).__name__}"'
+            )
         if target not in ("", b"", None, "local") and not str(target).startswith(
             "grpc://localhost"
         ):
-            raise InvalidArgumentError(None, None, f"ckpt has no session target {target!r}; use ''")
+            raise NotFoundError(
+                None, None, f"No session factory registered for the target {target!r}; use ''"
+            )
         keep_freed_memory()
         self._target = target
         self._graph = graph if graph is not None else stack.get_default_graph()
@@ -261,7 +281,9 @@ class Session:
         """A function of the values of `feed_list`, in that order, that returns what `run(fetches)` would."""
         self._check_open()
         if feed_list is not None and not isinstance(feed_list, (list, tuple)):
-            raise TypeError("Argument `feed_list` must be a list or tuple.")
+            raise TypeError(
+                f"Argument `feed_list` must be a list or tuple. Received: feed_list={feed_list}"
+            )
         wanted = Fetches(self._graph, fetches)
         fed = tuple(flat_feeds(self._graph, dict.fromkeys(feed_list or ())))
         prepared = self._prepared(wanted.key, fed, wanted)
@@ -270,8 +292,9 @@ class Session:
 
         def call(*values: Any, **options: Any) -> Any:
             self._check_open()
-            if options and not accept_options:
-                raise TypeError(f"unexpected arguments {', '.join(options)}")
+            unknown = options.keys() - {"options", "run_metadata"}
+            if unknown:
+                raise TypeError(f"unexpected arguments {', '.join(sorted(unknown))}")
             if len(values) != len(fed):
                 raise ValueError(f"Expected {len(fed)} feed values, got {len(values)}")
             arrays = [fed_array(tensor, value) for tensor, value in zip(fed, values, strict=True)]
@@ -290,9 +313,9 @@ class Session:
     def reset(target: str, containers: Any = None, config: Any = None) -> None:
         """Forget the resources in `containers` of a target that outlives its sessions; in process there are none."""
 
-    def list_devices(self) -> list[str]:
+    def list_devices(self) -> list[DeviceAttributes]:
         """The devices of this process."""
-        return ["/job:localhost/replica:0/task:0/device:CPU:0"]
+        return [DeviceAttributes("/job:localhost/replica:0/task:0/device:CPU:0", "CPU", 0, 0)]
 
     def attach(self, key: str, value: Any) -> None:
         """Leave `value` for the kernel that asks for `key` in the next run: how a Saver hands over a MetaGraph."""

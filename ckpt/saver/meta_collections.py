@@ -54,7 +54,7 @@ def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tu
         return "bytes_list", [m.SerializeToString() for m in messages if m is not None]
     if prefix:  # numbers belong to no scope; names do
         members = [m for m in members if _is_number(m) or _name(m).startswith(prefix)]
-    if all(isinstance(m, (Tensor, Operation)) for m in members):
+    if all(isinstance(m, (Tensor, Operation, Variable)) for m in members):
         return "node_list", [m.name.removeprefix(prefix) for m in members]
     if any(isinstance(m, bool) for m in members):
         return "", []
@@ -154,7 +154,23 @@ def _member(graph: Graph, key: str, kind: str, value: Any, scope: str) -> Any:
         return Saver.from_proto(found, import_scope=scope or None)
     if key == GraphKeys.QUEUE_RUNNERS and isinstance(value, bytes):
         return _queue_runner(graph, key, value)
+    if isinstance(value, bytes) and scope and key not in NAMED_MESSAGES:
+        return _text_in_scope(value, scope)
     return value
+
+
+def _text_in_scope(value: bytes, scope: str) -> str | bytes:
+    """A text under the scope, as TensorFlow takes it for a name; a message stays as it is."""
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return value
+    if not text.isprintable():
+        return value
+    for mark in ("^", "loc:@"):
+        if text.startswith(mark):
+            return f"{mark}{scope}/{text[len(mark) :]}"
+    return f"{scope}/{text}"
 
 
 def _queue_runner(graph: Graph, key: str, value: bytes) -> QueueRunner:

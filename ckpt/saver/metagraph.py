@@ -100,14 +100,16 @@ def export(
     if unbound and unbound_inputs_col_name:
         names = tuple(name.encode() for name in unbound)
         collections[unbound_inputs_col_name] = defs.CollectionDef("bytes_list", names)
+    meta = defs.MetaGraphDef(defs.MetaInfoDef(), found, saver_def, collections)
+    if clear_extraneous_savers:
+        meta = without_other_savers(meta)
     info = defs.MetaInfoDef(
         tensorflow_version=versions.VERSION,
         tensorflow_git_version=versions.GIT_VERSION,
-        stripped_op_list=tuple(sorted({node.op for node in found.node})),
+        stripped_op_list=tuple(sorted({node.op for node in meta.graph_def.node})),
         stripped_default_attrs=strip_default_attrs,
     )
-    meta = defs.MetaGraphDef(info, found, saver_def, collections)
-    return without_other_savers(meta) if clear_extraneous_savers else meta
+    return replace(meta, meta_info_def=info)
 
 
 def export_meta_graph(

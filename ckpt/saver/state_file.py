@@ -25,12 +25,12 @@ from ckpt.core.errors import (
     PermissionDeniedError,
 )
 from ckpt.formats import detect
+from ckpt.saver.plain_state import SEALED
 
 DEFAULT_NAME = "checkpoint"
 
 _LIMIT = 16 * 1024 * 1024  # bytes
 _SEAL = re.compile(rb"# crc32c: ([0-9a-f]{8})\n\Z")
-_SEALED = "  # sealed by the last line; remove all comments to edit"
 _RECORD = re.compile(r"^# ckpt: (\{.*\})$", re.MULTILINE)
 _TOKEN = re.compile(
     r"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
@@ -317,7 +317,7 @@ def _relative(directory: str, path: str) -> str:
 
 
 def _print(state: CheckpointState) -> bytes:
-    lines = [f"model_checkpoint_path: {_quoted(state.model_checkpoint_path)}{_SEALED}"]
+    lines = [f"model_checkpoint_path: {_quoted(state.model_checkpoint_path)}{SEALED}"]
     lines += [
         f"all_model_checkpoint_paths: {_quoted(path)}" for path in state.all_model_checkpoint_paths
     ]

@@ -279,9 +279,18 @@ def _read_slice(message: Any) -> defs.SaveSliceInfoDef:
 
 
 def _fill_collection(
-    message: Any, collection: defs.CollectionDef, written: dict[int, bytes] | None = None
+    message: Any,
+    collection: defs.CollectionDef,
+    name: str = "variables",
+    written: dict[int, bytes] | None = None,
 ) -> None:
-    """`written` keeps the bytes of variables, which are in several collections, by their identity."""
+    """`written` keeps the bytes of variables, which are in several collections, by their identity.
+
+    In a collection that TensorFlow does not know for one of variables, these are written as it does: by their tensors.
+    """
+    if collection.kind == "variables" and name not in VARIABLE_COLLECTIONS:
+        names = tuple(variable.variable_name for variable in collection.value)
+        collection = defs.CollectionDef("node_list", names)
     if collection.kind == "variables":
         known = {} if written is None else written
         values: Any = [
@@ -390,7 +399,7 @@ def _fill_meta_graph(message: Any, meta: defs.MetaGraphDef) -> None:
         _fill_saver(message.saver_def, meta.saver_def)
     written: dict[int, bytes] = {}
     for name, collection in meta.collection_def.items():
-        _fill_collection(message.collection_def[name], collection, written)
+        _fill_collection(message.collection_def[name], collection, name, written)
     for name, signature in meta.signature_def.items():
         _fill_signature(message.signature_def[name], signature)
 

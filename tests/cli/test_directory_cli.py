@@ -55,6 +55,9 @@ def test_latest_tells_none_from_unreadable_and_repairs(run, tmp_path_factory):
     ended = ckpt("latest", run)
     assert ended.returncode == 3
     assert "ckpt latest --rebuild" in ended.stderr
+    ended = ckpt("latest", run, "--quick")
+    assert (ended.returncode, ended.stdout) == (0, f"{run}/m-4\n")
+    assert ended.stderr.splitlines()[-1] == "The order is taken from the directory"
     ended = ckpt("latest", run, "--rebuild", "--dry-run")
     assert (ended.returncode, ended.stdout) == (0, f"{run}/m-4\n")
     assert (run / "checkpoint").read_bytes() == b""

@@ -153,3 +153,26 @@ def test_verbs_that_read_no_values_load_no_numpy(saved, words):
     command = [sys.executable, "-c", code, *words.split()]
     ended = subprocess.run(command, cwd=saved, capture_output=True, text=True, check=False)
     assert ended.stderr == "[]\n"
+
+
+def test_a_shell_completes_verbs_options_and_paths(saved):
+    def completed(words):
+        ended = subprocess.run(
+            PROGRAM,
+            cwd=saved,
+            env={
+                **os.environ,
+                "_CKPT_COMPLETE": "bash_complete",
+                "COMP_WORDS": words,
+                "COMP_CWORD": str(words.count(" ")),
+            },
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return ended.stdout.split()
+
+    assert completed("ckpt insp") == ["plain,inspect"]
+    assert completed("ckpt inspect --so") == ["plain,--sort"]
+    for verb in ("inspect", "cat", "graph", "verify", "latest", "pin", "rename"):
+        assert completed(f"ckpt {verb} m") == ["file,m"]

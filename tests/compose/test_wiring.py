@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -62,6 +63,17 @@ def test_a_circle_is_found_where_there_is_one(edges, start):
     assert bool(found) == any(name in reached(name) for name in before)
     for name, source in zip(found, [*found[1:], *found[:1]], strict=True):
         assert source in inputs[name]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "_a", "é", "a b", "-x", "x/", "/x", "a/b", "x\n", "^x", "x:0"]
+)
+def test_the_name_of_a_part_must_be_one_that_a_scope_can_have(name, tmp_path):
+    graph = tf.Graph()
+    with pytest.raises(ValueError, match="name of a part is the scope") as caught:
+        tf.merge_graphs({"fine": str(tmp_path / "m"), name: str(tmp_path / "m")}, graph=graph)
+    assert repr(name) in str(caught.value)
+    assert not graph.get_operations()
 
 
 def test_a_model_that_is_several_parts_is_read_once_and_only_as_far_as_its_endpoints_need(

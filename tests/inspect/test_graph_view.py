@@ -42,6 +42,11 @@ def test_a_tree_tells_scopes_nodes_and_bytes():
     ]
 
 
+def test_names_cannot_steer_a_terminal():
+    graph = defs.GraphDef((defs.NodeDef("a\x1b[2J\nb", "No\x07Op"),))
+    assert graph_view.tree(graph).splitlines()[0] == r"a\x1b[2J\nb  No\x07Op"
+
+
 def test_a_scope_and_one_that_is_not_there():
     assert [node.name for node in graph_view.within(GRAPH, "net/inner").node] == [
         "net/inner/a", "net/inner/b"

@@ -24,6 +24,7 @@ from ckpt.formats.shards import write_checkpoint
 from ckpt.inspect import render
 from ckpt.inspect.listing import listing
 from ckpt.inspect.report import inspect
+from ckpt.saver.state_file import update_checkpoint_state
 from ckpt.wire import metagraph_file, tf_pb
 from tests.faults import hostile
 
@@ -340,8 +341,9 @@ def test_a_listing_loads_next_to_nothing(tmp_path):
 def test_both_ways_print_the_same_bytes(tmp_path):
     """As processes: the short way, and the long one that a harmless option forces."""
     write(tmp_path / "m-3.h5", MIXED, durable=False)
+    update_checkpoint_state(str(tmp_path), str(tmp_path / "m-3"))
     shutil.copy(tmp_path / "m-3.h5", tmp_path / "odd name é.h5")
-    for path in ("m-3", "m-3.h5", "odd name é.h5"):
+    for path in ("m-3", "m-3.h5", "odd name é.h5", "", "."):
         for flags in ([], ["--names"]):
             outputs = [
                 subprocess.run(

@@ -239,3 +239,19 @@ def test_nodes_that_share_a_function_have_gradients_of_their_own():
         step = 1e-6
         up, down = (session.run(second, {x: 0.9 + d}) for d in (step, -step))
         assert slope == pytest.approx((up - down) / (2 * step), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("start", "body", "is_alone"),
+    [
+        ([0], lambda i: i + 1, True),
+        ([(0,)], lambda p: [(p[0] + 1,)], True),
+        ([(0, 1)], lambda p: [(p[0] + 1, p[1])], False),
+    ],
+)
+@pytest.mark.parametrize("limit", [None, 5])
+def test_a_loop_over_one_tensor_gives_it_without_its_list(start, body, is_alone, limit):
+    first = lambda v: v[0] if isinstance(v, tuple) else v  # noqa: E731
+    with tf.Graph().as_default():
+        found = tf.while_loop(lambda v: first(v) < 3, body, start, maximum_iterations=limit)
+        assert isinstance(found, list) is not is_alone

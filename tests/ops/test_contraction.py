@@ -116,6 +116,7 @@ TestArithmetic = conformance([
     case(arithmetic.next_after, normal(3), normal(3, seed=1), like=np.nextafter, grad=0),
     case(arithmetic.approximate_equal, np.array([1.0, 2]), np.array([1.0, 3]), expect=np.array([True, False]), grad=0),
     case(lambda a, b: arithmetic.accumulate_n([a, b]), normal(3), normal(3, seed=1), like=np.add, title="accumulate_n"),
+    case(lambda a, b: arithmetic.accumulate_n_op([a, b], shape=[3]), normal(3), normal(3, seed=1), like=np.add, title="AccumulateNV2"),
     case(arithmetic.scalar_mul, np.float32(3), normal(2), like=np.multiply),
     case(bits.bitwise_xor, VALUES, np.int32(5), like=np.bitwise_xor, grad=0),
     case(bits.invert, VALUES, like=np.invert, grad=0),

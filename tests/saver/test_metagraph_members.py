@@ -76,7 +76,7 @@ def test_partitions_tables_resources_and_flow_survive_twice_in_one_graph(tmp_pat
         sess.run(tf.global_variables_initializer())
         inner[1].restore(sess, prefix)
         assert sess.run("m_1/y:0", {"m_1/x:0": feeds}) == wanted
-        assert graph.get_collection("notes") == [b"text", b"text"]
+        assert graph.get_collection("notes") == ["m/text", "m_1/text"]  # a text is a name
         assert graph.get_collection("numbers") == [3, 3]
         once = savers[0].export_meta_graph()
     with tf.Graph().as_default() as graph:

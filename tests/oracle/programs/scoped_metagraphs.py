@@ -181,3 +181,54 @@ def error_element_that_is_not_there(tf):
     graph_def = x.graph.as_graph_def()
     with tf.Graph().as_default():
         tf.import_graph_def(graph_def, return_elements=["nothing:0"])
+
+
+def _members(tf):
+    graph = tf.get_default_graph()
+    keys = sorted(map(str, graph.get_all_collection_keys()))
+    return {key: [getattr(v, "name", v) for v in graph.get_collection(key)] for key in keys}
+
+
+def case_collections_of_every_kind_of_member(tf):
+    x = tf.placeholder(tf.float32, [], name="s/x")
+    v = tf.Variable(1.0, name="s/v")
+    found = {}
+    members = {
+        "tensors and operations": [x, x.op],
+        "mine": [v],
+        "mixed": [x, v, v.op],
+        "ints": [3, -4],
+        "floats": [0.5, 2.0],
+        "texts": ["s/x", "s/x:0", "^s/x", "loc:@s/x", "other", "", "é"],
+    }
+    for key, values in members.items():
+        for value in values:
+            tf.add_to_collection(key, value)
+    for scope in (None, "s"):
+        meta = tf.train.export_meta_graph(export_scope=scope)
+        exported = {}
+        for key in meta.collection_def:
+            kind = meta.collection_def[key].WhichOneof("kind")
+            exported[key] = [kind, list(getattr(meta.collection_def[key], kind).value)]
+            if key in ("variables", "trainable_variables"):
+                exported[key] = [kind, len(exported[key][1])]
+        found[f"exported {scope}"] = dict(sorted(exported.items()))
+        for into in (None, "in", "in/deep"):
+            with tf.Graph().as_default():
+                tf.train.import_meta_graph(meta, import_scope=into)
+                found[f"imported {scope} {into}"] = _members(tf)
+    return found
+
+
+def case_operations_that_are_named_are_those_that_are_left(tf):
+    v = tf.Variable(1.0, name="v")
+    with tf.control_dependencies([v.op, v.initializer, tf.no_op(name="c"), tf.no_op(name="b")]):
+        tf.no_op(name="a")
+    tf.train.Saver(name="other")
+    found = {}
+    for clear in (False, True):
+        meta = tf.train.export_meta_graph(clear_extraneous_savers=clear)
+        found[f"ops {clear}"] = [op.name for op in meta.meta_info_def.stripped_op_list.op]
+        if not clear:  # these TensorFlow makes anew, in the order of a set
+            found["inputs"] = {n.name: list(n.input) for n in meta.graph_def.node}
+    return found

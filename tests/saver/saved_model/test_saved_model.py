@@ -157,7 +157,7 @@ def test_assets_move_with_the_model(tmp_path):
         (tmp_path / name / "words.txt").unlink()
     with tf.Graph().as_default(), tf.Session() as sess:
         sm.load(sess, ["serve"], tmp_path / "moved")
-        assert sess.run("found:0").tolist() == [1]
+        assert sess.run("found/LookupTableFindV2:0").tolist() == [1]
 
 
 @pytest.mark.parametrize(
