@@ -10,6 +10,7 @@ from typing import Any
 
 from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
+from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.function import lifted
@@ -213,6 +214,11 @@ class Variable(Operators, metaclass=_MadeByCreators):
         self._aggregation = _member(VariableAggregation, variable_def.aggregation)
         piece = variable_def.save_slice_info_def
         if piece is not None:
+            if not len(piece.full_shape) == len(piece.var_offset) == len(piece.var_shape):
+                raise GraphError(
+                    f"variable {self.name!r}: shape, offset and size of its part of {piece.full_name!r} have different "
+                    f"numbers of axes: {piece.full_shape}, {piece.var_offset}, {piece.var_shape}"
+                )
             full = f"{import_scope}/{piece.full_name}" if import_scope else piece.full_name
             self._save_slice_info = SaveSliceInfo(
                 full, list(piece.full_shape), list(piece.var_offset), list(piece.var_shape)

@@ -106,7 +106,9 @@ def salvage(
             aliases=aliases,
             metagraph=found.metagraph,
         )
-        if found.metagraph is not None:
+        if found.metagraph is None:
+            storage.remove_file(targets[1])  # what was there belongs to other values
+        else:
             storage.write_file(targets[1], found.metagraph)
     return SalvageReport(
         recovered,
@@ -120,9 +122,8 @@ def salvage(
 def _files(source: str, found: _Found) -> Iterator[str]:
     """The files that hold the tensors: this one, or the shards that it names, or names that look like its shards."""
     with storage.open_input(source) as file:
-        if file.read(0, min(file.size, len(SHARD_MAGIC))) != SHARD_MAGIC and not source.endswith(
-            ".index"
-        ):
+        is_index = file.read(0, min(file.size, len(SHARD_MAGIC))) == SHARD_MAGIC
+        if not is_index and not source.endswith(".index"):
             yield source
             return
         directory, stem = storage.split(source.removesuffix(".index"))

@@ -103,16 +103,20 @@ def prefix_of(path: str, step: int | None, *, padded: bool = False) -> str:
 
 
 def step_value(sess: Any, global_step: Any) -> int | None:
-    """The step as a number: itself, or the value of a tensor, variable or name. Raises TypeError."""
+    """The step as a number: itself, or the value of a tensor, variable or name.
+
+    Raises ValueError for a name that no tensor has, TypeError for what is no integer.
+    """
     if global_step is None:
         return None
     if isinstance(global_step, (int, np.integer)):
         return int(global_step)
-    tensor = (
-        global_step
-        if not isinstance(global_step, str)
-        else sess.graph.as_graph_element(global_step)
-    )
+    tensor = global_step
+    if isinstance(global_step, str):
+        try:
+            tensor = sess.graph.as_graph_element(global_step, allow_operation=False)
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"global_step {global_step!r} names no tensor: {error}") from error
     if not tensor.dtype.base_dtype.is_integer:
         raise TypeError(f"global_step must be an integer, not {tensor.dtype.name}")
     return int(sess.run(tensor))

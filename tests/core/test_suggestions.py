@@ -122,12 +122,8 @@ def test_a_second_model_is_a_source_where_it_is_wanted_or_more_than_a_copy():
 
 
 def test_words_that_many_layers_share_are_all_told_apart():
-    """Four vectors of one shape in nine layers: each rule explains as much as the wrong ones do."""
-    words = {"gamma": "scale", "beta": "offset", "moving_mean": "running_mean", "moving_variance": "running_var", "biases": "b"}  # fmt: skip
-    wanted = [Named(f"net/u_{n}/{w}", F32, (16,)) for n in range(9) for w in words]
-    held = [Named(f"net/u_{n}/{w}", F32, (16,)) for n in range(9) for w in words.values()]
-    found = suggest(wanted, held)
-    assert found.pairs == {f"net/u_{n}/{w}": f"net/u_{n}/{h}" for n in range(9) for w, h in words.items()}  # fmt: skip
+    """Four vectors of one shape in each of ten layers: the wrong rules explain as much as the right ones."""
+    assert recovered([1020]) == (1, [])
 
 
 def test_scale_is_gamma_and_offset_is_beta_and_words_that_mean_nothing_are_not_guessed():

@@ -172,3 +172,16 @@ def test_outputs_and_shapes_of_different_numbers_are_refused_by_name():
 
     with tf.Graph().as_default(), pytest.raises(GraphError, match=r"save/RestoreV2.*outputs"):
         tf.train.import_meta_graph(broken(change))
+
+
+def test_a_part_of_a_variable_that_cannot_be_one_is_refused_by_name():
+    with tf.Graph().as_default():
+        tf.get_variable("v", [4, 2], partitioner=tf.fixed_size_partitioner(2))
+        meta = tf.train.export_meta_graph()
+    for key in ("variables", "trainable_variables"):
+        found = meta.collection_def[key].bytes_list
+        part = message_class("VariableDef").FromString(found.value[1])
+        del part.save_slice_info_def.var_offset[1:]
+        found.value[1] = part.SerializeToString()
+    with tf.Graph().as_default(), pytest.raises(GraphError, match=r"v/part_1:0.*axes"):
+        tf.train.import_meta_graph(meta)

@@ -3,6 +3,7 @@
 import os
 import shutil
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -138,6 +139,31 @@ def test_shards_are_found_without_their_index(sharded, tmp_path):
     shutil.copy(sharded[0], other)  # of two saves nobody can tell which is meant
     with pytest.raises(DataLossError, match=r"m\.index: nothing can be recovered"):
         tf.salvage(tmp_path / "m", tmp_path / "out", force=True)
+
+
+def test_tensors_of_every_kind_are_recovered(tmp_path):
+    tensors = {
+        "scalar": np.array(3.5), "none": np.zeros((0, 4), np.int8), "text": np.array([b"a", b"", b"bc"], object),
+        "half": np.arange(6).astype(ml_dtypes.bfloat16).reshape(2, 3), "flags": np.array([True, False]),
+    }  # fmt: skip
+    entries = [TensorEntry(name, array) for name, array in tensors.items()]
+    write(tmp_path / "m.h5", entries, metadata={"step": "7"}, aliases={"tied": "flags"})
+    header_gone(tmp_path / "m.h5")
+    assert tf.salvage(tmp_path / "m", tmp_path / "out").is_whole
+    with detect.open_reader(tmp_path / "out") as reader:
+        assert reader.metadata()["step"] == "7"
+        assert reader.read("tied").tolist() == [True, False]
+        for name, array in tensors.items():
+            assert reader.read(name).dtype == array.dtype
+            assert reader.read(name).tolist() == array.tolist()
+
+
+def test_a_graph_of_other_values_does_not_stay_beside_the_result(model, tmp_path):
+    tf.salvage(model, tmp_path / "out")
+    write(tmp_path / "bare.h5", [TensorEntry("w", np.ones(3))])
+    report = tf.salvage(tmp_path / "bare", tmp_path / "out", force=True)
+    assert report.output == (f"{tmp_path}/out.h5",)
+    assert not (tmp_path / "out.meta").exists()
 
 
 def test_nothing_is_written_where_nothing_can_be_had(model, tmp_path):

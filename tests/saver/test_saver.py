@@ -214,6 +214,17 @@ def test_nothing_to_save_is_refused_unless_allowed(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_step_by_name_is_that_of_a_tensor(tmp_path):
+    tf.Variable(7, name="step")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver()
+        assert saver.save(sess, tmp_path / "m", "step:0") == str(tmp_path / "m-7")
+        for name in ("nothing", "nothing:0", "step"):  # the last is an operation
+            with pytest.raises(ValueError, match=f"global_step '{name}' names no tensor"):
+                saver.save(sess, tmp_path / "m", name)
+
+
 def test_every_missing_tensor_is_named_with_what_is_like_it(tmp_path):
     prefix, _ = saved(tmp_path)
     with tf.Graph().as_default(), tf.Session() as sess:
@@ -436,3 +447,35 @@ def test_the_state_file_holds_base_names_whatever_is_asked_for(tmp_path, is_rela
     assert (
         tf.train.latest_checkpoint(str(here)) is None
     )  # nothing leads back to where it was written
+
+
+def test_the_graph_has_the_suffix_and_the_state_file_the_name_that_were_asked_for(tmp_path):
+    two_variables()
+    saver = tf.train.Saver(max_to_keep=1, pad_step_number=True)
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for step in (7, 8):
+            saver.save(
+                session,
+                str(tmp_path / "m"),
+                step,
+                meta_graph_suffix="graph",
+                latest_filename="newest",
+            )
+    assert sorted(os.listdir(tmp_path)) == ["m-00000008.graph", "m-00000008.h5", "newest"]
+    assert tf.train.latest_checkpoint(str(tmp_path)) is None
+    found = tf.train.latest_checkpoint(str(tmp_path), "newest")
+    assert found == str(tmp_path / "m-00000008")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(found + ".graph").restore(session, found)
+        assert session.run("b:0").tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("options", [{"latest_filename": "m"}, {"latest_filename": "a/b"}])
+def test_names_of_state_files_that_collide_or_lead_elsewhere_are_refused(tmp_path, options):
+    two_variables()
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        with pytest.raises(ValueError, match="latest_filename"):
+            tf.train.Saver().save(session, str(tmp_path / "m"), **options)
+    assert os.listdir(tmp_path) == []
