@@ -547,6 +547,11 @@ from ckpt.ops.segments import (
     unsorted_segment_sqrt_n,
     unsorted_segment_sum,
 )
+from ckpt.ops.session_tensors import (
+    delete_session_tensor,
+    get_session_handle,
+    get_session_tensor,
+)
 from ckpt.ops.sets import edit_distance
 from ckpt.ops.shaping import (
     broadcast_to,
@@ -854,6 +859,7 @@ __all__ = [
     "decode_csv",
     "decode_json_example",
     "decode_raw",
+    "delete_session_tensor",
     "depth_to_space",
     "dequantize",
     "deserialize_many_sparse",
@@ -923,6 +929,8 @@ __all__ = [
     "get_local_variable",
     "get_logger",
     "get_seed",
+    "get_session_handle",
+    "get_session_tensor",
     "get_static_value",
     "get_variable",
     "get_variable_scope",

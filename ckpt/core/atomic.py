@@ -179,8 +179,11 @@ class InputFile:
         self.path = os.fspath(path)
         self._fd = -1
         with _typed(self.path, "opening"):
-            real = os.path.realpath(self.path) if follow else self.path
-            self._check(_again(files.lstat, real).st_mode)
+            real, mode = self.path, _again(files.lstat, self.path).st_mode
+            if follow and stat.S_ISLNK(mode):
+                real = os.path.realpath(self.path)
+                mode = _again(files.lstat, real).st_mode
+            self._check(mode)
             flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
             self._fd = _again(files.open, real, flags)
         try:

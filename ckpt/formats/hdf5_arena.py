@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 # was chosen, not tuned.
 NAMED_UP_TO = 1000
 GRAIN = 64  # packed tensors start at multiples of this: a cache line, and any dtype's alignment
-_WRITE = (
-    256 * 1024
-)  # bytes of one write: so much stays in a core's cache, and is no new memory of the system each time
+_WRITE = 256 * 1024  # bytes of one write: they stay in a core's cache
 _LONGEST_NAME = 255  # in bytes: what the table of packed tensors holds
 
 

@@ -1,6 +1,6 @@
 """Many small tensors at once: neighbours in one read, each verified before its values are handed on.
 
-A tensor costs some two microseconds here, so what can be done by column is done by column.
+A tensor costs about a microsecond here, so what can be done by column is done by column.
 """
 
 from __future__ import annotations

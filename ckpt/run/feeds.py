@@ -11,6 +11,7 @@ from ckpt.core import arrays, dtypes
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Tensor
 from ckpt.graph.slices import IndexedSlices
+from ckpt.run.handles import TensorHandle
 
 
 def flat_feeds(graph: Graph, feed_dict: Mapping[Any, Any] | None) -> dict[Tensor, Any]:
@@ -27,10 +28,11 @@ def flat_feeds(graph: Graph, feed_dict: Mapping[Any, Any] | None) -> dict[Tensor
             if isinstance(part_value, Tensor):
                 raise TypeError(
                     "The value of a feed cannot be a tf.Tensor object. Acceptable feed values include Python scalars, "
-                    f"strings, lists, numpy ndarrays. For reference, the tensor object was {part_value!r} which was "
+                    f"strings, lists, numpy ndarrays, or TensorHandles. For reference, the tensor object was {part_value!r} which was "
                     f"passed to the feed with key {part!r}."
                 )
-            found[tensor] = part_value
+            is_handle = isinstance(part_value, TensorHandle)
+            found[tensor] = part_value.fed_to(tensor) if is_handle else part_value
     return found
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.slices import IndexedSlices, IndexedSlicesValue
+from ckpt.run.handles import TYPES, TensorHandle
+from ckpt.run.state import SessionState
 
 Rebuild = Callable[[list[Any]], Any]
 
@@ -15,8 +17,9 @@ Rebuild = Callable[[list[Any]], Any]
 class Fetches:
     """What a caller asked for: `tensors` to return, `targets` only to run, `rebuild(values)` the caller's nest."""
 
-    def __init__(self, graph: Graph, fetches: Any) -> None:
+    def __init__(self, graph: Graph, fetches: Any, state: SessionState | None = None) -> None:
         self._graph = graph
+        self._state = state  # for handles of tensors that stay there; without it they are strings
         self.mutations = graph.mutations
         self._position: dict[Tensor, int] = {}
         self._targets: dict[Operation, None] = {}
@@ -94,6 +97,10 @@ class Fetches:
             self._targets[element] = None
             return _nothing
         position = self._position.setdefault(element, len(self._position))
+        state = self._state
+        if state is not None and element.op.type in TYPES:
+            dtype = element.op.inputs[0].dtype.base_dtype
+            return lambda values: TensorHandle(values[position].decode(), dtype, state)
         return lambda values: values[position]
 
 

@@ -221,9 +221,9 @@ class Session:
         try:
             known = self._known_fetches.get(fetches)
         except TypeError:
-            return Fetches(self._graph, fetches)
+            return Fetches(self._graph, fetches, self._state)
         if known is None or known.mutations != self._graph.mutations:
-            known = Fetches(self._graph, fetches)
+            known = Fetches(self._graph, fetches, self._state)
             if isinstance(fetches, (Tensor, Operation)):
                 self._known_fetches[fetches] = known
         return known

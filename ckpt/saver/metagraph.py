@@ -12,6 +12,7 @@ from ckpt.core.collector import paused
 from ckpt.core.errors import (
     GraphError,
 )
+from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
@@ -140,6 +141,8 @@ def export_meta_graph(
     """
     if kwargs:
         raise TypeError(f"export_meta_graph() got unexpected arguments: {', '.join(kwargs)}")
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
     graph = graph if graph is not None else stack.get_default_graph()
     with paused():
         found = export(
@@ -156,25 +159,27 @@ def export_meta_graph(
             found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
         if filename:
             write_meta_graph(filename, found, as_text=as_text)
-        shown = message(found)
-        return shown if graph_def is not None else _add_shapes(shown, graph, export_scope)
+        if graph_def is not None:
+            return message(found)
+        return tf_pb.meta_graph_message(found, _output_shapes(found, graph, export_scope))
 
 
-def _add_shapes(shown: Any, graph: Graph, export_scope: str | None) -> Any:
-    """The message with the static shapes of its nodes' outputs added, as TensorFlow's messages have them."""
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
+def _output_shapes(
+    meta_graph: defs.MetaGraphDef, graph: Graph, export_scope: str | None
+) -> dict[str, list[TensorShape]]:
+    """The static shapes of the outputs of the nodes, which TensorFlow's messages have; one list for all that have the same."""
     lead = f"{export_scope.rstrip('/')}/" if export_scope else ""
-    made: dict[tuple[Any, ...], Any] = {}  # most nodes have the shapes of another
-    for node in shown.graph_def.node:
+    lists: dict[Any, list[TensorShape]] = {}
+    found = {}
+    for node in meta_graph.graph_def.node:
         live = graph._by_name.get(lead + node.name)
-        if live is None or not live._outputs:
-            continue
-        key = tuple(tensor.shape.sizes for tensor in live._outputs)
-        if key not in made:
-            made[key] = tf_pb.attr_to_message([tensor.shape for tensor in live._outputs])
-        node.attr["_output_shapes"].CopyFrom(made[key])
-    return shown
+        if live is not None and live._outputs:
+            key = tuple([tensor._shape.sizes for tensor in live._outputs])
+            shapes = lists.get(key)
+            if shapes is None:
+                shapes = lists[key] = [tensor._shape for tensor in live._outputs]
+            found[node.name] = shapes
+    return found
 
 
 def write_meta_graph(

@@ -8,7 +8,8 @@ Source of the encoding: https://protobuf.dev/programming-guides/encoding/; field
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -20,12 +21,18 @@ from ckpt.wire.attr_value import attr_to_message
 
 _PLAIN = frozenset({str, bytes, int})
 _ONLY_TEXT = frozenset({str})
+EMPTY: Mapping[str, Any] = MappingProxyType({})
 _SHORT = 64
 """Constants of up to so many bytes (sizes, axes, zeros) are compared with those that were written before."""
 
 
-def nodes_as_bytes(nodes: Iterable[defs.NodeDef]) -> bytes:
-    """The nodes as field 1 of a GraphDef. Raises GraphError naming node and attribute that cannot be written."""
+def nodes_as_bytes(
+    nodes: Iterable[defs.NodeDef], output_shapes: Mapping[str, Sequence[TensorShape]] = EMPTY
+) -> bytes:
+    """The nodes as field 1 of a GraphDef; those that `output_shapes` names have the attribute `_output_shapes`, too.
+
+    Raises GraphError naming node and attribute that cannot be written.
+    """
     sizes, attrs, fields = _Sizes(), _Attrs(), []
     for node in nodes:
         name, op = node.name, node.op
@@ -41,6 +48,9 @@ def nodes_as_bytes(nodes: Iterable[defs.NodeDef]) -> bytes:
             body += f"\x22{sizes[len(device)]}{device}"
         if node.attr:
             body += attrs.of(node)
+        shapes = output_shapes.get(node.name)
+        if shapes is not None:
+            body += attrs.entry("_output_shapes", shapes)
         fields.append(f"\x0a{sizes[len(body)]}{body}")
     return "".join(fields).encode("latin-1")
 
@@ -78,11 +88,18 @@ class _Attrs:
             entry = known.get((name, id(value)))
             if entry is None:
                 try:
-                    entry = known[name, id(value)] = self._entry(name, value)
+                    entry = self.entry(name, value)
                 except GraphError as error:
                     raise GraphError(f"node {node.name!r}, attribute {name!r}: {error}") from error
             entries += entry
         return entries
+
+    def entry(self, name: str, value: Any) -> str:
+        """One attribute as field 5 of a NodeDef."""
+        found = self._by_object.get((name, id(value)))
+        if found is None:
+            found = self._by_object[name, id(value)] = self._entry(name, value)
+        return found
 
     def _entry(self, name: str, value: Any) -> str:
         kind = type(value)

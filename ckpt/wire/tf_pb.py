@@ -6,13 +6,14 @@ taken through its bytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, GraphError, OpError
+from ckpt.core.shapes import TensorShape
 from ckpt.wire import messages as pb
 from ckpt.wire import schema
 from ckpt.wire.attr_value import (
@@ -24,7 +25,7 @@ from ckpt.wire.attr_value import (
     read_shape,
     read_type,
 )
-from ckpt.wire.node_bytes import nodes_as_bytes
+from ckpt.wire.node_bytes import EMPTY, nodes_as_bytes
 from ckpt.wire.tensor_proto import ndarray_from_tensor_proto, tensor_proto
 
 __all__ = [
@@ -61,6 +62,15 @@ def to_message(value: Any) -> Any:
     name, fill = _TO[type(value)]
     message = getattr(pb, name)() if "." not in name else schema.message_class(name)()
     fill(message, value)
+    return message
+
+
+def meta_graph_message(
+    meta: defs.MetaGraphDef, output_shapes: Mapping[str, Sequence[TensorShape]]
+) -> Any:
+    """The message of a MetaGraph; nodes that `output_shapes` names have the attribute `_output_shapes`, too."""
+    message = pb.MetaGraphDef()
+    _fill_meta_graph(message, meta, output_shapes)
     return message
 
 
@@ -199,14 +209,18 @@ def _sorted(mapping: Any) -> dict[str, str]:
     return {key: mapping[key] for key in sorted(mapping)}
 
 
-def _fill_graph(message: Any, graph: defs.GraphDef) -> None:
+def _fill_graph(
+    message: Any, graph: defs.GraphDef, output_shapes: Mapping[str, Any] = EMPTY
+) -> None:
     add = message.node.add
     for is_large, nodes in groupby(graph.node, _is_large):
         if is_large:
             for node in nodes:
-                _fill_node(add(), node)
+                _fill_node(filled := add(), node)
+                if node.name in output_shapes:
+                    fill_attr(filled.attr["_output_shapes"], output_shapes[node.name])
         else:
-            message.MergeFromString(nodes_as_bytes(nodes))
+            message.MergeFromString(nodes_as_bytes(nodes, output_shapes))
     for function in graph.library:
         _fill_function(message.library.function.add(), function)
     for name, gradient in graph.gradient.items():
@@ -389,11 +403,13 @@ def _read_meta_info(message: Any) -> defs.MetaInfoDef:
     )
 
 
-def _fill_meta_graph(message: Any, meta: defs.MetaGraphDef) -> None:
+def _fill_meta_graph(
+    message: Any, meta: defs.MetaGraphDef, output_shapes: Mapping[str, Any] = EMPTY
+) -> None:
     message.meta_info_def.SetInParent()
     _fill_meta_info(message.meta_info_def, meta.meta_info_def)
     message.graph_def.SetInParent()
-    _fill_graph(message.graph_def, meta.graph_def)
+    _fill_graph(message.graph_def, meta.graph_def, output_shapes)
     if meta.saver_def is not None:
         message.saver_def.SetInParent()
         _fill_saver(message.saver_def, meta.saver_def)

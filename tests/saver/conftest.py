@@ -9,7 +9,7 @@ from ckpt.core.atomic import InputFile
 def bytes_read(monkeypatch):
     """How many bytes were read from files so far, headers and indexes included."""
     counts = []
-    read, read_into = InputFile.read, InputFile.read_into
+    read, read_into, read_each = InputFile.read, InputFile.read_into, InputFile.read_into_each
 
     def counted(self, offset, length):
         data = read(self, offset, length)
@@ -20,6 +20,11 @@ def bytes_read(monkeypatch):
         read_into(self, view, offset)
         counts.append(len(view))
 
+    def counted_each(self, buffers, offset, length):
+        read_each(self, buffers, offset, length)
+        counts.append(length)
+
     monkeypatch.setattr(InputFile, "read", counted)
     monkeypatch.setattr(InputFile, "read_into", counted_into)
+    monkeypatch.setattr(InputFile, "read_into_each", counted_each)
     return lambda: sum(counts)

@@ -67,6 +67,19 @@ def test_large_constants_stand_where_they_belong():
     assert list(message.node) == [tf_pb.to_message(node) for node in nodes]
 
 
+def test_shapes_of_outputs_are_added_to_the_nodes_that_are_named():
+    shapes = {"n0": [TensorShape([2, None]), TensorShape(None)], "n2": [], "n3": [TensorShape([])]}
+    shapes["é"] = shapes["n0"]
+    values = {"n0": np.float32(1), "n3": np.zeros(100_000, "f")}
+    nodes = tuple(
+        defs.NodeDef(name, "Const", (), "", {"value": values[name]} if name in values else {})
+        for name in ("n0", "n1", "n2", "n3", "é")
+    )
+    message = tf_pb.meta_graph_message(defs.MetaGraphDef(graph_def=defs.GraphDef(nodes)), shapes)
+    plain = tf_pb.from_message(message).graph_def.node
+    assert {n.name: n.attr["_output_shapes"] for n in plain if "_output_shapes" in n.attr} == shapes
+
+
 def test_the_error_names_node_and_attribute():
     nodes = [defs.NodeDef("ok", "A"), defs.NodeDef("bad", "A", (), "", {"x": 1, "y": 1 << 70})]
     with pytest.raises(GraphError, match="node 'bad', attribute 'y'"):
