@@ -117,6 +117,26 @@ def psnr(a: Any, b: Any, max_val: float, name: str | None = None) -> Tensor:
         return found
 
 
+def _fitted(images: Tensor, *targets: int) -> tuple[Any, Any]:
+    """(the size of images that fit into the target, how many rows and columns of zeros are before them), in float32."""
+    known = images.shape.as_list()[1:3]
+    if None not in known:
+        sizes = [np.float32(n) for n in known]
+        ratio = max(n / np.float32(t) for n, t in zip(sizes, targets, strict=True))
+        exact = [n / ratio for n in sizes]
+        before = [max(0, math.floor((t - n) / np.float32(2))) for n, t in zip(exact, targets, strict=True)]  # fmt: skip
+        return [math.floor(n) for n in exact], before
+    actual = [
+        elementwise.cast(n, dtypes.float32) for n in joining.unstack(shaping.shape(images)[1:3])
+    ]
+    ratio = elementwise.maximum(*[n / float(t) for n, t in zip(actual, targets, strict=True)])
+    fitted = [n / ratio for n in actual]
+    gaps = [elementwise.floor((float(t) - n) / 2) for n, t in zip(fitted, targets, strict=True)]
+    whole_gaps = [elementwise.cast(elementwise.maximum(gap, 0.0), dtypes.int32) for gap in gaps]
+    rounded = [elementwise.cast(elementwise.floor(n), dtypes.int32) for n in fitted]
+    return joining.stack(rounded), whole_gaps
+
+
 def resize_image_with_pad(
     image: Any, target_height: int, target_width: int, method: Any = whole.ResizeMethod.BILINEAR,
     align_corners: bool = False,
@@ -126,15 +146,7 @@ def resize_image_with_pad(
         image = convert.convert_to_tensor(image, name="image")
         is_single = image.shape.rank == 3
         images = shaping.expand_dims(image, 0) if is_single else image
-        height, width = images.shape.as_list()[1:3]
-        if height is None or width is None:
-            raise ValueError(f"resize_image_with_pad needs a known image size, got {image.shape}")
-        ratio = max(height / target_height, width / target_width)
-        size = [math.floor(height / ratio), math.floor(width / ratio)]
-        top, left = [
-            math.floor((target_height - size[0]) / 2),
-            math.floor((target_width - size[1]) / 2),
-        ]
+        size, (top, left) = _fitted(images, target_height, target_width)
         small = whole.resize_images(images, size, method, align_corners)
         padded = whole.pad_to_bounding_box(small, top, left, target_height, target_width)
         return shaping.squeeze(padded, [0]) if is_single else padded

@@ -215,8 +215,32 @@ def crop_to_bounding_box(
             [shaping.shape(x)[0], target_height, target_width, shaping.shape(x)[3]]
         )
         found = indexing.slice_(x, begin, sizes)
-        found.set_shape([x.shape.as_list()[0], None, None, x.shape.as_list()[3]])
-        return _unbatched(found, added)
+        return _unbatched(_of_size(found, x, target_height, target_width), added)
+
+
+def _of_size(images: Tensor, made_of: Tensor, height: Any, width: Any) -> Tensor:
+    """Images whose size is known where it was asked for as a number, whatever is known of what they are made of."""
+    sizes = [n if isinstance(n, int) else None for n in (height, width)]
+    batch, *_, channels = made_of.shape.as_list()
+    images.set_shape([batch, *sizes, channels])
+    return images
+
+
+def _size_of(images: Tensor) -> list[Any]:
+    """Rows and columns: numbers where they are known, tensors elsewhere."""
+    known = images.shape.as_list()[-3:-1]
+    if None not in known:
+        return known
+    sizes = shaping.shape(images)[-3:-1]
+    return [sizes[i] if n is None else n for i, n in enumerate(known)]
+
+
+def _least(a: Any, b: Any) -> Any:
+    return min(a, b) if isinstance(a, int) and isinstance(b, int) else elementwise.minimum(a, b)
+
+
+def _most(a: Any, b: Any) -> Any:
+    return max(a, b) if isinstance(a, int) and isinstance(b, int) else elementwise.maximum(a, b)
 
 
 def _check_box(what: str, size: Any, offset: Any, target: Any) -> None:
@@ -251,26 +275,20 @@ def pad_to_bounding_box(
             paddings += [offset, after]
         rows = shaping.reshape(joining.stack([*paddings, 0, 0]), [4, 2])
         found = shaping.pad_op(x, rows)
-        return _unbatched(found, added)
+        return _unbatched(_of_size(found, x, target_height, target_width), added)
 
 
 def resize_image_with_crop_or_pad(image: Any, target_height: int, target_width: int) -> Tensor:
-    """The middle of an image, with zeros around it where it is too small. Sizes must be known; else ValueError."""
+    """The middle of an image of any size, with zeros around it where it is too small."""
     with name_scope(None, "resize_image_with_crop_or_pad", [image]):
         x, added = _batched(image)
-        rows, columns = x.shape.as_list()[1:3]
-        if rows is None or columns is None:
-            raise ValueError("'image' must have known rows and columns.")
+        targets, sizes = (target_height, target_width), _size_of(x)
         x = _standing(x)
-        height, width = min(rows, target_height), min(columns, target_width)
-        x = crop_to_bounding_box(x, (rows - height) // 2, (columns - width) // 2, height, width)
-        x = pad_to_bounding_box(
-            x,
-            (target_height - height) // 2,
-            (target_width - width) // 2,
-            target_height,
-            target_width,
-        )
+        kept = [_least(size, target) for size, target in zip(sizes, targets, strict=True)]
+        cut = [_most(-(t - n) // 2, 0) for n, t in zip(sizes, targets, strict=True)]
+        x = crop_to_bounding_box(x, cut[0], cut[1], kept[0], kept[1])
+        around = [_most((t - n) // 2, 0) for n, t in zip(sizes, targets, strict=True)]
+        x = pad_to_bounding_box(x, around[0], around[1], target_height, target_width)
         return _unbatched(_standing(x), added)
 
 
@@ -288,15 +306,22 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
         if central_fraction == 1:
             return x
         _standing(x)  # TensorFlow makes it, and takes the image itself
-        rows, columns = x.shape.as_list()[-3:-1]
-        if rows is None or columns is None:
-            raise ValueError("'image' must have known rows and columns.")
-        top = int((rows - rows * central_fraction) / 2)
-        left = int((columns - columns * central_fraction) / 2)
+        rows, columns = _size_of(x)
+        top, left = (_before_middle(n, central_fraction) for n in (rows, columns))
         begin, size = [top, left, 0], [rows - 2 * top, columns - 2 * left, -1]
         if x.shape.rank == 4:
             begin, size = [0, *begin], [-1, *size]
-        return indexing.slice_(x, joining.stack(begin), joining.stack(size))
+        found = indexing.slice_(x, joining.stack(begin), joining.stack(size))
+        found.set_shape([*x.shape.as_list()[:-3], None, None, x.shape.as_list()[-1]])
+        return found
+
+
+def _before_middle(size: Any, fraction: float) -> Any:
+    """How many rows or columns are before the middle ones."""
+    if isinstance(size, int):
+        return int((size - size * fraction) / 2)
+    exact = elementwise.cast(size, dtypes.float64)
+    return elementwise.cast((exact - exact * fraction) / 2, dtypes.int32)
 
 
 def per_image_standardization(image: Any) -> Tensor:

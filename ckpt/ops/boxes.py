@@ -220,6 +220,25 @@ def overlaps(boxes: Any) -> Any:
     return np.where(is_box, common / np.where(union == 0, 1, union), 0)
 
 
+def best_of(boxes: Any, scores: Any, count: int, limit: float, least: float) -> list[int]:
+    """The best boxes one after another, without those that share more than `limit` with a better one."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    areas = np.prod(high - low, axis=1)
+    left = np.argsort(-scores, kind="stable")
+    left = left[scores[left] > least]
+    chosen: list[int] = []
+    while left.size and len(chosen) < count:
+        best, left = left[0], left[1:]
+        chosen.append(int(best))
+        inner = np.minimum(high[best], high[left]) - np.maximum(low[best], low[left])
+        common = np.prod(np.maximum(inner, 0), axis=1)
+        union = areas[best] + areas[left] - common
+        is_box = (areas[best] > 0) & (areas[left] > 0)
+        shares = np.where(is_box, common / np.where(union == 0, 1, union), 0)
+        left = left[~(shares > limit)]
+    return chosen
+
+
 def kept(shares: Any, scores: Any, count: int, limit: float, least: float) -> list[int]:
     """The best boxes one after another, without those that overlap a better one by more than `limit`."""
     chosen: list[int] = []
@@ -247,7 +266,7 @@ def _suppressed(boxes, scores, count, limit, least=-np.inf):
     _check_boxes(boxes, scores, count)
     if not 0 <= limit <= 1:
         raise InvalidArgumentError(None, None, "iou_threshold must be in [0, 1]")
-    chosen = kept(overlaps(boxes.astype(np.float32)), scores, count, limit, float(least))
+    chosen = best_of(boxes.astype(np.float32), scores, count, limit, float(least))
     return np.array(chosen, np.int32)
 
 

@@ -169,7 +169,9 @@ def bincount_op(arr, size, weights):
     bins = np.zeros(int(size), weights.dtype)
     flat = np.asarray(arr).reshape(-1)
     kept = flat < int(size)
-    np.add.at(bins, flat[kept], np.asarray(weights).reshape(-1)[kept] if np.size(weights) else 1)
+    if not np.size(weights):
+        return np.bincount(flat[kept], minlength=int(size)).astype(weights.dtype)
+    np.add.at(bins, flat[kept], np.asarray(weights).reshape(-1)[kept])
     return bins
 
 

@@ -606,11 +606,15 @@ def range_(
 @op("InvertPermutation", "x: T -> y: T", T=Attr("type", dtypes.int32, INDEX))
 def invert_permutation(x):
     """y[x[i]] = i."""
-    if sorted(np.asarray(x).tolist()) != list(range(np.size(x))):
+    count = np.size(x)
+    places = np.full(count, -1, x.dtype)
+    is_inside = (x >= 0) & (x < count)
+    places[x[is_inside]] = np.flatnonzero(is_inside)
+    if not is_inside.all() or (places < 0).any():
         raise InvalidArgumentError(
-            None, None, f"{np.asarray(x).tolist()} is no permutation of 0 … {np.size(x) - 1}"
+            None, None, f"{np.asarray(x).tolist()} is no permutation of 0 … {count - 1}"
         )
-    return np.argsort(x).astype(x.dtype)
+    return places
 
 
 invert_permutation.shape(lambda x: [x.shape.with_rank(1)])
@@ -638,14 +642,11 @@ def one_hot_op(indices, depth, on_value, off_value, *, axis):
     count = int(depth)
     if count < 0:
         raise InvalidArgumentError(None, None, f"depth must be non-negative, got: {count}")
-    rows = np.expand_dims(indices, axis if axis >= 0 else np.ndim(indices))
-    positions = np.arange(count).reshape(
-        [
-            -1 if i == (axis if axis >= 0 else np.ndim(indices)) else 1
-            for i in range(np.ndim(indices) + 1)
-        ]
-    )
-    return np.where(rows == positions, on_value, off_value)
+    hot = np.full((*np.shape(indices), count), off_value)
+    flat, places = hot.reshape(-1, count), np.reshape(indices, -1)
+    rows = np.flatnonzero((places >= 0) & (places < count))
+    flat[rows, places[rows]] = on_value
+    return hot if axis < 0 else np.ascontiguousarray(np.moveaxis(hot, -1, axis))
 
 
 @one_hot_op.shape

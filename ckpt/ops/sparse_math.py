@@ -62,7 +62,11 @@ def sparse_tensor_dense_matmul_op(indices, values, shape, b, *, adjoint_a, adjoi
                 f"{name} {int(where[bad[0]])} of entry {int(bad[0])} is out of bounds (>={size})",
             )
     found = np.zeros((height, b.shape[1]), values.dtype)
-    np.add.at(found, rows, values[:, None] * b[columns])
+    if len(rows):
+        order = np.argsort(rows, kind="stable")
+        there, starts = np.unique(rows[order], return_index=True)
+        products = values[order, None] * b[columns[order]]
+        found[there] = np.add.reduceat(products, starts, axis=0)
     return found
 
 

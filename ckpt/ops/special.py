@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -134,47 +133,54 @@ def polygamma_values(n, x):
     return np.where((n < 0) | (n != np.floor(n)), np.nan, found)
 
 
-def _iterate(step: Callable[[int], Any], active: Any) -> None:
-    """Run `step(k)` until it says that nothing changes any more."""
+def _until_settled(step: Callable[..., Any], *state: Any) -> list[Any]:
+    """Run `step(k, *state) -> (next state, which still move)` for each element until it settles; its last state."""
+    found = [values.copy() for values in state]
+    left = np.arange(state[0].size)
     for k in range(1, MOST_STEPS):
-        if not (step(k) & active).any():
-            return
+        state, moving = step(k, *state)
+        if moving.all():
+            continue
+        for last, values in zip(found, state, strict=True):
+            last[left[~moving]] = values[~moving]
+        left = left[moving]
+        if not left.size:
+            break
+        state = tuple(values[moving] for values in state)
+    for last, values in zip(found, state, strict=True):
+        last[left] = values[: left.size]
+    return found
 
 
 def _lower_series(a, x):
-    """P(a, x) by its power series (DLMF 8.7.1)."""
-    term = 1 / a
-    state = [term, term.copy()]
+    """P(a, x) by its power series (DLMF 8.7.1), for vectors."""
 
-    def step(k):
-        state[0] = state[0] * x / (a + k)
-        state[1] = state[1] + state[0]
-        return np.abs(state[0]) > np.abs(state[1]) * EPSILON
+    def step(k, term, total, a, x):
+        term = term * x / (a + k)
+        total = total + term
+        return (term, total, a, x), np.abs(term) > np.abs(total) * EPSILON
 
-    _iterate(step, np.ones(x.shape, bool))
-    return state[1] * _front(a, x)
+    _, total, _, _ = _until_settled(step, 1 / a, 1 / a, a, x)
+    return total * _front(a, x)
 
 
 def _upper_fraction(a, x):
-    """Q(a, x) by its continued fraction (DLMF 8.9.2)."""
+    """Q(a, x) by its continued fraction (DLMF 8.9.2), for vectors."""
     b = x + 1 - a
     d = 1 / np.where(b == 0, TINY, b)
-    state = [b, np.full_like(b, 1 / TINY), d, d.copy()]
 
-    def step(k):
+    def step(k, b, c, d, found, a):
         an = -k * (k - a)
-        state[0] = state[0] + 2
-        d = an * state[2] + state[0]
-        d = np.where(np.abs(d) < TINY, TINY, d)
-        c = state[0] + an / state[1]
-        state[1] = np.where(np.abs(c) < TINY, TINY, c)
-        state[2] = 1 / d
-        change = state[2] * state[1]
-        state[3] = state[3] * change
-        return np.abs(change - 1) > EPSILON * 4
+        b = b + 2
+        d = an * d + b
+        d = 1 / np.where(np.abs(d) < TINY, TINY, d)
+        c = b + an / c
+        c = np.where(np.abs(c) < TINY, TINY, c)
+        change = d * c
+        return (b, c, d, found * change, a), np.abs(change - 1) > EPSILON * 4
 
-    _iterate(step, np.ones(x.shape, bool))
-    return state[3] * _front(a, x)
+    found = _until_settled(step, b, np.full_like(b, 1 / TINY), d, d, a)[3]
+    return found * _front(a, x)
 
 
 def _front(a, x):
@@ -183,17 +189,16 @@ def _front(a, x):
 
 def _igamma_parts(a, x):
     """(P, Q): each computed where it is the smaller one."""
+    a, x = np.broadcast_arrays(a, x)
+    p = np.where((x == 0) & (a > 0), 0.0, np.where((a > 0) & (x == np.inf), 1.0, np.nan))
+    q = np.asarray(1 - p)
     inside = (a > 0) & (x > 0) & np.isfinite(x) & np.isfinite(a)
-    sa, sx = np.where(inside, a, 1.0), np.where(inside, x, 1.0)
-    is_low = sx < sa + 1
-    lower = np.where(is_low, _lower_series(sa, np.where(is_low, sx, sa)), 0.0)
-    upper = np.where(is_low, 0.0, _upper_fraction(sa, np.where(is_low, sa + 2, sx)))
-    p = np.where(is_low, lower, 1 - upper)
-    q = np.where(is_low, 1 - lower, upper)
-    p = np.where(
-        inside, p, np.where((x == 0) & (a > 0), 0.0, np.where((a > 0) & (x == np.inf), 1.0, np.nan))
-    )
-    return p, np.where(inside, q, 1 - p)
+    low, high = inside & (x < a + 1), inside & (x >= a + 1)
+    p[low] = _lower_series(a[low], x[low])
+    q[low] = 1 - p[low]
+    q[high] = _upper_fraction(a[high], x[high])
+    p[high] = 1 - q[high]
+    return p, q
 
 
 def igamma_values(a, x):
@@ -217,26 +222,23 @@ def igamma_grad_a_values(a, x):
 
 
 def _beta_fraction(a, b, x):
-    """The continued fraction of the incomplete beta function (DLMF 8.17.22)."""
-    d = 1 - (a + b) * x / (a + 1)
-    d = 1 / np.where(np.abs(d) < TINY, TINY, d)
-    state = [np.ones_like(x), d, d.copy()]
+    """The continued fraction of the incomplete beta function (DLMF 8.17.22), for vectors."""
 
-    def half(numerator):
-        d = 1 + numerator * state[1]
-        c = 1 + numerator / state[0]
-        state[1] = 1 / np.where(np.abs(d) < TINY, TINY, d)
-        state[0] = np.where(np.abs(c) < TINY, TINY, c)
-        state[2] = state[2] * state[1] * state[0]
-        return state[1] * state[0]
+    def held(value):
+        return np.where(np.abs(value) < TINY, TINY, value)
 
-    def step(m):
-        half(m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)))
-        change = half(-(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)))
-        return np.abs(change - 1) > EPSILON * 4
+    def step(m, c, d, found, a, b, x):
+        for numerator in (
+            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
+            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
+        ):
+            d = 1 / held(1 + numerator * d)
+            c = held(1 + numerator / c)
+            found = found * d * c
+        return (c, d, found, a, b, x), np.abs(d * c - 1) > EPSILON * 4
 
-    _iterate(step, np.ones(x.shape, bool))
-    return state[2]
+    d = 1 / held(1 - (a + b) * x / (a + 1))
+    return _until_settled(step, np.ones_like(x), d, d, a, b, x)[2]
 
 
 def betainc_values(a, b, x):
@@ -252,7 +254,8 @@ def betainc_values(a, b, x):
         + fa * np.log(fx)
         + fb * np.log1p(-fx)
     )
-    found = front * _beta_fraction(fa, fb, fx) / fa
+    flat = (np.reshape(v, -1) for v in (fa, fb, fx))
+    found = front * _beta_fraction(*flat).reshape(np.shape(x)) / fa
     found = np.where(flip, 1 - found, found)
     edge = np.where(
         (a > 0) & (b > 0) & (x == 0), 0.0, np.where((a > 0) & (b > 0) & (x == 1), 1.0, np.nan)
@@ -285,24 +288,57 @@ def _bessel_e(order: int) -> Callable[[Any], Any]:
 i0e_values, i1e_values = _bessel_e(0), _bessel_e(1)
 
 
-def _erfinv_of(y: float) -> float:
-    if not -1 < y < 1:
-        return math.copysign(math.inf, y) if abs(y) == 1 else math.nan
-    found = (
-        NormalDist().inv_cdf((y + 1) / 2) / math.sqrt(2)
-        if abs(y) < 1 - 1e-15
-        else math.copysign(5.8, y)
-    )
-    for _ in range(2):
-        slope = 2 / math.sqrt(math.pi) * math.exp(-found * found)
-        found -= (math.erf(found) - y) / slope if slope > TINY else 0
+def _rational(x, above, below):
+    """A polynomial in `x` over another one, the coefficients from the highest power down."""
+    return np.polyval(above, x) / np.polyval(below, x)
+
+
+def ndtri_values(p):
+    """The quantiles of the normal distribution: algorithm AS 241, PPND16 (Wichura 1988)."""
+    found = np.where(p == 0, -np.inf, np.where(p == 1, np.inf, np.nan))
+    inside = (p > 0) & (p < 1)
+    q = p[inside] - 0.5
+    tail = np.sqrt(-np.log(np.where(q < 0, p[inside], 1 - p[inside])))
+    middle = _rational(0.180625 - q * q, *MIDDLE) * q
+    side = np.where(tail <= 5, _rational(tail - 1.6, *NEAR_TAIL), _rational(tail - 5, *FAR_TAIL))
+    found[inside] = np.where(np.abs(q) <= 0.425, middle, np.copysign(side, q))
     return found
 
 
-def _ndtri_of(p: float) -> float:
-    if 0 < p < 1:
-        return NormalDist().inv_cdf(p)
-    return {0.0: -math.inf, 1.0: math.inf}.get(p, math.nan)
+def erfinv_values(y):
+    """The inverse of the error function: a quantile of the normal distribution, improved by two of Newton's steps."""
+    inside = np.abs(y) < 1
+    found = np.where(np.abs(y) == 1, np.copysign(np.inf, y), np.nan)
+    value = y[inside]
+    at = ndtri_values((value + 1) / 2) / math.sqrt(2)
+    at = np.where(np.isfinite(at), at, np.copysign(5.8, value))
+    for _ in range(2):
+        slope = ROOT * np.exp(-at * at)
+        at = np.where(
+            slope > TINY, at - (_each(math.erf)(at) - value) / np.maximum(slope, TINY), at
+        )
+    found[inside] = at
+    return found
+
+
+MIDDLE = (
+    (2.5090809287301226727e3, 3.3430575583588128105e4, 6.7265770927008700853e4, 4.5921953931549871457e4,
+     1.3731693765509461125e4, 1.9715909503065514427e3, 1.3314166789178437745e2, 3.3871328727963666080e0),
+    (5.2264952788528545610e3, 2.8729085735721942674e4, 3.9307895800092710610e4, 2.1213794301586595867e4,
+     5.3941960214247511077e3, 6.8718700749205790830e2, 4.2313330701600911252e1, 1.0),
+)  # fmt: skip
+NEAR_TAIL = (
+    (7.74545014278341407640e-4, 2.27238449892691845833e-2, 2.41780725177450611770e-1, 1.27045825245236838258e0,
+     3.64784832476320460504e0, 5.76949722146069140550e0, 4.63033784615654529590e0, 1.42343711074968357734e0),
+    (1.05075007164441684324e-9, 5.47593808499534494600e-4, 1.51986665636164571966e-2, 1.48103976427480074590e-1,
+     6.89767334985100004550e-1, 1.67638483018380384940e0, 2.05319162663775882187e0, 1.0),
+)  # fmt: skip
+FAR_TAIL = (
+    (2.01033439929228813265e-7, 2.71155556874348757815e-5, 1.24266094738807843860e-3, 2.65321895265761230930e-2,
+     2.96560571828504891230e-1, 1.78482653991729133580e0, 5.46378491116411436990e0, 6.65790464350110377720e0),
+    (2.04426310338993978564e-15, 1.42151175831644588870e-7, 1.84631831751005468180e-5, 7.86869131145613259100e-4,
+     1.48753612908506148525e-2, 1.36929880922735805310e-1, 5.99832206555887937690e-1, 1.0),
+)  # fmt: skip
 
 
 def constant_like(x: Tensor, value: float) -> Tensor:
@@ -342,13 +378,13 @@ erf.maps_sparse = True
 erfc = of_one("Erfc", _each(math.erfc), lambda x, y, dy: _gaussian(x, dy, -ROOT), "1 - erf(x).")
 erfinv_op = of_one(
     "Erfinv",
-    _each(_erfinv_of),
+    erfinv_values,
     lambda x, y, dy: _scaled(y, dy, 1 / ROOT, elementwise.square),
     "The inverse of the error function.",
 )
 ndtri_op = of_one(
     "Ndtri",
-    _each(_ndtri_of),
+    ndtri_values,
     lambda x, y, dy: _scaled(y, dy, math.sqrt(2 * math.pi), lambda t: elementwise.square(t) / 2),
     "The quantiles of the normal distribution.",
 )

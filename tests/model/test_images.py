@@ -74,3 +74,38 @@ def test_standardised_images():
         found = session.run(tf.image.per_image_standardization(IMAGE))
     np.testing.assert_allclose(found.mean((1, 2, 3)), 0, atol=1e-5)
     np.testing.assert_allclose(found.std((1, 2, 3)), 1, rtol=1e-4)
+
+
+PICTURE = np.random.default_rng(0).random((20, 31, 3)).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", [[None, None, 3], [None, 31, None], [20, 31, 3]])
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (lambda x: tf.image.resize_image_with_crop_or_pad(x, 15, 40), np.pad(PICTURE[2:17], [(0, 0), (4, 5), (0, 0)])),
+        (lambda x: tf.image.resize_image_with_crop_or_pad(x, 33, 16), np.pad(PICTURE[:, 7:23], [(6, 7), (0, 0), (0, 0)])),
+        (lambda x: tf.image.central_crop(x, 0.5), PICTURE[5:15, 7:24]),
+        (lambda x: tf.image.crop_to_bounding_box(x, 2, 3, 5, 6), PICTURE[2:7, 3:9]),
+        (lambda x: tf.image.pad_to_bounding_box(x, 2, 3, 40, 60), np.pad(PICTURE, [(2, 18), (3, 26), (0, 0)])),
+    ],
+)  # fmt: skip
+def test_sizes_need_not_be_known(shape, function, expected):
+    """As those of decoded images are not."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, shape)
+        found = function(x)
+        np.testing.assert_array_equal(session.run(found, {x: PICTURE}), expected)
+        assert found.shape.is_compatible_with(expected.shape)
+
+
+@pytest.mark.parametrize("shape", [[None, None, 3], [20, 31, 3]])
+def test_resize_with_pad_puts_what_is_before_the_image_down_before_it_is_rounded(shape):
+    """31 columns by 1.25 are 24.8, so 7.6 are before them and 7 are made, by TensorFlow 2.21."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        x = tf.placeholder(tf.float32, shape)
+        found = tf.image.resize_image_with_pad(x, 16, 40)
+        assert found.shape.as_list() == [16, 40, 3]
+        value = session.run(found, {x: PICTURE})
+    is_there = value.any(axis=(0, 2))
+    assert is_there.tolist() == [7 <= i < 31 for i in range(40)]

@@ -281,3 +281,24 @@ def test_bitmaps_that_lie_about_their_size_are_refused():
         bitmaps.decoded(huge, 0)
     with pytest.raises(bitmaps.BadBitmap, match="wide"):
         bitmaps.decoded(BMP[:18] + struct.pack("<ii", 0, 5) + BMP[26:], 0)
+
+
+def test_a_pipeline_of_image_files(tmp_path):
+    """As training programs read them: names, files, pixels, cut to one size, in batches."""
+    names = []
+    for i, data in enumerate([JPEG, JPEG_420, png.encoded(PHOTO), png.encoded(PHOTO[:, ::-1])]):
+        names.append(str(tmp_path / f"{i}.img"))
+        (tmp_path / f"{i}.img").write_bytes(data)
+
+    def pixels(name):
+        image = tf.image.decode_jpeg(tf.read_file(name), 3)
+        image = tf.image.convert_image_dtype(image, tf.float32)
+        return tf.image.resize_image_with_crop_or_pad(image, 16, 24)
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        images = tf.data.Dataset.from_tensor_slices(names).map(pixels).batch(2)
+        batch = tf.data.make_one_shot_iterator(images).get_next()
+        assert batch.shape.as_list() == [None, 16, 24, 3]
+        first, second = session.run(batch), session.run(batch)
+    np.testing.assert_allclose(second[0], PHOTO[2:18, 4:28] / 255, atol=1e-6)
+    np.testing.assert_allclose(first[0], second[0], atol=0.1)
