@@ -33,7 +33,7 @@ class Task:
 
     def __init__(self, call: Callable[[], Any], done: Callable[[], None]) -> None:
         self._call: Callable[[], Any] | None = call
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # the collector may end what this thread has just begun
         self.done = done
         self.is_done = False
         self.result: Any = None

@@ -62,6 +62,9 @@ class Plan:
             0  # depends on names, dtypes, shapes and filters only, not on where things lie
         )
         self.structure = build(self._datasets(), USER_BLOCK)
+        for box in self.boxes.values():
+            if box.chunks:
+                box.let_go()  # written meanwhile
 
     def index(self, structure_crc: int) -> bytes:
         """The bytes of the index; before everything is written, as many bytes."""

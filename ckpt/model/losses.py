@@ -299,9 +299,9 @@ def mean_pairwise_squared_error(
             first = 2.0 * elementwise.div_no_nan(
                 squares, elementwise.maximum(count - 1, 0), name="value"
             )
-            sums = reduction.reduce_sum(errors, axes, keepdims=True)
+            sums = elementwise.square(reduction.reduce_sum(errors, axes, keepdims=True))
             pairs = elementwise.maximum(elementwise.mul(count, count - 1), 0)
-            second = 2.0 * elementwise.div_no_nan(elementwise.square(sums), pairs, name="value")
+            second = 2.0 * elementwise.div_no_nan(sums, pairs, name="value")
             total = reduction.reduce_sum(elementwise.mul(first - second, weights))
             some = compare.greater(reduction.reduce_sum(count), 0)
             found = compare.where(some, total, constants.zeros_like(total), name="value")
@@ -353,7 +353,8 @@ def softmax_cross_entropy(
         logits.shape.assert_is_compatible_with(labels.shape)
         if label_smoothing > 0:
             classes = elementwise.cast(shaping.shape(labels)[1], logits.dtype)
-            labels = labels * (1.0 - label_smoothing) + label_smoothing / classes
+            least = label_smoothing / classes
+            labels = labels * (1.0 - label_smoothing) + least
         labels = control.stop_gradient(labels, name="labels_stop_gradient")
         losses = loss.softmax_cross_entropy_with_logits_v2(
             labels=labels, logits=logits, name="xentropy"
@@ -365,7 +366,6 @@ def _squeezed(
     labels: Any, predictions: Any, weights: Any, expected: int
 ) -> tuple[Tensor, Tensor, Any]:
     """Labels, predictions and weights, without a last axis of size 1 that one has more than the others."""
-    labels, predictions = convert.convert_to_tensor(labels), convert.convert_to_tensor(predictions)
     labels, predictions = remove_squeezable_dimensions(labels, predictions, expected)
     if weights is not None:
         weights = convert.convert_to_tensor(weights)

@@ -328,6 +328,10 @@ class PaddingFIFOQueue(QueueBase):
                 f"Shapes must be provided for all components, but received {len(types)} dtypes and {len(listed)} shapes."
             )
         sizes = _as_shapes(shapes, types)
+        if any(shape.rank is None for shape in sizes):
+            raise ValueError(
+                f"All components of a PaddingFIFOQueue must have a rank that is known: {sizes}"
+            )
         names = _as_names(names, types)
         made = queues.padding_fifo_queue(
             component_types=types, shapes=sizes, capacity=capacity, shared_name=_shared(shared_name), name=name

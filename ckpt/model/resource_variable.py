@@ -55,6 +55,11 @@ class ResourceVariable(Variable):
     _cached: Tensor | None = None
     _element: Tensor
 
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(
+            f"Cannot convert the variable {self.name} to a numpy array: run it in a session."
+        )
+
     def _init_from_value(
         self,
         initial_value: Any,

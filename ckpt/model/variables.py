@@ -120,6 +120,8 @@ class Variable(Operators, metaclass=_MadeByCreators):
     ) -> None:
         self._caching_device = caching_device
         self._save_slice_info: SaveSliceInfo | None = None
+        if constraint is not None and not callable(constraint):
+            raise ValueError("The `constraint` argument must be a callable.")
         self._constraint = constraint
         self._synchronization = _member(VariableSynchronization, synchronization)
         self._aggregation = _member(VariableAggregation, aggregation)

@@ -19,7 +19,7 @@ from ckpt.core.dtypes import (
     string,
     uint8,
 )
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph import convert
 from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor, operator
@@ -381,10 +381,13 @@ def add_n_grad(node, dy):
 @op("Cast", "x: SrcT -> y: DstT", Truncate=False)
 def cast_op(x, *, DstT):  # TensorFlow's attribute
     """`x` with its elements converted to DstT; complex numbers lose their imaginary part for real DstT."""
-    kind = DstT.as_numpy_dtype
+    kind, x = DstT.as_numpy_dtype, np.asarray(x)
+    if x.dtype.hasobject != (kind is np.object_):
+        source = dtypes.as_dtype(x.dtype).name
+        raise UnimplementedError(None, None, f"Cast {source} to {DstT.name} is not supported")
     if np.iscomplexobj(x) and not DstT.is_complex:
         x = np.real(x)
-    return np.asarray(x).astype(kind)
+    return x.astype(kind)
 
 
 cast_op.shape(same_shape)

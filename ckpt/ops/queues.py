@@ -94,7 +94,18 @@ def padding_fifo_queue(ctx, *, component_types, shapes, capacity, container, sha
 def random_shuffle_queue(
     ctx, *, component_types, shapes, capacity, min_after_dequeue, seed, seed2, container, shared_name
 ):  # fmt: skip
-    """A queue that gives a random one of its elements, of which `min_after_dequeue` stay until it is closed."""
+    """A queue that gives a random one of its elements, of which `min_after_dequeue` stay until it is closed.
+
+    Raises InvalidArgumentError for a number below 0, and for one that leaves no room in the queue.
+    """
+    if min_after_dequeue < 0:
+        raise InvalidArgumentError(
+            None, None, f"min_after_dequeue {min_after_dequeue} must be >= 0"
+        )
+    if 0 <= capacity <= min_after_dequeue:
+        raise InvalidArgumentError(
+            None, None, f"min_after_dequeue {min_after_dequeue} must be < capacity {capacity}"
+        )
     extras = {"min_after_dequeue": min_after_dequeue}
     if seed or seed2:
         extras["random seeds"] = f"({seed}, {seed2})"

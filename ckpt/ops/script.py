@@ -56,9 +56,7 @@ def _called(ctx, inputs, token, kinds):
         raise OutOfRangeError(None, None, f"StopIteration: {error}") from error
     if not kinds:
         return ()
-    values = list(results) if isinstance(results, (list, tuple)) and len(kinds) != 1 else [results]
-    if len(kinds) == 1 and isinstance(results, (list, tuple)) and len(results) == 1:
-        values = list(results)
+    values = list(results) if isinstance(results, (list, tuple)) else [results]
     if len(values) != len(kinds):
         raise InvalidArgumentError(
             None,

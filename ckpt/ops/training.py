@@ -65,6 +65,25 @@ def _blocks_of(
         formula(*[array[at:end] for array in flat], *[array[: end - at] for array in free])
 
 
+def _shape_rule(inputs: str) -> Callable[..., list[Any]]:
+    """The shape of the variable, which all states have, and the gradient of the whole where there is one."""
+    parts = [part.split(": ") for part in inputs.split(", ")]
+    of_rows = any(name == "indices" for name, _ in parts)
+    alike = [
+        place
+        for place, (name, kind) in enumerate(parts)
+        if "&" in kind or (name in ("grad", "delta") and not of_rows)
+    ]
+
+    def rule(*tensors: Any) -> list[Any]:
+        shape = tensors[0].shape
+        for place in alike[1:]:
+            shape = shape.merge_with(tensors[place].shape)
+        return [shape]
+
+    return rule
+
+
 def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[..., Any]], OpDef]:
     """Decorator: the kernel, which changes cells in place, is the update `type_name` by reference and, with
     `Resource` before its name, the same by handle. Gives the one by reference."""
@@ -76,7 +95,7 @@ def update(type_name: str, inputs: str, **attrs: Any) -> Callable[[Callable[...,
             return var
 
         made = op(type_name, f"{inputs} -> out: &T", use_locking=False, **attrs)(by_reference)
-        made.shape(lambda var, *rest: [var.shape])
+        made.shape(_shape_rule(inputs))
         made.stateful().no_gradient(UNDEFINED)
         by_handle(type_name, inputs, **attrs)(kernel)
         return made

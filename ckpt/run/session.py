@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -114,6 +115,8 @@ class Session:
         self._graph = graph if graph is not None else stack.get_default_graph()
         self._config = config
         self._state = SessionState()
+        # A thread that makes elements of a dataset ahead holds the state: it ends when nobody has the session any more.
+        weakref.finalize(self, self._state.clear).atexit = False
         self._plans: dict[Any, _Prepared] = {}
         self._known_fetches: dict[Any, Fetches] = {}
         self._lock = threading.Lock()

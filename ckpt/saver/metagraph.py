@@ -173,12 +173,16 @@ def _output_shapes(
     found = {}
     for node in meta_graph.graph_def.node:
         live = graph._by_name.get(lead + node.name)
-        if live is not None and live._outputs:
-            key = tuple([tensor._shape.sizes for tensor in live._outputs])
-            shapes = lists.get(key)
-            if shapes is None:
-                shapes = lists[key] = [tensor._shape for tensor in live._outputs]
-            found[node.name] = shapes
+        outputs = live._outputs if live is not None else ()
+        if not outputs:
+            continue
+        key: Any = (outputs[0]._shape.sizes,)
+        if len(outputs) > 1:
+            key = tuple([tensor._shape.sizes for tensor in outputs])
+        shapes = lists.get(key)
+        if shapes is None:
+            shapes = lists[key] = [tensor._shape for tensor in outputs]
+        found[node.name] = shapes
     return found
 
 

@@ -41,6 +41,7 @@ class Coordinator:
         """Ask all threads to stop. `ex`, an exception or what `sys.exc_info()` returns, is what `join` will raise.
 
         Only the first exception counts. Once the threads are joined nobody would raise it any more: it is raised here.
+        Raises TypeError for an `ex` that is neither.
         """
         failure = _exception_of(ex)
         if isinstance(failure, self._clean_stop_exception_types):
@@ -140,4 +141,6 @@ def _exception_of(ex: BaseException | _Raised | None) -> BaseException | None:
     if isinstance(ex, tuple):
         _, failure, traceback = ex
         return failure if traceback is None else failure.with_traceback(traceback)
+    if ex is not None and not isinstance(ex, BaseException):
+        raise TypeError(f"ex must be an exception or what sys.exc_info() returns, got {ex!r}")
     return ex

@@ -28,8 +28,8 @@ log = logging.getLogger("ckpt")
 class LoggingTensorHook(SessionRunHook):
     """Logs the values of tensors every `every_n_iter` runs, every `every_n_secs` seconds, or only `at_end`.
 
-    `tensors` is a list of tensors or names, or a mapping from what to call them; `formatter` makes the text of a mapping from tag to
-    value. Raises ValueError unless exactly one of the intervals is given (or none, with `at_end`).
+    `tensors` is a list of tensors or names, or a mapping from what to call them; `formatter` makes the text of a mapping to values
+    from what they are called, or from the members of the list. Raises ValueError unless exactly one of the intervals is given (or none, with `at_end`).
     """
 
     def __init__(
@@ -51,8 +51,8 @@ class LoggingTensorHook(SessionRunHook):
             self._tag_order = list(tensors)
             self._tensors = dict(tensors)
         else:
-            self._tag_order = [one if isinstance(one, str) else one.name for one in tensors]
-            self._tensors = dict(zip(self._tag_order, tensors, strict=True))
+            self._tag_order = list(tensors)
+            self._tensors = {one: one for one in tensors}
         self._formatter = formatter
         self._timer = (
             None
@@ -98,7 +98,9 @@ class LoggingTensorHook(SessionRunHook):
             log.info("%s", self._formatter(values))
             return
         with np.printoptions(suppress=True):
-            shown = ", ".join(f"{tag} = {values[tag]}" for tag in self._tag_order)
+            shown = ", ".join(
+                f"{getattr(tag, 'name', tag)} = {values[tag]}" for tag in self._tag_order
+            )
         log.info("%s%s", shown, "" if passed is None else f" ({passed:.3f} sec)")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -219,7 +220,18 @@ def _read_list(message: Any) -> list[Any]:
 
 def attrs_from_message(attr: Any) -> dict[str, Any]:
     """The plain values of a map of AttrValues, by name in sorted order."""
-    return {name: attr_from_message(attr[name]) for name in sorted(attr)}
+    return {
+        name: _shapes(attr[name].SerializeToString())
+        if name == "_output_shapes"
+        else attr_from_message(attr[name])
+        for name in sorted(attr)
+    }
+
+
+@lru_cache(maxsize=1024)
+def _shapes(data: bytes) -> Any:
+    """The value of an attribute that most nodes of a graph have, and few different ones."""
+    return attr_from_message(pb.AttrValue.FromString(data))
 
 
 _DIRECT = frozenset({"s", "i", "f", "b"})

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import types
+import weakref
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from ckpt.core.errors import (
     OpError,
     ResourceExhaustedError,
 )
-from ckpt.formats import detect, shards
+from ckpt.formats import detect, hdf5_writer, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_reader import verify
 from ckpt.formats.hdf5_writer import write
@@ -334,3 +335,26 @@ def test_shards_that_do_not_fit_together_are_refused_before_the_first(tmp_path, 
     with pytest.raises(ResourceExhaustedError, match="needs 80000 bytes"):
         shards.write_checkpoint(tmp_path / "m", entries, shard_size=8000)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "options", [{"threads": 1}, {"threads": 1, "compression": "deflate"}, {"shard_size": "3MB"}]
+)
+def test_large_values_are_let_go_as_soon_as_they_are_written(tmp_path, monkeypatch, options):
+    entries = [TensorEntry(name, np.ones((600, 600))) for name in "ab"]
+    alive = [weakref.ref(entry.array) for entry in entries]
+    left = []
+    rest = hdf5_writer._write_rest
+
+    def names_of(plan):
+        return {box.name for box in plan.boxes.values()}
+
+    def noted(file, plan):
+        left.extend(
+            array() for array, name in zip(alive, "ab", strict=True) if name in names_of(plan)
+        )
+        rest(file, plan)
+
+    monkeypatch.setattr(hdf5_writer, "_write_rest", noted)
+    shards.write_checkpoint(tmp_path / "m", shards.taken(entries), durable=False, **options)
+    assert left == [None, None]

@@ -316,3 +316,18 @@ def test_queues_come_back_with_their_graph():
         with tf.Session() as session:
             session.run(put)
             assert session.run(got).tolist() == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("capacity", "kept", "message"),
+    [(10, -1, "min_after_dequeue -1 must be >= 0"), (2, 2, "min_after_dequeue 2 must be < capacity 2")],
+)  # fmt: skip
+def test_a_shuffled_queue_keeps_fewer_than_it_holds(capacity, kept, message):
+    queue = tf.RandomShuffleQueue(capacity, kept, tf.int32)
+    with tf.Session() as session, pytest.raises(InvalidArgumentError, match=message):
+        session.run(queue.size())
+
+
+def test_the_rank_of_what_is_padded_is_known():
+    with pytest.raises(ValueError, match="must have a rank that is known"):
+        tf.PaddingFIFOQueue(10, [tf.int32], shapes=[None])

@@ -211,3 +211,11 @@ def test_a_part_of_a_variable_is_assigned(use_resource):
         np.testing.assert_array_equal(sess.run(v), wanted)
         with pytest.raises(tf.errors.InvalidArgumentError, match="must be the same"):
             sess.run(getattr(v[0].assign([[1.0]]), "op", None) or v[0].assign([[1.0]]))
+
+
+def test_a_resource_variable_is_no_array_and_a_constraint_is_a_function():
+    with tf.Graph().as_default():
+        with pytest.raises(NotImplementedError, match="session"):
+            np.asarray(tf.Variable([1.0], use_resource=True))
+        with pytest.raises(ValueError, match="constraint"):
+            tf.Variable(1.0, constraint=3)

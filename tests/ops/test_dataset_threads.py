@@ -3,6 +3,7 @@
 import gc
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -348,3 +349,19 @@ def test_a_checkpoint_goes_on_behind_the_last_element_that_was_used(tmp_path):
         again = [session.run(element).tolist() for _ in range(5)]
     assert again == rest
     assert not {n for batch in first for n in batch} & {n for batch in rest for n in batch}
+
+
+def test_a_session_that_nobody_closed_ends_its_threads_when_it_is_gone():
+    before = set(threading.enumerate())
+    element = tf.data.Dataset.range(10**6).map(slow).prefetch(2).make_one_shot_iterator().get_next()
+    session = tf.Session()
+    assert [session.run(element) for _ in range(3)] == [0, 1, 2]
+    state = weakref.ref(session.state)
+    del session
+    for _ in range(LONG * 100):
+        gc.collect()
+        if state() is None:
+            break
+        time.sleep(0.01)
+    assert state() is None
+    assert [t for t in threading.enumerate() if t not in before and t.name == "ckpt-ahead"] == []

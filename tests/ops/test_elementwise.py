@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import ckpt as tf
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import OPS
 from tests.conformance.ops import case, conformance, distinct, normal, positive, zeros
@@ -96,3 +97,11 @@ TestGradientKernels = conformance([
 def test_shapes_that_do_not_broadcast_are_refused_while_building(name):
     with pytest.raises(ValueError, match=r"must be equal|broadcast|Dimensions"):
         OPS[name](zeros(2), zeros(3))
+
+
+@pytest.mark.parametrize(("value", "dtype"), [(["1"], tf.int32), ([1], tf.string)])
+def test_strings_are_not_cast_to_numbers_nor_numbers_to_strings(value, dtype):
+    with tf.Graph().as_default(), tf.Session() as session:
+        cast = tf.cast(value, dtype)
+        with pytest.raises(tf.errors.UnimplementedError, match="is not supported"):
+            session.run(cast)

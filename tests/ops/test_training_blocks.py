@@ -76,3 +76,9 @@ def test_an_error_of_a_thread_is_raised(small):
 
     with pytest.raises(FloatingPointError, match="too much"):
         training.each_block(formula, np.arange(64.0))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_a_gradient_of_another_shape_is_refused_while_building(optimizer):
+    with tf.Graph().as_default(), pytest.raises(ValueError, match="are incompatible"):
+        OPTIMIZERS[optimizer]().apply_gradients([(tf.constant([1.0]), tf.Variable([1.0, 2.0]))])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -84,3 +86,12 @@ def test_the_error_names_node_and_attribute():
     nodes = [defs.NodeDef("ok", "A"), defs.NodeDef("bad", "A", (), "", {"x": 1, "y": 1 << 70})]
     with pytest.raises(GraphError, match="node 'bad', attribute 'y'"):
         nodes_as_bytes(nodes)
+
+
+def test_a_node_is_frozen_and_made_by_position_or_name():
+    node = defs.NodeDef("a", "B", attr={"x": 1})
+    assert node == defs.NodeDef(name="a", op="B", input=(), device="", attr={"x": 1})
+    assert dataclasses.replace(node, device="/cpu:0").device == "/cpu:0"
+    assert defs.NodeDef("a", "B").attr == {}
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        node.name = "b"
