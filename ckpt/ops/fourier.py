@@ -19,8 +19,8 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import complex_numbers, constants, elementwise, indexing, joining, reversing, shaping
 
-TCOMPLEX = Attr("type", dtypes.complex64, COMPLEX)
-TREAL = Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float64}))
+REAL = frozenset({dtypes.float32, dtypes.float64})
+TCOMPLEX, TREAL = Attr("type", dtypes.complex64, COMPLEX), Attr("type", dtypes.float32, REAL)
 SUFFIXES = {1: "", 2: "2D", 3: "3D"}
 
 
@@ -235,7 +235,7 @@ def _front(opdef: OpDef, axes: int, name: str, is_inverse: bool) -> Any:
                 input_tensor, None if is_inverse else dtypes.float32
                 if not hasattr(input_tensor, "dtype") else None,
             )  # fmt: skip
-            allowed = (TCOMPLEX if is_inverse else TREAL).allowed
+            allowed = COMPLEX if is_inverse else REAL
             if x.dtype not in allowed:
                 raise ValueError(
                     f"{opdef.type} requires {sorted(map(repr, allowed))} inputs, got: {x}"
@@ -308,8 +308,8 @@ def _cosines(places: Any, size: Any, kind: int, norm: str | None, xp: Any) -> An
 
 def _cosine_matrix(count: Any, kind: int, norm: str | None, dtype: Any) -> Tensor:
     if not isinstance(count, Tensor):
-        places = np.arange(count, dtype=np.float64)
-        return constants.constant(_cosines(places, count, kind, norm, np), dtype=dtype)
+        known = _cosines(np.arange(count, dtype=np.float64), count, kind, norm, np)
+        return constants.constant(known, dtype=dtype)
     places, size = (elementwise.cast(x, dtypes.float64) for x in (indexing.range_(count), count))
     return elementwise.cast(_cosines(places, size, kind, norm, elementwise), dtype)
 
@@ -352,7 +352,7 @@ def dct(
         flat = shaping.reshape(x, joining.stack([-1, rows]))
         shape = joining.concat([shaping.shape(x)[:-1], joining.stack([count])], 0)
         found = shaping.reshape(matmul.matmul(flat, matrix), shape)
-        if x.shape.rank is not None:
+        if x.shape.sizes is not None:
             found.set_shape([*x.shape.sizes[:-1], known])
         return found
 

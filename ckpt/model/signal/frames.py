@@ -50,11 +50,11 @@ def frame(
         starts = indexing.range_(count) * step
         places = shaping.expand_dims(starts, 1) + indexing.range_(length)
         found = indexing.gather(x, places, axis=at)
-        if rank is not None and isinstance(at, int):
-            sizes = x.shape.sizes
+        sizes = x.shape.sizes
+        if sizes is not None and isinstance(at, int):
             found.set_shape([*sizes[:at], static(count), static(length), *sizes[at + 1 :]])
-        elif rank is not None:
-            found.set_shape([None] * (rank + 1))
+        elif sizes is not None:
+            found.set_shape([None] * (len(sizes) + 1))
         return found
 
 
@@ -66,8 +66,8 @@ def _padded(x: Tensor, axis: Any, missing: Any, value: Any) -> Tensor:
     ends = indexing.one_hot(axis, rank, dtype=dtypes.int32) * missing
     paddings = joining.stack([constants.zeros_like(ends), ends], axis=1)
     found = reversing.pad(x, paddings, constant_values=value)
-    if x.shape.rank is not None:
-        padded = [None] * x.shape.rank
+    if x.shape.sizes is not None:
+        padded: list[Any] = [None] * len(x.shape.sizes)
         if isinstance(axis, int):
             padded = list(x.shape.sizes)
             whole = padded[axis]
@@ -107,7 +107,7 @@ def overlap_and_add(signal: Any, frame_step: Any, name: str | None = None) -> Te
         samples = at_least((count - 1) * step + length, 0)
         summed = reduction.reduce_sum(rows, 1)[:, :samples]
         found = shaping.reshape(summed, joining.concat([outer, [samples]], 0))
-        if x.shape.rank is not None:
+        if x.shape.sizes is not None:
             found.set_shape([*x.shape.sizes[:-2], static(samples)])
         return found
 

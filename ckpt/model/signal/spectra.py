@@ -57,7 +57,7 @@ def inverse_stft(
             framed = reversing.pad(
                 framed, joining.concat([constants.zeros(axes, dtypes.int32), last], 0)
             )
-        if x.shape.rank is not None:
+        if x.shape.sizes is not None:
             tail = None if isinstance(length, Tensor) else length
             framed.set_shape([*x.shape.sizes[:-1], tail])
         if window_fn is not None:
