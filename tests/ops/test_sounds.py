@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.core.media import wav_samples
-from tests.conformance.ops import normal
+from ckpt.graph.opdef import OPS
+from tests.conformance.ops import case, conformance, normal
 
 
 def run(value):
@@ -38,9 +39,20 @@ SAMPLES = (normal(50, 2) * 9000).astype(np.int16)
 FILE = written(SAMPLES, 22050)
 
 
+CONTENTS = np.array([FILE], object).reshape(())
+AUDIO = (SAMPLES / 32768).astype(np.float32)
+TestSounds = conformance([
+    case(OPS["DecodeWav"], CONTENTS, expect=[AUDIO, np.int32(22050)]),
+    case(OPS["DecodeWav"], CONTENTS, desired_channels=1, desired_samples=20, expect=[AUDIO[:20, :1], np.int32(22050)]),
+    case(OPS["DecodeWav"], [FILE], raises=ValueError, match="rank 0"),
+    case(OPS["EncodeWav"], AUDIO, 22050, expect=CONTENTS),
+    case(OPS["EncodeWav"], AUDIO[0], 22050, raises=ValueError, match="rank 2"),
+])  # fmt: skip
+
+
 def test_a_file_of_the_standard_library_is_read():
     audio, rate = run(tf.audio.decode_wav(FILE))
-    np.testing.assert_array_equal(audio, (SAMPLES / 32768).astype(np.float32))
+    np.testing.assert_array_equal(audio, AUDIO)
     assert rate == 22050
 
 
@@ -53,8 +65,7 @@ def test_channels_and_samples_as_asked_for():
 
 
 def test_what_is_written_is_what_the_standard_library_writes():
-    audio = (SAMPLES / 32768).astype(np.float32)
-    assert run(tf.audio.encode_wav(audio, 22050)) == FILE
+    assert run(tf.audio.encode_wav(AUDIO, 22050)) == FILE
 
 
 @settings(max_examples=60, deadline=None)
