@@ -14,6 +14,8 @@ from ckpt.graph.signature import Attr
 
 WHOLE_LINE, LINE_NUMBER = -2, -1
 """Columns of a text file that are no columns: TensorFlow's TextFileIndex."""
+MANY_KEYS = 256
+"""From so many integers on, tables look them up all at once, in an array of values where their keys are close together."""
 
 
 class Table:
@@ -25,6 +27,7 @@ class Table:
         self.value_dtype = value_dtype
         self.is_initialized = self.is_mutable = is_mutable
         self.held: dict = {}
+        self._row: tuple | None = None
         self._lock = threading.Lock()
 
     def insert(self, keys, values) -> None:
@@ -35,6 +38,13 @@ class Table:
             if not self.is_mutable:
                 self._check_once(pairs)
             self.held.update(pairs)
+            self._row = None
+
+    def clear(self) -> None:
+        """Forget all keys."""
+        with self._lock:
+            self.held.clear()
+            self._row = None
 
     def _check_once(self, pairs) -> None:
         seen: dict = {}
@@ -49,6 +59,10 @@ class Table:
         """The values of keys, `default` where there is none."""
         self.check_ready()
         default = np.asarray(default)
+        if keys.dtype.kind == "i" and keys.size >= max(MANY_KEYS, len(self.held) // 4):
+            row = None if default.ndim else self._values_in_a_row()
+            if row is not None:
+                return _looked_up(*row, keys, default)
         missing = default if default.ndim else default[()]
         found = [self.held.get(key, missing) for key in keys.reshape(-1).tolist()]
         if self.value_dtype == dtypes.string:
@@ -58,6 +72,21 @@ class Table:
         kind = self.value_dtype.as_numpy_dtype
         return np.array(found, kind).reshape((*keys.shape, *default.shape))
 
+    def _values_in_a_row(self) -> tuple | None:
+        """(the least key, the values of the keys from it on, which of these there are), or None where most are not."""
+        with self._lock:
+            if self._row is None and self.held:
+                low, high = min(self.held), max(self.held)
+                if high - low < 4 * len(self.held) + MANY_KEYS:
+                    places = np.fromiter(self.held, np.int64, len(self.held)) - low
+                    is_text = self.value_dtype == dtypes.string
+                    kind = object if is_text else self.value_dtype.as_numpy_dtype
+                    row, is_key = np.zeros(high - low + 1, kind), np.zeros(high - low + 1, np.bool_)
+                    row[places] = np.array(list(self.held.values()), kind)
+                    is_key[places] = True
+                    self._row = low, row, is_key
+            return self._row
+
     def check_ready(self) -> None:
         """Raise FailedPreconditionError before the table is initialised."""
         if not self.is_initialized:
@@ -66,6 +95,15 @@ class Table:
                 None,
                 f"Table not initialized: {self.name}. Run tables_initializer() in this session first.",
             )
+
+
+def _looked_up(low, row, is_key, keys, default):
+    """The values at `keys`; a difference that overflows is no place either, as no other key gives it."""
+    places = keys.astype(np.int64) - np.int64(low)
+    is_known = places.view(np.uint64) < np.uint64(len(row))
+    places = np.where(is_known, places, 0)
+    is_known &= is_key[places]
+    return np.where(is_known, row[places], np.asarray(default, row.dtype))
 
 
 TABLE = {
@@ -124,7 +162,7 @@ def insert_op(table, keys, values):
 @op("LookupTableImportV2", "table_handle: resource, keys: Tin, values: Tout ->")
 def import_op(table, keys, values):
     """Replace all that the table holds."""
-    table.held.clear()
+    table.clear()
     table.insert(np.asarray(keys), np.asarray(values))
     return ()
 
