@@ -19,6 +19,8 @@ from ckpt.ops import shaping
 PIXELS = REAL - {dtypes.uint32, dtypes.uint64}
 TABLE_SIZE = 1 << 10
 """How many steps between two pixels the bicubic weights are computed for."""
+MANY_CHANNELS, FEW_TERMS = 8, 256
+"""Where bilinear resizing is a product of matrices: from so many channels on, below so many products for a new pixel."""
 SAMPLING = {"align_corners": False, "half_pixel_centers": False}
 
 
@@ -43,14 +45,49 @@ def _matrix(size: int, rows, columns, weights):
     return found
 
 
-def _bilinear(size: int, count: int, align: bool, half: bool):
+def _neighbours(size: int, count: int, align: bool, half: bool):
+    """For each new pixel the old ones before and behind it, and the share of the one behind."""
     place = _places(size, count, align, half)
     low = np.floor(place)
-    share = place - low
-    columns = np.stack([np.maximum(low, 0), np.minimum(low + 1, size - 1)], 1).astype(np.int64)
-    return _matrix(
-        size, np.arange(count), np.minimum(columns, size - 1), np.stack([1 - share, share], 1)
-    )
+    before = np.clip(low, 0, size - 1).astype(np.int64)
+    behind = np.clip(np.ceil(place), 0, size - 1).astype(np.int64)
+    return before, behind, (place - low).astype(np.float32)
+
+
+def _bilinear(size: int, count: int, align: bool, half: bool):
+    before, behind, share = _neighbours(size, count, align, half)
+    columns, weights = np.stack([before, behind], 1), np.stack([1 - share, share], 1)
+    return _matrix(size, np.arange(count), columns, weights)
+
+
+def _between_neighbours(images, rows, columns):
+    """Each new pixel from its four neighbours: (before, behind, share) of its row and of its column.
+
+    What is not finite spreads no further, as it does in products of matrices.
+    """
+    x = _floating(images)
+    depth = x.shape[3]
+    (above, below, down), (left, right, across) = rows, columns
+    down, across = down[:, None], np.repeat(across, depth)
+    found = np.empty((len(x), len(above), len(left), depth), x.dtype)
+    for image, result in zip(x, found, strict=True):  # one image at a time stays in the cache
+        lines = image[:, left].reshape(len(image), -1)
+        step = image[:, right].reshape(len(image), -1) - lines
+        step *= across
+        lines += step
+        top = lines[above]
+        step = lines[below] - top
+        step *= down
+        np.add(top, step, out=result.reshape(len(above), -1))
+    return found
+
+
+def _suits_products(images, counts) -> bool:
+    """Whether products of matrices are faster: with many channels and few pixels; what is not finite they spread."""
+    batch, height, width, depth = images.shape
+    terms = width + height * width / counts[1]
+    suits = batch > 0 and depth >= MANY_CHANNELS and terms < FEW_TERMS
+    return suits and bool(np.isfinite(images).all())
 
 
 def _cubic(a: float):
@@ -87,9 +124,13 @@ def _area(size: int, count: int, align: bool, half: bool):
     return (overlap / scale).astype(np.float32)
 
 
+def _floating(images):
+    return np.asarray(images, np.float64 if images.dtype == np.float64 else np.float32)
+
+
 def _applied(images, rows, columns):
     """`images` [batch, rows, columns, channels] times one matrix per axis."""
-    x = np.asarray(images, np.float64 if images.dtype == np.float64 else np.float32)
+    x = _floating(images)
     batch, height, width, depth = x.shape
     x = np.matmul(rows, x.reshape(batch, height, width * depth)).reshape(batch, -1, width, depth)
     return np.matmul(columns, x)
@@ -116,8 +157,14 @@ def resized_shape(images, size):
 
 def _linear(type_name, weights, doc, attrs):
     def resized(images, size, align, half):
-        pairs = zip(images.shape[1:3], _sizes(images, size), strict=True)
-        return _applied(images, *(weights(n, m, align, half) for n, m in pairs)).astype(np.float32)
+        counts = _sizes(images, size)
+        if weights is _bilinear and counts == images.shape[1:3]:
+            return images.astype(np.float32)
+        is_near = weights is _bilinear and not _suits_products(images, counts)
+        of_axis, apply = (_neighbours, _between_neighbours) if is_near else (weights, _applied)
+        pairs = zip(images.shape[1:3], counts, strict=True)
+        found = apply(images, *(of_axis(n, m, align, half) for n, m in pairs))
+        return found.astype(np.float32, copy=False)
 
     def centred(images, size, *, align_corners, half_pixel_centers):
         return resized(images, size, align_corners, half_pixel_centers)
