@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-LOADED_ALONE = ("app", "compat", "config", "distributions", "flags", "raw_ops", "test")
+LOADED_ALONE = (
+    "app",
+    "audio",
+    "compat",
+    "config",
+    "distributions",
+    "flags",
+    "raw_ops",
+    "signal",
+    "test",
+)
 """Public modules that few programs use; the other names come from `ckpt.api`."""
 
 

@@ -53,3 +53,59 @@ def wav_bytes(frames: Any, sample_rate: int) -> bytes:
         b"WAVEfmt ", struct.pack("<I", len(layout)), layout, b"data", struct.pack("<I", len(data)), data,
     ))  # fmt: skip
     return b"RIFF" + struct.pack("<I", len(body)) + body
+
+
+def wav_samples(data: bytes) -> tuple[Any, int]:
+    """(the samples of a WAV file as int16 [frames, channels], how many frames a second has).
+
+    Only uncompressed samples of 16 bits are read; other chunks are passed over, without a byte of filling after those of
+    odd length. Raises ValueError for a file that is not one, is cut short, or holds other samples.
+    """
+    _expect(data, 0, b"RIFF")
+    _expect(data, 8, b"WAVE")
+    _expect(data, 12, b"fmt ")
+    (length,) = struct.unpack("<I", _part(data, 16, 4))
+    if length not in (16, 18):
+        raise ValueError(f"Bad format chunk size for WAV: Expected 16 or 18, but got{length}")
+    kind, channels, rate, per_second, per_frame, bits = struct.unpack("<HHIIHH", _part(data, 20, 16))  # fmt: skip
+    if kind != 1:
+        raise ValueError(f"Bad audio format for WAV: Expected 1 (PCM), but got{kind}")
+    if channels < 1:
+        raise ValueError("Bad number of channels for WAV: Expected at least 1, but got 0")
+    if bits != 16:
+        raise ValueError(f"Can only read 16-bit WAV files, but received {bits}")
+    if per_frame != 2 * channels:
+        raise ValueError(
+            f"Bad bytes per sample in WAV header: Expected {2 * channels} but got {per_frame}"
+        )
+    if per_second != per_frame * rate:
+        raise ValueError(
+            f"Bad bytes per second in WAV header: Expected {per_frame * rate} but got {per_second} "
+            f"(sample_rate={rate}, bytes_per_sample={per_frame})"
+        )
+    found = None
+    at = 20 + length
+    while at < len(data):
+        chunk, (size,) = _part(data, at, 4), struct.unpack("<I", _part(data, at + 4, 4))
+        if chunk == b"data":
+            if found is not None:
+                raise ValueError("More than one data chunk found in WAV")
+            whole = size // per_frame * per_frame
+            found = np.frombuffer(_part(data, at + 8, whole), "<i2").reshape(-1, channels)
+        at += 8 + size
+    if found is None:
+        raise ValueError("No data chunk found in WAV")
+    return found, rate
+
+
+def _part(data: bytes, at: int, count: int) -> bytes:
+    if at + count > len(data):
+        raise ValueError("Data too short when trying to read string")
+    return data[at : at + count]
+
+
+def _expect(data: bytes, at: int, word: bytes) -> None:
+    found = _part(data, at, len(word))
+    if found != word:
+        shown = found.decode("latin-1")
+        raise ValueError(f"Header mismatch: Expected {word.decode()} but found {shown}")

@@ -215,6 +215,10 @@ def _link(forward, by_input, by_filter):
 _link(conv2d_op, conv2d_backprop_input_op, conv2d_backprop_filter_op)
 
 
+MANY_FILTERS = 8
+"""From so many filters a channel on, numpy is fast along the axis of filters; below it takes one after the other."""
+
+
 @op("DepthwiseConv2dNative", "input: T, filter: T -> output: T", T=FLOATING, **GEOMETRY)
 def depthwise_op(x, filters, *, strides, padding, explicit_paddings, data_format, dilations):
     """Each channel convolved with its own filters: output channel c·m + q is input channel c with filter q of m.
@@ -228,12 +232,34 @@ def depthwise_op(x, filters, *, strides, padding, explicit_paddings, data_format
         x.shape, filters.shape, strides, padding, explicit_paddings, data_format, dilations
     )
     y = np.zeros((x.shape[0], rows.count, columns.count, *filters.shape[2:]), x.dtype)
-    taps = [(r, c) for r in rows.taps() for c in columns.taps()]
-    for image, result in zip(x, y, strict=True):  # one image at a time stays in the cache
-        for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
-            result[out_rows, out_columns] += image[in_rows, in_columns, :, None] * filters[i, j]
+    if filters.shape[3] < MANY_FILTERS:
+        for q in range(filters.shape[3]):
+            _one_filter_each(x, filters[..., q], rows, columns, y[..., q])
+    else:
+        taps = [(r, c) for r in rows.taps() for c in columns.taps()]
+        for image, result in zip(x, y, strict=True):  # one image at a time stays in the cache
+            for (i, in_rows, out_rows), (j, in_columns, out_columns) in taps:
+                result[out_rows, out_columns] += image[in_rows, in_columns, :, None] * filters[i, j]
     y = y.reshape(*y.shape[:3], -1)
     return channels_back(y.astype(kind, copy=False), data_format)
+
+
+def _one_filter_each(x, filters, rows, columns, y) -> None:
+    """Write to `y` the images [batch, rows, columns, channels], each channel convolved with its filter [rows, columns].
+
+    Columns and channels are one axis, along which the filter's weights repeat: numpy is fast along long axes.
+    """
+    depth, total = x.shape[3], np.empty((rows.count, columns.count * x.shape[3]), x.dtype)
+    taps = [
+        (in_rows, out_rows, in_columns, slice(out.start * depth, out.stop * depth), np.tile(filters[i, j], out.stop - out.start))
+        for i, in_rows, out_rows in rows.taps() for j, in_columns, out in columns.taps()
+    ]  # fmt: skip
+    for image, result in zip(x, y, strict=True):  # one image at a time stays in the cache
+        total[:] = 0
+        for in_rows, out_rows, in_columns, places, weights in taps:
+            part = image[in_rows, in_columns]
+            total[out_rows, places] += part.reshape(len(part), -1) * weights
+        result[:] = total.reshape(result.shape)
 
 
 def _check_depth(depth, filters) -> None:

@@ -70,7 +70,7 @@ class _Csv(Position):
         dataset = self.dataset
         columns = zip(fields, dataset.defaults, dataset.types, strict=True)
         return [
-            csv_value(field, dataset.missing, default, dtype, place, "record")
+            csv_value(field, dataset.missing, default, dtype, place, None)
             for place, (field, default, dtype) in enumerate(columns)
         ]
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -146,19 +148,30 @@ def decode_csv_op(
         for place, (field, default, dtype) in enumerate(
             zip(fields, defaults, OUT_TYPE, strict=True)
         ):
-            columns[place].append(csv_value(field, missing, default, dtype, place, f"record {row}"))
+            columns[place].append(csv_value(field, missing, default, dtype, place, row))
     return [
         np.array(column, dtype.as_numpy_dtype if dtype != dtypes.string else object).reshape(records.shape)
         for column, dtype in zip(columns, OUT_TYPE, strict=True)
     ]  # fmt: skip
 
 
+_SPECIAL = re.compile(rb'["\r\n]')
+
+
+@cache
+def _limits(dtype: dtypes.DType) -> tuple[int, int]:
+    return int(dtype.min), int(dtype.max)
+
+
 def csv_value(field, missing, default, dtype, place, record):
-    """The value of a field in the dtype of its column. Raises InvalidArgumentError for others, naming the record."""
+    """The value of a field in the dtype of its column. Raises InvalidArgumentError for others, naming the record.
+
+    `record` is its number, or None.
+    """
     if field in missing:
         if np.size(default) == 0:
             raise InvalidArgumentError(
-                None, None, f"Field {place} is required but missing in {record}!"
+                None, None, f"Field {place} is required but missing in {_named(record)}!"
             )
         return np.asarray(default).reshape(-1)[0]
     if dtype == dtypes.string:
@@ -169,22 +182,27 @@ def csv_value(field, missing, default, dtype, place, record):
         if dtype.is_floating:
             return float(field)
         number = int(field)
-        if not dtype.min <= number <= dtype.max:
+        least, most = _limits(dtype)
+        if not least <= number <= most:
             raise ValueError
     except ValueError:
         kind = "float" if dtype == dtypes.float32 else dtype.name
         text = field.decode("utf-8", "backslashreplace")
         raise InvalidArgumentError(
-            None, None, f"Field {place} in {record} is not a valid {kind}: {text}"
+            None, None, f"Field {place} in {_named(record)} is not a valid {kind}: {text}"
         ) from None
     return number
+
+
+def _named(record: int | None) -> str:
+    return "record" if record is None else f"record {record}"
 
 
 def csv_fields(record: bytes, delimiter: bytes, quotes: bool) -> list[bytes]:
     """The fields of one record; an empty record has none. Raises InvalidArgumentError for misplaced quotes."""
     if not record:
         return []
-    if not quotes:
+    if not quotes or not _SPECIAL.search(record):
         return record.split(delimiter)
     fields = []
     at, end = 0, len(record)

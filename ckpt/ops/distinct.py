@@ -23,6 +23,10 @@ OUT_IDX = Attr("type", dtypes.int32, INDEX)
 COUNTED = frozenset({dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64})
 
 
+DENSE = 4
+"""Integers in a range of fewer than this many times their number are counted in an array, not sorted."""
+
+
 class Unique(NamedTuple):
     """Distinct values `y`, and for each element `idx`, which of them it is."""
 
@@ -48,6 +52,12 @@ class ListDiff(NamedTuple):
 def _first_seen(x, axis):
     """(positions of the first of each value, in order; for each slice the number of its value; counts)."""
     rows = np.moveaxis(x, axis, 0) if np.ndim(x) else x
+    if rows.ndim == 1 and rows.dtype.kind in "iu" and len(rows):
+        low, high = int(rows.min()), int(rows.max())
+        if high - low < DENSE * len(rows):
+            return _first_seen_dense(
+                rows.astype(np.int64) - low if high < 2**63 else rows - rows.min()
+            )
     if rows.ndim == 1 and rows.dtype.kind in "biu":
         _, first, inverse, counts = np.unique(
             rows, return_index=True, return_inverse=True, return_counts=True
@@ -66,6 +76,19 @@ def _first_seen(x, axis):
         numbers.append(seen[key])
     counts = np.bincount(numbers, minlength=len(seen)) if numbers else np.zeros(0, np.int64)
     return np.array(first_list, np.int64), np.array(numbers, np.int64), counts
+
+
+def _first_seen_dense(places):
+    """As `_first_seen`, of integers from 0 to a few times their number: without sorting them."""
+    places = places.astype(np.intp, copy=False)
+    counts = np.bincount(places)
+    first = np.empty(len(counts), np.intp)
+    first[places[::-1]] = np.arange(len(places) - 1, -1, -1)  # of equal places the last one counts
+    values = np.flatnonzero(counts)
+    values = values[np.argsort(first[values])]
+    rank = np.empty(len(counts), np.intp)
+    rank[values] = np.arange(len(values))
+    return first[values], rank[places], counts[values]
 
 
 def _unique(type_name: str, has_axis: bool, has_counts: bool) -> OpDef:
@@ -131,6 +154,9 @@ def list_diff_op(x, y, *, out_idx):
     for value, name in ((x, "x"), (y, "y")):
         if np.ndim(value) != 1:
             raise InvalidArgumentError(None, None, f"{name} should be a 1D vector.")
+    if np.asarray(x).dtype.kind in "biu":
+        places = np.flatnonzero(~np.isin(x, y)).astype(out_idx.as_numpy_dtype)
+        return np.asarray(x)[places], places
     excluded = set(np.asarray(y).tolist())
     kept = [i for i, v in enumerate(np.asarray(x).tolist()) if v not in excluded]
     places = np.array(kept, dtype=out_idx.as_numpy_dtype)

@@ -19,8 +19,8 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import complex_numbers, constants, elementwise, indexing, joining, reversing, shaping
 
-TCOMPLEX = Attr("type", dtypes.complex64, COMPLEX)
-TREAL = Attr("type", dtypes.float32, frozenset({dtypes.float32, dtypes.float64}))
+REAL = frozenset({dtypes.float32, dtypes.float64})
+TCOMPLEX, TREAL = Attr("type", dtypes.complex64, COMPLEX), Attr("type", dtypes.float32, REAL)
 SUFFIXES = {1: "", 2: "2D", 3: "3D"}
 
 
@@ -235,7 +235,13 @@ def _front(opdef: OpDef, axes: int, name: str, is_inverse: bool) -> Any:
                 input_tensor, None if is_inverse else dtypes.float32
                 if not hasattr(input_tensor, "dtype") else None,
             )  # fmt: skip
-            if fft_length is None:
+            allowed = COMPLEX if is_inverse else REAL
+            if x.dtype not in allowed:
+                raise ValueError(
+                    f"{opdef.type} requires {sorted(map(repr, allowed))} inputs, got: {x}"
+                )
+            is_whole = fft_length is None
+            if is_whole:
                 sizes = shaping.shape(x)[-axes:]
                 if is_inverse:
                     sizes = joining.concat(
@@ -252,7 +258,7 @@ def _front(opdef: OpDef, axes: int, name: str, is_inverse: bool) -> Any:
             held = joining.concat([length[:-1], length[-1:] // 2 + 1], 0) if is_inverse else length
             found = opdef(_filled(x, held, axes), length, name=scope, **kinds)
             known = constant_value(length)
-            if known is None and x.shape.sizes is not None and not is_inverse:
+            if is_whole and known is None and x.shape.sizes is not None and not is_inverse:
                 last = x.shape.sizes[-1]
                 tail = None if last is None else last // 2 + 1
                 found.set_shape([*x.shape.sizes[:-1], tail])
@@ -272,24 +278,40 @@ rfft3d = _front(rfft3d_op, 3, "rfft3d", False)
 irfft3d = _front(irfft3d_op, 3, "irfft3d", True)
 
 
-def _cosines(count: int, kind: int, norm: str | None) -> np.ndarray:
-    """The matrix C of the transform y = x C of type `kind`; [n, k]. Source: the definitions of DCT I to IV."""
-    n, k = np.arange(count)[:, None], np.arange(count)[None, :]
+OFFSETS = {1: (0.0, 0.0), 2: (0.5, 0.0), 3: (0.0, 0.5), 4: (0.5, 0.5)}
+"""For each type of cosine transform, what is added to the places of samples and of frequencies."""
+
+
+def _cosines(places: Any, size: Any, kind: int, norm: str | None, xp: Any) -> Any:
+    """The matrix C of the transform y = x C of type `kind`; [n, k]. `places`: 0 to size - 1, in float64.
+
+    They are arrays with numpy as `xp`, tensors with `elementwise`. Source: the definitions of DCT I to IV.
+    """
+    at_sample, at_frequency = OFFSETS[kind]
+    period = size - 1 if kind == 1 else size
+    angles = (places + at_sample)[:, None] * (places + at_frequency) * (math.pi / period)
+    found = 2 * xp.cos(angles)
+    is_first = 1 - xp.sign(places)
     if kind == 1:
-        found = 2 * np.cos(math.pi * n * k / max(count - 1, 1))
-        found[0], found[-1] = 1, (-1.0) ** k[0]
+        is_last = 1 - xp.sign(period - places)
+        found = found * (1 - (is_first + is_last) / 2)[:, None]
+    if kind == 3:
+        found = found * (1 - is_first / 2)[:, None]
+    if norm != "ortho":
         return found
     if kind == 2:
-        found = 2 * np.cos(math.pi * (2 * n + 1) * k / (2 * count))
-        scale = np.where(k == 0, math.sqrt(0.25 / count), math.sqrt(0.5 / count))
-    elif kind == 3:
-        found = 2 * np.cos(math.pi * (2 * k + 1) * n / (2 * count))
-        found[0] = 1
-        scale = np.where(n == 0, 1 / math.sqrt(count), math.sqrt(0.5 / count))
-    else:
-        found = 2 * np.cos(math.pi * (2 * n + 1) * (2 * k + 1) / (4 * count))
-        scale = np.full_like(found, math.sqrt(0.5 / count))
-    return found * scale if norm == "ortho" else found
+        found = found * (1 - is_first * (1 - math.sqrt(0.5)))
+    if kind == 3:
+        found = found * (1 - is_first * (1 - math.sqrt(2)))[:, None]
+    return found * xp.sqrt(0.5 / size)
+
+
+def _cosine_matrix(count: Any, kind: int, norm: str | None, dtype: Any) -> Tensor:
+    if not isinstance(count, Tensor):
+        known = _cosines(np.arange(count, dtype=np.float64), count, kind, norm, np)
+        return constants.constant(known, dtype=dtype)
+    places, size = (elementwise.cast(x, dtypes.float64) for x in (indexing.range_(count), count))
+    return elementwise.cast(_cosines(places, size, kind, norm, elementwise), dtype)
 
 
 def _check_dct(kind: Any, axis: Any, norm: Any, n: int | None, size: int | None) -> None:
@@ -313,24 +335,25 @@ def dct(
 ) -> Tensor:  # fmt: skip
     """The cosine transform of type I to IV over the last axis, cut off or filled up with zeros to `n` elements.
 
-    Raises ValueError for another type or norm, and where the last axis is not known.
+    Raises ValueError for another type or norm.
     """
     from ckpt.ops import matmul
 
     with name_scope(name, "dct", [input]):
         x = convert.convert_to_tensor(input, name="input")
-        size = x.shape[-1].value
+        size = None if x.shape.rank is None else x.shape[-1].value
         _check_dct(type, axis, norm, n, n or size)
-        if size is None:
-            raise ValueError("dct needs to know the size of the last axis")
-        count = n or size
-        x = x[..., :count]
-        cosines = _cosines(count, type, norm)[: min(size, count)]
-        matrix = constants.constant(cosines, dtype=x.dtype)
-        flat = shaping.reshape(x, [-1, min(size, count)])
-        shape = joining.concat([shaping.shape(x)[:-1], [count]], 0)
+        known = n or size
+        count = shaping.shape(x)[-1] if known is None else known
+        if n is not None:
+            x = x[..., :n]
+        rows = shaping.shape(x)[-1] if size is None else min(size, count)
+        matrix = _cosine_matrix(count, type, norm, x.dtype)[:rows]
+        flat = shaping.reshape(x, joining.stack([-1, rows]))
+        shape = joining.concat([shaping.shape(x)[:-1], joining.stack([count])], 0)
         found = shaping.reshape(matmul.matmul(flat, matrix), shape)
-        found.set_shape([*x.shape.sizes[:-1], count])
+        if x.shape.sizes is not None:
+            found.set_shape([*x.shape.sizes[:-1], known])
         return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import itertools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,12 +29,15 @@ UNIT = Attr("string", "BYTE", frozenset({"BYTE", "UTF8_CHAR"}))
 
 
 def each(function: Callable[..., Any], *inputs: Any, dtype: Any = object) -> Any:
-    """`function` of the elements of the inputs, broadcast together."""
-    arrays = np.broadcast_arrays(*[np.asarray(x) for x in inputs])
-    found = np.empty(arrays[0].shape, dtype)
-    for index in np.ndindex(found.shape):
-        found[index] = function(*(a[index] for a in arrays))
-    return found
+    """`function` of the elements of the inputs, broadcast together; numbers come as Python's."""
+    arrays = [np.asarray(x) for x in inputs]
+    shape = np.broadcast_shapes(*[a.shape for a in arrays])
+    count = math.prod(shape)
+    columns = [
+        itertools.repeat(a.item(), count) if a.size == 1 else np.broadcast_to(a, shape).ravel().tolist()
+        for a in arrays
+    ]  # fmt: skip
+    return np.fromiter(map(function, *columns), dtype, count).reshape(shape)
 
 
 @op("StringJoin", "inputs: N * string -> output: string", N=Attr("int", minimum=0), separator="")
@@ -66,12 +71,12 @@ def string_join(inputs: Any, separator: str = "", name: str | None = None) -> Te
 
 def _flat_split(rows: list[list[bytes]]) -> list[Any]:
     """Rows of tokens as indices, values and dense shape."""
-    width = max((len(r) for r in rows), default=0)
-    places = [(i, j) for i, row in enumerate(rows) for j in range(len(row))]
-    values = np.empty(len(places), object)
-    values[:] = [token for row in rows for token in row]
-    indices = np.array(places, np.int64).reshape(-1, 2)
-    return [indices, values, np.array([len(rows), width], np.int64)]
+    counts = np.fromiter(map(len, rows), np.int64, len(rows))
+    total = int(counts.sum())
+    row = np.repeat(np.arange(len(rows)), counts)
+    column = np.arange(total) - np.repeat(np.cumsum(counts) - counts, counts)
+    values = np.fromiter(itertools.chain.from_iterable(rows), object, total)
+    return [np.stack([row, column], 1), values, np.array([len(rows), counts.max(initial=0)])]
 
 
 @op(
@@ -90,15 +95,16 @@ def string_split_op(x, delimiter, *, skip_empty):
             None, None, f"delimiter must be a scalar, got shape: {list(np.shape(delimiter))}"
         )
     marks = bytes(np.asarray(delimiter).item())
-    pattern = re.compile(b"[" + re.escape(marks) + b"]") if marks else None
-    rows: list[list[bytes]] = []
-    for text in x.tolist():
-        if not text:  # nothing to split, not one empty token
-            rows.append([])
-            continue
-        parts = pattern.split(text) if pattern else [text[i : i + 1] for i in range(len(text))]
-        rows.append([p for p in parts if p or not (skip_empty or pattern is None)])
-    return _flat_split(rows)
+    if not marks:
+        return _flat_split([[text[i : i + 1] for i in range(len(text))] for text in x.tolist()])
+    if len(marks) == 1:
+        parts = [text.split(marks) for text in x.tolist()]
+    else:
+        parts = list(map(re.compile(b"[" + re.escape(marks) + b"]").split, x.tolist()))
+    if skip_empty:
+        return _flat_split([[part for part in row if part] for row in parts])
+    # an empty string has nothing to split, not one empty token
+    return _flat_split([[] if row == [b""] else row for row in parts])
 
 
 @string_split_op.shape
@@ -137,14 +143,14 @@ def substr_op(x, pos, length, *, unit):
 
     def cut(text, start, count):
         whole = text.decode("utf-8") if unit == "UTF8_CHAR" else text
-        at = int(start) + len(whole) if start < 0 else int(start)
+        at = start + len(whole) if start < 0 else start
         if not 0 <= at <= len(whole):
             raise InvalidArgumentError(
                 None,
                 None,
-                f"pos {int(start)} out of range for string b'{text.decode('latin-1')}' at index 0",
+                f"pos {start} out of range for string b'{text.decode('latin-1')}' at index 0",
             )
-        part = whole[at : at + max(int(count), 0)]
+        part = whole[at : at + max(count, 0)]
         return part.encode("utf-8") if isinstance(part, str) else part
 
     return each(cut, x, pos, length)
@@ -229,18 +235,16 @@ def as_string_op(x, *, precision, scientific, shortest, width, fill):
     head = "%" + fill + (str(width) if width > -1 else "")
     form = head + (f".{precision}" if precision > -1 else "") + number
 
-    def written(value):
-        if kind == "O":
-            return value
-        if kind == "b":
-            return b"true" if value else b"false"
-        if kind in "iu":
-            return ((head + "d") % int(value)).encode()
-        if kind == "c":
-            return ("(" + form + "," + form + ")").encode() % (value.real, value.imag)
-        return (form % float(value)).encode()
-
-    return each(written, x)
+    whole, parts = (head + "d").encode(), ("(" + form + "," + form + ")").encode()
+    real = form.encode()
+    written = {
+        "O": lambda value: value,
+        "b": lambda value: b"true" if value else b"false",
+        "i": lambda value: whole % value,
+        "u": lambda value: whole % value,
+        "c": lambda value: parts % (value.real, value.imag),
+    }
+    return each(written.get(kind, lambda value: real % float(value)), x)
 
 
 as_string_op.shape(same_shape)
@@ -279,17 +283,17 @@ def as_string(
 def string_to_number_op(x, *, out_type):
     """The number that each string spells."""
     kind = np.dtype(out_type.as_numpy_dtype)
+    is_real = kind.kind == "f"
+    least, most = (0, 0) if is_real else (np.iinfo(kind).min, np.iinfo(kind).max)
 
     def parsed(text):
         try:
-            if kind.kind == "f":
-                if b"_" in text:
-                    raise ValueError
-                return float(text)
-            if not re.fullmatch(rb"\s*[+-]?\d+\s*", text):
+            if b"_" in text:
                 raise ValueError
+            if is_real:
+                return float(text)
             value = int(text)
-            if not np.iinfo(kind).min <= value <= np.iinfo(kind).max:
+            if not least <= value <= most:
                 raise ValueError
             return value
         except ValueError:

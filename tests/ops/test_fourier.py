@@ -77,8 +77,23 @@ def test_cosine_transforms_refuse_what_they_cannot_do():
         tf.spectral.dct(normal(3), n=0)
     with pytest.raises(ValueError, match="must be 1"):
         tf.spectral.rfft(normal(3, 4), [4, 4])
-    with pytest.raises(ValueError, match="last axis"):
-        tf.spectral.dct(tf.placeholder(tf.float32, [None]))
+    with pytest.raises(ValueError, match="RFFT requires"):
+        tf.spectral.rfft(np.zeros(4, np.float16))
+
+
+@pytest.mark.parametrize(("kind", "norm"), KINDS)
+def test_cosine_transforms_of_unknown_sizes(kind, norm):
+    x = normal(2, 6)
+    for n in (None, 4, 9):
+        unknown = tf.placeholder_with_default(x, None if n == 4 else [None, None])
+        pair = [tf.spectral.dct(given, type=kind, n=n, norm=norm) for given in (x, unknown)]
+        with tf.Session() as session:
+            np.testing.assert_allclose(*session.run(pair), rtol=1e-5, atol=1e-5)
+
+
+def test_a_length_that_is_not_known_leaves_the_size_open():
+    found = tf.spectral.rfft(normal(2, 6), tf.placeholder_with_default([4], [1]))
+    assert found.shape.as_list() == [2, None]
 
 
 def test_lengths_are_checked_when_run():

@@ -1,7 +1,11 @@
 """Strings: joined, split, converted, searched."""
 
 import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import OPS
 from ckpt.ops import text
@@ -56,3 +60,46 @@ TestTokens = conformance([
     case(lambda x: list(text.string_split(x).values.op.outputs), words("a b", "c"), grad=0, title="string_split",
          expect=[np.array([[0, 0], [0, 1], [1, 0]]), words("a", "b", "c"), np.array([2, 2])]),
 ])  # fmt: skip
+
+
+def split_plainly(line, marks, skip_empty):
+    parts = [b""]
+    for place in range(len(line)):
+        byte = line[place : place + 1]
+        if byte in (marks[i : i + 1] for i in range(len(marks))):
+            parts.append(b"")
+        else:
+            parts[-1] += byte
+    kept = [part for part in parts if part or not skip_empty]
+    return kept if line else []
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    st.lists(st.text("ab,]^", max_size=8), max_size=4),
+    st.sampled_from([b",", b"]^", b"^,"]),
+    st.booleans(),
+)
+def test_strings_are_split_at_each_mark(lines, marks, skip_empty):
+    strings = words(*lines)
+    indices, values, shape = text.string_split_op.kernel(strings, marks, skip_empty=skip_empty)
+    expected = [split_plainly(line, marks, skip_empty) for line in strings.tolist()]
+    assert values.tolist() == [part for row in expected for part in row]
+    assert indices.tolist() == [[i, j] for i, row in enumerate(expected) for j in range(len(row))]
+    assert shape.tolist() == [len(lines), max(map(len, expected), default=0)]
+    assert (indices.dtype, shape.dtype) == (np.int64, np.int64)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3), (1, 1), (2, 0)])
+def test_functions_of_strings_keep_every_shape(shape):
+    strings = np.full(shape, b"hello", object)
+    found = text.substr_op.kernel(strings, np.array([1]).reshape((1,) * len(shape)), 2, unit="BYTE")
+    assert found.shape == shape
+    assert found.dtype == object
+    assert set(found.ravel().tolist()) <= {b"el"}
+
+
+@pytest.mark.parametrize("wrong", ["1_0", "", "1.5", "+ 1", "2147483648", "0x1", "1\0"])
+def test_what_spells_no_integer_is_refused(wrong):
+    with pytest.raises(InvalidArgumentError, match="could not correctly"):
+        text.string_to_number_op.kernel(words(wrong), out_type=dtypes.int32)
