@@ -10,7 +10,7 @@ import pytest
 from ckpt.core import dtypes
 from ckpt.formats import hdf5_filters, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
-from ckpt.formats.hdf5_plan import NAMED_UP_TO
+from ckpt.formats.hdf5_arena import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 
 from . import independent_reader
