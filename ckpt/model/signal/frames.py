@@ -23,7 +23,8 @@ def frame(
     """The frames of `frame_length` samples, one each `frame_step` samples: [..., frames, frame_length, ...].
 
     Frames lie inside the signal; with `pad_end` the last ones reach past its end, into samples of `pad_value`.
-    Raises ValueError for a signal of rank 0, and for lengths, steps and pad values that are not scalars.
+    Raises ValueError for a signal of rank 0, and for lengths, steps and pad values that are not scalars; TypeError for
+    those that are no integers; IndexError for an axis that the signal lacks.
     """
     with name_scope(name, "frame", [signal, frame_length, frame_step, pad_value]):
         x = convert.convert_to_tensor(signal, name="signal")
