@@ -43,6 +43,11 @@ def whole(dataset):
     return batch_of(batch._variant_tensor, batch.element_spec)
 
 
+def whole_of(variant, spec):
+    """All elements of the dataset in a variant tensor."""
+    return whole(Dataset(variant, spec if len(spec) > 1 else spec[0]))
+
+
 def batch_of(variant, spec):
     from ckpt.model import dataset_structure as structure
 

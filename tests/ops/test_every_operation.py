@@ -6,15 +6,9 @@ from tests.conformance.ops import built
 from tests.conformance.questions import all_rows
 
 LOOP = "goes round loops of references, which no builder makes: it differs from NextIteration in its signature only"
-FILES = "reads and writes checkpoints, whose format is ours: tests/saver, tests/formats"
-RECORDS = "reads files of its own: tests/ops/test_dataset_files.py"
 PYTHON = "calls a Python function that only this process has: tests/model/test_lookup.py"
 ELSEWHERE = {
     "RefNextIteration": LOOP,
-    **dict.fromkeys(["SaveV2", "RestoreV2", "MergeV2Checkpoints"], FILES),
-    **dict.fromkeys(["TextLineDataset", "TFRecordDataset"], RECORDS),
-    **dict.fromkeys(["CSVDataset", "CSVDatasetV2"], RECORDS),
-    **dict.fromkeys(["FixedLengthRecordDataset", "FixedLengthRecordDatasetV2"], RECORDS),
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
 }  # fmt: skip
 """Operation types that no row can hold, each with the reason and the place of its tests."""
