@@ -58,6 +58,12 @@ def operations_table():
         yield f"| {name} | {inputs} | {outputs} | {gradient} |"
 
 
+def missing_operations():
+    """TensorFlow's operation types that ckpt does not run: graphs that have them open, and keep them."""
+    registered = json.loads((FIXTURES / "tf_ops.json").read_text())["op"]
+    yield ", ".join(f"`{op['name']}`" for op in registered if op["name"] not in OPS)
+
+
 def document():
     names = known_names()
     there = sum(has(name) for name in names)
@@ -72,6 +78,13 @@ def document():
     yield f"## Operations: {len(OPS)}"
     yield ""
     yield from operations_table()
+    yield ""
+    yield "## Operations of TensorFlow 2.21 that are not run"
+    yield ""
+    yield "Graphs with these types open, are kept and written; only running such a node is an error. Among them are those of"
+    yield "accelerators, compilers, distribution, TensorFlow's test build and TensorFlow 2's interface."
+    yield ""
+    yield from missing_operations()
 
 
 def main():
