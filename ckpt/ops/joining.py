@@ -76,15 +76,20 @@ def concat_v2_shape(*inputs):
 @concat_v2.grad
 def concat_v2_grad(node, dy):
     *values, axis = node.inputs
+    return [*gradients_of_parts(values, axis, dy), None]
+
+
+def gradients_of_parts(values, axis, dy):
+    """What of `dy` belongs to each of the values that stand one after another along `axis`."""
     parts = _known_parts(values, constant_value(axis))
     if parts is not None:
-        return [*(indexing.slice_(dy, begin, size) for begin, size in parts), None]
+        return [indexing.slice_(dy, begin, size) for begin, size in parts]
     positive = axis % shaping.rank(values[0])
     sizes = [shaping.shape(v) for v in values]
     if not all(v.shape.is_fully_defined() for v in values):
         sizes = shaping.shape_n(values)
     begins = offsets.concat_offset(positive, sizes)
-    return [*(indexing.slice_(dy, b, n) for b, n in zip(begins, sizes, strict=True)), None]
+    return [indexing.slice_(dy, b, n) for b, n in zip(begins, sizes, strict=True)]
 
 
 def _known_parts(values: Any, axis: Any) -> Any:

@@ -10,6 +10,7 @@ PYTHON = "calls a Python function that only this process has: tests/model/test_l
 ELSEWHERE = {
     "RefNextIteration": LOOP,
     **dict.fromkeys(["PyFunc", "PyFuncStateless"], PYTHON),
+    "PlaceholderV2": "must be fed, which rows do through Placeholder: tests/ops/test_older.py",
 }  # fmt: skip
 """Operation types that no row can hold, each with the reason and the place of its tests."""
 

@@ -1,0 +1,163 @@
+"""Operation types of graphs that older TensorFlows wrote, on the kernels of today's. Nothing in `ckpt` makes such nodes."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+
+from ckpt.core import dtypes
+from ckpt.core.dtypes import INDEX, NUMERIC
+from ckpt.graph.opdef import OPS, UNDEFINED, OpDef, op
+from ckpt.graph.signature import Attr
+from ckpt.ops import (
+    activation,
+    constants,
+    diagonals,
+    elementwise,
+    indexing,
+    joining,
+    linear_algebra,
+    matmul,
+    shaping,
+    text,
+)
+from ckpt.ops.families import same_shape
+
+COUNTED = frozenset({dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64})
+
+
+def _also_called(type_name: str, opdef: OpDef) -> OpDef:
+    """The same operation under an older type name."""
+    older = copy.copy(opdef)
+    older.type = type_name
+    older._known_attrs = {}
+    OPS[type_name] = older
+    return older
+
+
+for _type_name, _opdef in {
+    "BatchMatMul": matmul.batch_mat_mul,
+    "BatchCholesky": linear_algebra.cholesky_op,
+    "BatchMatrixBandPart": diagonals.matrix_band_part_op,
+    "BatchMatrixDeterminant": linear_algebra.matrix_determinant_op,
+    "BatchMatrixDiag": diagonals.matrix_diag_v1,
+    "BatchMatrixDiagPart": diagonals.matrix_diag_part_v1,
+    "BatchMatrixInverse": linear_algebra.matrix_inverse_op,
+    "BatchMatrixSetDiag": diagonals.matrix_set_diag_v1,
+    "BatchMatrixSolve": linear_algebra.matrix_solve_op,
+    "BatchMatrixSolveLs": linear_algebra.matrix_solve_ls_op,
+    "BatchMatrixTriangularSolve": linear_algebra.triangular_solve_op,
+    "BatchSelfAdjointEigV2": linear_algebra.self_adjoint_eig_op,
+    "BatchSvd": linear_algebra.svd_op,
+    "PlaceholderV2": constants.placeholder_op,
+}.items():
+    _also_called(_type_name, _opdef)
+
+
+@op(
+    "Gather", "params: Tparams, indices: Tindices -> output: Tparams", validate_indices=True,
+    Tindices=Attr("type", allowed=INDEX),
+)  # fmt: skip
+def gather(params, indices):
+    """Rows of `params`: the first axis is replaced by those of the indices."""
+    return indexing.gather_v2.kernel(params, indices, np.int32(0), batch_dims=0)
+
+
+@gather.shape
+def gather_shape(params, indices):
+    return [indices.shape.concatenate(params.shape.with_rank_at_least(1)[1:])]
+
+
+@gather.grad
+def gather_grad(node, dy):
+    params, indices = node.inputs
+    return [indexing.rows_gradient(dy, indices, shaping.shape(params)), None]
+
+
+@op("Concat", "concat_dim: int32, values: N * T -> output: T", N=Attr("int", minimum=2))
+def concat(axis, *values):
+    """The values one after another along `concat_dim`."""
+    return joining.concat_v2.kernel(*values, axis)
+
+
+@concat.shape
+def concat_shape(axis, *values):
+    return joining.concat_v2.shape_rule(*values, axis)
+
+
+@concat.grad
+def concat_grad(node, dy):
+    axis, *values = node.inputs
+    return [None, *joining.gradients_of_parts(values, axis, dy)]
+
+
+@op("BiasAddV1", "value: T, bias: T -> output: T", T=NUMERIC)
+def bias_add_v1(xp, value, bias):
+    """`value` plus the vector `bias` along the last axis."""
+    return value + bias
+
+
+bias_add_v1.shape(lambda value, bias: [value.shape])
+
+
+@bias_add_v1.grad
+def bias_add_v1_grad(node, dy):
+    return [dy, activation.bias_add_grad_op(dy)]
+
+
+@op(
+    "BatchNormWithGlobalNormalization", "t: T, m: T, v: T, beta: T, gamma: T -> result: T",
+    variance_epsilon=Attr("float"), scale_after_normalization=Attr("bool"), T=NUMERIC,
+)  # fmt: skip
+def batch_norm_with_global_normalization_op(
+    t, m, v, beta, gamma, *, variance_epsilon, scale_after_normalization
+):
+    """(t - m) / sqrt(v + variance_epsilon), times gamma if asked for, plus beta, along the last axis of [batch, rows, columns, depth]."""
+    factor = 1 / np.sqrt(v + np.asarray(variance_epsilon, v.dtype))
+    if scale_after_normalization:
+        factor = factor * gamma
+    return ((t - m) * factor + beta).astype(t.dtype, copy=False)
+
+
+batch_norm_with_global_normalization_op.shape(lambda t, m, v, beta, gamma: [t.shape.with_rank(4)])
+batch_norm_with_global_normalization_op.no_gradient(UNDEFINED)
+
+
+@op("ConjugateTranspose", "x: T, perm: Tperm -> y: T", Tperm=Attr("type", dtypes.int32, INDEX))
+def conjugate_transpose(x, perm):
+    """The complex conjugate of `x` with its axes in the order `perm`."""
+    return np.conj(shaping.transpose_op.kernel(x, perm)).astype(x.dtype, copy=False)
+
+
+conjugate_transpose.shape(lambda x, perm: shaping.transpose_op.shape_rule(x, perm))
+
+
+@conjugate_transpose.grad
+def conjugate_transpose_grad(node, dy):
+    back = indexing.invert_permutation(node.inputs[1])
+    return [elementwise.conj(shaping.transpose_op(dy, back)), None]
+
+
+@op(
+    "StaticRegexReplace", "input: string -> output: string", pattern=Attr("string"), rewrite=Attr("string"),
+    replace_global=True,
+)  # fmt: skip
+def static_regex_replace(x, *, pattern, rewrite, replace_global):
+    """`input` with what the pattern matches replaced."""
+    words = (w.encode() if isinstance(w, str) else w for w in (pattern, rewrite))
+    return text.regex_replace_op.kernel(x, *words, replace_global=replace_global)
+
+
+static_regex_replace.shape(same_shape)
+static_regex_replace.no_gradient("strings have no derivative")
+
+
+@op("Bucketize", "input: T -> output: int32", boundaries=Attr("list(float)"), T=COUNTED)
+def bucketize(x, *, boundaries):
+    """How many of the boundaries, which ascend, are not above each number."""
+    return np.searchsorted(np.asarray(boundaries, np.float32), x, side="right").astype(np.int32)
+
+
+bucketize.shape(same_shape)
+bucketize.no_gradient("places have no derivative")
