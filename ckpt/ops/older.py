@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
+from typing import Any
 
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.dtypes import INDEX, NUMERIC
-from ckpt.graph.opdef import OPS, UNDEFINED, OpDef, op
+from ckpt.core.dtypes import COMPLEX, INDEX, NUMERIC
+from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.signature import Attr
 from ckpt.ops import (
     activation,
@@ -24,35 +24,65 @@ from ckpt.ops import (
 )
 from ckpt.ops.families import same_shape
 
-COUNTED = frozenset({dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64})
+REALS = frozenset({dtypes.float32, dtypes.float64})
+FIELD = REALS | COMPLEX
+COUNTED = REALS | INDEX
+PRODUCTS = FIELD | INDEX | {dtypes.float16, dtypes.bfloat16}
 
 
-def _also_called(type_name: str, opdef: OpDef) -> OpDef:
-    """The same operation under an older type name."""
-    older = copy.copy(opdef)
-    older.type = type_name
-    older._known_attrs = {}
-    OPS[type_name] = older
-    return older
+def _older(today: OpDef, type_name: str, signature: str, **attrs: Any) -> None:
+    """Define `type_name` with its own signature, and what `today` computes."""
+    opdef = op(type_name, signature, **attrs)(today.kernel)
+    opdef.is_stateful = today.is_stateful
+    opdef.shape_rule, opdef._shape_attrs = today.shape_rule, today._shape_attrs
+    opdef.gradient, opdef.gradient_note = today.gradient, today.gradient_note
 
 
-for _type_name, _opdef in {
-    "BatchMatMul": matmul.batch_mat_mul,
-    "BatchCholesky": linear_algebra.cholesky_op,
-    "BatchMatrixBandPart": diagonals.matrix_band_part_op,
-    "BatchMatrixDeterminant": linear_algebra.matrix_determinant_op,
-    "BatchMatrixDiag": diagonals.matrix_diag_v1,
-    "BatchMatrixDiagPart": diagonals.matrix_diag_part_v1,
-    "BatchMatrixInverse": linear_algebra.matrix_inverse_op,
-    "BatchMatrixSetDiag": diagonals.matrix_set_diag_v1,
-    "BatchMatrixSolve": linear_algebra.matrix_solve_op,
-    "BatchMatrixSolveLs": linear_algebra.matrix_solve_ls_op,
-    "BatchMatrixTriangularSolve": linear_algebra.triangular_solve_op,
-    "BatchSelfAdjointEigV2": linear_algebra.self_adjoint_eig_op,
-    "BatchSvd": linear_algebra.svd_op,
-    "PlaceholderV2": constants.placeholder_op,
-}.items():
-    _also_called(_type_name, _opdef)
+_older(matmul.batch_mat_mul, "BatchMatMul", "x: T, y: T -> output: T", T=PRODUCTS, adj_x=False, adj_y=False,
+       grad_x=False, grad_y=False)  # fmt: skip
+_older(linear_algebra.cholesky_op, "BatchCholesky", "input: T -> output: T", T=REALS)
+_older(diagonals.matrix_band_part_op, "BatchMatrixBandPart",
+       "input: T, num_lower: int64, num_upper: int64 -> band: T")  # fmt: skip
+_older(
+    linear_algebra.matrix_determinant_op, "BatchMatrixDeterminant", "input: T -> output: T", T=FIELD
+)
+_older(diagonals.matrix_diag_v1, "BatchMatrixDiag", "diagonal: T -> output: T")
+_older(diagonals.matrix_diag_part_v1, "BatchMatrixDiagPart", "input: T -> diagonal: T")
+_older(diagonals.matrix_set_diag_v1, "BatchMatrixSetDiag", "input: T, diagonal: T -> output: T")
+_older(
+    linear_algebra.matrix_inverse_op,
+    "BatchMatrixInverse",
+    "input: T -> output: T",
+    adjoint=False,
+    T=REALS,
+)
+_older(
+    linear_algebra.matrix_solve_op,
+    "BatchMatrixSolve",
+    "matrix: T, rhs: T -> output: T",
+    adjoint=False,
+    T=REALS,
+)
+_older(linear_algebra.matrix_solve_ls_op, "BatchMatrixSolveLs",
+       "matrix: T, rhs: T, l2_regularizer: float64 -> output: T", T=REALS, fast=True)  # fmt: skip
+_older(linear_algebra.triangular_solve_op, "BatchMatrixTriangularSolve", "matrix: T, rhs: T -> output: T", lower=True,
+       adjoint=False, T=REALS)  # fmt: skip
+_older(
+    linear_algebra.self_adjoint_eig_op,
+    "BatchSelfAdjointEigV2",
+    "input: T -> e: T, v: T",
+    compute_v=True,
+    T=REALS,
+)
+_older(
+    linear_algebra.svd_op,
+    "BatchSvd",
+    "input: T -> s: T, u: T, v: T",
+    compute_uv=True,
+    full_matrices=False,
+    T=FIELD,
+)
+_older(constants.placeholder_op, "PlaceholderV2", "-> output: dtype", shape=Attr("shape"))
 
 
 @op(
