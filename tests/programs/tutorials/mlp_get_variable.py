@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-data = np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz")
+data = dict(
+    np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz")
+)  # all of it, and the file is closed
 images = data["images"].reshape(-1, 64).astype(np.float32) / 16
 labels = data["labels"].astype(np.int32)
 
