@@ -36,7 +36,11 @@ _WORTH = 2 * _HUGE  # from so many bytes on numpy asks for huge pages, and so do
 _TAKERS = 4  # threads that take small pages at once, at most
 _SLOW = 1e-3  # seconds of a processor for a huge page: longer than for as many bytes in small ones
 _PATIENCE = 2.0  # seconds until huge pages are tried again
-_NO_HUGE_PAGES, _POPULATE = 15, 23  # of madvise(2); the latter is known to Linux 5.14 and later
+_HUGE_PAGES, _NO_HUGE_PAGES, _POPULATE = (
+    14,
+    15,
+    23,
+)  # of madvise(2); the latter is known to Linux 5.14 and later
 
 
 class _HugePages:
@@ -72,11 +76,12 @@ def _take(advise: Callable[[int, int, int], int], start: int, length: int) -> No
 
 
 def _take_small(advise: Callable[[int, int, int], int], start: int, end: int) -> None:
-    """Take memory in small pages, by several threads at once."""
+    """Take memory in small pages, by several threads at once; the system may make huge ones of them when it has time."""
     advise(start, end - start, _NO_HUGE_PAGES)
     share = -(-(end - start) // _HUGE // min(cpu_count(), _TAKERS)) * _HUGE
     shares = [(at, min(share, end - at)) for at in range(start, end, share)]
     side_by_side([partial(advise, *own, _POPULATE) for own in shares])
+    advise(start, end - start, _HUGE_PAGES)
 
 
 @cache

@@ -45,15 +45,20 @@ class System:
     def __init__(self, monkeypatch, *, slow_at=None, result=0):
         self.slow_at, self.result, self.now, self.used = slow_at, result, 100.0, 0.0
         self.populated, self.small, self.shares = [], [], []
+        self.is_small = False
         monkeypatch.setattr(memory, "_madvise", lambda: self.advise)
         monkeypatch.setattr(memory.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(memory.time, "thread_time", lambda: self.used)
         monkeypatch.setattr(memory._HugePages, "slow_until", 0.0)
 
     def advise(self, start, length, advice):
-        if advice == memory._NO_HUGE_PAGES:
+        if advice == memory._HUGE_PAGES:
+            assert (start, length) == self.small[-1]
+            self.is_small = False
+        elif advice == memory._NO_HUGE_PAGES:
+            self.is_small = True
             self.small.append((start, length))
-        elif any(at <= start < at + size for at, size in self.small):
+        elif self.is_small:
             self.shares.append((start, length))
         else:
             self.populated.append((start, length))
@@ -123,6 +128,7 @@ def test_small_pages_are_taken_by_several_threads(monkeypatch):
     (whole,) = system.small
     ends = [at for at, _ in sorted(system.shares)] + [sum(whole)]
     assert [b - a for a, b in pairwise(ends)] == [own for _, own in sorted(system.shares)]
+    assert not system.is_small, "huge pages are welcome later"
 
 
 def test_a_system_that_refuses_is_not_asked_again_for_the_same_array(monkeypatch):
