@@ -12,6 +12,7 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.model.initializers import Zeros
 from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
+from ckpt.model.selection import expanded
 from ckpt.model.variables import (
     Variable,
     global_variables,
@@ -54,10 +55,12 @@ class ExponentialMovingAverage:
     def apply(self, var_list: Sequence[Any] | None = None) -> Operation:
         """The operation that moves the averages of `var_list` (by default all trainable variables), made when new.
 
-        Averages are not trainable; variables that have one enter `GraphKeys.MOVING_AVERAGE_VARIABLES`. Raises TypeError
+        Patterns in `var_list` select among the trainable variables (docs/restoring.md). Averages are not trainable; variables that have one enter `GraphKeys.MOVING_AVERAGE_VARIABLES`. Raises TypeError
         for what is not of a floating point type.
         """
-        members = trainable_variables() if var_list is None else list(var_list)
+        members = trainable_variables()
+        if var_list is not None:
+            members = expanded(var_list, members)
         _check_floating(members)
         debiased = set()
         for member in members:
@@ -94,10 +97,13 @@ class ExponentialMovingAverage:
         """A var_list for a Saver that restores averages into the variables themselves.
 
         Each of `moving_avg_variables` (by default the trainable variables and those that have averages) is found under
-        the name of its average, every other global variable under its own.
+        the name of its average, every other global variable under its own. Patterns among them select from that default.
         """
+        candidates = [*trainable_variables(), *moving_average_variables()]
         if moving_avg_variables is None:
-            moving_avg_variables = [*trainable_variables(), *moving_average_variables()]
+            moving_avg_variables = candidates
+        else:
+            moving_avg_variables = expanded(moving_avg_variables, candidates)
         averaged = {id(variable): variable for variable in moving_avg_variables}
         found = {self.average_name(variable): variable for variable in averaged.values()}
         for variable in global_variables():
