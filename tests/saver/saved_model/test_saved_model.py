@@ -165,7 +165,7 @@ def test_assets_move_with_the_model(tmp_path):
     [
         (lambda: "x", TypeError, "must be a Tensor"),
         (lambda: tf.constant(3.0), TypeError, "must be of dtype string"),
-        (lambda: tf.placeholder(tf.string), ValueError, "no constant path"),
+        (lambda: tf.placeholder(tf.string), TypeError, "must be a constant"),
         (lambda: tf.constant("no/where.txt"), tf.errors.NotFoundError, "no/where.txt"),
     ],
 )
