@@ -202,7 +202,7 @@ def _state(
     times = list(all_model_checkpoint_timestamps or [])
     if model_checkpoint_path not in paths:
         paths.append(model_checkpoint_path)
-    if not all(paths):
+    if not all(os.fspath(path) for path in paths):
         raise ValueError("no path specified: a checkpoint has an empty name")
     if times and len(times) != len(paths):
         raise InvalidStateError(len(times), len(paths))
@@ -352,12 +352,16 @@ def _lines(state: CheckpointState) -> list[str]:
         f"all_model_checkpoint_paths: {_quoted(path)}" for path in state.all_model_checkpoint_paths
     ]
     lines += [
-        f"all_model_checkpoint_timestamps: {t!r}"
-        for t in map(float, state.all_model_checkpoint_timestamps)
+        f"all_model_checkpoint_timestamps: {_number(when)}"
+        for when in state.all_model_checkpoint_timestamps
     ]
     if state.last_preserved_timestamp:
-        lines.append(f"last_preserved_timestamp: {float(state.last_preserved_timestamp)!r}")
+        lines.append(f"last_preserved_timestamp: {_number(state.last_preserved_timestamp)}")
     return lines
+
+
+def _number(when: float) -> str:
+    return repr(float(when)).removesuffix(".0")
 
 
 def _quoted(text: str) -> str:

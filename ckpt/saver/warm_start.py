@@ -150,8 +150,6 @@ def _problem(
     held: Mapping[str, list[int]],
 ) -> str:
     """Why a variable cannot follow its vocabulary; "" when it can."""
-    if info.axis not in (0, 1):
-        return f"{name}: The only supported values for the axis argument are 0 and 1. Provided axis: {info.axis}"
     if source not in held:
         return f"{name}: Tensor {source} is not found in the checkpoint, which holds {sorted(held)}"
     shape, old = _place(parts[0]).full_shape, held[source]

@@ -56,8 +56,8 @@ def case_paths(tf):
             saver = tf.train.Saver()
             try:
                 saved = saver.save(sess, path.replace("{here}", folder), step)
-            except (ValueError, RuntimeError) as error:
-                found[f"{path} {step}"] = type(error).__name__
+            except ValueError:
+                found[f"{path} {step}"] = "ValueError"
                 continue
             saver.restore(sess, saved)
             above = os.path.dirname(saved)
@@ -320,10 +320,11 @@ def case_scopes_of_protos(tf):
         saver = tf.train.Saver()
     scopes = ["out", "out/", "out/in", "out/in/", "in", "", "out/in/save", None]
     found = {f"to {scope}": told(saver.to_proto(scope)) for scope in scopes}
+    proto = tf.train.SaverDef.FromString(saver.as_saver_def().SerializeToString())
     for scope in (None, "", "x", "x/"):
-        made = tf.train.Saver.from_proto(saver.to_proto(), import_scope=scope)
-        found[f"from {scope}"] = told(made.as_saver_def()) if scope != "x/" else None
-    proto = saver.as_saver_def()
+        copy = tf.train.SaverDef.FromString(proto.SerializeToString())  # TensorFlow renames in it
+        made = tf.train.Saver.from_proto(copy, import_scope=scope)
+        found[f"from {scope}"] = told(made.as_saver_def())
     for limit, hours in ((7, 3.0), (0, 3.0), (0, 0.0)):
         proto.max_to_keep, proto.keep_checkpoint_every_n_hours = limit, hours
         made = tf.train.Saver(saver_def=proto, max_to_keep=17, keep_checkpoint_every_n_hours=2.0)
@@ -347,6 +348,7 @@ def case_what_is_no_saver_def(tf):
 def case_wrong_sessions(tf):
     sess, saver = session(tf), tf.train.Saver()
     path = saver.save(sess, "m")
+    os.mkdir("d")
     with tf.Graph().as_default():
         other = session(tf, "w")
     found = {}
