@@ -98,7 +98,6 @@ from ckpt.core.versions import (
     GRAPH_DEF_VERSION_MIN_PRODUCER,
     VERSION,
 )
-from ckpt.formats.lazy import open_checkpoint as open
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
 from ckpt.graph.graph import Graph
@@ -629,6 +628,7 @@ from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.latest import find_latest
 from ckpt.saver.loading import load
+from ckpt.saver.opening import open_checkpoint as open
 from ckpt.saver.salvage import SalvageReport, salvage
 
 newaxis = None

@@ -52,9 +52,9 @@ def cat_command(
 
     from ckpt.core.dtypes import as_dtype
     from ckpt.core.errors import CkptError
-    from ckpt.formats.lazy import open_checkpoint
     from ckpt.inspect import values
     from ckpt.saver.meant import checkpoint_meant
+    from ckpt.saver.opening import open_checkpoint
 
     with open_checkpoint(checkpoint_meant(path)) as checkpoint:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import click
 
@@ -32,8 +33,8 @@ def inspect_command(
     PATH is a checkpoint file, its prefix, a .meta file, or a directory or its state file: the latest checkpoint. Reads
     headers only.
 
-    PATTERN selects variables: `*` stops at a slash, `**` does not; re:EXPRESSION; @slots, @scope:NAME; !PATTERN for all
-    but these.
+    PATTERN selects variables: `*` stops at a slash, `**` does not; re:EXPRESSION; @slots, @trainable, @scope:NAME; !PATTERN
+    for all but these.
     """
     from ckpt.core.collector import paused
     from ckpt.inspect import render
@@ -42,9 +43,15 @@ def inspect_command(
 
     if as_json and names:
         raise click.UsageError("--json and --names exclude each other")
+
+    def collections() -> Mapping[str, frozenset[str]] | None:
+        from ckpt.saver.candidates import collections_in  # heavy, and few words need the graph
+
+        return collections_in(report.path)
+
     with paused():
         report = inspect(checkpoint_meant(path))
-        report = ordered(select(report, patterns), sort or "file")
+        report = ordered(select(report, patterns, collections), sort or "file")
         if as_json:
             sys.stdout.write(render.as_json(report))
         else:

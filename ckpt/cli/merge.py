@@ -43,7 +43,7 @@ SCHEMA, VERSION = "ckpt.merge", 1
     "--drop",
     multiple=True,
     metavar="SELECTOR",
-    help="Leave out nodes: @slots, @training, @summaries, or names and globs such as 'b/metrics/**'.",
+    help="Leave out nodes: @slots, @training, @summaries, @scope:NAME, names, and globs such as 'b/metrics/**'.",
 )
 @click.option(
     "--stop-gradient",

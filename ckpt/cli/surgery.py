@@ -96,10 +96,11 @@ def rename_command(
 )
 @click.option(
     "--drop",
+    "--exclude",
     "selectors",
     multiple=True,
     metavar="SELECTOR",
-    help="@slots, @training, @summaries, names, globs.",
+    help="What goes: @slots, @training, @summaries, @trainable, @scope:NAME, names, globs, re:REGEX, !SELECTOR.",
 )
 def extract_command(
     source: str,
@@ -136,7 +137,10 @@ def extract_command(
 @writing
 @click.option("--keep", multiple=True, metavar="TENSOR", required=True, help="The outputs.")
 @click.option(
-    "--variables", multiple=True, metavar="PATTERN", help="Which to freeze; all by default."
+    "--variables",
+    multiple=True,
+    metavar="PATTERN",
+    help="Which to freeze, such as 'encoder/**', @trainable, '!@ema'; all by default.",
 )
 @click.option(
     "--fold", is_flag=True, help="Fold constants and batch normalisation, remove identities."

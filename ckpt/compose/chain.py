@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -20,9 +21,11 @@ from ckpt.compose.relay import (
 )
 from ckpt.core import nest
 from ckpt.core.errors import GraphError
+from ckpt.core.selectors import select
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.slices import IndexedSlices, IndexedSlicesValue
+from ckpt.model.selection import described
 from ckpt.run.feeds import fed_array
 from ckpt.run.session import returned
 from ckpt.run.stages import Stage, StagedRun, Stages
@@ -135,10 +138,14 @@ class Chain:
         return relayed(self.order, self.wires, list(zip(targets, given, strict=True)), sources)
 
     def compute_gradients(
-        self, loss: Any, var_list: Sequence[Any] | None = None
+        self, loss: Any, var_list: str | Sequence[Any] | None = None
     ) -> list[tuple[ChainGradient | None, Any]]:
-        """(gradient, variable) for each trainable variable of all models, or each of `var_list`."""
-        variables = self.trainable_variables() if var_list is None else list(var_list)
+        """(gradient, variable) for each trainable variable of all models, or each of `var_list`.
+
+        Patterns in `var_list` select among the trainable variables, which are called "model/variable" there. Raises
+        SelectionError (a ValueError) for one that matches nothing.
+        """
+        variables = self.trainable_variables() if var_list is None else self._selected(var_list)
         return list(zip(self.gradients(loss, variables), variables, strict=True))
 
     def apply_gradients(
@@ -169,18 +176,30 @@ class Chain:
         return ChainStep(updates, sweep)
 
     def minimize(
-        self, loss: Any, optimizer: Any, var_list: Sequence[Any] | None = None
+        self, loss: Any, optimizer: Any, var_list: str | Sequence[Any] | None = None
     ) -> ChainStep:
         """A step towards a smaller `loss` for `run` to fetch: `compute_gradients`, then `apply_gradients`."""
         return self.apply_gradients(self.compute_gradients(loss, var_list), optimizer)
 
+    def _selected(self, var_list: str | Sequence[Any]) -> list[Any]:
+        """The variables of `var_list`, then those that its patterns select; none twice."""
+        members = [var_list] if isinstance(var_list, str) else list(var_list)
+        patterns = [member for member in members if isinstance(member, str)]
+        found = [member for member in members if not isinstance(member, str)]
+        if patterns:
+            facts = [
+                replace(fact, name=f"{name}/{fact.name}")
+                for name, model in self.models.items()
+                for fact in described(_trainable(model), model.graph)
+            ]
+            names = set(select(patterns, facts))
+            pairs = zip(facts, self.trainable_variables(), strict=True)
+            found += [variable for fact, variable in pairs if fact.name in names]
+        return list({id(variable): variable for variable in found}.values())
+
     def trainable_variables(self) -> list[Any]:
         """The trainable variables of all models, in order."""
-        return [
-            variable
-            for model in self.models.values()
-            for variable in model.graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
-        ]
+        return [variable for model in self.models.values() for variable in _trainable(model)]
 
 
 def chain(models: Models, connect: Mapping[Any, Any]) -> Chain:
@@ -336,6 +355,10 @@ def _named(models: Models) -> dict[str, Model]:
             "give a dict from names to models"
         )
     return dict(zip(names, models, strict=True))
+
+
+def _trainable(model: Model) -> list[Any]:
+    return model.graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
 
 
 def _listed(value: Any) -> list[Any]:

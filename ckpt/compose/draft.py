@@ -18,10 +18,11 @@ from ckpt.core.spelling import similar
 from ckpt.formats import detect, hdf5_writer
 from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
-from ckpt.graph.selection import node_of, without
+from ckpt.graph.selection import without
 from ckpt.saver import metagraph
-from ckpt.saver.meant import checkpoint_prefix, meta_graph_path
-from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.candidates import variables_of
+from ckpt.saver.meant import checkpoint_prefix
+from ckpt.saver.meta_files import saved_meta_graph
 from ckpt.saver.output import check_free, make_home
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import VARIABLE_TYPES, saver_only, savings
@@ -98,29 +99,13 @@ def open_draft(path: Any) -> Draft:
     there is neither, DataLossError when a file is damaged.
     """
     prefix = checkpoint_prefix(path)
-    meta = _meta_of(prefix)
+    meta = saved_meta_graph(prefix)
     return _with_checkpoint(Draft(defs.MetaGraphDef()) if meta is None else draft_of(meta), prefix)
-
-
-def _meta_of(prefix: str) -> defs.MetaGraphDef | None:
-    """The MetaGraph of a checkpoint; None where it was saved without one."""
-    path = meta_graph_path(prefix)
-    if not path.endswith(".meta"):
-        with detect.open_reader(path) as reader:
-            if not hasattr(reader, "metagraph") or reader.metagraph() is None:
-                return None
-    return read_meta_graph_file(path)
 
 
 def draft_of(meta: defs.MetaGraphDef) -> Draft:
     """A MetaGraph as a draft, its variables without values."""
-    known = {
-        node_of(variable.variable_name): variable
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for variable in collection.value
-    }
-    entries = {saving.key: saving.variables for saving in savings(meta, known)}
+    entries = {saving.key: saving.variables for saving in savings(meta, variables_of(meta))}
     return Draft(without(meta, saver_only(meta)), entries)
 
 

@@ -11,6 +11,7 @@ from ckpt.core.spelling import similar
 from ckpt.core.tensor_roles import is_slot
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import dependent, needed, node_of
+from ckpt.saver.candidates import collections_of
 from ckpt.saver.savings import VARIABLE_TYPES
 
 
@@ -18,7 +19,8 @@ def dropped_nodes(meta: defs.MetaGraphDef, drop: Iterable[str]) -> set[str]:
     """The nodes that these selectors name, and all that cannot be without them.
 
     "@slots" are the optimizer's variables, "@training" also gradients and updates, "@summaries" summaries; anything
-    else selects nodes by name. Raises SelectionError for a name that selects nothing.
+    else selects nodes by name, or variables by `@trainable`, `@float` and the like. Raises SelectionError for what selects
+    nothing.
     """
     texts = list(drop)
     words = [text for text in texts if text in _WORDS]
@@ -27,9 +29,22 @@ def dropped_nodes(meta: defs.MetaGraphDef, drop: Iterable[str]) -> set[str]:
     for word in words:
         found |= _WORDS[word](meta)
     if names:
-        candidates = [Candidate(node.name) for node in meta.graph_def.node]
+        candidates = _candidates(meta)
         found |= set(select(names, candidates, what="nodes"))
     return dependent(meta.graph_def, found) if found else found
+
+
+def _candidates(meta: defs.MetaGraphDef) -> list[Candidate]:
+    """What selectors may know about the nodes; only variables have a dtype and collections."""
+    members = collections_of(meta)
+    return [
+        Candidate(
+            node.name,
+            node.attr["dtype"].base_dtype.name if node.op in VARIABLE_TYPES else "",
+            members.get(node.name, frozenset()),
+        )
+        for node in meta.graph_def.node
+    ]
 
 
 def kept_nodes(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:

@@ -45,6 +45,7 @@ class Selector:
     negated: bool
     matches: Callable[[Candidate], bool]
     collection: str = ""  # the one that it names
+    asks_graph: bool = False  # it judges by collections
 
 
 def parse(patterns: str | Iterable[str]) -> list[Selector]:
@@ -162,7 +163,8 @@ def _word(text: str, negated: bool, word: str) -> Selector:
         if not argument:
             raise SelectionError(f"{text!r}: @{name} needs a name: @{name}:NAME")
         if name == "collection":
-            return Selector(text, negated, lambda c: argument in _collections(c, text), argument)
+            is_in = lambda c: argument in _collections(c, text)  # noqa: E731
+            return Selector(text, negated, is_in, argument, asks_graph=True)
         inside = argument.rstrip("/.")
         return Selector(
             text,
@@ -181,7 +183,7 @@ def _word(text: str, negated: bool, word: str) -> Selector:
         near = _nearest(name, [w.partition(":")[0] for w in WORDS], 1)
         hint = f"; did you mean @{near[0]}?" if near else ""
         raise SelectionError(f"{text!r}: unknown word{hint} Known: {words}")
-    return Selector(text, negated, known[name])
+    return Selector(text, negated, known[name], asks_graph=name in ("trainable", "global"))
 
 
 def _collections(candidate: Candidate, text: str) -> frozenset[str]:

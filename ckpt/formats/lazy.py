@@ -1,27 +1,23 @@
-"""`ckpt.open`: a checkpoint of any format as a mapping of tensors that are read when they are asked for.
+"""What `ckpt.open` gives: a checkpoint of any format as a mapping of tensors that are read when they are asked for.
 
 Must not know how any format stores them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ckpt.core import dtypes
-from ckpt.core.selectors import Candidate, select
-from ckpt.formats import detect
 from ckpt.formats.base import MappingReader, Slices, StrPath, TensorReader, TensorSpec
 
 if TYPE_CHECKING:
     from typing import Self
 
     Array = np.ndarray[Any, Any]
-
-Patterns = str | Iterable[str]
 
 
 class LazyTensor:
@@ -126,7 +122,7 @@ class LazyTensor:
 
 
 class LazyCheckpoint(Mapping[str, LazyTensor]):
-    """An open checkpoint: names to tensors that are not read yet. Also a context manager. See `open_checkpoint`."""
+    """An open checkpoint: names to tensors that are not read yet. Also a context manager. See `ckpt.open`."""
 
     def __init__(
         self, path: StrPath, reader: TensorReader, names: list[str], *, mmap: bool, verify: bool
@@ -185,48 +181,6 @@ class LazyCheckpoint(Mapping[str, LazyTensor]):
     def __repr__(self) -> str:
         state = "closed" if self._reader is None else f"{len(self)} tensors"
         return f"<LazyCheckpoint {self.path!s}: {state}>"
-
-
-def open_checkpoint(
-    path: StrPath,
-    *,
-    include: Patterns | None = None,
-    exclude: Patterns | None = None,
-    mmap: bool = True,
-    verify: bool = True,
-    max_expansion: int | None = None,
-) -> LazyCheckpoint:
-    """Open a checkpoint of any format (a file, a prefix) as a mapping from names to tensors that are read when needed.
-
-    `include` and `exclude` select names: globs (`layer1/**`), `re:…`, `@slots` and the like. Every byte that is read is
-    verified where the format has checksums; a mapped view is verified as a whole when it is first made. `verify=False`
-    leaves that out for views only, `mmap=False` reads instead of mapping. Compressed values may take `max_expansion` times the bytes of
-    their file (200 unless given), or 1 GiB if that is more. Raises NotFoundError, DataLossError and
-    InvalidArgumentError for the file, SelectionError for patterns that cannot be understood or select nothing.
-    """
-    reader = detect.open_reader(path, max_expansion=max_expansion)
-    try:
-        names = _selected(reader, include, exclude)
-    except BaseException:
-        reader.close()
-        raise
-    return LazyCheckpoint(path, reader, names, mmap=mmap, verify=verify)
-
-
-def _selected(
-    reader: TensorReader, include: Patterns | None, exclude: Patterns | None
-) -> list[str]:
-    names = reader.names()
-    if include is None and exclude is None:
-        return names
-    kept = [] if include is None else _listed(include)
-    dropped = [] if exclude is None else [f"!{pattern}" for pattern in _listed(exclude)]
-    candidates = [Candidate(name, reader.spec(name).dtype) for name in names]
-    return select([*kept, *dropped], candidates, what="tensors")
-
-
-def _listed(patterns: Patterns) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else list(patterns)
 
 
 def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | None:

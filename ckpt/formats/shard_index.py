@@ -1,6 +1,6 @@
 """The file that makes several shards one checkpoint: `<prefix>.index`. Loads no numpy and no h5py.
 
-The layout is in docs/formats/ckpt-hdf5.md, "Sharded checkpoints". The bytes are treated as hostile.
+The layout is in docs/formats/ckpt-hdf5.md, "Byte layout". The bytes are treated as hostile.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import prod
@@ -151,16 +151,28 @@ def _report(
     )
 
 
-def select(report: CheckpointReport, patterns: Iterable[str]) -> CheckpointReport:
+def select(
+    report: CheckpointReport,
+    patterns: Iterable[str],
+    collections: Callable[[], Mapping[str, frozenset[str]] | None] | None = None,
+) -> CheckpointReport:
     """Only the variables that the selectors select (docs of `core.selectors`); all of them when there are none.
 
-    Raises SelectionError listing every one that matches nothing, with the nearest names, or cannot be understood.
+    `collections` tells for words such as `@trainable` which collections of a graph each variable is in; None without
+    a graph. Raises SelectionError listing every one that matches nothing, with the nearest names, or cannot be understood.
     """
     wanted = list(patterns)
     if not wanted:
         return report
-    candidates = [selectors.Candidate(v.name, v.dtype) for v in report.variables]
     try:
+        asks = any(selector.asks_graph for selector in selectors.parse(wanted))
+        members = collections() if asks and collections is not None else None
+        candidates = [
+            selectors.Candidate(
+                v.name, v.dtype, None if members is None else members.get(v.name, frozenset())
+            )
+            for v in report.variables
+        ]
         names = set(selectors.select(wanted, candidates))
     except SelectionError as error:
         raise SelectionError(f"{report.path}: {error}") from error

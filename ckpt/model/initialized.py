@@ -12,6 +12,7 @@ from ckpt.core import dtypes
 from ckpt.graph import convert, stack
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
 from ckpt.model import variables
+from ckpt.model.selection import expanded
 from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, state
 from ckpt.ops.reduction import reduce_prod
 
@@ -36,8 +37,9 @@ def report_uninitialized_variables(
 ) -> Any:
     """A 1-D string tensor with the names of the variables that have no value when it is run.
 
-    All global and local variables when `var_list` is None.
+    All global and local variables when `var_list` is None; patterns in it select among these.
     """
+    var_list = _chosen(var_list)
     if var_list is None:
         var_list = variables.global_variables() + variables.local_variables()
         if not var_list:
@@ -57,7 +59,11 @@ def report_uninitialized_variables(
 
 
 def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
-    """An operation that fails when run while one of the variables has no value; None when there are none."""
+    """An operation that fails when run while one of the variables has no value; None when there are none.
+
+    All global and local variables when `var_list` is None; patterns in it select among these.
+    """
+    var_list = _chosen(var_list)
     if var_list is None:
         var_list = variables.global_variables() + variables.local_variables()
     if not var_list:
@@ -75,6 +81,13 @@ def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
         with colocate_with(variable.op), stack.get_default_graph().control_dependencies([read]):
             ranks.append(shaping.rank_op(variable))
     return ranks[0] if len(ranks) == 1 else joining.stack(ranks)
+
+
+def _chosen(var_list: Sequence[Any] | None) -> Sequence[Any] | None:
+    """`var_list` with the variables that its patterns select. Raises SelectionError (a ValueError)."""
+    if not var_list:
+        return var_list
+    return expanded(var_list, variables.global_variables() + variables.local_variables())
 
 
 def batch_scatter_update(

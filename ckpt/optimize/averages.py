@@ -13,6 +13,7 @@ from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.model.initializers import Zeros
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
+from ckpt.model.selection import expanded
 from ckpt.model.variables import (
     Variable,
     global_variables,
@@ -55,10 +56,12 @@ class ExponentialMovingAverage:
     def apply(self, var_list: Sequence[Any] | None = None) -> Operation:
         """The operation that moves the averages of `var_list` (by default all trainable variables), made when new.
 
-        Averages are not trainable; variables that have one enter `GraphKeys.MOVING_AVERAGE_VARIABLES`. Raises TypeError
+        Patterns in `var_list` select among the trainable variables (docs/restoring.md). Averages are not trainable; variables that have one enter `GraphKeys.MOVING_AVERAGE_VARIABLES`. Raises TypeError
         for what is not of a floating point type.
         """
-        members = trainable_variables() if var_list is None else list(var_list)
+        members = trainable_variables()
+        if var_list is not None:
+            members = expanded(var_list, members)
         _check_floating(members)
         debiased = set()
         for member in members:
@@ -95,12 +98,15 @@ class ExponentialMovingAverage:
         """A var_list for a Saver that restores averages into the variables themselves.
 
         Each of `moving_avg_variables` (by default the trainable variables and those that have averages) is found under
-        the name of its average, every other global variable under its own. The parts of a partitioned variable are one
-        entry, a list, so that they are restored from an average that was saved in other parts; TensorFlow names each
-        part by itself, as no checkpoint does.
+        the name of its average, every other global variable under its own. Patterns among them select from that default.
+        The parts of a partitioned variable are one entry, a list, so that they are restored from an average that was
+        saved in other parts; TensorFlow names each part by itself, as no checkpoint does.
         """
+        candidates = [*trainable_variables(), *moving_average_variables()]
         if moving_avg_variables is None:
-            moving_avg_variables = [*trainable_variables(), *moving_average_variables()]
+            moving_avg_variables = candidates
+        else:
+            moving_avg_variables = expanded(moving_avg_variables, candidates)
         averaged = {id(part): part for member in moving_avg_variables for part in _parts(member)}
         found: dict[str, Any] = {}
         for variable in averaged.values():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.selectors import Candidate
 from ckpt.formats import detect
 from ckpt.formats.base import Slices, TensorReader
+from ckpt.saver.candidates import Patterns, selected
 from ckpt.saver.readers import checkpoint_file
 
 Array = np.ndarray[Any, Any]
@@ -20,26 +21,27 @@ Array = np.ndarray[Any, Any]
 
 def load(
     path: StrPath,
-    include: str | Iterable[str] = "**",
+    include: Patterns | None = None,
     *,
+    exclude: Patterns | None = None,
     rename: Any = None,
     parts: Mapping[str, Any] | None = None,
 ) -> dict[str, Array]:
-    """The tensors of a checkpoint that the patterns of `include` select, by name, in the order of the file.
+    """The tensors of a checkpoint that `include` without `exclude` selects, by name, in the order of the file.
 
-    `path` is a prefix, a file of any format known, or a directory (its newest checkpoint). `rename` are rules from the
-    names in the checkpoint to the names of the result; the patterns are for the names in the checkpoint. `parts` gives
-    for some of them, by pattern, a slice or a tuple of slices of step 1: only that part is read. Only the bytes that
-    are asked for are read. Raises SelectionError (a ValueError) for patterns and rules that match nothing,
-    InvalidArgumentError for parts that no tensor has, NotFoundError and DataLossError as every reader.
+    `path` is a prefix, a file of any format known, or a directory (its newest checkpoint). Patterns and words are those of
+    docs/restoring.md; all tensors are taken unless something is said. `rename` are rules from the names in the checkpoint
+    to the names of the result; the patterns are for the names in the checkpoint. `parts` gives for some of them, by
+    pattern, a slice or a tuple of slices of step 1: only that part is read. Only the bytes that are asked for are read.
+    Raises SelectionError (a ValueError) for patterns and rules that match nothing, InvalidArgumentError for parts that no
+    tensor has, NotFoundError and DataLossError as every reader.
     """
     file = checkpoint_file(path)
     with detect.open_reader(file) as reader:
-        facts = [Candidate(name, reader.spec(name).dtype) for name in reader.names()]
+        names = selected(reader, file, include, exclude)
         try:
-            names = selectors.select(include, facts, what="tensors") if facts else []
-            called = renames.renamed(names, rename).sources if rename else {n: n for n in names}
-            cuts = _cuts(parts or {}, [fact for fact in facts if fact.name in set(names)], reader)
+            called = renames.renamed(names, rename).sources
+            cuts = _cuts(parts or {}, [Candidate(n, reader.spec(n).dtype) for n in names], reader)
         except SelectionError as error:
             raise SelectionError(f"{file}: {error}") from error
         return {new: reader.read(name, cuts.get(name)) for new, name in called.items()}

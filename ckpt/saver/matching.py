@@ -341,7 +341,7 @@ def _check(
     refused = []
     if found.unexpected and policies.on_unexpected == "error":
         refused.append(f"on_unexpected='error': {len(found.unexpected)} tensors are not used")
-    if wanted and not found.pieces and not is_wrong and not policies.allow_empty:
+    if wanted and not found.pieces and not is_wrong:
         refused.append("no variable at all would be restored, which is always an error")
         missing = missing or {entry.name: _named(entry) for entry, _ in found.left}
     if is_wrong or refused:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from ckpt.core import defs, storage
+from ckpt.core.atomic import StrPath
 from ckpt.core.errors import (
     DataLossError,
     InvalidArgumentError,
@@ -12,6 +13,7 @@ from ckpt.core.errors import (
     NotFoundError,
     UnparsableFileError,
 )
+from ckpt.formats import detect
 from ckpt.wire import metagraph_file
 
 MAX_META_BYTES = 1 << 31
@@ -31,6 +33,24 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
         raise MissingFileError(None, None, f"File {path} does not exist: {error}") from error
     except DataLossError as error:
         raise UnparsableFileError(None, None, f"Cannot parse file {error}") from error
+
+
+def saved_meta_graph(path: StrPath) -> defs.MetaGraphDef | None:
+    """The MetaGraph that was saved with the checkpoint that `path` means; None where there is none.
+
+    Raises NotFoundError when there is neither, DataLossError for a damaged file.
+    """
+    from ckpt.saver.meant import (
+        checkpoint_prefix,
+        meta_graph_path,
+    )  # reading one file needs neither
+
+    found = meta_graph_path(checkpoint_prefix(path))
+    if found.endswith(".meta"):
+        return read_meta_graph_file(found)
+    with detect.open_reader(found) as reader:
+        data = reader.metagraph() if hasattr(reader, "metagraph") else None
+    return None if data is None else metagraph_file.load(data, found)
 
 
 def _meta_bytes(path: str) -> bytes:

@@ -36,7 +36,6 @@ class Policies:
     on_dtype: str = "error"
     slots: str = "required"
     apply_suggestions: bool = False
-    allow_empty: bool = False
     is_rename_standing: bool = (
         False  # the rules are the Saver's: its own checkpoints need none of them
     )

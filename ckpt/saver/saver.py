@@ -93,7 +93,6 @@ class Saver:
         self._policies = Policies(
             rename=rename,
             is_rename_standing=True,
-            allow_empty=allow_empty,
             on_shape="reshape" if reshape else "error",
         ).but(
             on_missing=on_missing,

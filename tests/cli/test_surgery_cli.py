@@ -58,6 +58,29 @@ def test_a_part_is_extracted(model, tmp_path):
     assert ckpt("extract", model, "-o", tmp_path / "x").returncode == 2
 
 
+def test_every_verb_understands_the_words_about_the_graph(model, tmp_path):
+    assert sorted(ckpt("inspect", model, "@trainable", "--names").stdout.split()) == [
+        "head/out/bias", "head/out/kernel"
+    ]  # fmt: skip
+    ended = ckpt(
+        "extract",
+        model,
+        "-o",
+        tmp_path / "part",
+        "--exclude",
+        "@trainable",
+        "--exclude",
+        "!@scope:head",
+    )
+    failed(ended, 4, "E0402", "select none")
+    ended = ckpt("extract", model, "-o", tmp_path / "part", "--exclude", "@collection:global_step")
+    assert "dropped global_step" in ended.stdout, ended.stderr
+    ended = ckpt("freeze", model, "-o", tmp_path / "frozen", "--keep", "y",
+                 "--variables", "@trainable", "--variables", "!re:.*bias")  # fmt: skip
+    assert "frozen head/out/kernel" in ended.stdout, ended.stderr
+    assert names(tmp_path / "frozen") == ["head/out/bias"]
+
+
 def test_a_model_is_frozen(model, tmp_path):
     out = tmp_path / "frozen"
     ended = ckpt("freeze", model, "-o", out, "--keep", "y", "--fold", "--json")

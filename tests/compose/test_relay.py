@@ -237,3 +237,18 @@ def test_all_wrong_wires_are_listed(paths):
     one, two = chain.compute_gradients("b/loss:0"), chain.compute_gradients("b/loss:0")
     with pytest.raises(ValueError, match="one backward pass"):
         chain.apply_gradients([one[0], two[1]], tf.train.GradientDescentOptimizer(1.0))
+
+
+def test_variables_of_a_chain_are_selected_by_pattern(paths):
+    chain = tf.chain(tf.load_models(paths), connect=WIRES)
+    a, b = (chain.models[name].graph.get_collection("trainable_variables") for name in "ab")
+    for patterns, wanted in [
+        ("*/w", [*a, b[0]]),
+        (["@scope:b"], b),
+        (["@trainable", "!b/**"], a),
+        ([b[1], "a/*"], [b[1], *a]),
+    ]:
+        pairs = chain.compute_gradients("b/loss:0", patterns)
+        assert [variable for _, variable in pairs] == wanted
+    with pytest.raises(ValueError, match="near it: a/w"):
+        chain.minimize("b/loss:0", tf.train.GradientDescentOptimizer(1.0), "**/ww")

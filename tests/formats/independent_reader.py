@@ -1,112 +1,89 @@
-"""A reader of ckpt's checkpoints made from docs/formats/ckpt-hdf5.md alone, with h5py and msgpack; nothing of ckpt."""
+"""A reader of ckpt's checkpoints made from docs/formats/ckpt-hdf5.md alone: h5py, msgpack and nothing of ckpt."""
 
-import struct
-from itertools import count, islice
+from functools import reduce
+from io import BytesIO
+from itertools import count, islice, pairwise
 from math import prod
-from pathlib import Path
+from re import sub
+from struct import iter_unpack, pack, unpack_from
 
 import h5py
-import ml_dtypes
 import msgpack
 import numpy as np
-from crc32c import crc32c
+
+TABLE = [reduce(lambda c, _: c >> 1 ^ (c & 1) * 0x82F63B78, range(8), n) for n in range(256)]
+
+
+def crc32c(data):
+    return reduce(lambda c, byte: c >> 8 ^ TABLE[c & 255 ^ byte], data, 0xFFFFFFFF) ^ 0xFFFFFFFF
 
 
 def read(path):
-    """(name -> array, metadata, MetaGraph) of an `.h5` file, or of the shards of an `.index` file."""
-    path = Path(path)
-    files, found, missing = [path], {}, {}
-    if path.read_bytes().startswith(b"\x89CKPT-IX\r\n\x1a\n\0\0\0\0"):
-        files = list(shards(path))
-    about = [sealed_index(file) for file in files]
-    for file, index in zip(files, about, strict=True):
-        for name, shape, starts, values in parts(file, index):
-            whole = found.setdefault(name, np.empty(shape, values.dtype))
-            whole[tuple(slice(a, a + n) for a, n in zip(starts, values.shape, strict=True))] = (
-                values
-            )
-            missing[name] = missing.get(name, whole.size) - values.size
-        found |= {alias: found[name] for alias, name in index["aliases"].items()}
-    assert not any(missing.values()), missing
-    return found, about[0]["metadata"], about[0]["metagraph"]
+    """({name: (dtype, values)}, metadata, MetaGraph) of an `.h5` file, or of all that an `.index` file names."""
+    files, found = [path.read_bytes()], {}
+    if files[0].startswith(b"\x89CKPT-IX\r\n\x1a\n\0\0\0\0"):
+        head, body = files[0][:36], files[0][40:]
+        assert unpack_from("<I4xQII", files[0], 16) == (1, len(body), crc32c(body), crc32c(head))
+        names, *seals = zip(*msgpack.unpackb(body)["files"])
+        files = [(path.parent / name).read_bytes() for name in names]
+        assert [*zip(*seals)] == [(len(data), crc32c(data[:508])) for data in files]
+    about = [take_in(data, found) for data in files]
+    return found, *about[0]
 
 
-def shards(path):
-    """The files that an `.index` file names, each the one that was meant."""
-    data = path.read_bytes()
-    version, _, length, body_crc, head_crc = struct.unpack_from("<IIQII", data, 16)
-    assert (version, length, head_crc) == (1, len(data) - 40, crc32c(data[:36]))
-    assert body_crc == crc32c(data[40:])
-    for name, size, crc in msgpack.unpackb(data[40:])["files"]:
-        shard = (path.parent / name).read_bytes()
-        assert (len(shard), crc32c(shard[:508])) == (size, crc)
-        yield path.parent / name
+def take_in(data, found):
+    """Check every byte of a file, enter its tensors in `found`, and return its metadata and its MetaGraph."""
+    at, size = unpack_from("<QQ", data, 24)
+    crc = crc32c(data[at : at + size])
+    head = pack("<16sI4xQQQI456x", b"\x89CKPT-H5\r\n\x1a\n", 1, at, size, len(data), crc)
+    assert data[:512] == head + pack("<I", crc32c(head))
+    index, rest = msgpack.unpackb(data[at : at + size]), bytearray(data)
+    graph = [*iter_unpack("<QQI", index["metagraph"] or b"")]
+    pieces = [piece for *_, pieces in parts(index) for piece in pieces]
+    for start, n, seal in sorted([(at, size, crc), *graph, *pieces], reverse=True):
+        assert crc32c(rest[start : start + n]) == seal, start
+        del rest[start : start + n]
+    assert pack("<I", crc32c(rest[512:])) == index["structure_crc"]
+    hdf5 = h5py.File(BytesIO(data))
+    for name, dtype, shape, box, place, _ in parts(index):
+        raw = data[place] if isinstance(place, slice) else hdf5[place][...].tobytes()
+        values = decoded(raw, dtype, box[len(shape) :])
+        whole = found.setdefault(name, (dtype, np.ma.masked_all(shape, values.dtype)))[1]
+        whole[tuple(slice(a, a + n) for a, n in zip(box, values.shape))] = values
+    found |= {alias: found[name] for alias, name in index["aliases"].items()}
+    return index["metadata"], b"".join(data[start : start + n] for start, n, _ in graph)
 
 
-def sealed_index(file):
-    """The index of one file, its bytes checked, the MetaGraph in the place of where it lies."""
-    data = file.read_bytes()
-    version, _, at, size, length, crc = struct.unpack_from("<IIQQQI", data, 16)
-    assert data[:16] == b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
-    assert (version, length) == (1, len(data))
-    assert struct.unpack_from("<I", data, 508)[0] == crc32c(data[:508])
-    assert crc32c(data[at : at + size]) == crc
-    index = msgpack.unpackb(data[at : at + size])
-    taken = list(zip(column(index, "offsets"), column(index, "lengths"), strict=True))
-    taken = [t for t, k in zip(taken, index["layouts"], strict=True) if not k] + [(at, size)]
-    taken += zip(column(index, "chunk_offsets"), column(index, "chunk_lengths"), strict=True)
-    if index["metagraph"]:
-        start, size, crc = struct.unpack("<QQI", index["metagraph"])
-        taken.append((start, size))
-        index["metagraph"] = data[start : start + size]
-        assert crc32c(index["metagraph"]) == crc
-    rest, end = b"", 512
-    for start, size in [*sorted(t for t in taken if t[1]), (length, 0)]:
-        rest, end = rest + data[end:start], start + size
-    assert crc32c(rest) == struct.unpack("<I", index["structure_crc"])[0]
-    return index
+def parts(index):
+    """(name, dtype, shape, first indices and sizes, place of the bytes, pieces under a checksum) of every part."""
+    names = pairwise([0, *column(index, "name_ends")])
+    splits, crcs = column(index, "splits", "<u4"), column(index, "crcs", "<u4")
+    dims, boxes, number = column(index, "dims"), column(index, "boxes"), count()
+    places = zip(column(index, "offsets"), column(index, "lengths"), index["layouts"])
+    chunks = zip(column(index, "chunk_offsets"), column(index, "chunk_lengths"))
+    for (a, b), code, rank, split in zip(names, index["dtypes"], index["ranks"], splits):
+        name, shape = index["names"][a:b].decode(), [*islice(dims, rank)]
+        for _, (at, left, layout) in zip(range(split or 1), places):
+            box = [*islice(boxes, 2 * rank)] if split else [0] * rank + shape
+            path = f".ckpt/parts/{next(number)}" if split else index["paths"].get(name, name)
+            place, pieces = path if layout else slice(at, at + left), []
+            while left:
+                at, n = next(chunks) if layout else (at, min(index["block"], left))
+                pieces.append((at, n, next(crcs)))
+                at, left = at + n, left - n
+            yield name, index["dtype_names"][code], shape, box, place, pieces
 
 
 def column(index, key, kind="<u8"):
-    """The numbers of one column, one after the other."""
     return iter(np.frombuffer(index.get(key, b""), kind).tolist())
 
 
-def parts(file, index):
-    """(name, shape, where it begins, values) of every part of every tensor."""
-    data, start, number = file.read_bytes(), 0, count()
-    dims, boxes, sides = (column(index, k) for k in ("dims", "boxes", "chunk_shapes"))
-    crcs, splits = column(index, "crcs", "<u4"), column(index, "splits", "<u4")
-    places = zip(column(index, "offsets"), column(index, "lengths"), index["layouts"], strict=True)
-    chunks = zip(column(index, "chunk_offsets"), column(index, "chunk_lengths"), strict=True)
-    columns = (index["dtypes"], index["ranks"], column(index, "name_ends"), splits)
-    for code, rank, end, split in zip(*columns, strict=True):
-        name, dtype = index["names"][start:end].decode(), index["dtype_names"][code]
-        shape, start = list(islice(dims, rank)), end
-        for _ in range(split or 1):
-            box = list(islice(boxes, 2 * rank)) if split else [0] * rank + shape
-            inside = f".ckpt/parts/{next(number)}" if split else index["paths"].get(name, name)
-            offset, size, layout = next(places)
-            pieces = [(at, min(index["block"], size - at)) for at in range(0, size, index["block"])]
-            if layout:
-                grid = [-(-n // c) for n, c in zip(box[rank:], islice(sides, rank), strict=True)]
-                offset, pieces = 0, list(islice(chunks, prod(grid)))
-            for at, length in pieces:
-                assert crc32c(data[offset + at : offset + at + length]) == next(crcs), name
-            raw = data[offset : offset + size]
-            if layout:  # undoing the filters is HDF5's business
-                with h5py.File(file) as h5:
-                    raw = h5[inside][...].tobytes()
-            yield name, shape, box[:rank], decoded(raw, dtype, box[rank:])
-
-
 def decoded(raw, dtype, shape):
-    """The values of a part in its bytes."""
+    """The values in the bytes of a part; those of types that numpy has not, as their bits."""
     if dtype == "string":
         ends = np.frombuffer(raw, "<u8", prod(shape)).tolist()
         text = raw[8 * len(ends) :]
-        values = np.empty(len(ends), object)
-        values[:] = [text[a:b] for a, b in zip([0, *ends], ends, strict=False)]
-        return values.reshape(shape)
-    kind = getattr(ml_dtypes, dtype, None) or dtype.replace("qu", "u").replace("qi", "i")
-    return np.frombuffer(raw, np.dtype(kind)).reshape(shape)
+        return np.array([text[a:b] for a, b in pairwise([0, *ends])], object).reshape(shape)
+    kind = dtype.removeprefix("q").replace("bfloat", "uint")
+    kind = sub("u?int[24]$|float[48]_.*", "uint8", kind)
+    return np.frombuffer(raw, np.dtype(kind).newbyteorder("<")).reshape(shape)

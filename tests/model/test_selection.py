@@ -81,8 +81,38 @@ def test_an_initializer_takes_patterns():
         sess.run(tf.local_variables("seen")[0])
 
 
+def test_reports_of_what_has_no_value_take_patterns():
+    with tf.Session() as sess:
+        sess.run(tf.variables_initializer("conv/kernel"))
+        missing = tf.report_uninitialized_variables(["conv/*", "!@slots"])
+        assert sess.run(missing).tolist() == [b"conv/bias"]
+        sess.run(tf.assert_variables_initialized("conv/kernel"))
+        with pytest.raises(tf.errors.FailedPreconditionError, match="dense/kernel"):
+            sess.run(tf.assert_variables_initialized("dense/kernel"))
+
+
+def test_averages_take_patterns():
+    average = tf.train.ExponentialMovingAverage(0.5, name="avg")
+    average.apply(["conv/**", "!**/bias"])
+    kernel, bias = tf.trainable_variables("conv")
+    assert average.average(kernel).op.name == "conv/kernel/avg"
+    assert average.average(bias) is None
+    found = average.variables_to_restore("**/kernel")
+    assert found["conv/kernel/avg"] is kernel
+    assert found["conv/bias"] is bias
+
+
 def test_what_matches_nothing_is_refused_with_what_is_near():
     with pytest.raises(SelectionError, match=r"'\*\*/kernels'; near it: conv/kernel"):
         tf.train.Saver("**/kernels")
     with pytest.raises(ValueError, match="unknown word"):
         tf.train.Saver(["@trainables"])
+    for takes in (
+        tf.report_uninitialized_variables,
+        tf.assert_variables_initialized,
+        tf.variables_initializer,
+        tf.train.ExponentialMovingAverage(0.5).apply,
+        tf.train.ExponentialMovingAverage(0.5).variables_to_restore,
+    ):
+        with pytest.raises(SelectionError, match="near it: conv/kernel"):
+            takes(["**/kernels"])

@@ -26,6 +26,8 @@ def test_everything_is_loaded_unless_something_is_selected(path):
     assert list(found) == ["a/emb", "a/emb/Adam", "b/w", "s"]
     np.testing.assert_array_equal(found["a/emb"], BIG)
     assert list(tf.load(path, ["@float", "!@slots"])) == ["a/emb", "b/w"]
+    assert list(tf.load(path, exclude="@slots")) == ["a/emb", "b/w", "s"]
+    assert list(tf.load(path, "a/**", exclude=["@slots"])) == ["a/emb"]
 
 
 def test_only_what_is_selected_is_read(path, bytes_read):
@@ -50,6 +52,8 @@ def test_names_are_renamed(path):
     ("options", "error", "told"),
     [
         ({"include": "a/embb"}, SelectionError, r"m\.h5: .*\n.*near it: a/emb"),
+        ({"exclude": "b/v"}, SelectionError, r"m\.h5: .*\n.*'!b/v'; near it: b/w"),
+        ({"include": "@trainable"}, SelectionError, "here are only the names of a file"),
         ({"rename": ("z/", "")}, SelectionError, r"m\.h5: 1 rename rules fit none"),
         ({"include": "b/**", "parts": {"a/emb": slice(1)}}, SelectionError, "tensors that are loaded"),
         ({"parts": {"b/w": (slice(1), slice(1))}}, tf.errors.InvalidArgumentError, r"b/w float64\[3\]"),
@@ -71,3 +75,53 @@ def test_a_directory_means_its_newest_checkpoint(tmp_path):
         sess.run(tf.global_variables()[0].assign([2.0]))
         saver.save(sess, tmp_path / "m", global_step=2)
     assert tf.load(tmp_path)["v"].tolist() == [2.0]
+
+
+def test_words_about_the_graph_ask_the_one_that_was_saved(tmp_path):
+    weights = tf.get_variable("w", [2])
+    count = tf.get_variable("count", [], trainable=False)
+    part = tf.get_variable("p", [4], partitioner=tf.fixed_size_partitioner(2))
+    tf.add_to_collection("chosen", count)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver = tf.train.Saver({"called/so": weights, "count": count, "p": list(part)})
+        prefix = saver.save(sess, tmp_path / "m")
+        bare = saver.save(sess, tmp_path / "bare", write_meta_graph=False, write_state=False)
+    for path in (prefix, prefix + ".h5", tmp_path):
+        assert sorted(tf.load(path, "@trainable")) == ["called/so", "p"]
+    assert list(tf.load(prefix, ["@collection:trainable_variables", "!p"])) == ["called/so"]
+    assert list(tf.load(prefix, "@global", exclude="@trainable")) == ["count"]
+    with tf.open(prefix, include="@trainable", exclude="p") as opened:
+        assert list(opened) == ["called/so"]
+    with pytest.raises(SelectionError, match="or give the graph as well"):
+        tf.load(bare, "@trainable")
+
+
+def test_an_open_checkpoint_has_names_of_ones_own(path, tmp_path, bytes_read):
+    with tf.open(path, include="**/w", rename={"b/": "c/"}) as opened:
+        assert list(opened) == ["c/w"]
+        assert (opened["c/w"].name, opened["c/w"].shape) == ("c/w", (3,))
+        before = bytes_read()
+        assert opened["c/w"][1:].tolist() == [1, 1]
+        assert bytes_read() - before <= 64
+        assert np.asarray(opened["c/w"]).tolist() == opened["c/w"].read().tolist() == [1, 1, 1]
+        for name in ("b/w", "a/emb"):
+            with pytest.raises(KeyError, match=name):
+                opened[name]
+    with tf.open(path, rename=("", "all/")) as opened:
+        assert np.shares_memory(opened["all/a/emb"].view(), opened["all/a/emb"].view())
+    for wrong in ({"z/": "y/"}, {"a/emb": "b/w"}):
+        with pytest.raises(SelectionError, match=r"m\.h5"):
+            tf.open(path, rename=wrong)
+
+
+def test_opening_a_directory_opens_its_newest_checkpoint(tmp_path):
+    tf.Variable([1.0], name="v")
+    with pytest.raises(ValueError, match="Couldn't find"):
+        tf.open(tmp_path)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        tf.train.Saver().save(sess, tmp_path / "m", global_step=1)
+    with tf.open(tmp_path) as opened:
+        assert list(opened) == ["v"]
+        assert opened.path == str(tmp_path / "m-1")

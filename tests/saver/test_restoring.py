@@ -249,6 +249,8 @@ def test_to_restore_nothing_is_always_an_error(checkpoint, sess):
     for policy in ("skip", "init"):
         with pytest.raises(tf.errors.NotFoundError, match="no variable at all would be restored"):
             tf.train.Saver().restore(sess, prefix, on_missing=policy)
+        with pytest.raises(tf.errors.NotFoundError, match="no variable at all would be restored"):
+            tf.train.Saver(allow_empty=True).restore(sess, prefix, on_missing=policy)
     with tf.Graph().as_default(), tf.Session() as other:
         tf.get_variable("net/a/kernel", [1, 1])
         with pytest.raises(tf.errors.InvalidArgumentError, match="no variable at all"):

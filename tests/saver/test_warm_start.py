@@ -80,18 +80,56 @@ def test_a_selector_that_matches_nothing_is_an_error_and_changes_nothing(model):
     [
         (".*", {"bias", "scope/w"}),
         ("scope/.*", {"scope/w"}),
-        ("nothing", set()),
-        (None, set()),
         (["coun.", "scope"], {"count", "scope/w"}),
         (lambda made: [made["count"]], {"count"}),
         ("@trainable", {"bias", "scope/w"}),
         (["!scope/*"], {"bias", "count"}),
         (["**", "!@trainable"], {"count"}),
+        ("**/w", {"scope/w"}),
+        ("*", {"bias", "count"}),
+        (["re:sc.*/w", "count"], {"scope/w", "count"}),
+        (["coun.", "nothing"], {"count"}),
     ],
 )
 def test_which_variables(model, chosen, started_ones):
     for name, value in started(model, EACH, chosen).items():
         np.testing.assert_array_equal(value, VALUES[name] if name in started_ones else -1)
+
+
+@pytest.mark.parametrize("chosen", ["nothing", ["nothing", "biass"], [], None])
+def test_to_start_nothing_is_always_an_error(model, chosen):
+    """TensorFlow starts anew and says nothing."""
+    with pytest.raises(ValueError, match=r"matches none of|no variable would get") as caught:
+        started(model, EACH, chosen)
+    assert "nothing" not in (chosen or "") or "'nothing'" in str(caught.value)
+    if chosen and len(chosen) == 2:
+        assert "'biass'; similar: bias" in str(caught.value)
+
+
+def test_an_expression_that_cannot_be_understood_is_told(model):
+    with pytest.raises(ValueError, match=r"'\(x': no regular expression: missing \)"):
+        started(model, EACH, "(x")
+
+
+def test_names_are_renamed_by_rules(model, info):
+    found = started(
+        model,
+        {"new/bias": [4], "new/emb": [5, 2]},
+        rename=("", "new/"),
+        var_name_to_vocab_info={"new/emb": info()},
+    )
+    np.testing.assert_array_equal(found["new/bias"], VALUES["bias"])
+    np.testing.assert_array_equal(found["new/emb"], remapped("emb"))
+    found = started(model, {"q": [4]}, rename={"b*": "c*"}, var_name_to_prev_var_name={"q": "cias"})
+    np.testing.assert_array_equal(found["q"], VALUES["bias"])
+
+
+def test_the_rules_in_the_error_are_those_that_help(model):
+    shapes = {"net/bias": [4], "net/emb": [4, 2], "net/kernel": [3, 4]}
+    with pytest.raises(ValueError, match="explained by 1 rule") as caught:
+        started(model, shapes)
+    for name, value in started(model, shapes, rename=caught.value.rename).items():
+        np.testing.assert_array_equal(value, VALUES[name.removeprefix("net/")])
 
 
 def test_a_directory_and_previous_names(model, tmp_path):

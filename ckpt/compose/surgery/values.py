@@ -20,6 +20,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import dependent, node_of
 from ckpt.graph.static import NEVER_FOLDED, fold
+from ckpt.saver.candidates import collections_of
 from ckpt.saver.savings import VARIABLE_TYPES
 
 MAX_FOLDED_BYTES = 1 << 20
@@ -52,7 +53,7 @@ def freeze(
         draft = extract(draft, outputs)
     if not draft.entries:
         return draft
-    chosen = select(variables, [Candidate(key) for key in draft.entries], what="variables")
+    chosen = select(variables, _candidates(draft), what="variables")
     frozen = {variable: key for key in chosen for variable in draft.entries[key]}
     values = _parts(draft, chosen)
     lost = _writers(draft, frozen)
@@ -81,6 +82,19 @@ def freeze(
             key: v for key, v in draft.tensors.items() if key in left or key not in draft.entries
         },
     )
+
+
+def _candidates(draft: Draft) -> list[Candidate]:
+    """What selectors may know about the entries of the checkpoint."""
+    members, nodes = collections_of(draft.meta), draft.nodes
+    return [
+        Candidate(
+            key,
+            nodes[variables[0]].attr["dtype"].base_dtype.name,
+            frozenset(name for node in variables for name in members.get(node, ())),
+        )
+        for key, variables in draft.entries.items()
+    ]
 
 
 def _parts(draft: Draft, keys: Sequence[str]) -> dict[str, Any]:

@@ -1,0 +1,85 @@
+"""What selectors may know about the tensors of a checkpoint: name, dtype, and the collections of the graph saved with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ckpt.core import defs, selectors
+from ckpt.core.atomic import StrPath
+from ckpt.core.errors import SelectionError
+from ckpt.core.selectors import Candidate
+from ckpt.formats.base import TensorReader
+from ckpt.graph.selection import node_of
+
+Patterns = str | Iterable[str]
+
+
+def selected(
+    reader: TensorReader, path: StrPath, include: Patterns | None, exclude: Patterns | None = None
+) -> list[str]:
+    """The names that `include` (all, unless given) without `exclude` selects of an open checkpoint, in its order.
+
+    Words such as `@trainable` ask the MetaGraph in the checkpoint or beside it, which is read when one of them is there.
+    Raises SelectionError (a ValueError) that names the file for patterns that cannot be understood or match nothing.
+    """
+    names = reader.names()
+    if include is None and exclude is None:
+        return names
+    kept = [] if include is None else _listed(include)
+    dropped = [] if exclude is None else [f"!{pattern}" for pattern in _listed(exclude)]
+    try:
+        parsed = selectors.parse([*kept, *dropped])
+        asks = any(selector.asks_graph for selector in parsed)
+        members = collections_in(path) if asks else None
+        facts = [
+            Candidate(
+                name,
+                reader.spec(name).dtype,
+                None if members is None else members.get(name, frozenset()),
+            )
+            for name in names
+        ]
+        return selectors.select([*kept, *dropped], facts, what="tensors")
+    except SelectionError as error:
+        raise SelectionError(f"{path}: {error}") from error
+
+
+def _listed(patterns: Patterns) -> list[str]:
+    return [patterns] if isinstance(patterns, str) else list(patterns)
+
+
+def collections_in(path: StrPath) -> dict[str, frozenset[str]] | None:
+    """Tensor of a checkpoint -> collections of its variable, as the graph saved with it has them; None without a graph.
+
+    Raises DataLossError when the graph is damaged.
+    """
+    from ckpt.saver.meta_files import saved_meta_graph  # few selectors need the graph
+    from ckpt.saver.savings import savings
+
+    meta = saved_meta_graph(path)
+    if meta is None:
+        return None
+    members = collections_of(meta)
+    return {
+        saving.key: frozenset(key for node in saving.variables for key in members.get(node, ()))
+        for saving in savings(meta, variables_of(meta))
+    }
+
+
+def collections_of(meta: defs.MetaGraphDef) -> dict[str, frozenset[str]]:
+    """Node of each variable -> keys of the collections that it is in."""
+    found: dict[str, set[str]] = {}
+    for key, collection in meta.collection_def.items():
+        for variable in collection.value if collection.kind == "variables" else ():
+            found.setdefault(node_of(variable.variable_name), set()).add(key)
+    return {name: frozenset(keys) for name, keys in found.items()}
+
+
+def variables_of(meta: defs.MetaGraphDef) -> dict[str, defs.VariableDef]:
+    """Node of each variable that is in a collection -> what is noted of it."""
+    return {
+        node_of(variable.variable_name): variable
+        for collection in meta.collection_def.values()
+        if collection.kind == "variables"
+        for variable in collection.value
+    }

@@ -1,0 +1,62 @@
+"""`ckpt.open`: a checkpoint of any format as a mapping of tensors that are read when they are asked for."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from ckpt.core import renames
+from ckpt.core.atomic import StrPath
+from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.formats import detect
+from ckpt.formats.base import TensorReader
+from ckpt.formats.lazy import LazyCheckpoint
+from ckpt.formats.renamed import RenamedReader
+from ckpt.saver.candidates import Patterns, selected
+from ckpt.saver.readers import checkpoint_file
+
+
+def open_checkpoint(
+    path: StrPath,
+    *,
+    include: Patterns | None = None,
+    exclude: Patterns | None = None,
+    rename: Any = None,
+    mmap: bool = True,
+    verify: bool = True,
+    max_expansion: int | None = None,
+) -> LazyCheckpoint:
+    """Open a checkpoint of any format as a mapping from names to tensors that are read when they are needed.
+
+    `path` is a file, a prefix, or a directory (its newest checkpoint). `include` and `exclude` select names: globs (`layer1/**`), `re:…`, `@slots` and the like. `rename` are rules from the
+    names in the checkpoint to those of the mapping; the patterns are for the names in the checkpoint. Every byte that is
+    read is verified where the format has checksums; a mapped view is verified as a whole when it is first made.
+    `verify=False` leaves that out for views only, `mmap=False` reads instead of mapping. Compressed values may take
+    `max_expansion` times the bytes of their file (200 unless given), or 1 GiB if that is more. Raises NotFoundError,
+    DataLossError and InvalidArgumentError for the file, SelectionError (a ValueError) for patterns and rules that cannot
+    be understood or select nothing.
+    """
+    path, reader = _opened(path, max_expansion)
+    try:
+        names = selected(reader, path, include, exclude)
+        if rename is None:
+            return LazyCheckpoint(path, reader, names, mmap=mmap, verify=verify)
+        try:
+            sources = renames.renamed(names, rename).sources
+        except SelectionError as error:
+            raise SelectionError(f"{path}: {error}") from error
+        renamed = RenamedReader(reader, sources)
+        return LazyCheckpoint(path, renamed, renamed.names(), mmap=mmap, verify=verify)
+    except BaseException:
+        reader.close()
+        raise
+
+
+def _opened(path: StrPath, max_expansion: int | None) -> tuple[StrPath, TensorReader]:
+    try:
+        return path, detect.open_reader(path, max_expansion=max_expansion)
+    except InvalidArgumentError:
+        found = checkpoint_file(path)
+        if found == os.fspath(path):  # no directory
+            raise
+        return found, detect.open_reader(found, max_expansion=max_expansion)
