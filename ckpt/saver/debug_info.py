@@ -28,7 +28,7 @@ def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> No
     frames: dict[tuple[str, int, str], int] = {}
     traces: dict[tuple[int, ...], int] = {}
     for node in graph.get_operations():
-        numbers = tuple(frames.setdefault(tuple(frame), len(frames)) for frame in node.traceback)
+        numbers = tuple(frames.setdefault(frame, len(frames)) for frame in node.traceback)
         info.name_to_trace_id[f"{node.name}@"] = traces.setdefault(numbers, len(traces))
     for (file, line, function), number in frames.items():
         found = info.frames_by_id[number]
