@@ -25,6 +25,24 @@ _VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
 _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
 
 
+class UnknownNameError(KeyError):
+    """The graph has nothing of this name. Its text ends with similar names, looked for when it is shown:
+
+    many who meet this error only ask whether a name is free.
+    """
+
+    def __init__(self, message: str, name: str, graph: Graph) -> None:
+        super().__init__(message)
+        self._name, self._graph = name, graph
+
+    def __str__(self) -> str:
+        near = self._graph.similar_names(self._name)
+        return repr(f"{self.args[0]} Similar names: {', '.join(near)}." if near else self.args[0])
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return KeyError, self.args
+
+
 class _Controller:
     """One `control_dependencies` block: what must run first, and which nodes were made inside it."""
 
@@ -289,9 +307,11 @@ class Graph:
                 )
             node = self._by_name.get(op_name)
             if node is None:
-                raise KeyError(
+                raise UnknownNameError(
                     f"The name {name!r} refers to a Tensor which does not exist. The operation, {op_name!r}, "
-                    f"does not exist in the graph.{self._similar(op_name)}"
+                    "does not exist in the graph.",
+                    op_name,
+                    self,
                 )
             if int(index_text) >= len(node._outputs):
                 raise KeyError(
@@ -308,19 +328,19 @@ class Graph:
                 'Tensor names must be of the form "<op_name>:<output_index>".'
             )
         if allow_operation:
-            raise KeyError(
-                f"The name {name!r} refers to an Operation not in the graph.{self._similar(name)}"
+            raise UnknownNameError(
+                f"The name {name!r} refers to an Operation not in the graph.", name, self
             )
         raise ValueError(
             f"The name {name!r} looks like an (invalid) Operation name, not a {kinds}. "
             'Tensor names must be of the form "<op_name>:<output_index>".'
         )
 
-    def _similar(self, name: str) -> str:
-        import difflib  # only an error needs it
+    def similar_names(self, name: str) -> list[str]:
+        """Up to three operations whose names are nearly `name`, of the first 5,000."""
+        import difflib  # only an error that is shown needs it
 
-        near = difflib.get_close_matches(name, list(self._by_name)[:5000], n=3)
-        return f" Similar names: {', '.join(near)}." if near else ""
+        return difflib.get_close_matches(name, list(self._by_name)[:5000], n=3)
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""

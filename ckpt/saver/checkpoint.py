@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ckpt.core import dtypes, storage
+from ckpt.core import dtypes, gfile, storage
 from ckpt.core.atomic import StrPath
+from ckpt.core.errors import NotFoundError
 from ckpt.graph import stack
 from ckpt.model.variables import Variable
 from ckpt.ops import state
@@ -84,6 +85,9 @@ class Checkpoint(Trackable):
         return self.save_counter
 
     def _write(self, prefix: str, session: Any) -> str:
+        directory = storage.split(prefix)[0]
+        if not storage.is_directory(directory):
+            gfile.makedirs(directory)  # as TensorFlow does here, unlike in a Saver
         saver = self._saver(variables_of(self))
         saver.save(session, prefix, write_meta_graph=False, write_state=False)
         return prefix
@@ -139,17 +143,35 @@ class CheckpointLoadStatus:
         return self
 
     def run_restore_ops(self, session: Any = None) -> None:
-        """Set the variables that the checkpoint holds, in the default session unless one is given."""
-        matched = self._matched()
+        """Set the variables that the checkpoint holds, in the default session unless one is given.
+
+        Raises NotFoundError when that is none, apart from the counter of saves: nothing would have been restored.
+        """
+        matched = self._something()
         if matched:
             self._checkpoint._saver(matched).restore(_session(session), self._path)
 
     def initialize_or_restore(self, session: Any = None) -> None:
-        """Initialise the variables that the checkpoint lacks, and set the others."""
+        """Initialise the variables that the checkpoint lacks, and set the others. Raises what `run_restore_ops` raises."""
         session = _session(session)
-        taken = {id(variable) for variable in self._matched().values()}
+        taken = {id(variable) for variable in self._something().values()}
         _initialise(session, self._checkpoint, taken)
         self.run_restore_ops(session)
+
+    def _something(self) -> dict[str, Any]:
+        """What is restored. Raises NotFoundError when it is nothing but the counter of saves, though there is more."""
+        matched = self._matched()
+        counter = vars(self._checkpoint).get(_COUNTER)
+        wanted = [key for key, v in variables_of(self._checkpoint).items() if v is not counter]
+        if wanted and all(variable is counter for variable in matched.values()):
+            held = sorted(self._held - {_OBJECT_GRAPH, f"{_COUNTER}/{VALUE}"})
+            raise NotFoundError(
+                None,
+                None,
+                f"{self._path}: no variable of this object is in the checkpoint, and to restore nothing is always an error. "
+                f"The object has {_some(wanted)}; the checkpoint holds {_some(held)}",
+            )
+        return matched
 
     def _matched(self) -> dict[str, Any]:
         """The variables that the checkpoint holds, by their names in it."""
@@ -180,6 +202,11 @@ class InitializationOnlyStatus(CheckpointLoadStatus):
     def initialize_or_restore(self, session: Any = None) -> None:
         """Initialise all variables of the object."""
         _initialise(_session(session), self._checkpoint, set())
+
+
+def _some(keys: Sequence[str]) -> str:
+    names = [key.removesuffix(f"/{VALUE}") for key in keys]
+    return ", ".join(names[:10]) + (", …" if len(names) > 10 else "") if names else "nothing"
 
 
 def _initialise(session: Any, checkpoint: Checkpoint, except_for: set[int]) -> None:

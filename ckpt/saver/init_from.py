@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ckpt.core import renames
 from ckpt.core.atomic import StrPath
+from ckpt.core.dtypes import DType
+from ckpt.core.errors import SelectionError
+from ckpt.core.near_names import Named
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import scopes_of, similar
+from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.scopes import created_by_get_variable
-from ckpt.model.variables import Variable
+from ckpt.model.selection import expanded, name_of
+from ckpt.model.variables import Variable, global_variables
 from ckpt.ops import io
-from ckpt.saver import readers
+from ckpt.saver import readers, restore_errors
 from ckpt.saver.saveables import of_variable
 
-Assignments = Mapping[Any, Any] | Iterable[tuple[Any, Any]]
+Assignments = Mapping[Any, Any] | Iterable[Any] | str
 
 
 @dataclass(frozen=True, slots=True)
-class _Assignment:
-    """A variable, or all parts of one, that gets the values of the tensor `source`; `said` is the entry that says so."""
+class Start:
+    """A variable, or all parts of one, that gets the values of the tensor `source`; `said` is what asks for it."""
 
     source: str
     parts: tuple[Variable, ...]
@@ -30,66 +37,202 @@ class _Assignment:
 
     @property
     def shape(self) -> TensorShape:
+        """The shape of the whole."""
         info = self.parts[0]._get_save_slice_info()
         return self.parts[0].shape if info is None else TensorShape(info.full_shape)
 
     @property
+    def dtype(self) -> DType:
+        """The dtype of its values."""
+        return self.parts[0].dtype.base_dtype
+
+    @property
     def name(self) -> str:
+        """The name of the whole."""
         info = self.parts[0]._get_save_slice_info()
         return self.parts[0].name if info is None else str(info.full_name)
 
+    @property
+    def named(self) -> Named:
+        """What is looked for in the checkpoint."""
+        sizes = self.shape.sizes
+        return Named(self.source, self.dtype.name, None if sizes is None else tuple(sizes))
 
-def init_from_checkpoint(ckpt_dir_or_file: StrPath, assignment_map: Assignments) -> None:
+
+def init_from_checkpoint(
+    ckpt_dir_or_file: StrPath, assignment_map: Assignments, *, rename: Any = None
+) -> None:
     """Make running the initializers of variables take their values from a checkpoint; nothing is read before that.
 
     `assignment_map` maps names in the checkpoint to variables: `{"scope/": "new_scope/"}` all variables of
     `get_variable` in `new_scope`, whose names begin with `scope/` in the checkpoint (`"/"` is the root on either side);
     `{"a": "b"}` the variable of that name; `{"a": variable}`; `{"a": parts}`, a list or PartitionedVariable. Pairs may
-    stand for the dict. Raises ValueError listing every entry that names what the checkpoint or the graph lacks, or that
-    has another shape; TypeError for what is no variable; NotFoundError when there is no checkpoint. Then no variable
-    has changed.
+    stand for the dict. Variables and patterns may too, as in a Saver: `["@trainable", "!**/bias"]` takes what these select
+    from the tensors of the same names. `rename` are rules from the names in the checkpoint to those that stand in the
+    map, or that the variables have (docs/restoring.md).
+
+    Raises one ValueError listing everything that names what the checkpoint or the graph lacks, or that has another shape or
+    dtype, with the rules that would help; SelectionError, which is one too, for patterns and rules that match nothing;
+    TypeError for what is no variable; NotFoundError when there is no checkpoint. Then no variable has changed.
     """
     path = readers.checkpoint_file(ckpt_dir_or_file)
-    held = readers.load_checkpoint(path).get_variable_to_shape_map()
-    pairs = assignment_map.items() if isinstance(assignment_map, Mapping) else assignment_map
-    wanted = [one for source, target in pairs for one in _assignments(source, target, held, path)]
-    problems = [problem for one in wanted if (problem := _problem(one, held, path))]
-    if problems:
-        raise ValueError("\n".join(problems))
-    for one in wanted:
-        for part in one.parts:
-            _take(part, path, one.source)
+    starts, problems = _starts(assignment_map)
+    held = Held(path, rename, {one.source for one in starts})
+    check_any(path, [*starts, *problems])
+    held.check(starts, problems)
+    held.start(starts)
 
 
-def _assignments(source: Any, target: Any, held: Any, path: str) -> list[_Assignment]:
+def check_any(path: StrPath, asked: Collection[Any]) -> None:
+    """Raise a ValueError when nothing is asked for: to take nothing is always an error, or training starts anew unseen."""
+    if not asked:
+        raise ValueError(
+            f"{path}: no variable would get its initial value from it, which is always an error: "
+            "name variables, scopes or patterns"
+        )
+
+
+class Held:
+    """What a checkpoint holds, under the names that `rename` gives: only collisions on those of `wanted` count."""
+
+    def __init__(self, path: StrPath, rename: Any, wanted: set[str]) -> None:
+        reader = readers.load_checkpoint(path)
+        self.path = str(path)
+        self._shapes = reader.get_variable_to_shape_map()
+        self._dtypes = reader.get_variable_to_dtype_map()
+        self._has_rules = rename is not None
+        try:
+            self.sources = renames.renamed(self._shapes, rename, wanted=wanted).sources
+        except SelectionError as error:
+            raise SelectionError(f"{path}: {error}") from error
+
+    def shape(self, source: str) -> list[int] | None:
+        """The shape of the tensor of this name; None where there is none."""
+        return self._shapes[self.sources[source]] if source in self.sources else None
+
+    def check(self, starts: Sequence[Start], problems: Sequence[str] = ()) -> None:
+        """Raise one ValueError with all `problems`, and with all that `starts` ask for and is not here, or not like this."""
+        missing = {
+            one.source: (one.named, one.said) for one in starts if one.source not in self.sources
+        }
+        differing = {
+            one.name: list(self._differences(one)) for one in starts if one.source in self.sources
+        }
+        others = [*problems, *(line for lines in differing.values() for line in lines)]
+        if not missing and not others:
+            return
+        wrong = len(missing) + len(problems) + sum(map(bool, differing.values()))
+        raise restore_errors.no_initial_values(
+            self.path,
+            f"{wrong} of {len(starts) + len(problems)}",
+            missing,
+            others,
+            self._suggestions([one.named for one in starts]) if missing else Suggestions(0),
+            list(self._shapes),
+            has_rules=self._has_rules,
+        )
+
+    def start(self, starts: Sequence[Start]) -> None:
+        """Make the initializers of these variables read the checkpoint."""
+        for one in starts:
+            for part in one.parts:
+                _take(part, self.path, self.sources[one.source])
+
+    def _differences(self, one: Start) -> Iterator[str]:
+        shape, dtype = self.shape(one.source), self._dtypes[self.sources[one.source]]
+        if not one.shape.is_compatible_with(shape):
+            yield (
+                f"Shape of variable {one.name} ({one.shape}) doesn't match with shape of tensor {one.source} "
+                f"({shape}) from checkpoint reader ({one.said})."
+            )
+        if dtype.base_dtype != one.dtype:
+            yield (
+                f"Dtype of variable {one.name} ({one.dtype.name}) doesn't match with dtype of tensor {one.source} "
+                f"({dtype.name}) from checkpoint reader ({one.said})."
+            )
+
+    def _suggestions(self, wanted: Sequence[Named]) -> Suggestions:
+        held = [
+            Named(name, self._dtypes[source].name, tuple(self._shapes[source]))
+            for name, source in self.sources.items()
+        ]
+        return suggest(wanted, held, shown=restore_errors.SHOWN)
+
+
+def by_name(variables: Iterable[Variable]) -> dict[str, list[Variable]]:
+    """The variables under their names, the parts of one together under that of the whole; none twice."""
+    found: dict[str, list[Variable]] = {}
+    for variable in dict.fromkeys(variables):
+        found.setdefault(name_of(variable), []).append(variable)
+    return found
+
+
+def _starts(assignment_map: Assignments) -> tuple[list[Start], list[str]]:
+    """What an assignment map asks for, and what is wrong with its entries."""
+    pairs: list[Any]
+    if isinstance(assignment_map, Mapping):
+        pairs = list(assignment_map.items())
+    elif isinstance(assignment_map, str):
+        return _selected([assignment_map]), []
+    else:
+        pairs = list(assignment_map)
+        if any(isinstance(member, (str, Variable, PartitionedVariable)) for member in pairs):
+            return _selected(pairs), []
+    starts: list[Start] = []
+    problems: list[str] = []
+    known = by_name(created_by_get_variable())
+    for source, target in pairs:
+        try:
+            starts += _of_entry(source, target, known)
+        except ValueError as error:
+            problems.append(str(error))
+    return starts, problems
+
+
+def _selected(members: Sequence[Any]) -> list[Start]:
+    """One for each variable that is given, or that a pattern among `members` selects from the global variables."""
+    variables: list[Any] = []
+    for member in expanded(members, global_variables()):
+        variables += _parts(member, member)
+    return [
+        Start(name, tuple(parts), f"variable {name}") for name, parts in by_name(variables).items()
+    ]
+
+
+def _of_entry(source: Any, target: Any, known: Mapping[str, list[Variable]]) -> list[Start]:
+    """What one entry of a map asks for; `known` are the variables that have names.
+
+    Raises ValueError for a name that none of them has, TypeError for what is no variable.
+    """
     if not isinstance(target, str):
-        return [_Assignment(source, _parts(source, target), f"{source!r}: {target!r}")]
-    variables = created_by_get_variable()
+        return [Start(source, _parts(source, target), f"{source!r}: {_shown(target)}")]
     said = f"{source!r}: {target!r}"
     if not target.endswith("/"):
-        parts = tuple(v for v in variables if target in (v.op.name, _full_name(v)))
+        parts = known.get(target) or [
+            variable for some in known.values() for variable in some if variable.op.name == target
+        ]
         if parts:
-            return [_Assignment(source, parts, said)]
+            return [Start(source, tuple(parts), said)]
     scope = target.removesuffix("/")
     if not str(source).endswith("/"):
         raise ValueError(
             f"Assignment map with scope only name {scope} should map to scope only {source}. "
-            f"Should be 'scope/': 'other_scope/'. ({said} names no variable of get_variable)"
+            f"Should be 'scope/': 'other_scope/'. ({said} names no variable of get_variable{similar(target, known)})"
         )
-    by_name: dict[str, list[Variable]] = {}
-    for variable in variables:
-        if not scope or _full_name(variable).startswith(scope + "/"):
-            by_name.setdefault(_full_name(variable), []).append(variable)
+    found = {n: parts for n, parts in known.items() if not scope or n.startswith(scope + "/")}
+    if not found:
+        near = similar(scope, sorted(scopes_of(known)))
+        raise ValueError(f"{said}: no variable of get_variable is in {scope}/{near}")
     prefix = "" if source == "/" else source
     return [
-        _Assignment(prefix + name[len(scope) + 1 if scope else 0 :], tuple(parts), said)
-        for name, parts in sorted(by_name.items())
+        Start(prefix + name[len(scope) + 1 if scope else 0 :], tuple(parts), said)
+        for name, parts in sorted(found.items())
     ]
 
 
-def _full_name(variable: Variable) -> str:
-    info = variable._get_save_slice_info()
-    return variable.op.name if info is None else str(info.full_name)
+def _shown(target: Any) -> str:
+    members = target if isinstance(target, (list, tuple, PartitionedVariable)) else [target]
+    return ", ".join(dict.fromkeys(map(name_of, members)))
 
 
 def _parts(source: Any, target: Any) -> tuple[Variable, ...]:
@@ -100,20 +243,6 @@ def _parts(source: Any, target: Any) -> tuple[Variable, ...]:
     if wrong or not members:
         raise TypeError(f"{source!r}: expected a variable, its parts, or a name; got {target!r}")
     return tuple(members)
-
-
-def _problem(one: _Assignment, held: Mapping[str, list[int]], path: str) -> str:
-    if one.source not in held:
-        known = ", ".join(f"{name} {shape}" for name, shape in sorted(held.items()))
-        return (
-            f"Tensor {one.source} ({one.said}) is not found in {path} checkpoint; it holds {known}"
-        )
-    if not one.shape.is_compatible_with(held[one.source]):
-        return (
-            f"Shape of variable {one.name} ({one.shape}) doesn't match with shape of tensor {one.source} "
-            f"({held[one.source]}) from checkpoint reader ({one.said})."
-        )
-    return ""
 
 
 def _take(variable: Variable, path: str, source: str) -> None:

@@ -1,8 +1,8 @@
-"""The error of a restore that cannot be done: everything that is wrong at once, with the way out in it."""
+"""The error of a restore or an initialization that cannot be done: all that is wrong at once, with the way out in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
@@ -28,6 +28,12 @@ class MismatchedVariablesError(InvalidArgumentError):
     rename: Any = None
 
 
+class InitialValuesError(ValueError):
+    """Initial values that a checkpoint lacks, or has of another dtype or shape. `rename` as in MissingVariablesError."""
+
+    rename: Any = None
+
+
 def failure(
     report: RestoreReport,
     missing: Sequence[Named],
@@ -45,7 +51,7 @@ def failure(
         *_missing(missing, found),
         *_mismatches(report.mismatched),
         *_listed(refused),
-        *_way_out(missing, found, has_rules=has_rules),
+        *_way_out(missing, found, has_rules=has_rules, or_with="apply_suggestions=True"),
         *_other_ways(missing, report.mismatched),
         _spare(report, held),
     ]
@@ -62,10 +68,14 @@ def _missing(missing: Sequence[Named], found: Suggestions) -> Iterable[str]:
     yield f"{len(missing)} are missing from the checkpoint (Key {missing[0].name} not found in checkpoint):"
     for named in missing[:SHOWN]:
         yield f"  {named.name} {named}"
-        candidates = found.candidates.get(named.name, [])
-        for held, reason in candidates[:1] if named.name in found.pairs else candidates:
-            yield f"      perhaps {held}: {reason}"
+        yield from _perhaps(named.name, found)
     yield _more(len(missing))
+
+
+def _perhaps(name: str, found: Suggestions) -> Iterable[str]:
+    candidates = found.candidates.get(name, [])
+    for held, reason in candidates[:1] if name in found.pairs else candidates:
+        yield f"      perhaps {held}: {reason}"
 
 
 def _mismatches(mismatched: Sequence[Mismatch]) -> Iterable[str]:
@@ -90,14 +100,50 @@ def _more(count: int) -> str:
     return f"  … and {count - SHOWN} more" if count > SHOWN else ""
 
 
-def _way_out(missing: Sequence[Named], found: Suggestions, *, has_rules: bool) -> Iterable[str]:
+def no_initial_values(
+    path: str,
+    wrong: str,
+    missing: Mapping[str, tuple[Named, str]],
+    others: Sequence[str],
+    found: Suggestions,
+    held: Sequence[str],
+    *,
+    has_rules: bool,
+) -> InitialValuesError:
+    """The error for variables that cannot take their initial values from a checkpoint, with the way out.
+
+    `wrong`: how many of how many; `missing`: name in the checkpoint -> the variable that wants it, and the entry or selector that says so; `others`: what
+    else is wrong, one line each; `held`: all names in the checkpoint.
+    """
+    names = [named for named, _ in missing.values()]
+    lines = [
+        f"{path}: {wrong} variables cannot take their initial values from it, and nothing was changed."
+    ]
+    for name, (named, said) in list(missing.items())[:SHOWN]:
+        lines.append(
+            f"  Tensor {name} ({said}) is not found in {path} checkpoint; wanted is {named}"
+        )
+        lines += _perhaps(name, found)
+    lines += [_more(len(missing)), *_listed(others)]
+    lines += _way_out(names, found, has_rules=has_rules)
+    some = ", ".join(held[:10]) + (", …" if len(held) > 10 else "")
+    lines.append(f"The checkpoint holds {len(held)} tensors: {some}")
+    error = InitialValuesError("\n".join(filter(None, lines)))
+    error.rename = found.rename if found.pairs else None
+    return error
+
+
+def _way_out(
+    missing: Sequence[Named], found: Suggestions, *, has_rules: bool, or_with: str = ""
+) -> Iterable[str]:
     explained = sum(named.name in found.pairs for named in missing)
     if explained:
         rules = f"{found.rules} rule" + "s" * (found.rules != 1)
         last = ", after the rules that you gave" if has_rules else ""
         yield f"{explained} of {len(missing)} are explained by {rules}, with equal dtypes and shapes. Restore with{last}"
         yield f"    rename={written(found.rename)}"
-        yield "  or with apply_suggestions=True."
+        if or_with:
+            yield f"  or with {or_with}."
         if moved := found.pairs.keys() - {named.name for named in missing}:
             yield (
                 f"  These rules also move {len(moved)} variables that are found under their own names, such as "

@@ -2,33 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ckpt.core import dtypes
+from ckpt.core import dtypes, selectors
 from ckpt.core.atomic import StrPath
+from ckpt.core.errors import SelectionError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device, name_scope
 from ckpt.model import initializers
 from ckpt.model.partitioned import PartitionedVariable
-from ckpt.model.selection import select_variables
+from ckpt.model.selection import name_of, select_variables
 from ckpt.model.variables import SaveSliceInfo, Variable
 from ckpt.ops import compare, constants, elementwise, indexing, io, joining, shaping, vocabulary
 from ckpt.saver import readers
-from ckpt.saver.init_from import init_from_checkpoint, initialize_with
+from ckpt.saver.init_from import Held, Start, by_name, check_any, initialize_with
+
+if TYPE_CHECKING:
+    from typing import Self
 
 
-class VocabInfo(NamedTuple):
-    """How a dimension of a variable follows a vocabulary: text files with one entry a line, the new and the old one.
-
-    The variable has `new_vocab_size` entries along `axis` (0 or 1), then `num_oov_buckets` for all others. Only the
-    first `old_vocab_size` old entries count (-1: all). `backup_initializer` makes the values of entries that are new
-    (zeros when None).
-    """
-
+class _VocabInfo(NamedTuple):
     new_vocab: str
     new_vocab_size: int
     num_oov_buckets: int
@@ -38,22 +37,47 @@ class VocabInfo(NamedTuple):
     axis: int = 0
 
 
+class VocabInfo(_VocabInfo):
+    """How a dimension of a variable follows a vocabulary: text files with one entry a line, the new and the old one.
+
+    The variable has `new_vocab_size` entries along `axis` (0 or 1, else ValueError), then `num_oov_buckets` for all
+    others. Only the first `old_vocab_size` old entries count (-1: all); the file must have as many.
+    `backup_initializer` makes the values of entries that are new (zeros when None).
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """The fields in their order. Raises ValueError for another axis than 0 and 1."""
+        found = super().__new__(cls, *args, **kwargs)
+        if found.axis not in (0, 1):
+            raise ValueError(
+                f"The only supported values for the axis argument are 0 and 1. Provided axis: {found.axis}"
+            )
+        return found
+
+
 def warm_start(
     ckpt_to_initialize_from: StrPath,
     vars_to_warm_start: Any = ".*",
     var_name_to_vocab_info: Mapping[str, VocabInfo] | None = None,
     var_name_to_prev_var_name: Mapping[str, str] | None = None,
+    *,
+    rename: Any = None,
 ) -> None:
     """Make running the initializers of variables take their values from a checkpoint (or the newest of a directory).
 
     `vars_to_warm_start` is a regular expression for names of trainable variables, a list of those for global variables,
-    a list of variables, or None: only those of `var_name_to_vocab_info`. Where a text begins with `@` or `!`, which no
-    expression for a name does, all are selectors among the global variables: `["@trainable", "!**/bias"]`
-    (docs/restoring.md). `var_name_to_prev_var_name` maps names to those
-    in the checkpoint, where they differ. A variable with a VocabInfo gets for each entry the old values of that entry.
+    a list of variables, or None: only those of `var_name_to_vocab_info`. Where a text can be no expression for a name
+    (it begins with `@`, `!`, `re:` or `*`, or has a `**` in it), all are selectors among the global variables:
+    `["@trainable", "!**/bias"]` (docs/restoring.md). `rename` are rules from the names in the checkpoint to those of the
+    program; `var_name_to_prev_var_name` maps single names the other way round, to what the rules have made of those in
+    the checkpoint. A variable with a VocabInfo gets for each entry the old values of that entry.
 
-    Raises ValueError listing names that no variable has and selectors that match nothing, and for what does not fit; NotFoundError when there is no
-    checkpoint. Then no variable has changed. Missing vocabulary files are NotFoundErrors of the initializers.
+    Raises one ValueError listing names that no variable has, all that the checkpoint lacks, with the rules that would help,
+    and what does not fit; SelectionError, which is one too, for expressions, selectors and rules that match nothing;
+    NotFoundError when there is no checkpoint. Then no variable has changed. Missing vocabulary files are NotFoundErrors
+    of the initializers.
     """
     path = readers.checkpoint_file(ckpt_to_initialize_from)
     grouped = _grouped(vars_to_warm_start)
@@ -63,41 +87,51 @@ def warm_start(
     _check_used("var_name_to_vocab_info", vocabularies, grouped)
     if vars_to_warm_start is None:
         grouped = {name: parts for name, parts in grouped.items() if name in vocabularies}
-    held = readers.load_checkpoint(path).get_variable_to_shape_map()
+    sources = {name: previous.get(name, name) for name in grouped}
+    held = Held(path, rename, set(sources.values()))
+    check_any(path, grouped)
+    starts = [
+        Start(sources[name], tuple(parts), f"variable {name}")
+        for name, parts in grouped.items()
+        if name not in vocabularies
+    ]
     problems = [
-        _problem(name, grouped[name], info, previous.get(name, name), held)
+        _problem(name, grouped[name], info, sources[name], held)
         for name, info in vocabularies.items()
     ]
-    if any(problems):
-        raise ValueError("\n".join(filter(None, problems)))
-    plain = {previous.get(n, n): p for n, p in grouped.items() if n not in vocabularies}
-    init_from_checkpoint(path, plain)
+    held.check(starts, [problem for problem in problems if problem])
+    held.start(starts)
     for name, info in vocabularies.items():
-        source = previous.get(name, name)
+        source = held.sources[sources[name]]
         for part in grouped[name]:
             with name_scope("warm_start"):
-                value = _remapped(part, info, path, source, held[source])
+                value = _remapped(part, info, path, source, held.shape(sources[name]) or [])
             initialize_with(part, value)
 
 
+_NO_EXPRESSION = re.compile(
+    r"[@!*]|re:|.*\*\*", re.DOTALL
+)  # how selectors begin, and expressions for names cannot
+
+
 def _grouped(wanted: Any) -> dict[str, list[Variable]]:
-    """The variables by name, each with its parts. Raises ValueError for what is neither."""
+    """The variables by name, each with its parts. Raises ValueError for what is neither, and for what matches nothing."""
     graph = stack.get_default_graph()
     variables: list[Any]
     texts = [wanted] if isinstance(wanted, str) else wanted
-    if isinstance(texts, (list, tuple)) and any(
-        isinstance(text, str) and text.startswith(("@", "!")) for text in texts
-    ):
+    is_list = isinstance(texts, (list, tuple))
+    if is_list and any(isinstance(text, str) and _NO_EXPRESSION.match(text) for text in texts):
         variables = select_variables(texts)
-    elif wanted is None or isinstance(wanted, str):
-        variables = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES, scope=wanted)
-    elif not isinstance(wanted, (list, tuple)):
+    elif wanted is None:
+        variables = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
+    elif not is_list:
         raise ValueError(
             f"vars_to_warm_start must be a `list` or `str`. Given type is {type(wanted)}"
         )
-    elif all(isinstance(one, str) for one in wanted):
-        found = [graph.get_collection(GraphKeys.GLOBAL_VARIABLES, scope=one) for one in wanted]
-        variables = [variable for some in found for variable in some]
+    elif all(isinstance(one, str) for one in texts):
+        is_one = isinstance(wanted, str)
+        key = GraphKeys.TRAINABLE_VARIABLES if is_one else GraphKeys.GLOBAL_VARIABLES
+        variables = _matching(texts, graph.get_collection(key))
     elif all(isinstance(one, (Variable, PartitionedVariable)) for one in wanted):
         variables = [
             part
@@ -109,12 +143,20 @@ def _grouped(wanted: Any) -> dict[str, list[Variable]]:
             "If `vars_to_warm_start` is a list, it must be all `Variable` or all `str`. "
             f"Given types are {[type(one) for one in wanted]}"
         )
-    grouped: dict[str, list[Variable]] = {}
-    for variable in dict.fromkeys(variables):
-        info = variable._get_save_slice_info()
-        name = variable.op.name if info is None else info.full_name
-        grouped.setdefault(name, []).append(variable)
-    return grouped
+    return by_name(variables)
+
+
+def _matching(texts: Sequence[str], variables: Sequence[Any]) -> list[Any]:
+    """The variables whose names begin as an expression says. Raises SelectionError when no expression fits any."""
+    expressions = [selectors.regex(text, text) for text in texts]
+    found = [v for expression in expressions for v in variables if expression.match(v.name)]
+    if not found and texts:
+        near = [similar(text, map(name_of, variables)) for text in texts]
+        lines = [f"  {text!r}{names}" for text, names in zip(texts, near, strict=True)]
+        raise SelectionError(
+            f"vars_to_warm_start matches none of {len(variables)} variables:\n" + "\n".join(lines)
+        )
+    return found
 
 
 def _check_used(argument: str, given: Mapping[str, Any], grouped: Mapping[str, Any]) -> None:
@@ -126,19 +168,13 @@ def _check_used(argument: str, given: Mapping[str, Any], grouped: Mapping[str, A
         )
 
 
-def _problem(
-    name: str,
-    parts: Sequence[Variable],
-    info: VocabInfo,
-    source: str,
-    held: Mapping[str, list[int]],
-) -> str:
+def _problem(name: str, parts: Sequence[Variable], info: VocabInfo, source: str, held: Held) -> str:
     """Why a variable cannot follow its vocabulary; "" when it can."""
-    if info.axis not in (0, 1):
-        return f"{name}: The only supported values for the axis argument are 0 and 1. Provided axis: {info.axis}"
-    if source not in held:
-        return f"{name}: Tensor {source} is not found in the checkpoint, which holds {sorted(held)}"
-    shape, old = _place(parts[0]).full_shape, held[source]
+    old = held.shape(source)
+    if old is None:
+        near = similar(source, held.sources)
+        return f"{name}: Tensor {source} is not found in the checkpoint{near}"
+    shape = _place(parts[0]).full_shape
     size = info.new_vocab_size + info.num_oov_buckets
     if len(shape) != len(old) or info.axis >= len(shape):
         return (

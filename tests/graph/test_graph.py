@@ -186,3 +186,20 @@ def test_rows_of_a_gradient_are_waited_for():
         with tf.control_dependencies([rows]):
             waiting = tf.no_op()
         assert waiting.control_inputs == [rows.op]
+
+
+def test_an_unknown_name_comes_with_similar_ones_which_are_looked_for_only_when_it_is_shown(
+    monkeypatch,
+):
+    with tf.Graph().as_default() as graph:
+        tf.constant(1, name="weights")
+        with pytest.raises(KeyError, match=r"'weigths' .*Similar names: weights\."):
+            graph.get_operation_by_name("weigths")
+        with pytest.raises(KeyError, match=r"does not exist.*Similar names: weights\."):
+            graph.get_tensor_by_name("weigths:0")
+        with pytest.raises(KeyError) as caught:
+            graph.get_operation_by_name("weigths")
+        assert str(pickle.loads(pickle.dumps(caught.value))).startswith('"The name')
+        monkeypatch.setattr(tf.Graph, "similar_names", None)
+        v = tf.get_variable("v", [2])
+        tf.train.AdamOptimizer().minimize(tf.reduce_sum(v))  # asks whether names of slots are free

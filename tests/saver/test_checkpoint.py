@@ -105,6 +105,25 @@ def test_values_that_nothing_takes_are_named(tmp_path):
         tf.train.Checkpoint(q=w).restore(strange).assert_nontrivial_match()
 
 
+def test_to_restore_nothing_is_always_an_error(tmp_path):
+    """Attributes were renamed: TensorFlow starts from new values and says nothing."""
+    v = tf.Variable(5.0)
+    initialise()
+    prefix = tf.train.Checkpoint(net=tf.train.Checkpoint(v=v)).save(tmp_path / "ck")
+    status = tf.train.Checkpoint(model=tf.train.Checkpoint(v=v)).restore(prefix)
+    for call in (status.run_restore_ops, status.initialize_or_restore):
+        with pytest.raises(
+            tf.errors.NotFoundError, match="has model/v; the checkpoint holds net/v"
+        ):
+            call()
+    manager = tf.train.CheckpointManager(tf.train.Checkpoint(w=v), tmp_path, max_to_keep=2)
+    with pytest.raises(tf.errors.NotFoundError, match="has w; the checkpoint holds net/v"):
+        manager.restore_or_initialize()
+    empty = tf.train.Checkpoint()
+    empty.restore(prefix).run_restore_ops()  # it has nothing but the counter, which is there
+    assert value(empty.save_counter) == 1
+
+
 def test_checkpoints_of_savers_are_found_by_the_names_of_variables(tmp_path):
     v = tf.Variable(5.0, name="v")
     initialise()
@@ -165,3 +184,11 @@ def test_without_a_session(tmp_path, monkeypatch):
     monkeypatch.setattr("ckpt.graph.stack.get_default_session", lambda: None)
     with pytest.raises(RuntimeError, match="needs a session"):
         root.save(tmp_path / "ck")
+
+
+def test_directories_are_made(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        root = tf.train.Checkpoint(v=tf.Variable(1.0))
+        sess.run(root.v.initializer)
+        assert root.save(tmp_path / "a" / "b" / "c" / "x") == str(tmp_path / "a/b/c/x-1")
+        assert root.write(tmp_path / "d" / "e" / "x") == str(tmp_path / "d/e/x")

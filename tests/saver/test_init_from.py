@@ -90,6 +90,88 @@ def test_parts_in_scopes(checkpoint):
     np.testing.assert_array_equal(np.concatenate([found[k] for k in sorted(found)]), values["p"])
 
 
+@pytest.mark.parametrize(
+    ("chosen", "wanted"),
+    [
+        ("**", {"a", "s/b", "p"}),
+        ("s/*", {"s/b"}),
+        (["@trainable", "!@scope:s", "!p"], {"a"}),
+        (lambda made: [made["a"], "re:s/.*"], {"a", "s/b"}),
+        (lambda made: [made["p"]], {"p"}),
+        (lambda made: list(made["p"]), {"p"}),
+    ],
+)
+def test_variables_and_patterns_take_the_tensors_of_their_names(checkpoint, chosen, wanted):
+    prefix, values = checkpoint
+
+    def build():
+        return {
+            name: tf.get_variable(
+                name,
+                HELD[name],
+                initializer=tf.constant_initializer(-1),
+                partitioner=tf.fixed_size_partitioner(2) if name == "p" else None,
+            )
+            for name in ("a", "s/b", "p")
+        }
+
+    found = initialised(prefix, chosen, build)
+    whole = {name: found[name] for name in ("a", "s/b")}
+    whole["p"] = np.concatenate([found["p/part_0"], found["p/part_1"]])
+    for name, value in whole.items():
+        np.testing.assert_array_equal(value, values[name] if name in wanted else -1)
+
+
+@pytest.mark.parametrize(
+    ("asked", "rename"),
+    [
+        ("**", ("", "net/")),
+        ("net/**", [{"s/": "t/"}, {"re:^": "net/"}, {"net/t/": "net/s/"}]),
+        ({"net/": "net/"}, lambda name: "net/" + name),
+        ({"n/a": "net/a", "n/s/": "net/s/"}, [("", "n/")]),
+    ],
+)
+def test_rules_lead_from_the_checkpoint_to_the_map_or_the_variables(checkpoint, asked, rename):
+    prefix, values = checkpoint
+    with tf.Graph().as_default(), tf.Session() as sess:
+        made = {name: tf.get_variable(f"net/{name}", HELD[name]) for name in ("a", "s/b")}
+        tf.train.init_from_checkpoint(prefix, asked, rename=rename)
+        sess.run(tf.global_variables_initializer())
+        for name, variable in made.items():
+            np.testing.assert_array_equal(sess.run(variable), values[name])
+
+
+def test_the_error_lists_all_with_candidates_and_the_rules_that_help(checkpoint):
+    prefix, values = checkpoint
+    for asked in ("**", {"net/": "net/"}):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            made = {
+                name: tf.get_variable(f"net/{name}", HELD[name]) for name in ("a", "s/b", "s/c")
+            }
+            with pytest.raises(ValueError, match="3 of 3 variables cannot take") as caught:
+                tf.train.init_from_checkpoint(prefix, asked)
+            text = str(caught.value)
+            assert "Tensor net/s/b (" in text
+            assert "perhaps s/b: " in text
+            assert "3 of 3 are explained by 1 rule" in text
+            assert "apply_suggestions" not in text  # which only a restore takes
+            pasted = text.partition("    rename=")[2].partition("\n")[0]
+            assert eval(pasted) == caught.value.rename
+            tf.train.init_from_checkpoint(prefix, asked, rename=caught.value.rename)
+            sess.run(tf.global_variables_initializer())
+            for name, variable in made.items():
+                np.testing.assert_array_equal(sess.run(variable), values[name])
+
+
+def test_another_dtype_is_told_before_anything_runs(checkpoint):
+    with tf.Graph().as_default():
+        tf.get_variable("x", [2], tf.int32)
+        with pytest.raises(
+            ValueError, match=r"Dtype of variable x:0 \(int32\) .* tensor a \(float32\)"
+        ):
+            tf.train.init_from_checkpoint(checkpoint[0], {"a": "x"})
+
+
 def test_the_rest_is_initialised_as_before(checkpoint):
     prefix, _ = checkpoint
 
@@ -119,6 +201,11 @@ def test_what_does_not_fit_is_listed_whole_and_changes_nothing(checkpoint):
     [
         ({"a": "nowhere"}, ValueError, "Should be 'scope/': 'other_scope/'"),
         ({"s/": "z/"}, ValueError, "Tensor s/q"),
+        ({"s/": "zz/"}, ValueError, r"no variable of get_variable is in zz/; similar: z\b"),
+        ({"a": "z/p"}, ValueError, r"names no variable of get_variable; similar: z/q"),
+        ({}, ValueError, "no variable would get its initial value"),
+        ([], ValueError, "no variable would get its initial value"),
+        ("**/qq", ValueError, "near it: z/q"),
         ({"a": 3}, TypeError, "expected a variable"),
         ({"a": []}, TypeError, "expected a variable"),
     ],
@@ -133,3 +220,33 @@ def test_bad_maps(checkpoint, assignment_map, error, text):
 def test_no_checkpoint(tmp_path):
     with tf.Graph().as_default(), pytest.raises(tf.errors.NotFoundError):
         tf.train.init_from_checkpoint(tmp_path / "no", {})
+
+
+def test_slots_are_among_the_variables_of_a_scope(tmp_path):
+    def trained(scope):
+        with tf.variable_scope(scope):
+            w = tf.get_variable("w", initializer=[1.0, 2.0])
+        return w, tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(w * w))
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        w, step = trained("a")
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+        wanted = sess.run(["a/w:0", "a/w/Momentum:0"])
+    with tf.Graph().as_default(), tf.Session() as sess:
+        trained("b")
+        tf.train.init_from_checkpoint(prefix, {"a/": "b/"})
+        sess.run(tf.global_variables_initializer())
+        np.testing.assert_array_equal(sess.run(["b/w:0", "b/w/Momentum:0"]), wanted)
+        with tf.variable_scope("", reuse=True):
+            assert tf.get_variable("b/w/Momentum", [2]).name == "b/w/Momentum:0"
+    with tf.Graph().as_default():
+        w, _ = trained("b")
+        before = w.initializer
+        with pytest.raises(ValueError, match="Tensor a/v/Momentum"):
+            with tf.variable_scope("b"):
+                v = tf.get_variable("v", [2])
+            tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(v))
+            tf.train.init_from_checkpoint(prefix, {"a/": "b/"})
+        assert w.initializer is before

@@ -80,18 +80,56 @@ def test_a_selector_that_matches_nothing_is_an_error_and_changes_nothing(model):
     [
         (".*", {"bias", "scope/w"}),
         ("scope/.*", {"scope/w"}),
-        ("nothing", set()),
-        (None, set()),
         (["coun.", "scope"], {"count", "scope/w"}),
         (lambda made: [made["count"]], {"count"}),
         ("@trainable", {"bias", "scope/w"}),
         (["!scope/*"], {"bias", "count"}),
         (["**", "!@trainable"], {"count"}),
+        ("**/w", {"scope/w"}),
+        ("*", {"bias", "count"}),
+        (["re:sc.*/w", "count"], {"scope/w", "count"}),
+        (["coun.", "nothing"], {"count"}),
     ],
 )
 def test_which_variables(model, chosen, started_ones):
     for name, value in started(model, EACH, chosen).items():
         np.testing.assert_array_equal(value, VALUES[name] if name in started_ones else -1)
+
+
+@pytest.mark.parametrize("chosen", ["nothing", ["nothing", "biass"], [], None])
+def test_to_start_nothing_is_always_an_error(model, chosen):
+    """TensorFlow starts anew and says nothing."""
+    with pytest.raises(ValueError, match=r"matches none of|no variable would get") as caught:
+        started(model, EACH, chosen)
+    assert "nothing" not in (chosen or "") or "'nothing'" in str(caught.value)
+    if chosen and len(chosen) == 2:
+        assert "'biass'; similar: bias" in str(caught.value)
+
+
+def test_an_expression_that_cannot_be_understood_is_told(model):
+    with pytest.raises(ValueError, match=r"'\(x': no regular expression: missing \)"):
+        started(model, EACH, "(x")
+
+
+def test_names_are_renamed_by_rules(model, info):
+    found = started(
+        model,
+        {"new/bias": [4], "new/emb": [5, 2]},
+        rename=("", "new/"),
+        var_name_to_vocab_info={"new/emb": info()},
+    )
+    np.testing.assert_array_equal(found["new/bias"], VALUES["bias"])
+    np.testing.assert_array_equal(found["new/emb"], remapped("emb"))
+    found = started(model, {"q": [4]}, rename={"b*": "c*"}, var_name_to_prev_var_name={"q": "cias"})
+    np.testing.assert_array_equal(found["q"], VALUES["bias"])
+
+
+def test_the_rules_in_the_error_are_those_that_help(model):
+    shapes = {"net/bias": [4], "net/emb": [4, 2], "net/kernel": [3, 4]}
+    with pytest.raises(ValueError, match="explained by 1 rule") as caught:
+        started(model, shapes)
+    for name, value in started(model, shapes, rename=caught.value.rename).items():
+        np.testing.assert_array_equal(value, VALUES[name.removeprefix("net/")])
 
 
 def test_a_directory_and_previous_names(model, tmp_path):
@@ -176,17 +214,14 @@ def test_what_cannot_be_meant(model, arguments, text):
 
 def test_vocabularies_that_do_not_fit_are_all_named_and_change_nothing(model, info):
     with tf.Graph().as_default():
-        emb, kernel, bias = (
-            tf.get_variable(n, s) for n, s in (("emb", [7, 2]), ("kernel", [3, 5]), ("bias", [4]))
-        )
+        emb, bias = tf.get_variable("emb", [7, 2]), tf.get_variable("bias", [4])
         tf.get_variable("scope/w", [2])
-        before = [v.initializer for v in (emb, kernel, bias)]
+        before = [v.initializer for v in (emb, bias)]
         with pytest.raises(ValueError) as caught:
             tf.train.warm_start(
                 model,
                 var_name_to_vocab_info={
                     "emb": info(),
-                    "kernel": info(axis=2),
                     "bias": info(axis=1),
                     "scope/w": info(new_vocab_size=2),
                 },
@@ -194,10 +229,25 @@ def test_vocabularies_that_do_not_fit_are_all_named_and_change_nothing(model, in
             )
         text = str(caught.value)
         assert "emb: has 7 entries along axis 0, expected new_vocab_size (5)" in text
-        assert "kernel: The only supported values for the axis argument are 0 and 1" in text
         assert "bias: has the shape [4]" in text
         assert "scope/w: Tensor gone is not found" in text
-        assert [v.initializer for v in (emb, kernel, bias)] == before
+        assert [v.initializer for v in (emb, bias)] == before
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_another_axis_is_refused_where_it_is_given(info, axis):
+    with pytest.raises(ValueError, match=f"axis argument are 0 and 1. Provided axis: {axis}"):
+        info(axis=axis)
+
+
+def test_an_old_vocabulary_that_is_shorter_than_said_is_refused(model, info):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        emb = tf.get_variable("emb", [5, 2])
+        tf.train.warm_start(model, var_name_to_vocab_info={"emb": info(old_vocab_size=5)})
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="has 4 entries, expected at least 5"
+        ):
+            sess.run(emb.initializer)
 
 
 def test_files_are_read_when_the_initializer_runs(model, info, tmp_path):
