@@ -14,6 +14,7 @@ from ckpt.compose.surgery.inference import (
     remove_identities,
     replace_node,
 )
+from ckpt.compose.surgery.likeness import rules_like
 from ckpt.compose.surgery.names import rename
 from ckpt.compose.surgery.scopes import drop, extract, tie, untie
 from ckpt.compose.surgery.values import fold_constants, freeze
@@ -32,6 +33,7 @@ __all__ = [
     "remove_identities",
     "rename",
     "replace_node",
+    "rules_like",
     "tie",
     "untie",
     "write_draft",

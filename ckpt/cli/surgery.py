@@ -40,6 +40,7 @@ def writing(function: Callable[..., Any]) -> Callable[..., Any]:
     examples=[
         "ckpt rename run/model.ckpt-100 -o renamed --map old/=new/ --sub 'weights$=kernel'",
         "ckpt rename run -o renamed --map-file names.yaml --dry-run",
+        "ckpt rename run -o renamed --like other/model.ckpt-7",
     ],
 )
 @writing
@@ -52,9 +53,17 @@ def writing(function: Callable[..., Any]) -> Callable[..., Any]:
     help="A regular expression, \\1 for its groups.",
 )
 @click.option(
-    "--map-file", type=click.File("r"), help="YAML or JSON: a mapping from old names to new ones."
+    "--map-file",
+    type=click.File("r"),
+    help="YAML or JSON: a mapping from old names to new ones, or a list of these and of presets.",
 )
 @click.option("--preset", multiple=True, metavar="NAME", help="ema, module., object or lower.")
+@click.option(
+    "--like",
+    metavar="MODEL",
+    type=click.Path(),
+    help="Find the rules that lead to the names in this checkpoint, and apply them.",
+)
 def rename_command(
     source: str,
     output: str,
@@ -62,22 +71,34 @@ def rename_command(
     subs: tuple[str, ...],
     map_file: Any,
     preset: tuple[str, ...],
+    like: str | None,
     force: bool,
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    """Rename scopes, nodes and variables: graph, collections, Saver and checkpoint in one step."""
-    from ckpt.surgery import open_draft, rename
+    """Rename scopes, nodes and variables: graph, collections, Saver and checkpoint in one step.
+
+    --like MODEL takes what is unambiguous: equal dtypes and shapes, each variable once. The rules are shown; --json gives
+    them as --map-file takes them. Other options are applied first.
+    """
+    from ckpt.surgery import open_draft, rename, rules_like
 
     rules: list[Any] = list(preset)
     rules += [{old: new} for old, new in pairs(maps, "--map")]
     rules += [(_compiled(old), new) for old, new in pairs(subs, "--sub")]
     if map_file is not None:
-        rules.append(_mapping(map_file))
-    if not rules:
-        raise click.UsageError("say what to rename: --map, --sub, --map-file or --preset")
+        rules += _rules(map_file)
+    if not rules and like is None:
+        raise click.UsageError("say what to rename: --map, --sub, --map-file, --preset or --like")
     draft, changed = rename(open_draft(source), rules)
-    finish(draft, output, force, dry_run, as_json, {"renamed": changed})
+    changes: dict[str, Any] = {}
+    if like is not None:
+        found, left = rules_like(draft, like)
+        draft, more = rename(draft, found)
+        changes = {"rules": found if isinstance(found, list) else [found], "unexplained": left}
+        before = {new: old for old, new in changed.items()}
+        changed = changed | {before.get(old, old): new for old, new in more.items()}
+    finish(draft, output, force, dry_run, as_json, {**changes, "renamed": changed})
 
 
 @click.command(
@@ -196,7 +217,8 @@ def finish(
     lines = []
     for verb, what in changes.items():
         texts = [f"{old} -> {new}" for old, new in what.items()] if isinstance(what, dict) else what
-        lines += [f"{verb} {printable(text)}" for text in texts]
+        words = (text if isinstance(text, str) else json.dumps(text) for text in texts)
+        lines += [f"{verb} {printable(text)}" for text in words]
     lines.append(f"{nodes} nodes, {tensors} tensors")
     lines += [f"wrote {printable(file)}" for file in files] or ["nothing was written"]
     sys.stdout.write("".join(f"{line}\n" for line in lines))
@@ -217,17 +239,24 @@ def _compiled(expression: str) -> re.Pattern[str]:
         raise click.BadParameter(f"{expression!r}: {error}", param_hint="--sub") from None
 
 
-def _mapping(file: Any) -> dict[str, str]:
+def _rules(file: Any) -> list[Any]:
+    """The rules of a map file: a mapping, or a list of mappings and names of presets."""
     import yaml  # only a map file needs it
 
     try:
         found = yaml.safe_load(file)
     except yaml.YAMLError as error:
         raise click.BadParameter(f"{file.name}: {error}", param_hint="--map-file") from None
-    if not isinstance(found, dict) or not all(
-        isinstance(k, str) and isinstance(v, str) for k, v in found.items()
-    ):
+    rules = found if isinstance(found, list) and found else [found]
+    if isinstance(found, str) or not all(isinstance(r, str) or _is_mapping(r) for r in rules):
         raise click.BadParameter(
-            f"{file.name}: expected a mapping from old names to new ones", param_hint="--map-file"
+            f"{file.name}: expected a mapping from old names to new ones, or a list of mappings and presets",
+            param_hint="--map-file",
         )
-    return found
+    return rules
+
+
+def _is_mapping(rule: Any) -> bool:
+    return isinstance(rule, dict) and all(
+        isinstance(name, str) for pair in rule.items() for name in pair
+    )

@@ -69,7 +69,7 @@ class RenameMap:
 
 
 def steps(spec: Any) -> list[Step]:
-    """What `spec` describes, one step after the other; None is no step.
+    """What `spec` describes, one step after the other; None is no step, a Step is itself.
 
     Raises SelectionError for a bad expression or an unknown preset, TypeError for what is no rule.
     """
@@ -77,6 +77,8 @@ def steps(spec: Any) -> list[Step]:
         return []
     if isinstance(spec, list):
         return [step for part in spec for step in steps(part)]
+    if isinstance(spec, Step):
+        return [spec]
     if isinstance(spec, str):
         return [_preset(spec)]
     if isinstance(spec, Mapping):

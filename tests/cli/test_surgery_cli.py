@@ -43,10 +43,34 @@ def test_a_map_file_renames(model, tmp_path):
     ended = ckpt("rename", model, "-o", tmp_path / "renamed", "--map-file", rules)
     assert ended.returncode == 0, ended.stderr
     assert "step" in names(tmp_path / "renamed")
-    rules.write_text("[1, 2]")
-    assert ckpt("rename", model, "-o", tmp_path / "x", "--map-file", rules).returncode == 2
+    for wrong in ("[1, 2]", "[]", "ema", "a: 1", "[{a: [b]}]"):
+        rules.write_text(wrong)
+        assert ckpt("rename", model, "-o", tmp_path / "x", "--map-file", rules).returncode == 2
     for wrong in (["--map", "a"], ["--sub", "(=b"], []):
         assert ckpt("rename", model, "-o", tmp_path / "x", *wrong).returncode == 2
+
+
+def test_names_become_those_of_another_model(model, tmp_path):
+    out, like = tmp_path / "renamed", tmp_path / "like"
+    ckpt("rename", model, "-o", like, "--map", "head/=top/", "--sub", "kernel=w")
+    dry = ckpt("rename", model, "-o", out, "--like", like, "--dry-run")
+    assert 'rules {"head/": "top/"}' in dry.stdout, dry.stderr
+    assert "renamed head/out/kernel/Adam -> top/out/w/Adam" in dry.stdout
+    found = json.loads(ckpt("rename", model, "-o", out, "--like", like, "-n", "--json").stdout)
+    assert found["unexplained"] == []
+    rules = tmp_path / "rules.json"
+    rules.write_text(json.dumps(found["rules"]))
+    for number, arguments in enumerate((["--like", like], ["--map-file", rules])):
+        ended = ckpt("rename", model, "-o", f"{out}{number}", *arguments)
+        assert ended.returncode == 0, ended.stderr
+        assert names(f"{out}{number}") == names(like)
+    ended = ckpt("rename", model, "-o", out, "--like", like, "--map", "head/out/bias=elsewhere")
+    assert ended.returncode == 0, ended.stderr
+    assert "renamed head/out/kernel -> top/out/w" in ended.stdout
+    assert "renamed head/out/bias -> top/out/bias" in ended.stdout  # found where it went first
+    assert names(out) == names(like)
+    failed(ckpt("rename", like, "-o", out, "--like", like, "-n"), 4, "E0401", "are there")
+    failed(ckpt("rename", model, "-o", out, "--like", tmp_path / "no"), 3, "E0301", "no such")
 
 
 def test_a_part_is_extracted(model, tmp_path):

@@ -6,6 +6,8 @@ import pytest
 import ckpt as tf
 from ckpt import surgery
 from ckpt.core import defs, dtypes
+from ckpt.formats import hdf5_writer
+from ckpt.formats.base import TensorEntry
 from tests.compose.test_merging import save, trained
 
 X = np.random.RandomState(3).normal(size=(4, 4)).astype(np.float32)
@@ -56,6 +58,93 @@ def test_a_variable_takes_its_slots_and_reads_along(model, tmp_path):
     assert {"w", "w/Adam", "out/bias"} <= set(draft.tensors)
     path = edited(tmp_path, draft)
     np.testing.assert_array_equal(values(path, "y:0", {"x:0": X}), values(model, "y:0", {"x:0": X}))
+
+
+@pytest.mark.parametrize(
+    "rules", [{"**/kernel": "**/w"}, ("head/out/kernel", "head/out/w"), {"re:kernel$": "w"}]
+)
+def test_whatever_renames_a_variable_takes_along_what_lies_under_it(model, tmp_path, rules):
+    draft, changed = surgery.rename(surgery.open_draft(model), rules)
+    assert {"head/out/w", "head/out/w/Adam", "head/out/w/Adam_1"} <= set(draft.tensors)
+    assert not [n for n in [*draft.nodes, *draft.tensors] if n.startswith("head/out/kernel")]
+    assert changed["head/out/kernel/Adam/read"] == "head/out/w/Adam/read"
+    path = edited(tmp_path, draft)
+    assert tf.check(model, path, names=changed, outputs=["y:0"]).is_equal
+
+
+def averaged(use_resource, tmp_path, name="averaged"):
+    """A model whose averages differ from its variables, one of them in parts, and an output that reads an average."""
+    with tf.Graph().as_default(), tf.Session() as sess:
+        x = tf.placeholder(tf.float32, [None, 4], name="x")
+        w = tf.get_variable("net/w", [4, 2], use_resource=use_resource)
+        p = tf.get_variable(
+            "net/p", [2, 2], partitioner=tf.fixed_size_partitioner(2), use_resource=use_resource
+        )
+        y = tf.identity(x @ w @ tf.convert_to_tensor(p), name="y")
+        step = tf.train.GradientDescentOptimizer(0.01).minimize(tf.reduce_sum(y * y), name="step")
+        average = tf.train.ExponentialMovingAverage(0.5)
+        with tf.control_dependencies([step]):
+            update = average.apply()
+        tf.matmul(x, average.average(w), name="smooth")
+        tf.group(update, name="train")
+        sess.run(tf.global_variables_initializer())
+        for _ in range(3):
+            sess.run("train", {"x:0": X})
+        return tf.train.Saver().save(sess, tmp_path / name)
+
+
+@pytest.mark.parametrize("use_resource", [False, True])
+@pytest.mark.parametrize("rules", ["ema", ["ema", {"net/": "new/"}], [{"net/": "new/"}, "ema"]])
+def test_averages_take_the_place_of_their_variables(tmp_path, use_resource, rules):
+    model = averaged(use_resource, tmp_path)
+    old, scope = tf.load(model), "net" if rules == "ema" else "new"
+    draft, changed = surgery.rename(surgery.open_draft(model), rules)
+    assert sorted(draft.tensors) == sorted(draft.entries) == [f"{scope}/p", f"{scope}/w"]
+    path = edited(tmp_path, draft)
+    new = tf.load(path)
+    for name in "pw":
+        np.testing.assert_array_equal(
+            new[f"{scope}/{name}"], old[f"net/{name}/ExponentialMovingAverage"]
+        )
+        assert changed[f"net/{name}/ExponentialMovingAverage"] in (f"net/{name}", f"new/{name}")
+    wanted = X @ new[f"{scope}/w"]
+    np.testing.assert_allclose(values(path, "smooth:0", {"x:0": X}), wanted, rtol=1e-5)
+    np.testing.assert_allclose(
+        values(path, "y:0", {"x:0": X}), wanted @ new[f"{scope}/p"], rtol=1e-5
+    )
+    with tf.Graph().as_default() as graph, tf.Session() as sess:
+        tf.train.import_meta_graph(path + ".meta").restore(sess, path)
+        assert len(tf.global_variables()) == 3
+        before = sess.run("y:0", {"x:0": X})
+        sess.run("step", {"x:0": X})  # training goes on from the averages
+        assert np.sum(sess.run("y:0", {"x:0": X}) ** 2) < np.sum(before**2)
+        assert "AssignSub" not in {node.type for node in graph.get_operations()}
+
+
+def test_averages_of_a_checkpoint_alone_take_their_places_whatever_the_order(tmp_path):
+    for order in (["w", "w/ExponentialMovingAverage"], ["w/ExponentialMovingAverage", "w"]):
+        path = tmp_path / f"{order[0].replace('/', '_')}.h5"
+        entries = [TensorEntry(name, np.array([float("/" in name)])) for name in order]
+        hdf5_writer.write(path, entries, durable=False)
+        draft, _ = surgery.rename(surgery.open_draft(path), "ema")
+        assert draft.values(draft.tensors) == {"w": np.array([1.0])}
+
+
+def test_rules_are_found_that_lead_to_the_names_of_another_model(model, tmp_path):
+    other, _ = surgery.rename(surgery.open_draft(model), [{"head/": "top/"}, {"re:kernel": "w"}])
+    path = edited(tmp_path, other, "other")
+    draft = surgery.open_draft(model)
+    rules, left = surgery.rules_like(draft, path)
+    assert left == []
+    assert surgery.rename(draft, rules)[0].tensors.keys() == other.tensors.keys()
+    with pytest.raises(ValueError, match=r"all 9 names of .* are there"):
+        surgery.rules_like(other, path)
+    unlike = save(tmp_path / "unlike", lambda: tf.get_variable("head/out/kernels", [7, 7]))
+    with pytest.raises(
+        ValueError,
+        match=r"(?s)none of 1 names.*head/out/kernels float32\[7, 7\]\n +perhaps head/out/kernel:",
+    ):
+        surgery.rules_like(draft, unlike)
 
 
 def test_a_scope_needs_no_slash(model):

@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 import ckpt as tf
@@ -18,6 +19,7 @@ class Listener(tf.train.CheckpointSaverListener):
         self.told.append("begin")
 
     def before_save(self, session, global_step_value):
+        assert isinstance(global_step_value, np.int64)  # as the session gives it
         self.told.append(("before", global_step_value, session.run("global_step:0")))
 
     def after_save(self, session, global_step_value):
@@ -73,6 +75,13 @@ def test_saves_at_the_start_every_n_steps_and_at_the_end(tmp_path):
     assert tf.train.latest_checkpoint(str(tmp_path)) == str(tmp_path / "model.ckpt-5")
     saves = [event for step in (0, 2, 4, 5) for event in (("before", step, step), ("after", step))]
     assert listener.told == ["begin", *saves, ("end", 5)]
+
+
+def test_every_save_is_in_the_event_file_when_the_session_ends(tmp_path):
+    drive(tf.train.CheckpointSaverHook(tmp_path, save_steps=2, saver=tf.train.Saver()), 3)
+    (path,) = tmp_path.glob("events*")
+    logs = [e for e in tf.train.summary_iterator(path) if e.WhichOneof("what") == "session_log"]
+    assert [event.step for event in logs] == [0, 2, 3]
 
 
 def test_a_last_step_that_has_been_saved_is_not_saved_again(tmp_path):

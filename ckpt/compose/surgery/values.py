@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -56,8 +56,8 @@ def freeze(
     chosen = select(variables, _candidates(draft), what="variables")
     frozen = {variable: key for key in chosen for variable in draft.entries[key]}
     values = _parts(draft, chosen)
-    lost = _writers(draft, frozen)
-    kept = draft.without(lost)
+    writers = assigning(draft, frozen)
+    kept = draft.without(dependent(draft.meta.graph_def, writers) if writers else ())
     calls = Calls({function.name: function for function in kept.meta.graph_def.library})
     nodes = _frozen_nodes(kept, frozen, values, calls)
     if calls.problems:
@@ -117,12 +117,12 @@ def _parts(draft: Draft, keys: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _writers(draft: Draft, frozen: Mapping[str, str]) -> set[str]:
-    """The nodes that assign frozen variables, and what depends on them; groups that only wait for them."""
+def assigning(draft: Draft, variables: Collection[str]) -> set[str]:
+    """The nodes that change these variables, or ask whether they have a value."""
     found = set()
     for node in draft.meta.graph_def.node:
         opdef = OPS.get(node.op)
-        takes = [position for position, text in enumerate(node.input) if node_of(text) in frozen]
+        takes = [i for i, text in enumerate(node.input) if node_of(text) in variables]
         if opdef is None or not takes:
             continue
         is_update = node.op.startswith(("Assign", "Resource", "VarIsInitialized", "IsVariableInit"))
@@ -130,7 +130,7 @@ def _writers(draft: Draft, frozen: Mapping[str, str]) -> set[str]:
             position < len(opdef.inputs) and opdef.inputs[position].is_ref for position in takes
         ):
             found.add(node.name)
-    return dependent(draft.meta.graph_def, found) if found else found
+    return found
 
 
 def _frozen_nodes(
