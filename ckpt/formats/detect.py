@@ -73,7 +73,7 @@ def resolve(path: StrPath) -> str:
 
     Raises MissingCheckpointError when there is none, InvalidArgumentError for a directory.
     """
-    name = os.fspath(path)
+    name = os.fsdecode(path)
     if name.endswith(".meta"):
         name = name.removesuffix(".meta")
     elif exists(name) and not is_directory(name):

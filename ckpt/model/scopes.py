@@ -58,6 +58,11 @@ def created_by_get_variable() -> list[Any]:
     return list(_store().variables.values())
 
 
+def known_to_get_variable(variable: Any) -> None:
+    """Count a variable among those of `get_variable`, under its name: slots are there, as in TensorFlow."""
+    _store().variables[variable.op.name] = variable
+
+
 class VariableScope:
     """What `get_variable` takes from the scope around it: name, reuse, defaults for its arguments."""
 

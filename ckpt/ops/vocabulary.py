@@ -19,17 +19,11 @@ def generate_vocab_remapping(
     """For each of `num_new_vocab` entries from `new_vocab_offset` on, its line in the old vocabulary, -1 if it has none.
 
     Only the first `old_vocab_size` old entries count (all for -1). Raises NotFoundError for a missing file,
-    InvalidArgumentError when the new vocabulary has too few entries, or one has an entry twice.
+    InvalidArgumentError when a vocabulary has too few entries, or an entry twice.
     """
-    new = _entries(new_vocab_file)
-    old = _entries(old_vocab_file)
+    new = _entries(new_vocab_file, new_vocab_offset + num_new_vocab)
+    old = _entries(old_vocab_file, old_vocab_size)
     wanted = new[new_vocab_offset : new_vocab_offset + num_new_vocab]
-    if len(wanted) < num_new_vocab:
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"{_name(new_vocab_file)}: has {len(new)} entries, expected at least {new_vocab_offset + num_new_vocab}",
-        )
     places = {entry: place for place, entry in enumerate(old[: None if old_vocab_size < 0 else old_vocab_size])}  # fmt: skip
     found = np.array([places.get(entry, -1) for entry in wanted], np.int64)
     return found, np.int32((found >= 0).sum())
@@ -47,11 +41,15 @@ def _name(file) -> str:
     return np.asarray(file).item().decode("utf-8", "surrogateescape")
 
 
-def _entries(file) -> list[bytes]:
+def _entries(file, least) -> list[bytes]:
     name = _name(file)
     with gfile.GFile(name, "rb") as opened:
         lines = opened.read().splitlines()
     if len(set(lines)) < len(lines):
         twice = next(line for place, line in enumerate(lines) if line in lines[:place])
         raise InvalidArgumentError(None, None, f"{name}: has the entry {twice!r} twice")
+    if len(lines) < least:
+        raise InvalidArgumentError(
+            None, None, f"{name}: has {len(lines)} entries, expected at least {least}"
+        )
     return lines

@@ -11,6 +11,7 @@ from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.model.initializers import Zeros
+from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
 from ckpt.model.variables import (
@@ -98,18 +99,35 @@ class ExponentialMovingAverage:
 
         Each of `moving_avg_variables` (by default the trainable variables and those that have averages) is found under
         the name of its average, every other global variable under its own. Patterns among them select from that default.
+        The parts of a partitioned variable are one entry, a list, so that they are restored from an average that was
+        saved in other parts; TensorFlow names each part by itself, as no checkpoint does.
         """
         candidates = [*trainable_variables(), *moving_average_variables()]
         if moving_avg_variables is None:
             moving_avg_variables = candidates
         else:
             moving_avg_variables = expanded(moving_avg_variables, candidates)
-        averaged = {id(variable): variable for variable in moving_avg_variables}
-        found = {self.average_name(variable): variable for variable in averaged.values()}
+        averaged = {id(part): part for member in moving_avg_variables for part in _parts(member)}
+        found: dict[str, Any] = {}
+        for variable in averaged.values():
+            _put(found, self._saved_name(variable), variable)
+        taken = set(found)
         for variable in global_variables():
-            if id(variable) not in averaged:
-                found.setdefault(variable.op.name, variable)
+            info = variable._get_save_slice_info()
+            name = variable.op.name if info is None else info.full_name
+            if id(variable) not in averaged and name not in taken:
+                _put(found, name, variable)
         return found
+
+    def _saved_name(self, variable: Any) -> str:
+        """The name that the average of a variable, or of a part of one, has in checkpoints."""
+        info = variable._get_save_slice_info() if isinstance(variable, Variable) else None
+        if info is None:
+            return self.average_name(variable)
+        average = self.average(variable)
+        if average is None:
+            return f"{info.full_name}/{self._name}"
+        return str(average._get_save_slice_info().full_name)
 
     def _made(self, member: Any) -> Any:
         with control_dependencies(None):
@@ -128,6 +146,18 @@ class ExponentialMovingAverage:
         number = elementwise.cast(self._num_updates, dtypes.float32, name="num_updates")
         found: Tensor = elementwise.minimum(decay, (1.0 + number) / (10.0 + number))
         return found
+
+
+def _parts(member: Any) -> list[Any]:
+    return list(member) if isinstance(member, PartitionedVariable) else [member]
+
+
+def _put(found: dict[str, Any], name: str, variable: Any) -> None:
+    """The variable under its name; the parts of one as a list."""
+    if isinstance(variable, Variable) and variable._get_save_slice_info() is not None:
+        found.setdefault(name, []).append(variable)
+    else:
+        found[name] = variable
 
 
 def _key(member: Any) -> Any:

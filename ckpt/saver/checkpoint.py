@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ckpt.core import dtypes, storage
+from ckpt.core import dtypes, gfile, storage
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
 from ckpt.graph import stack
@@ -85,6 +85,9 @@ class Checkpoint(Trackable):
         return self.save_counter
 
     def _write(self, prefix: str, session: Any) -> str:
+        directory = storage.split(prefix)[0]
+        if not storage.is_directory(directory):
+            gfile.makedirs(directory)  # as TensorFlow does here, unlike in a Saver
         saver = self._saver(variables_of(self))
         saver.save(session, prefix, write_meta_graph=False, write_state=False)
         return prefix

@@ -35,18 +35,20 @@ class History:
         self._is_told = (
             False  # the program says itself what to remember, as TensorFlow 1 programs do
         )
+        self._told: list[str] = []
         self._restored: str | None = None
         self._saves_since_restore = 0
         self._to_delete: dict[str, str] = {}  # those that could not be deleted are tried again
 
     @property
     def last_checkpoints(self) -> list[str]:
-        """TensorFlow's list: the prefixes that the limit applies to, oldest first; none where all are kept."""
-        return [] if self.policy.keeps_all else [saved.name for saved in self.remembered]
+        """TensorFlow's list: the prefixes that the limit applies to, oldest first; where all are kept, only those told."""
+        return list(self._told) if self.policy.keeps_all else [s.name for s in self.remembered]
 
     def remember(self, saved: Sequence[Saved]) -> None:
         """Remember exactly these, oldest first; what the state file lists is then not taken over."""
         self.remembered = tuple(saved)
+        self._told = [one.name for one in saved]
         self._is_told = True
 
     def resume(self, state: CheckpointState, save_path: str) -> None:
@@ -68,19 +70,21 @@ class History:
                 for path, when in state_file.times_of(state)
                 if when and (path in listed or belongs(storage.split(path)[1]))
                 if path not in records or not records[path].preserved
+                if path not in records or state_file.checkpoint_exists(path)
             ]
         )
         if 0 < state.last_preserved_timestamp <= now:
             self._preserve_after = self.policy.first_preserve_after(state.last_preserved_timestamp)
 
     def recover(self, prefixes: Sequence[str]) -> None:
-        """Remember those of these prefixes that exist, with the times of their files."""
-        found = [
-            Saved(p, storage.modified(detect.resolve(p)), retention.numbered(p))
-            for p in prefixes
-            if state_file.checkpoint_exists(p)
-        ]
-        self.remember(sorted(found, key=lambda saved: saved.time))
+        """Remember those of these prefixes that exist, in this order, with the times of their files."""
+        self.remember(
+            [
+                Saved(p, storage.modified(detect.resolve(p)), retention.numbered(p))
+                for p in prefixes
+                if state_file.checkpoint_exists(p)
+            ]
+        )
 
     def was_restored(self, prefix: str) -> None:
         """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
@@ -181,16 +185,17 @@ class History:
         if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
-        mine = {storage.split(saved.name)[1] for saved in decision.remaining}
+        mine = {state_file.listed_name(saved.name) for saved in decision.remaining}
         for path, when in state_file.times_of(old):
-            above, name = storage.split(path)
-            if above == directory and name not in mine and state_file.checkpoint_exists(path):
+            name = state_file.listed_name(path)
+            is_here = storage.split(path)[0] == directory
+            if is_here and name not in mine and state_file.checkpoint_exists(path):
                 state.records[name] = old.records.get(path, Record(when))
         for saved in decision.preserved:
-            state.records[storage.split(saved.name)[1]] = Record(saved.time, preserved=True)
+            state.records[state_file.listed_name(saved.name)] = Record(saved.time, preserved=True)
         for saved in decision.remaining:
             if saved.pinned:
-                state.records[storage.split(saved.name)[1]] = Record(saved.time, pinned=True)
+                state.records[state_file.listed_name(saved.name)] = Record(saved.time, pinned=True)
         return state
 
     def _delete_old(self, meta_graph_suffix: str) -> None:

@@ -90,15 +90,21 @@ class CheckpointManager:
         """Write a checkpoint and delete those that are no longer kept; returns its prefix, None when it is not due.
 
         `checkpoint_number` (an integer, a tensor or a variable) stands in place of the counter of saves in its name.
+        Without `check_interval` it is due unless this step has been saved already.
         Uses the default session. Raises RuntimeError without one.
         """
         session = stack.get_default_session()
         step = saving.step_value(session, self._step_counter)
-        if check_interval and self._interval is not None and step is not None:
-            if self._last_step is not None and step < self._last_step + self._interval:
+        if self._interval is not None and step is not None:
+            if self._last_step is not None and (
+                step < self._last_step + self._interval
+                if check_interval
+                else step == self._last_step
+            ):
                 return None
             self._last_step = step
-        gfile.makedirs(self._directory)
+        if self._directory:
+            gfile.makedirs(self._directory)
         number, prefix = self._checkpoint._save_numbered(
             self._prefix, saving.step_value(session, checkpoint_number)
         )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ckpt.core import defs, storage, versions
+from ckpt.core import defs, gfile, storage, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import (
     GraphError,
@@ -22,6 +22,7 @@ from ckpt.graph.load import load_graph
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.transaction import transaction
+from ckpt.saver.debug_info import debug_file, write_debug_info
 from ckpt.saver.meta_collections import add_collections, collection_defs
 from ckpt.saver.meta_files import read_meta_graph_file
 from ckpt.saver.savings import without_other_savers
@@ -128,7 +129,8 @@ def export_meta_graph(
     save_debug_info: bool = False,
     **kwargs: Any,
 ) -> Any:
-    """The MetaGraphDef message of a graph (the default graph); written to `filename` where given, as JSON `as_text`.
+    """The MetaGraphDef message of a graph (the default graph); written to `filename` where given, as JSON `as_text`, in a
+    directory that is made where it is not there.
 
     * `export_scope`: only the nodes in that scope, without its prefix; what they take from outside is named
       `$unbound_inputs_x:0` and listed in the collection "unbound_inputs".
@@ -136,6 +138,7 @@ def export_meta_graph(
       attributes that have their defaults. `clear_extraneous_savers`: without the nodes of other Savers.
     * The message has the attribute `_output_shapes`, what is written has not: shapes are found anew when it is read.
     * `meta_info_def`, `graph_def`, `saver_def`: messages to take instead of the graph's own.
+    * `save_debug_info`: where the nodes were made is written beside `filename`, `.debug` in place of its last suffix.
 
     Raises TypeError for unknown arguments.
     """
@@ -158,7 +161,12 @@ def export_meta_graph(
         if meta_info_def is not None:
             found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
         if filename:
+            directory = storage.split(os.fspath(filename))[0]
+            if not storage.is_directory(directory):
+                gfile.makedirs(directory)
             write_meta_graph(filename, found, as_text=as_text)
+        if filename and save_debug_info:
+            write_debug_info(graph, debug_file(os.fspath(filename)))
         if graph_def is not None:
             return message(found)
         return tf_pb.meta_graph_message(found, _output_shapes(found, graph, export_scope))
@@ -263,8 +271,8 @@ def import_into(
     Raises ValueError for entries of `input_map` that nothing uses and for unbound inputs that it does not name,
     GraphError listing every problem of the nodes.
     """
-    if isinstance(meta_graph_or_file, (str, os.PathLike)):
-        meta_graph = read_meta_graph_file(os.fspath(meta_graph_or_file))
+    if isinstance(meta_graph_or_file, (str, bytes, os.PathLike)):
+        meta_graph = read_meta_graph_file(os.fsdecode(meta_graph_or_file))
     else:
         meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
     check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)

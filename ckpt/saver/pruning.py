@@ -12,7 +12,7 @@ from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
-from ckpt.saver import latest, retention, state_file, validity
+from ckpt.saver import debug_info, latest, retention, state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState, Record
 
@@ -115,7 +115,9 @@ def _write_pruned(
         state.last_preserved_timestamp,
     )
     new.records = {
-        storage.split(path)[1]: record for path, record in state.records.items() if path in names
+        state_file.listed_name(path): record
+        for path, record in state.records.items()
+        if path in names
     }
     state_file.write_state(directory, new, latest_filename)
 
@@ -123,9 +125,11 @@ def _write_pruned(
 def remove_checkpoint(
     checkpoint_prefix: str, checkpoint_format_version: int = 2, meta_graph_suffix: str = "meta"
 ) -> None:
-    """Delete the files of one checkpoint: the values first, then the MetaGraph. Files that are not there are no error.
+    """Delete the files of one checkpoint: the values first, then the MetaGraph and what tells where its nodes were made.
 
-    Raises OpError when a file cannot be deleted.
+    Files that are not there are no error; the version is of no account, since there is one format. Raises OpError when
+    a file cannot be deleted.
     """
     shards.remove_checkpoint_files(checkpoint_prefix)
     storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
+    storage.remove_file(f"{checkpoint_prefix}{debug_info.SUFFIX}")

@@ -23,9 +23,9 @@ class CheckpointReader:
     """
 
     def __init__(self, path: StrPath) -> None:
-        self._path = os.fspath(path)
+        self._path = os.fsdecode(path)
         try:
-            self._reader = detect.open_reader(path)
+            self._reader = detect.open_reader(self._path)
         except NotFoundError as error:
             raise NotFoundError(
                 None,
@@ -43,22 +43,26 @@ class CheckpointReader:
         return {name: as_dtype(self._reader.spec(name).dtype) for name in self._reader.names()}
 
     def has_tensor(self, tensor_str: str) -> bool:
-        """True when the checkpoint holds a tensor of this name."""
-        return tensor_str in self._names
+        """True when the checkpoint holds a tensor of this name. Raises TypeError for what is no name."""
+        return _name(tensor_str) in self._names
 
     def get_tensor(self, tensor_str: str) -> Any:
-        """The values, an array (for a scalar, the scalar). Raises NotFoundError naming what is like it."""
-        if tensor_str not in self._names:
+        """The values, an array (for a scalar, the scalar).
+
+        Raises NotFoundError naming what is like it, TypeError for what is no name.
+        """
+        name = _name(tensor_str)
+        if name not in self._names:
             from difflib import get_close_matches  # only an error needs it
 
-            near = get_close_matches(tensor_str, sorted(self._names), n=3)
+            near = get_close_matches(name, sorted(self._names), n=3)
             raise NotFoundError(
                 None,
                 None,
-                f"{self._path}: Key {tensor_str} not found in checkpoint"
+                f"{self._path}: Key {name} not found in checkpoint"
                 + (f"; it holds {', '.join(near)}" if near else ""),
             )
-        values = self._reader.read(tensor_str)
+        values = self._reader.read(name)
         return values if values.ndim else values[()]
 
     def debug_string(self) -> bytes:
@@ -69,6 +73,14 @@ class CheckpointReader:
             shape = ",".join(map(str, spec.shape))
             lines.append(f"{name} ({spec.dtype}) [{shape}]\n")
         return "".join(lines).encode("utf-8", "surrogateescape")
+
+
+def _name(text: str | bytes) -> str:
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "surrogateescape")
+    if not isinstance(text, str):
+        raise TypeError(f"the name of a tensor is a text, not {text!r}")
+    return text
 
 
 def new_checkpoint_reader(filepattern: StrPath) -> CheckpointReader:
@@ -105,7 +117,7 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
 
 def checkpoint_file(ckpt_dir_or_file: StrPath) -> str:
     """The prefix of the newest checkpoint of a directory; anything else as it is. Raises ValueError where it has none."""
-    path = os.fspath(ckpt_dir_or_file)
+    path = os.fsdecode(ckpt_dir_or_file)
     if not storage.is_directory(path):
         return path
     found = latest_checkpoint(path)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,18 +22,13 @@ from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import Restored, restored
 
 
-def restore(
-    sess: Any, saver_def: defs.SaverDef, save_path: Any, policies: Policies
-) -> RestoreReport:
+def restore(sess: Any, saver_def: defs.SaverDef, path: str, policies: Policies) -> RestoreReport:
     """Set the variables of `saver_def` from the checkpoint of this prefix (or file), as the policies say.
 
-    Raises ValueError for None or a checkpoint that is not there, one NotFoundError or InvalidArgumentError listing
+    Raises ValueError for a checkpoint that is not there, one NotFoundError or InvalidArgumentError listing
     every problem, SelectionError (a ValueError) for rename rules that fit nothing or collide. No node is added to the
     graph, and nothing is assigned unless everything fits.
     """
-    if save_path is None:
-        raise ValueError("Can't load save_path when it is None.")
-    path = os.fspath(save_path)
     try:
         resolved = detect.resolve(path)
     except NotFoundError as error:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
+from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
 from ckpt.graph.renaming import renamed_saver
-from ckpt.saver import metagraph, restoring, saving, validity
+from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
+from ckpt.saver.debug_info import write_debug_info
 from ckpt.saver.growth import Growth
 from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
@@ -27,8 +29,8 @@ class Saver:
 
     `var_list` is None (all saveable objects), a list of variables, or a dict from names in the checkpoint to
     variables. A pattern, or a list with patterns in it, selects among the saveable objects: `"@trainable"`,
-    `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when 0 or None),
-    one for good every `keep_checkpoint_every_n_hours`, and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
+    `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when None or not
+    positive), one for good every `keep_checkpoint_every_n_hours` (each, when None), and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
     `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
     when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
 
@@ -51,7 +53,7 @@ class Saver:
         reshape: bool = False,
         sharded: bool = False,
         max_to_keep: int | None = 5,
-        keep_checkpoint_every_n_hours: float = 10000.0,
+        keep_checkpoint_every_n_hours: float | None = 10000.0,
         name: str | None = None,
         restore_sequentially: bool = False,
         saver_def: Any = None,
@@ -76,11 +78,12 @@ class Saver:
                 "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
             )
         _check_version(write_version)
+        _check_limits(max_to_keep, keep_checkpoint_every_n_hours)
         self._var_list = var_list
         self._reshape = reshape
-        self._sharded = sharded
+        self._sharded = bool(sharded)
         self._max_to_keep = max_to_keep
-        self._keep_hours = keep_checkpoint_every_n_hours
+        self._keep_hours = keep_checkpoint_every_n_hours or 0.0
         self._name = name
         self._builder = builder or SaverBuilder()
         self._restore_sequentially = restore_sequentially
@@ -103,25 +106,23 @@ class Saver:
         self._packed_graph = saving.PackedGraph()
         self.saver_def: defs.SaverDef | None = None
         if saver_def is not None:
-            self._take_def(metagraph.plain_saver_def(saver_def))
+            self._take_def(saver_def)
         elif not defer_build:
             self.build()
         self._history = History(Policy(self._max_to_keep, self._keep_hours, tuple(keep)))
         self._turns = Turns()
         self._growth = Growth()
 
-    def _take_def(self, saver_def: defs.SaverDef) -> None:
-        self.saver_def = saver_def
-        self._max_to_keep = saver_def.max_to_keep
-        self._keep_hours = saver_def.keep_checkpoint_every_n_hours or self._keep_hours
-        self._is_built = True
-        self._check_def()
-
-    def _check_def(self) -> None:
-        found = self.saver_def
-        if found is None:
-            raise ValueError("Could not create a saver_def; no variables to save")
+    def _take_def(self, saver_def: Any) -> None:
+        try:
+            found = metagraph.plain_saver_def(saver_def)
+        except TypeError as error:
+            raise ValueError(f"saver_def must be a SaverDef: {error}") from error
         metagraph.check_saver_def(found)
+        self.saver_def = found
+        self._max_to_keep = found.max_to_keep
+        self._keep_hours = found.keep_checkpoint_every_n_hours or self._keep_hours
+        self._is_built = True
 
     def build(self) -> None:
         """Add the save and restore operations to the default graph; a second call does nothing.
@@ -151,8 +152,8 @@ class Saver:
         )
 
     def as_saver_def(self) -> Any:
-        """The names of this Saver's tensors and its settings, as a SaverDef message."""
-        return metagraph.message(self._def())
+        """The names of this Saver's tensors and its settings, as a SaverDef message; None when it is empty or not built."""
+        return self.to_proto()
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The SaverDef message with names as they are inside `export_scope`; None when the Saver is not in it."""
@@ -161,8 +162,8 @@ class Saver:
 
     def to_def(self, export_scope: str | None = None) -> defs.SaverDef | None:
         """The plain SaverDef with names as they are inside `export_scope`; None when the Saver is not in it."""
-        found = self._def()
-        if not export_scope:
+        found = self.saver_def
+        if found is None or not export_scope:
             return found
         prefix = export_scope.rstrip("/") + "/"
         if not found.filename_tensor_name.startswith(prefix):
@@ -174,7 +175,8 @@ class Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
         plain = metagraph.plain_saver_def(saver_def)
         if import_scope:
-            plain = renamed_saver(plain, lambda name: f"{import_scope}/{name}")
+            prefix = import_scope.rstrip("/") + "/"
+            plain = renamed_saver(plain, lambda name: prefix + name)
         return Saver(saver_def=plain, name=import_scope)
 
     def _def(self) -> defs.SaverDef:
@@ -203,7 +205,7 @@ class Saver:
         self._history.remember([Saved(name, when) for name, when in last_checkpoints_with_time])
 
     def recover_last_checkpoints(self, checkpoint_paths: Sequence[str]) -> None:
-        """Remember those of these prefixes that exist, with the times of their files."""
+        """Remember those of these prefixes that exist, oldest first as given, with the times of their files."""
         self._turns.settle()
         self._history.recover(checkpoint_paths)
 
@@ -265,15 +267,17 @@ class Saver:
         metrics: Mapping[str, float] | None = None,
         asynchronous: bool = False,
     ) -> str | PendingSave | None:
-        """Write a checkpoint `<save_path>[-<global_step>].h5` and return its prefix; None when the Saver is empty.
+        """Write a checkpoint `<save_path>[-<global_step>].h5` and return its prefix.
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
-        and old checkpoints are deleted. `durable` False skips fsync, never the atomicity. What is larger than
+        and old checkpoints are deleted. A Saver that is empty writes the MetaGraph alone and returns None.
+        `save_debug_info` writes where the nodes were made beside the MetaGraph (`.debug`). `durable` False skips fsync,
+        never the atomicity. What is larger than
         `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
         "deflate", or what hdf5_writer.write takes. `metrics` are kept in the
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
-        waits for the one under way. Raises TypeError for what is no session, ValueError for bad names or a missing
+        waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing
         directory, OpError when a file cannot be written, or when the save before failed in the background and nobody
         was told; the checkpoints that were there before are then as they were.
         """
@@ -281,14 +285,15 @@ class Saver:
             raise RuntimeError("`build()` should be called before save if defer_build==True")
         if not hasattr(sess, "run"):
             raise TypeError(f"'sess' must be a Session; {sess}")
-        path = os.fspath(save_path)
+        self._check_graph(sess)
+        path = os.fsdecode(save_path)
         step = saving.step_value(sess, global_step)
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
         latest_filename = saving.checked_latest(latest_filename, prefix)
         rated = validity.checked_metrics(metrics)
-        if self._is_empty:
+        suffix = saving.checked_suffix(meta_graph_suffix) if write_meta_graph else ""
+        if self._is_empty and not write_meta_graph:
             return None
-        suffix = meta_graph_suffix if write_meta_graph else ""
         with self._turns.turn():
             saving.ensure_directory(storage.split(prefix)[0], path, durable=durable)
             packed = self._packed(sess, strip_default_attrs) if write_meta_graph else None
@@ -303,7 +308,9 @@ class Saver:
             def finish() -> None:
                 if packed is not None:
                     metagraph.write_packed(f"{prefix}.{suffix}", packed, durable=durable)
-                if write_state:
+                if packed is not None and save_debug_info:
+                    write_debug_info(sess.graph, prefix + debug_info.SUFFIX, durable=durable)
+                if write_state and not self._is_empty:
                     self._history.commit(
                         path,
                         Saved(prefix, time.time(), step, rated),
@@ -312,6 +319,9 @@ class Saver:
                         durable=durable,
                     )
 
+            if self._is_empty:
+                finish()
+                return None
             if not asynchronous:
                 saving.write(sess, self._def(), prefix, **options)
                 finish()
@@ -322,8 +332,21 @@ class Saver:
     def _packed(self, sess: Any, strip_default_attrs: bool) -> bytes:
         self._growth.watch(sess.graph)
         return self._packed_graph.of(
-            sess.graph, self._def(), strip_default_attrs=strip_default_attrs
+            sess.graph, self.saver_def, strip_default_attrs=strip_default_attrs
         )
+
+    def _check_graph(self, sess: Any) -> None:
+        """Raise TypeError when the nodes of this Saver are not in the graph of the session."""
+        name = None if self.saver_def is None else self.saver_def.filename_tensor_name
+        graph = getattr(sess, "graph", None)
+        if not name or graph is None:
+            return
+        try:
+            graph.as_graph_element(name, allow_operation=False)
+        except (KeyError, ValueError) as error:
+            raise TypeError(
+                f"this Saver was made for another graph than the session's: {error}"
+            ) from error
 
     def wait(self) -> None:
         """Wait for the save under way in the background. Raises what made it fail, if nobody was told of it."""
@@ -362,7 +385,7 @@ class Saver:
 
         Everything that the checkpoint lacks, or has of another shape or dtype, is an error unless a policy says what to
         do about it; `rename` are rules from its names to this Saver's (docs/restoring.md). The report says what was done.
-        Raises ValueError for None or a checkpoint that is not there, one NotFoundError listing every missing tensor with
+        Raises TypeError for what is no session of this Saver's graph, ValueError for None or a checkpoint that is not there, one NotFoundError listing every missing tensor with
         the names it may have there, or one InvalidArgumentError listing every tensor of another shape or dtype. Nothing
         is assigned unless everything fits, no node is added, and to restore nothing at all is always an error.
         """
@@ -376,10 +399,14 @@ class Saver:
             apply_suggestions=apply_suggestions,
         )
         if self._is_empty:
-            return RestoreReport("" if save_path is None else os.fspath(save_path))
+            return RestoreReport("" if save_path is None else os.fsdecode(save_path))
+        if save_path is None:
+            raise ValueError("Can't load save_path when it is None.")
+        self._check_graph(sess)
         self._turns.settle()
-        report = restoring.restore(sess, self._def(), save_path, policies)
-        self._history.was_restored(os.fspath(save_path))
+        path = os.fsdecode(save_path)
+        report = restoring.restore(sess, self._def(), path, policies)
+        self._history.was_restored(path)
         return report
 
     def export_meta_graph(
@@ -393,18 +420,30 @@ class Saver:
         strip_default_attrs: bool = False,
         save_debug_info: bool = False,
     ) -> Any:
-        """The MetaGraphDef message of the default graph with this Saver; written to `filename` where given."""
+        """The MetaGraphDef message of the default graph with this Saver; written to `filename` where given.
+
+        The arguments are those of `tf.train.export_meta_graph`.
+        """
         return metagraph.export_meta_graph(
             filename=filename,
             graph_def=None,
-            saver_def=self._def(),
+            saver_def=self.saver_def,
             collection_list=collection_list,
             as_text=as_text,
             export_scope=export_scope,
             clear_devices=clear_devices,
             clear_extraneous_savers=clear_extraneous_savers,
             strip_default_attrs=strip_default_attrs,
+            save_debug_info=save_debug_info,
         )
+
+
+def _check_limits(max_to_keep: Any, hours: Any) -> None:
+    """Raise TypeError for limits that are no numbers."""
+    if max_to_keep is not None and not isinstance(max_to_keep, Integral):
+        raise TypeError(f"max_to_keep must be an integer or None, not {max_to_keep!r}")
+    if hours is not None and not isinstance(hours, Real):
+        raise TypeError(f"keep_checkpoint_every_n_hours must be a number, not {hours!r}")
 
 
 def _check_version(write_version: int) -> None:

@@ -13,6 +13,7 @@ from ckpt.core import defs, gfile
 from ckpt.core.errors import AlreadyExistsError, NotFoundError, OpError
 from ckpt.core.storage import make_directory, sweep
 from ckpt.graph.graph import Graph
+from ckpt.graph.operation import Operation
 from ckpt.saver import metagraph
 
 
@@ -24,7 +25,9 @@ class PackedGraph:
         self._graph: Graph | None = None  # kept alive, so that no other graph gets its id
         self._packed = b""
 
-    def of(self, graph: Graph, saver_def: defs.SaverDef, *, strip_default_attrs: bool) -> bytes:
+    def of(
+        self, graph: Graph, saver_def: defs.SaverDef | None, *, strip_default_attrs: bool
+    ) -> bytes:
         """The bytes of the `.meta` file of this graph."""
         key = (
             id(graph),
@@ -92,33 +95,32 @@ def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any
 
 
 def prefix_of(path: str, step: int | None, *, padded: bool = False) -> str:
-    """`<path>[-<step>]`, the step with eight digits when `padded`. Raises ValueError when `path` names no file."""
+    """`<path>[-<step>]`, the step with eight digits when `padded`. Raises ValueError when `path` names no file.
+
+    `dir/` alone names one, as in TensorFlow: it is written as `dir/.h5`.
+    """
     if step is None:
-        if os.path.basename(path) == "":
-            raise ValueError(
-                f"'{path}' names a directory; add a file name, such as {path}model.ckpt"
-            )
+        if not path or os.path.basename(path) in (".", ".."):
+            raise ValueError(f"{path!r} names no file; give a file name, such as model.ckpt")
         return path
     return f"{path}-{step:08d}" if padded else f"{path}-{step}"
 
 
 def step_value(sess: Any, global_step: Any) -> int | None:
-    """The step as a number: itself, or the value of a tensor, variable or name.
+    """The step as a number: itself, or the value of a tensor, variable or name, cut to an integer.
 
-    Raises ValueError for a name that no tensor has, TypeError for what is no integer.
+    Raises ValueError for a name that no tensor has, TypeError for what is none of these.
     """
     if global_step is None:
         return None
     if isinstance(global_step, (int, np.integer)):
         return int(global_step)
-    tensor = global_step
-    if isinstance(global_step, str):
-        try:
-            tensor = sess.graph.as_graph_element(global_step, allow_operation=False)
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"global_step {global_step!r} names no tensor: {error}") from error
-    if not tensor.dtype.base_dtype.is_integer:
-        raise TypeError(f"global_step must be an integer, not {tensor.dtype.name}")
+    try:
+        tensor = sess.graph.as_graph_element(global_step)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"global_step {global_step!r} names no tensor: {error}") from error
+    if isinstance(tensor, Operation):
+        raise TypeError(f"global_step {global_step!r} is an operation; give its output, `name:0`")
     return int(sess.run(tensor))
 
 
@@ -134,14 +136,31 @@ def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None
     sweep(directory)
 
 
+class StateNameError(ValueError, RuntimeError):
+    """A checkpoint would be called like the state file: both of the classes that TensorFlow raises, by the moment."""
+
+
 def checked_latest(latest_filename: str | None, path: str) -> str:
-    """The name of the state file. Raises ValueError when it has a folder or collides with the checkpoint's."""
+    """The name of the state file. Raises ValueError when it is none, has a folder or collides with the checkpoint's."""
     if latest_filename is None:
         latest_filename = "checkpoint"
-    if os.path.split(latest_filename)[0]:
-        raise ValueError("'latest_filename' must not contain path components")
-    if os.path.basename(path) == latest_filename:
+    if not latest_filename or os.path.split(latest_filename)[0]:
         raise ValueError(
+            f"'latest_filename' must be a name without path components, not {latest_filename!r}"
+        )
+    if os.path.basename(path) == latest_filename:
+        raise StateNameError(
             f"'latest_filename' collides with 'save_path': '{latest_filename}' and '{path}'"
         )
     return latest_filename
+
+
+def checked_suffix(meta_graph_suffix: Any) -> str:
+    """What follows the prefix and a dot in the name of the MetaGraph file. Raises TypeError, or ValueError for a folder."""
+    if not isinstance(meta_graph_suffix, str):
+        raise TypeError(
+            f"meta_graph_suffix must be a text such as 'meta', not {meta_graph_suffix!r}"
+        )
+    if "/" in meta_graph_suffix:
+        raise ValueError(f"meta_graph_suffix must not contain folders: {meta_graph_suffix!r}")
+    return meta_graph_suffix

@@ -11,9 +11,9 @@ import logging
 import os
 import re
 import threading
-import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 
 from ckpt.core import storage
 from ckpt.core.atomic import StrPath
@@ -71,7 +71,7 @@ class Record:
 class CheckpointState:
     """TensorFlow's message of this name; paths that `get_checkpoint_state` returns are joined and usable.
 
-    `records` is ckpt's own; in the file it is comments, which TensorFlow passes over.
+    `records` is ckpt's own; in the file it is comments, which TensorFlow passes over. As text it is TensorFlow's.
     """
 
     model_checkpoint_path: str = ""
@@ -79,6 +79,10 @@ class CheckpointState:
     all_model_checkpoint_timestamps: list[float] = field(default_factory=list)
     last_preserved_timestamp: float = 0.0
     records: dict[str, Record] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The fields as TensorFlow's text form has them."""
+        return "".join(f"{line}\n" for line in _lines(self))
 
 
 def get_checkpoint_state(
@@ -125,8 +129,6 @@ def read_state(directory: StrPath, latest_filename: str | None = None) -> Checkp
         raise _damaged(path, f"cannot be read: {error}") from error
     if not state.model_checkpoint_path:
         raise _damaged(path, "names no model_checkpoint_path")
-    if state.model_checkpoint_path not in state.all_model_checkpoint_paths:
-        state.all_model_checkpoint_paths.append(state.model_checkpoint_path)
     return state
 
 
@@ -152,17 +154,17 @@ def generate_checkpoint_state_proto(
 ) -> CheckpointState:
     """A CheckpointState with these paths; relative ones are made relative to a relative `save_dir`, as TensorFlow does.
 
-    Raises ValueError when the timestamps do not match the paths, as TensorFlow does.
+    The latest is put at the end of the list, also of the caller's, as TensorFlow does. Raises ValueError for an empty
+    path and when there are not as many timestamps as paths then, TypeError for timestamps that are no numbers.
     """
     directory = os.fspath(save_dir)
-    if all_model_checkpoint_paths is not None and not all_model_checkpoint_timestamps:
-        listed = all_model_checkpoint_paths
-        if isinstance(listed, list) and model_checkpoint_path not in listed:
-            listed.append(model_checkpoint_path)  # TensorFlow changes the caller's list too
+    listed = [] if all_model_checkpoint_paths is None else all_model_checkpoint_paths
+    if isinstance(listed, list) and listed[-1:] != [model_checkpoint_path]:
+        listed.append(model_checkpoint_path)
     return _state(
         lambda path: _stated(directory, path),
         model_checkpoint_path,
-        all_model_checkpoint_paths,
+        listed,
         all_model_checkpoint_timestamps,
         last_preserved_timestamp,
     )
@@ -177,7 +179,7 @@ def state_in(
 ) -> CheckpointState:
     """A CheckpointState to be written in `directory`: what lies there by its base name, so that it may move.
 
-    Raises ValueError when the timestamps do not match the paths.
+    Raises what `generate_checkpoint_state_proto` raises.
     """
     here = os.fspath(directory)
     return _state(
@@ -198,17 +200,21 @@ def _state(
 ) -> CheckpointState:
     paths = list(all_model_checkpoint_paths or [])
     times = list(all_model_checkpoint_timestamps or [])
-    if times and len(times) != len(paths):
-        raise InvalidStateError(len(times), len(paths))
     if model_checkpoint_path not in paths:
         paths.append(model_checkpoint_path)
-        if times:
-            times.append(time.time())
+    if not all(os.fspath(path) for path in paths):
+        raise ValueError("no path specified: a checkpoint has an empty name")
+    if times and len(times) != len(paths):
+        raise InvalidStateError(len(times), len(paths))
+    preserved = last_preserved_timestamp or 0.0
+    for when in (*times, preserved):
+        if not isinstance(when, Real):
+            raise TypeError(f"timestamps must be numbers (seconds since 1970), not {when!r}")
     return CheckpointState(
         stated(model_checkpoint_path),
         [stated(path) for path in paths],
-        times,
-        last_preserved_timestamp or 0.0,
+        [float(when) for when in times],
+        float(preserved),
     )
 
 
@@ -238,7 +244,12 @@ def update_checkpoint_state(
     *,
     durable: bool = True,
 ) -> None:
-    """Make `model_checkpoint_path` the latest checkpoint of `save_dir`."""
+    """Make `model_checkpoint_path` the latest checkpoint of `save_dir`.
+
+    A name alone is one in the current directory, or, where `save_dir` is absolute, in that. What lies in `save_dir` is
+    written by its base name, what lies elsewhere by its absolute path. Raises what `generate_checkpoint_state_proto`
+    raises, and OpError when the file cannot be written.
+    """
     state = state_in(
         save_dir,
         model_checkpoint_path,
@@ -249,18 +260,26 @@ def update_checkpoint_state(
     write_state(save_dir, state, latest_filename, durable=durable)
 
 
+def listed_name(path: str) -> str:
+    """What the state file beside a checkpoint calls it: its base name; `./` where it has none, as `dir/`."""
+    return storage.split(path)[1] or "./"
+
+
 def times_of(state: CheckpointState) -> list[tuple[str, float]]:
-    """(joined path, time) of everything that a state file knows, without repetition."""
+    """(joined path, time) of everything that a state file knows, without repetition; who wrote it may list no latest."""
     paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
     if len(times) != len(paths):  # TensorFlow 1 writes none
         times = [0.0] * len(paths)
     known = {path: record.time for path, record in state.records.items()}
-    return list((known | dict(zip(paths, times, strict=True))).items())
+    known |= dict(zip(paths, times, strict=True))
+    if state.model_checkpoint_path:
+        known.setdefault(state.model_checkpoint_path, 0.0)
+    return list(known.items())
 
 
 def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
     """True when there is a checkpoint file for the prefix, in any format known. Raises OpError where nobody can tell."""
-    name = os.fspath(checkpoint_prefix)
+    name = os.fsdecode(checkpoint_prefix)
     if "\0" in name:
         return False
     try:
@@ -270,10 +289,12 @@ def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
 
 
 def _state_path(directory: StrPath, latest_filename: str | None) -> str:
-    return storage.joined(directory, latest_filename or DEFAULT_NAME)
+    return storage.joined(directory, DEFAULT_NAME if latest_filename is None else latest_filename)
 
 
 def _joined(directory: str, path: str, file: str) -> str:
+    if path == "./":
+        return storage.joined(directory, "")
     base = storage.split(path.removeprefix("./"))[1]
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
     if (
@@ -304,31 +325,43 @@ def _is_reachable(path: str) -> bool:
 def _stated(directory: str, path: str) -> str:
     if storage.is_remote(path) or os.path.isabs(path) or os.path.isabs(directory):
         return path
-    return os.path.relpath(path, directory) if os.path.dirname(path) else path
+    return os.path.relpath(path, directory)
 
 
 def _relative(directory: str, path: str) -> str:
     """The base name of a checkpoint in this directory; of one elsewhere, the absolute path."""
     if storage.is_remote(path):
-        above, name = storage.split(path)
-        return name if above.rstrip("/") == directory.rstrip("/") else path
-    same = os.path.abspath(os.path.dirname(path)) == os.path.abspath(directory)
-    return os.path.basename(path) if same or not os.path.dirname(path) else os.path.abspath(path)
+        above, _ = storage.split(path)
+        return listed_name(path) if above.rstrip("/") == directory.rstrip("/") else path
+    above = os.path.dirname(path)
+    is_here = os.path.abspath(above) == os.path.abspath(directory)
+    is_name = not above and (os.path.isabs(directory) or storage.is_remote(directory))
+    return listed_name(path) if is_here or is_name else os.path.abspath(path)
 
 
 def _print(state: CheckpointState) -> bytes:
-    lines = [f"model_checkpoint_path: {_quoted(state.model_checkpoint_path)}{SEALED}"]
+    first, *rest = _lines(state)
+    lines = [first + SEALED, *rest]
+    lines += [f"# ckpt: {_record_text(name, record)}" for name, record in state.records.items()]
+    return "".join(line + "\n" for line in lines).encode()
+
+
+def _lines(state: CheckpointState) -> list[str]:
+    lines = [f"model_checkpoint_path: {_quoted(state.model_checkpoint_path)}"]
     lines += [
         f"all_model_checkpoint_paths: {_quoted(path)}" for path in state.all_model_checkpoint_paths
     ]
     lines += [
-        f"all_model_checkpoint_timestamps: {t!r}"
-        for t in map(float, state.all_model_checkpoint_timestamps)
+        f"all_model_checkpoint_timestamps: {_number(when)}"
+        for when in state.all_model_checkpoint_timestamps
     ]
     if state.last_preserved_timestamp:
-        lines.append(f"last_preserved_timestamp: {float(state.last_preserved_timestamp)!r}")
-    lines += [f"# ckpt: {_record_text(name, record)}" for name, record in state.records.items()]
-    return "".join(line + "\n" for line in lines).encode()
+        lines.append(f"last_preserved_timestamp: {_number(state.last_preserved_timestamp)}")
+    return lines
+
+
+def _number(when: float) -> str:
+    return repr(float(when)).removesuffix(".0")
 
 
 def _quoted(text: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt.core import dtypes, selectors
 from ckpt.core.atomic import StrPath
@@ -23,15 +23,11 @@ from ckpt.ops import compare, constants, elementwise, indexing, io, joining, sha
 from ckpt.saver import readers
 from ckpt.saver.init_from import Held, Start, by_name, check_any, initialize_with
 
+if TYPE_CHECKING:
+    from typing import Self
 
-class VocabInfo(NamedTuple):
-    """How a dimension of a variable follows a vocabulary: text files with one entry a line, the new and the old one.
 
-    The variable has `new_vocab_size` entries along `axis` (0 or 1), then `num_oov_buckets` for all others. Only the
-    first `old_vocab_size` old entries count (-1: all). `backup_initializer` makes the values of entries that are new
-    (zeros when None).
-    """
-
+class _VocabInfo(NamedTuple):
     new_vocab: str
     new_vocab_size: int
     num_oov_buckets: int
@@ -39,6 +35,26 @@ class VocabInfo(NamedTuple):
     old_vocab_size: int = -1
     backup_initializer: Any = None
     axis: int = 0
+
+
+class VocabInfo(_VocabInfo):
+    """How a dimension of a variable follows a vocabulary: text files with one entry a line, the new and the old one.
+
+    The variable has `new_vocab_size` entries along `axis` (0 or 1, else ValueError), then `num_oov_buckets` for all
+    others. Only the first `old_vocab_size` old entries count (-1: all); the file must have as many.
+    `backup_initializer` makes the values of entries that are new (zeros when None).
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Self:
+        """The fields in their order. Raises ValueError for another axis than 0 and 1."""
+        found = super().__new__(cls, *args, **kwargs)
+        if found.axis not in (0, 1):
+            raise ValueError(
+                f"The only supported values for the axis argument are 0 and 1. Provided axis: {found.axis}"
+            )
+        return found
 
 
 def warm_start(
@@ -154,8 +170,6 @@ def _check_used(argument: str, given: Mapping[str, Any], grouped: Mapping[str, A
 
 def _problem(name: str, parts: Sequence[Variable], info: VocabInfo, source: str, held: Held) -> str:
     """Why a variable cannot follow its vocabulary; "" when it can."""
-    if info.axis not in (0, 1):
-        return f"{name}: The only supported values for the axis argument are 0 and 1. Provided axis: {info.axis}"
     old = held.shape(source)
     if old is None:
         near = similar(source, held.sources)

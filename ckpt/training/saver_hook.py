@@ -84,7 +84,7 @@ class CheckpointSaverHook(SessionRunHook):
 
     def after_create_session(self, session: Any, coord: Any) -> None:
         """Write the graph, and the first checkpoint."""
-        step = int(session.run(self._global_step))
+        step = session.run(self._global_step)
         graph = stack.get_default_graph()
         if self._save_graph_def:
             write_graph(graph.as_graph_def(add_shapes=True), self._directory, "graph.pbtxt")
@@ -101,7 +101,7 @@ class CheckpointSaverHook(SessionRunHook):
         """Save when it is due. The step that the run fetched may be the one before its own update."""
         if not self._timer.should_trigger_for_step(run_values.results + self._steps_per_run):
             return
-        step = int(run_context.session.run(self._global_step))
+        step = run_context.session.run(self._global_step)
         if self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             if self._save(run_context.session, step):
@@ -109,7 +109,7 @@ class CheckpointSaverHook(SessionRunHook):
 
     def end(self, session: Any) -> None:
         """Save the last step, unless that has been done."""
-        step = int(session.run(self._global_step))
+        step = session.run(self._global_step)
         if step != self._timer.last_triggered_step():
             self._save(session, step)
         for listener in self._listeners:

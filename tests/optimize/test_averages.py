@@ -132,3 +132,35 @@ def test_a_weighted_average_forgets_what_had_little_weight():
         sess.run(tf.global_variables_initializer())
         sess.run(average, {value: 1.0, weight: 1.0})
         assert sess.run(average, {value: 4.0, weight: 2.5}) == pytest.approx((1 + 20) / (1 + 5))
+
+
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_averages_of_parts_are_restored_into_other_parts(tmp_path, use_resource):
+    def variables(parts):
+        cut = tf.fixed_size_partitioner(parts) if parts else None
+        ones = tf.ones_initializer()
+        p = tf.get_variable(
+            "p", [5, 2], initializer=ones, partitioner=cut, use_resource=use_resource
+        )
+        w = tf.get_variable("w", initializer=3.0, trainable=False, use_resource=use_resource)
+        return list(p) if parts else [p], w
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        parts, _ = variables(2)
+        averages = tf.train.ExponentialMovingAverage(0.5)
+        move = averages.apply()
+        sess.run(tf.global_variables_initializer())
+        sess.run([part.assign_add(tf.ones_like(part) * 2.0) for part in parts])
+        sess.run(move)
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    for number in (0, 2, 3):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            parts, w = variables(number)
+            wanted = tf.train.ExponentialMovingAverage(0.5).variables_to_restore()
+            assert wanted == {
+                "p/ExponentialMovingAverage": parts if number else parts[0],
+                "w": w,
+            }
+            tf.train.Saver(wanted).restore(sess, prefix)
+            found = np.concatenate(sess.run(parts))
+            np.testing.assert_array_equal(found, np.full([5, 2], 2.0, np.float32))

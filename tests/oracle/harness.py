@@ -1,9 +1,10 @@
 """Run TF1 programs and write down what they compute, so that two implementations can be compared.
 
 A program is a file under programs/. Each of its functions `case_*(tf)` gets the module to use (`ckpt`, or
-`tensorflow.compat.v1`) and a fresh default graph, and returns a dict of named results: arrays, or plain data
-(strings, numbers, lists and dicts of them, such as the names of operations). A function `error_*(tf)` must raise:
-the class of the error is its result. `TOLERANCE = {"rtol": ..., "atol": ...}` in the file says how close floating point numbers must be.
+`tensorflow.compat.v1`), a fresh default graph and an empty current directory, and returns a dict of named results: arrays
+or plain data (strings, numbers, lists and dicts of them, such as the names of operations). A result that is a function is
+called, in the order of the dict: what it returns is the result, or the class of what it raises. A function `error_*(tf)`
+must raise: the class of the error is its result. `TOLERANCE = {"rtol": ..., "atol": ...}` in the file says how close floating point numbers must be.
 
     CKPT_ORACLE_PYTHON=tf/bin/python pytest tests/oracle          compare everything
     tf/bin/python tests/oracle/harness.py OUT PROGRAM.py...       what the tests call: real TensorFlow's answers
@@ -11,11 +12,13 @@ the class of the error is its result. `TOLERANCE = {"rtol": ..., "atol": ...}` i
 This file runs in the interpreter that has TensorFlow, and in ours: it must not know pytest, nor import ckpt.
 """
 
+import contextlib
 import difflib
 import importlib.util
 import json
 import os
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -42,12 +45,37 @@ def case_names(module):
 def run_case(module, name, tf):
     """The outcome of one case: {"results": {...}}, or {"error": class names, nearest first, "message": text}."""
     try:
-        with tf.Graph().as_default():
+        with empty_directory(), tf.Graph().as_default():
             results = getattr(module, name)(tf)
+            return {"results": {key: _told(value) for key, value in results.items()}}
     except Exception as error:  # noqa: BLE001  # the error is the result, and is compared
-        classes = [kind.__name__ for kind in type(error).__mro__]
-        return {"error": classes, "message": str(error), "traceback": traceback.format_exc()}
-    return {"results": results}
+        return {**_told_error(error), "traceback": traceback.format_exc()}
+
+
+@contextlib.contextmanager
+def empty_directory():
+    """A fresh current directory, for the time of the block."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        try:
+            yield
+        finally:
+            os.chdir(before)
+
+
+def _told(value):
+    """A function as what it returns or raises; anything else as it is."""
+    if not callable(value):
+        return value
+    try:
+        return value()
+    except Exception as error:  # noqa: BLE001  # as above
+        return _told_error(error)
+
+
+def _told_error(error):
+    return {"error": [kind.__name__ for kind in type(error).__mro__], "message": str(error)}
 
 
 def unexpected_error(name, theirs):
@@ -78,11 +106,19 @@ def _error_differences(ours, theirs):
     if "error" not in ours:
         return [f"ours raised nothing; {expected}"]
     if theirs["error"][0] not in ours["error"]:
-        return [f"{expected}\nours raised:\n{ours['traceback']}"]
+        found = ours.get("traceback") or f"{ours['error'][0]}: {ours['message']}"
+        return [f"{expected}\nours raised:\n{found}"]
     return []
 
 
+def _is_error(value):
+    return isinstance(value, dict) and set(value) == {"error", "message"}
+
+
 def _value_difference(mine, oracle, tolerance):
+    if _is_error(oracle):
+        found = _error_differences(mine if _is_error(mine) else {}, oracle)
+        return f"{found[0]}; ours gave {mine!r:.300}" if found else None
     if _is_array(mine) and _is_array(oracle):
         return _array_difference(np.asarray(mine), np.asarray(oracle), tolerance)
     mine, oracle = _plain(mine), _plain(oracle)

@@ -1,5 +1,9 @@
 """The comparison itself notices what it is there to notice."""
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
 import ml_dtypes
 import numpy as np
 import pytest
@@ -78,6 +82,43 @@ def test_an_error_agrees_with_the_same_class_or_a_base_of_it():
     assert harness.differences(error(KeyError), error(Special))
     assert harness.differences(outcome(a=1), error(KeyError))
     assert harness.differences(error(KeyError), outcome(a=1))
+
+
+def failing(kind):
+    def result():
+        raise kind("no")
+
+    return result
+
+
+def test_a_result_may_be_a_function_and_raise(tmp_path):
+    class Special(KeyError):
+        pass
+
+    def outcome_of(**results):
+        return harness.run_case(SimpleNamespace(case=lambda tf: results), "case", FakeTF)
+
+    theirs = outcome_of(a=lambda: [1, 2], b=failing(KeyError), c=failing(KeyError), d=lambda: 1)
+    ours = outcome_of(
+        a=lambda: (1, 2), b=failing(Special), c=failing(ValueError), d=failing(KeyError)
+    )
+    harness.write_outcomes(tmp_path, "program", {"case": theirs})
+    found = harness.differences(ours, harness.read_outcomes(tmp_path, "program")["case"])
+    assert [line[:2] for line in found] == ["c:", "d:"]
+    (found,) = harness.differences(outcome_of(a=lambda: 1), outcome_of(a=failing(KeyError)))
+    assert found == "a: ours raised nothing; TensorFlow raised KeyError: 'no'; ours gave 1"
+
+
+def test_each_case_has_an_empty_directory():
+    def case(tf):
+        Path("left").touch()
+        return {"files": os.listdir()}
+
+    before = Path.cwd()
+    module = SimpleNamespace(case=case)
+    for _ in range(2):
+        assert harness.run_case(module, "case", FakeTF) == outcome(files=["left"])
+    assert Path.cwd() == before
 
 
 def test_a_program_must_say_which_cases_raise():

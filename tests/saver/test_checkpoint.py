@@ -184,3 +184,11 @@ def test_without_a_session(tmp_path, monkeypatch):
     monkeypatch.setattr("ckpt.graph.stack.get_default_session", lambda: None)
     with pytest.raises(RuntimeError, match="needs a session"):
         root.save(tmp_path / "ck")
+
+
+def test_directories_are_made(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        root = tf.train.Checkpoint(v=tf.Variable(1.0))
+        sess.run(root.v.initializer)
+        assert root.save(tmp_path / "a" / "b" / "c" / "x") == str(tmp_path / "a/b/c/x-1")
+        assert root.write(tmp_path / "d" / "e" / "x") == str(tmp_path / "d/e/x")

@@ -369,3 +369,46 @@ def test_a_manager_goes_on_with_its_own_and_leaves_a_savers_alone(tmp_path):
                 manager.save()
                 best.save(2)  # now the state file is the Saver's
     assert held(tmp_path) == ["best-1", "best-2", manager.latest_checkpoint.rpartition("/")[2]]
+
+
+def test_what_is_recovered_keeps_its_order_though_a_copy_mixed_the_times(tmp_path):
+    with Run(tmp_path, max_to_keep=3) as first:
+        first.save(1, 2, 3)
+        prefixes = list(first.saver.last_checkpoints)
+    for age, name in enumerate(("m-1", "m-3", "m-2")):
+        os.utime(tmp_path / f"{name}.h5", (100 - age, 100 - age))
+    with Run(tmp_path, max_to_keep=3) as second:
+        second.saver.recover_last_checkpoints(prefixes)
+        assert second.saver.last_checkpoints == prefixes
+        second.save(4)
+    assert held(tmp_path) == ["m-2", "m-3", "m-4"]
+
+
+def test_where_all_are_kept_the_list_is_what_the_program_said(tmp_path):
+    with Run(tmp_path, max_to_keep=None) as run:
+        run.save(1)
+        assert run.saver.last_checkpoints == []
+        run.saver.set_last_checkpoints(["x"])
+        run.save(2)
+        assert run.saver.last_checkpoints == ["x"]
+
+
+def test_a_checkpoint_without_a_name_of_its_own_is_kept_counted_and_restored(tmp_path):
+    folder = f"{tmp_path}/d/"
+    with Run(tmp_path / "d", max_to_keep=2) as other, Run(tmp_path, max_to_keep=2) as run:
+        assert run.saver.save(run.session, folder) == folder
+        assert sorted(os.listdir(folder)) == [".h5", ".meta", "checkpoint"]
+        assert tf.train.latest_checkpoint(folder) == folder
+        assert tf.train.checkpoint_exists(folder)
+        other.save(1)
+        assert f"{folder}" in dict(state_file.times_of(tf.train.get_checkpoint_state(folder)))
+        for step in (7, 8):
+            run.saver.save(run.session, folder, step)
+        assert sorted(name for name in os.listdir(folder) if name.endswith("h5")) == [
+            "-7.h5", "-8.h5", "m-1.h5",
+        ]  # fmt: skip
+        run.saver.restore(run.session, f"{folder}-8")
+    with Run(tmp_path, max_to_keep=1) as again:
+        again.saver.save(again.session, folder)
+        assert held(folder) == ["", "m-1"]
+        again.saver.restore(again.session, folder)

@@ -220,3 +220,33 @@ def test_bad_maps(checkpoint, assignment_map, error, text):
 def test_no_checkpoint(tmp_path):
     with tf.Graph().as_default(), pytest.raises(tf.errors.NotFoundError):
         tf.train.init_from_checkpoint(tmp_path / "no", {})
+
+
+def test_slots_are_among_the_variables_of_a_scope(tmp_path):
+    def trained(scope):
+        with tf.variable_scope(scope):
+            w = tf.get_variable("w", initializer=[1.0, 2.0])
+        return w, tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(w * w))
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        w, step = trained("a")
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+        wanted = sess.run(["a/w:0", "a/w/Momentum:0"])
+    with tf.Graph().as_default(), tf.Session() as sess:
+        trained("b")
+        tf.train.init_from_checkpoint(prefix, {"a/": "b/"})
+        sess.run(tf.global_variables_initializer())
+        np.testing.assert_array_equal(sess.run(["b/w:0", "b/w/Momentum:0"]), wanted)
+        with tf.variable_scope("", reuse=True):
+            assert tf.get_variable("b/w/Momentum", [2]).name == "b/w/Momentum:0"
+    with tf.Graph().as_default():
+        w, _ = trained("b")
+        before = w.initializer
+        with pytest.raises(ValueError, match="Tensor a/v/Momentum"):
+            with tf.variable_scope("b"):
+                v = tf.get_variable("v", [2])
+            tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(v))
+            tf.train.init_from_checkpoint(prefix, {"a/": "b/"})
+        assert w.initializer is before

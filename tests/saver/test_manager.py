@@ -151,3 +151,31 @@ def test_restoring_or_initialising(root, tmp_path):
 def test_bad_arguments(root, tmp_path, arguments, text):
     with pytest.raises(ValueError, match=text):
         tf.train.CheckpointManager(root, tmp_path, **arguments)
+
+
+def test_what_has_been_deleted_is_not_remembered_after_a_restart(root, tmp_path):
+    first = tf.train.CheckpointManager(root, tmp_path, max_to_keep=1)
+    for _ in range(3):
+        first.save()
+    for limit in (1, None):
+        assert bases(tf.train.CheckpointManager(root, tmp_path, max_to_keep=limit)) == ["ckpt-3"]
+
+
+def test_the_current_directory_is_one_too(root, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert tf.train.CheckpointManager(root, "", max_to_keep=1).save() == "ckpt-1"
+    assert saved(tmp_path) == ["ckpt-1.h5"]
+
+
+def test_a_step_is_not_saved_twice_when_the_interval_does_not_count(root, tmp_path):
+    step = tf.Variable(0, trainable=False)
+    session = tf.get_default_session()
+    session.run(step.initializer)
+    manager = tf.train.CheckpointManager(
+        root, tmp_path, max_to_keep=None, step_counter=step, checkpoint_interval=5
+    )
+    found = []
+    for number in (0, 0, 3, 3, 2):
+        session.run(step.assign(number))
+        found.append(manager.save(check_interval=False) is not None)
+    assert found == [True, False, True, False, True]

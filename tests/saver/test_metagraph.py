@@ -287,3 +287,13 @@ def test_the_message_has_the_shapes_of_outputs_and_an_import_needs_none_of_them(
         tf.train.import_meta_graph(scoped)
         assert graph.get_tensor_by_name("x:0").shape.as_list() == [None, 3]
         assert "_output_shapes" not in graph.get_operation_by_name("x").node_def.attr
+
+
+def test_an_export_makes_its_directory_and_an_import_takes_bytes_as_a_path(tmp_path):
+    path = tmp_path / "a" / "b" / "m.meta"
+    with tf.Graph().as_default():
+        small_model()
+        tf.train.export_meta_graph(path)
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(str(path).encode())
+        assert graph.get_tensor_by_name("y:0").shape.as_list() == [None, 1]

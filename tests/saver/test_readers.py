@@ -101,3 +101,13 @@ def test_iteration_keeps_the_interval(tmp_path, prefix, monkeypatch):
     monkeypatch.setattr(polling.time, "sleep", slept.append)
     list(tf.train.checkpoints_iterator(tmp_path, min_interval_secs=100, timeout=0))
     assert 99 < slept[0] <= 100
+
+
+def test_names_may_be_bytes_and_nothing_else(prefix):
+    reader = tf.train.NewCheckpointReader(prefix.encode())
+    assert reader.has_tensor(b"a")
+    np.testing.assert_array_equal(reader.get_tensor(b"a"), [1.5, 2.5])
+    for name in (3, None):
+        for ask in (reader.has_tensor, reader.get_tensor):
+            with pytest.raises(TypeError, match="the name of a tensor is a text"):
+                ask(name)

@@ -209,9 +209,14 @@ def test_nothing_to_save_is_refused_unless_allowed(tmp_path):
         tf.train.Saver()
     saver = tf.train.Saver(allow_empty=True)
     with tf.Session() as sess:
+        assert saver.save(sess, tmp_path / "m", write_meta_graph=False) is None
+        assert list(tmp_path.iterdir()) == []
         assert saver.save(sess, tmp_path / "m") is None
         saver.restore(sess, "nowhere")
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["m.meta"]
+    with tf.Graph().as_default() as graph:
+        assert tf.train.import_meta_graph(tmp_path / "m.meta") is None
+        assert len(graph.get_operations()) == 1
 
 
 def test_a_step_by_name_is_that_of_a_tensor(tmp_path):
@@ -220,9 +225,11 @@ def test_a_step_by_name_is_that_of_a_tensor(tmp_path):
         sess.run(tf.global_variables_initializer())
         saver = tf.train.Saver()
         assert saver.save(sess, tmp_path / "m", "step:0") == str(tmp_path / "m-7")
-        for name in ("nothing", "nothing:0", "step"):  # the last is an operation
+        for name in ("nothing", "nothing:0"):
             with pytest.raises(ValueError, match=f"global_step '{name}' names no tensor"):
                 saver.save(sess, tmp_path / "m", name)
+        with pytest.raises(TypeError, match="'step' is an operation; give its output"):
+            saver.save(sess, tmp_path / "m", "step")
 
 
 def test_every_missing_tensor_is_named_with_what_is_like_it(tmp_path):
@@ -479,3 +486,66 @@ def test_names_of_state_files_that_collide_or_lead_elsewhere_are_refused(tmp_pat
         with pytest.raises(ValueError, match="latest_filename"):
             tf.train.Saver().save(session, str(tmp_path / "m"), **options)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", ["", ".", "..", "d/.", "d/.."])
+def test_a_path_that_names_no_file_is_refused_and_writes_nothing(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    two_variables()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        with pytest.raises(ValueError, match="names no file"):
+            tf.train.Saver().save(sess, path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"meta_graph_suffix": None}, TypeError),
+        ({"meta_graph_suffix": "a/b"}, ValueError),
+        ({"latest_filename": ""}, ValueError),
+        ({"latest_filename": "m-1", "global_step": 1}, RuntimeError),
+        ({"latest_filename": "m-1", "global_step": 1}, ValueError),
+        ({"global_step": 1.5}, TypeError),
+        ({"global_step": object()}, TypeError),
+    ],
+)
+def test_what_cannot_be_saved_so_is_refused_before_anything_is_written(tmp_path, options, error):
+    two_variables()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        with pytest.raises(error):
+            tf.train.Saver().save(sess, tmp_path / "m", **options)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"max_to_keep": 2.0}, {"max_to_keep": "5"}, {"keep_checkpoint_every_n_hours": "1"}],
+)
+def test_limits_are_numbers(limit):
+    two_variables()
+    (name,) = limit
+    with pytest.raises(TypeError, match=name):
+        tf.train.Saver(**limit)
+
+
+def test_a_session_of_another_graph_is_told_so(tmp_path):
+    prefix, _ = saved(tmp_path)
+    two_variables()
+    saver = tf.train.Saver()
+    with tf.Graph().as_default(), tf.Session() as other:
+        for use in (saver.save, saver.restore):
+            with pytest.raises(TypeError, match="made for another graph than the session's"):
+                use(other, prefix)
+
+
+def test_a_saver_without_nodes_has_no_saver_def():
+    tf.constant(1.0)
+    for saver in (tf.train.Saver(allow_empty=True), tf.train.Saver(defer_build=True)):
+        assert saver.as_saver_def() is None
+        assert saver.to_proto("scope") is None
+        assert len(saver.export_meta_graph().graph_def.node) == 1
+    with pytest.raises(ValueError, match="saver_def must be a SaverDef"):
+        tf.train.Saver(saver_def="x")

@@ -18,6 +18,7 @@ from ckpt.saver.state_file import (
     generate_checkpoint_state_proto,
     get_checkpoint_state,
     read_state,
+    times_of,
     update_checkpoint_state,
     write_state,
 )
@@ -106,7 +107,8 @@ def test_any_name_and_time_comes_back(tmp_path, name, times):
 
 def test_any_truncation_or_flip_is_data_loss_that_says_how_to_fix_it(tmp_path):
     file = tmp_path / "checkpoint"
-    update_checkpoint_state(tmp_path, "mé\n-2", ["m-1"], all_model_checkpoint_timestamps=[1.5])
+    name, times = "mé\n-2", [1.5, 2.5]
+    update_checkpoint_state(tmp_path, name, ["m-1", name], all_model_checkpoint_timestamps=times)
     data = file.read_bytes()
     for at in range(len(data)):
         flips = [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :] for bit in range(8)]
@@ -182,3 +184,39 @@ def test_an_empty_state_file_is_a_value_error_too(tmp_path):
     (tmp_path / "checkpoint").write_text("")
     with pytest.raises(ValueError, match="is empty"):
         get_checkpoint_state(tmp_path)
+
+
+def test_a_relative_path_is_one_from_the_current_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d").mkdir()
+    save(tmp_path, "m")
+    save(tmp_path / "d", "m")
+    update_checkpoint_state("d", "m")
+    assert latest_checkpoint("d") == str(tmp_path / "m")
+    update_checkpoint_state("d", "d/m")
+    assert latest_checkpoint("d") == "d/m"
+    update_checkpoint_state(tmp_path / "d", "m")
+    assert latest_checkpoint("d") == "d/m"
+
+
+def test_a_state_is_what_its_file_says_and_all_of_it_is_known(tmp_path):
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "m-2"\n')
+    state = get_checkpoint_state(tmp_path)
+    assert state.all_model_checkpoint_paths == []
+    assert times_of(state) == [(str(tmp_path / "m-2"), 0.0)]
+
+
+@pytest.mark.parametrize(
+    ("given", "error"),
+    [
+        (("m-2", ["m-1"], [1.0]), ValueError),
+        (("", None, None), ValueError),
+        ((None, None, None), TypeError),
+        (("m-1", ["m-1"], ["noon"]), TypeError),
+    ],
+)
+def test_what_cannot_be_a_state_writes_nothing(tmp_path, given, error):
+    name, listed, times = given
+    with pytest.raises(error):
+        update_checkpoint_state(tmp_path, name, listed, all_model_checkpoint_timestamps=times)
+    assert list(tmp_path.iterdir()) == []

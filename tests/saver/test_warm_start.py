@@ -214,17 +214,14 @@ def test_what_cannot_be_meant(model, arguments, text):
 
 def test_vocabularies_that_do_not_fit_are_all_named_and_change_nothing(model, info):
     with tf.Graph().as_default():
-        emb, kernel, bias = (
-            tf.get_variable(n, s) for n, s in (("emb", [7, 2]), ("kernel", [3, 5]), ("bias", [4]))
-        )
+        emb, bias = tf.get_variable("emb", [7, 2]), tf.get_variable("bias", [4])
         tf.get_variable("scope/w", [2])
-        before = [v.initializer for v in (emb, kernel, bias)]
+        before = [v.initializer for v in (emb, bias)]
         with pytest.raises(ValueError) as caught:
             tf.train.warm_start(
                 model,
                 var_name_to_vocab_info={
                     "emb": info(),
-                    "kernel": info(axis=2),
                     "bias": info(axis=1),
                     "scope/w": info(new_vocab_size=2),
                 },
@@ -232,10 +229,25 @@ def test_vocabularies_that_do_not_fit_are_all_named_and_change_nothing(model, in
             )
         text = str(caught.value)
         assert "emb: has 7 entries along axis 0, expected new_vocab_size (5)" in text
-        assert "kernel: The only supported values for the axis argument are 0 and 1" in text
         assert "bias: has the shape [4]" in text
         assert "scope/w: Tensor gone is not found" in text
-        assert [v.initializer for v in (emb, kernel, bias)] == before
+        assert [v.initializer for v in (emb, bias)] == before
+
+
+@pytest.mark.parametrize("axis", [2, -1])
+def test_another_axis_is_refused_where_it_is_given(info, axis):
+    with pytest.raises(ValueError, match=f"axis argument are 0 and 1. Provided axis: {axis}"):
+        info(axis=axis)
+
+
+def test_an_old_vocabulary_that_is_shorter_than_said_is_refused(model, info):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        emb = tf.get_variable("emb", [5, 2])
+        tf.train.warm_start(model, var_name_to_vocab_info={"emb": info(old_vocab_size=5)})
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="has 4 entries, expected at least 5"
+        ):
+            sess.run(emb.initializer)
 
 
 def test_files_are_read_when_the_initializer_runs(model, info, tmp_path):

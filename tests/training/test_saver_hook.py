@@ -2,6 +2,7 @@
 
 import os
 
+import numpy as np
 import pytest
 
 import ckpt as tf
@@ -18,6 +19,7 @@ class Listener(tf.train.CheckpointSaverListener):
         self.told.append("begin")
 
     def before_save(self, session, global_step_value):
+        assert isinstance(global_step_value, np.int64)  # as the session gives it
         self.told.append(("before", global_step_value, session.run("global_step:0")))
 
     def after_save(self, session, global_step_value):

@@ -58,8 +58,8 @@ class SavedModelBuilder:
 
         `signature_def_map` holds SignatureDefs; the files that the string constants in `assets_collection` name are
         copied. Loading runs `main_op` (or `legacy_init_op`) at last. Raises AssertionError for a second call and for
-        signatures that name no tensor or no dtype, KeyError for reserved names of signatures, TypeError for assets and
-        operations that are none, ValueError for a second main operation.
+        signatures that name no tensor or no dtype, KeyError for reserved names of signatures, TypeError for tags, assets and
+        operations that are none, NotFoundError for the file of an asset that is not there, ValueError for a second main operation.
         """
         if self._has_variables:
             raise AssertionError(
@@ -126,6 +126,10 @@ class SavedModelBuilder:
         clear_devices: bool,
         strip_default_attrs: bool,
     ) -> None:
+        tags = tuple(tags)
+        wrong = [tag for tag in tags if not isinstance(tag, str)]
+        if wrong:
+            raise TypeError(f"tags are texts, not {wrong}")
         found = metagraph.export(
             stack.get_default_graph(),
             saver.saver_def,
@@ -138,7 +142,7 @@ class SavedModelBuilder:
         self._meta_graphs.append(
             replace(
                 found,
-                meta_info_def=replace(found.meta_info_def, tags=tuple(tags)),
+                meta_info_def=replace(found.meta_info_def, tags=tags),
                 signature_def=dict(signatures),
                 collection_def=collections,
             )
@@ -200,6 +204,8 @@ def _signatures(given: Mapping[str, Any]) -> dict[str, defs.SignatureDef]:
     """The signatures as plain data, checked."""
     found: dict[str, defs.SignatureDef] = {}
     for key, signature in given.items():
+        if not isinstance(key, str):
+            raise TypeError(f"the keys of signature_def_map are texts, not {key!r}")
         if key in _RESERVED:
             raise KeyError(
                 f'SignatureDef map key "{key}" is reserved for {_RESERVED[key]}. Please use a different key.'
@@ -231,7 +237,9 @@ def _assets(tensors: Iterable[Any]) -> dict[str, tuple[str, str]]:
                 f"Asset path tensor {tensor} must be of dtype string. Has type {tensor.dtype} instead."
             )
         value = constant_value(tensor)
-        source = b"" if value is None else value.item()
+        if value is None:
+            raise TypeError(f"Asset path tensor {tensor} must be a constant, not {tensor.op.type}.")
+        source = value.item()
         if not source:
             raise ValueError(f"Invalid asset filepath tensor {tensor}: it is no constant path.")
         path = source.decode("utf-8", "surrogateescape")

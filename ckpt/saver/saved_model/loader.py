@@ -44,6 +44,8 @@ def load(
         meta_graph = _with_tags(read_saved_model(export_dir), tags)
         init_op = _init_op(meta_graph)
         saver = metagraph.import_meta_graph(meta_graph, import_scope=import_scope, **saver_kwargs)
+        if isinstance(saver, tuple):  # (Saver, elements) where `return_elements` was given
+            saver = saver[0]
         if saver is not None:
             saver.restore(
                 sess,

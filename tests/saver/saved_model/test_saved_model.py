@@ -165,7 +165,7 @@ def test_assets_move_with_the_model(tmp_path):
     [
         (lambda: "x", TypeError, "must be a Tensor"),
         (lambda: tf.constant(3.0), TypeError, "must be of dtype string"),
-        (lambda: tf.placeholder(tf.string), ValueError, "no constant path"),
+        (lambda: tf.placeholder(tf.string), TypeError, "must be a constant"),
         (lambda: tf.constant("no/where.txt"), tf.errors.NotFoundError, "no/where.txt"),
     ],
 )
@@ -259,3 +259,23 @@ def test_main_op_makes_everything_ready():
         done = tf.assign(tf.global_variables()[0], 7.0)
         sess.run(sm.main_op_with_restore(done.op))
         assert sess.run("w:0") == 7.0
+
+
+def test_tags_and_keys_are_texts(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        x, y = model()
+        sess.run(tf.global_variables_initializer())
+        signature = sm.predict_signature_def({"x": x}, {"y": y})
+        with pytest.raises(TypeError, match=r"tags are texts, not \[3\]"):
+            sm.builder.SavedModelBuilder(tmp_path / "a").add_meta_graph_and_variables(sess, [3])
+        with pytest.raises(TypeError, match="keys of signature_def_map are texts"):
+            sm.builder.SavedModelBuilder(tmp_path / "b").add_meta_graph_and_variables(
+                sess, ["serve"], {3: signature}
+            )
+
+
+def test_elements_that_are_asked_for_do_not_matter_to_a_load(tmp_path):
+    written(tmp_path)
+    meta_graph, y = loaded(tmp_path, import_scope="in", return_elements=["y:0"])
+    assert list(meta_graph.meta_info_def.tags) == ["serve"]
+    np.testing.assert_array_equal(y, [85.0])
