@@ -65,6 +65,9 @@ SCHEMA, VERSION = "ckpt.merge", 1
 @click.option(
     "--plan", "only_plan", is_flag=True, help="Show what would be done, in full; read no values."
 )
+@click.option(
+    "--allow-noop", is_flag=True, help="A part of which nothing is left in OUT is no error."
+)
 @click.option("--force", is_flag=True, help="Replace OUT when it exists.")
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and write nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Write the report as one JSON document.")

@@ -5,7 +5,7 @@ All the work is done on plain data first (wiring, sharing, dropping); the graph 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -70,6 +70,7 @@ def plan_merge(
     drop: Iterable[str] = (),
     stop_gradient: Iterable[str] = (),
     freeze: Iterable[str] = (),
+    allow_noop: bool = False,
 ) -> MergePlan:
     """What `merge_graphs` with these arguments would do. Raises GraphError listing everything that does not fit."""
     found = Parts(parts)
@@ -88,6 +89,8 @@ def plan_merge(
         )
     kept = without(whole, dropped_nodes(whole, drop) | _beyond(whole, keep))
     left = {node.name for node in kept.graph_def.node}
+    if not allow_noop:
+        _check_used(found, left)
     renamed_nodes, dropped = {}, []
     for name, part in found.parts.items():
         for node in part.nodes:
@@ -108,6 +111,20 @@ def plan_merge(
         savings={name: _within(entries, left) for name, entries in saved.items()},
         meta=_frozen(kept, freeze),
     )
+
+
+def _check_used(found: Parts, left: Collection[str]) -> None:
+    """Raise GraphError naming the parts of which no node is in the merged graph."""
+    idle = [
+        name
+        for name, part in found.parts.items()
+        if not any(f"{name}/{node}" in left for node in part.nodes)
+    ]
+    if idle:
+        raise GraphError(
+            f"the graphs cannot be merged:\n  nothing of {', '.join(idle)} is left, after what is kept, dropped and shared: "
+            "leave these parts out, or say that it is meant (allow_noop)"
+        )
 
 
 def _scoped(part: Part) -> defs.MetaGraphDef:
@@ -210,6 +227,7 @@ def merge_graphs(
     stop_gradient: Iterable[str] = (),
     freeze: Iterable[str] = (),
     shared_from: str | None = None,
+    allow_noop: bool = False,
 ) -> Merged:
     """Merge saved models into `graph` (the default graph), each under the scope of its name.
 
@@ -223,6 +241,7 @@ def merge_graphs(
       names and globs ("b/metrics/**").
     * `stop_gradient`: connected inputs through which no gradient passes.
     * `freeze`: parts or scopes whose variables are not trained any more.
+    * `allow_noop`: a part of which nothing is left in the merged graph is no error.
 
     Everything is checked first: GraphError lists every endpoint that does not exist, every dtype and shape that does
     not fit, every circle and every name that is taken; the graph is then unchanged.
@@ -238,6 +257,7 @@ def merge_graphs(
             drop=drop,
             stop_gradient=stop_gradient,
             freeze=freeze,
+            allow_noop=allow_noop,
         )
 
 

@@ -18,6 +18,7 @@ from mmap import ACCESS_READ, mmap
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from ckpt.core.disk_blocks import allocate
 from ckpt.core.errors import (
     DataLossError,
     FailedPreconditionError,
@@ -78,8 +79,15 @@ class NewFile:
         """Write all of `data` at `offset`, however many system calls that takes."""
         write_at(self.path, self._fd, data, offset)
 
-    def open_direct(self) -> bool:
-        """Prepare `write_direct`; False where the file system has no writing past the page cache."""
+    def write_each(self, pieces: Sequence[Any], offset: int, length: int) -> None:
+        """Write at most 1,024 pieces, of `length` bytes together, one after the other from `offset`."""
+        write_each_at(self.path, self._fd, pieces, offset, length)
+
+    def open_direct(self, length: int) -> bool:
+        """Prepare `write_direct` of a file of `length` bytes; False where the file system has no writing past the page cache.
+
+        Raises ResourceExhaustedError where the disk has no room for it.
+        """
         flags = os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC | getattr(os, "O_DIRECT", 0)
         if not flags & getattr(os, "O_DIRECT", 0):
             return False
@@ -87,6 +95,8 @@ class NewFile:
             self._direct_fd = _again(files.open, self._temporary, flags)
         except OSError:
             return False
+        with _typed(self.path, "taking room on the disk"):
+            _again(allocate, self._fd, length)
         return True
 
     def write_direct(self, data: memoryview, offset: int) -> None:
@@ -301,6 +311,14 @@ def write_at(path: StrPath, fd: int, data: Buffer, offset: int) -> None:
                 raise OSError(errno.ENOSPC, "the device takes no more bytes")
             view = view[written:]
             offset += written
+
+
+def write_each_at(path: StrPath, fd: int, pieces: Sequence[Any], offset: int, length: int) -> None:
+    """Write at most 1,024 pieces, of `length` bytes together, to an open file; errors name `path`."""
+    with _typed(path, "writing"):
+        done = _again(files.pwritev, fd, pieces, offset)
+    if done < length:
+        write_at(path, fd, b"".join(pieces)[done:], offset + done)
 
 
 def check_room(path: StrPath, directory: StrPath, length: int) -> None:

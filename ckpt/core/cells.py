@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -17,15 +18,33 @@ import numpy as np
 
 from ckpt.core.dtypes import DType, float32
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
-from ckpt.core.memory import empty
 
 Array = np.ndarray[Any, Any]
+
+
+_LARGE = 1 << 20
+"""From so many bytes on, memory is worth being kept for the next save."""
+
+_lent: set[int] = set()
+"""The ids of arrays that saves in the background hold."""
+
+
+def lend(arrays: Iterable[Any]) -> set[int]:
+    """Note that a save holds these arrays until `take_back`: a cell that has to copy one keeps its memory for the next copy."""
+    own = {id(array) for array in arrays if getattr(array, "nbytes", 0) >= _LARGE}
+    _lent.update(own)
+    return own
+
+
+def take_back(lent: set[int]) -> None:
+    """The save holds them no more; `lent` is what `lend` returned."""
+    _lent.difference_update(lent)
 
 
 class Cell:
     """One variable of one session: `value` is a read-only array, or None before the first assignment."""
 
-    __slots__ = ("dtype", "is_open", "lock", "name", "shape", "value")
+    __slots__ = ("dtype", "former", "is_open", "lock", "name", "shape", "value")
 
     def __init__(self, name: str, dtype: DType, shape: tuple[int | None, ...] | None) -> None:
         self.lock = threading.RLock()
@@ -34,6 +53,8 @@ class Cell:
         self.dtype = dtype
         self.shape = shape
         self.value: Array | None = None
+        self.former: Array | None = None
+        """The value that was lent to a save when it had to be copied: memory for the next copy, once the save is done."""
 
     def read(self) -> Array:
         """The value. Raises UninitializedError before the first assignment."""
@@ -77,15 +98,39 @@ class Cell:
         try:
             value = self.read()
             # Whoever read the value before `is_open` was set holds a reference and is counted here.
-            is_shared = sys.getrefcount(self.value) > _ALONE + 1
+            is_shared = self._references() > _ALONE + 1
             if is_shared or value.base is not None or not value.flags.c_contiguous:
-                value = value.copy(order="C") if copies else empty(value.shape, value.dtype)
+                memory = self._other_memory()
+                if copies:
+                    np.copyto(memory, value)
+                value = memory
             value.flags.writeable = True
         except BaseException:
             self.is_open = False
             self.lock.release()
             raise
         return value
+
+    def _references(self) -> int:
+        """How many there are to the value, as if `former` were none of them."""
+        if self.former is self.value:  # after an update that failed
+            self.former = None
+        return sys.getrefcount(self.value)
+
+    def _other_memory(self) -> Array:
+        """Memory like that of the value; where a save has the value, that is kept for the next time."""
+        value, former = self.value, self.former
+        assert value is not None
+        is_free = former is not None and sys.getrefcount(former) <= _ALONE + 1
+        if (
+            former is None
+            or not is_free
+            or (former.shape, former.dtype) != (value.shape, value.dtype)
+        ):
+            former = np.empty(value.shape, value.dtype)
+        self.former = value if id(value) in _lent else None
+        former.flags.writeable = True
+        return former
 
     def close(self, value: Array) -> None:
         """Take back what `open` gave, as the new value."""
@@ -102,7 +147,7 @@ class Cell:
         value = self.value
         if value is not None and value.shape == shape and value.dtype == dtype:
             self.is_open = True
-            is_shared = sys.getrefcount(self.value) > _ALONE + 1
+            is_shared = self._references() > _ALONE + 1
             if not is_shared and value.base is None and value.flags.c_contiguous:
                 value.flags.writeable = True
                 return value
@@ -119,7 +164,7 @@ class Cell:
     def clear(self) -> None:
         """Take the value away: the variable is uninitialized again."""
         with self.lock:
-            self.value = None
+            self.value = self.former = None
 
     def check_shape(self, value: Any) -> None:
         """Raise InvalidArgumentError unless `value` has the shape of this variable."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
+
+from ckpt.core.threads import cpu_count, side_by_side
 
 SPARED_BYTES = 1 << 14
 """So little is not worth a copy."""
@@ -31,9 +33,14 @@ def keep_freed_memory() -> None:
 
 _HUGE = 2 << 20  # bytes of a huge page
 _WORTH = 2 * _HUGE  # from so many bytes on numpy asks for huge pages, and so does this
+_TAKERS = 4  # threads that take small pages at once, at most
 _SLOW = 1e-3  # seconds of a processor for a huge page: longer than for as many bytes in small ones
 _PATIENCE = 2.0  # seconds until huge pages are tried again
-_NO_HUGE_PAGES, _POPULATE = 15, 23  # of madvise(2); the latter is known to Linux 5.14 and later
+_HUGE_PAGES, _NO_HUGE_PAGES, _POPULATE = (
+    14,
+    15,
+    23,
+)  # of madvise(2); the latter is known to Linux 5.14 and later
 
 
 class _HugePages:
@@ -59,13 +66,22 @@ def _take(advise: Callable[[int, int, int], int], start: int, length: int) -> No
     first = -(-start // _HUGE) * _HUGE
     for at in range(first, end, _HUGE):
         if time.monotonic() < _HugePages.slow_until:
-            advise(at, end - at, _NO_HUGE_PAGES)
+            _take_small(advise, at, end)
             return
         begun = time.thread_time()
         if advise(at, _HUGE, _POPULATE):
             return  # an older system
         if time.thread_time() - begun > _SLOW:
             _HugePages.slow_until = time.monotonic() + _PATIENCE
+
+
+def _take_small(advise: Callable[[int, int, int], int], start: int, end: int) -> None:
+    """Take memory in small pages, by several threads at once; the system may make huge ones of them when it has time."""
+    advise(start, end - start, _NO_HUGE_PAGES)
+    share = -(-(end - start) // _HUGE // min(cpu_count(), _TAKERS)) * _HUGE
+    shares = [(at, min(share, end - at)) for at in range(start, end, share)]
+    side_by_side([partial(advise, *own, _POPULATE) for own in shares])
+    advise(start, end - start, _HUGE_PAGES)
 
 
 @cache

@@ -89,7 +89,12 @@ class Upload:
         atomic.write_at(self.path, self._fd, data, offset)
         self._length = max(self._length, offset + memoryview(data).nbytes)
 
-    def open_direct(self) -> bool:
+    def write_each(self, pieces: Sequence[Any], offset: int, length: int) -> None:
+        """Write at most 1,024 pieces, of `length` bytes together, one after the other from `offset`."""
+        atomic.write_each_at(self.path, self._fd, pieces, offset, length)
+        self._length = max(self._length, offset + length)
+
+    def open_direct(self, length: int) -> bool:
         """False: the temporary file is read again at once."""
         return False
 

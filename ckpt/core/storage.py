@@ -80,8 +80,15 @@ class Output(Protocol):
         """Write all of `data` at `offset`."""
         ...
 
-    def open_direct(self) -> bool:
-        """True when `write_direct` may be used: it writes past the page cache, which a sync then need not empty."""
+    def write_each(self, pieces: Sequence[Any], offset: int, length: int) -> None:
+        """Write at most 1,024 pieces, of `length` bytes together, one after the other from `offset`."""
+        ...
+
+    def open_direct(self, length: int) -> bool:
+        """True when `write_direct` may be used: it writes past the page cache, which a sync then need not empty.
+
+        `length` is that of the whole file. Raises ResourceExhaustedError when there is no room for it.
+        """
         ...
 
     def write_direct(self, data: memoryview, offset: int) -> None:

@@ -6,8 +6,7 @@ A tensor costs about a microsecond here, so what is done per tensor is done by C
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -20,21 +19,27 @@ if TYPE_CHECKING:
 
     Numbers = NDArray[np.int64]
 
+T = TypeVar("T")
+
 # Creating a named dataset took about 35 us in a probe, so this many cost a save some 35 ms; the threshold itself
 # was chosen, not tuned.
 NAMED_UP_TO = 1000
 GRAIN = 64  # packed tensors start at multiples of this: a cache line, and any dtype's alignment
-_WRITE = 256 * 1024  # bytes of one write: they stay in a core's cache
+_WRITE = 512 * 1024  # bytes of one write: they stay in a core's cache
+_MOST = 512  # tensors of one write: a system call takes 1,024 pieces, and zeros follow each
 _LONGEST_NAME = 255  # in bytes: what the table of packed tensors holds
 
 
 def packable(contents: Contents) -> list[int]:
     """The rows of the small tensors, when they are too many to be datasets of their own."""
-    sizes = zip(contents.lengths, contents.splits, strict=True)
-    rows = [n for n, (length, split) in enumerate(sizes) if length < ALIGNED_FROM and not split]
+    names, is_whole = contents.names, np.asarray(contents.splits) == 0
+    rows: list[int] = np.flatnonzero(
+        is_whole & (np.asarray(contents.lengths) < ALIGNED_FROM)
+    ).tolist()
     if len(rows) <= NAMED_UP_TO:
         return []
-    names = contents.names
+    if max(map(len, names)) <= _LONGEST_NAME and b"\0" not in b"".join(names):
+        return rows
     return [n for n in rows if len(names[n]) <= _LONGEST_NAME and b"\0" not in names[n]]
 
 
@@ -68,23 +73,34 @@ class Arena:
         """Bytes of the arena that are zeros between and behind the tensors."""
         return self.length - int(self.lengths.sum())
 
-    def writes(self) -> Iterator[tuple[int, bytes]]:
-        """Offset and bytes of one large write after the other; with each, the checksums of its tensors are noted."""
-        checksum, values = engine(), self._contents.values
-        limits = np.arange(_WRITE, self.length, _WRITE)
-        cuts = sorted({0, *np.searchsorted(self._ends, limits).tolist(), len(self.rows)})
+    def runs(self) -> Iterator[tuple[int, int, list[Any]]]:
+        """Offset, length and pieces of one large write after the other; with each, the checksums of its tensors are noted."""
+        checksum, values = engine(), self._own(self._contents.values)
         pads = (-self.lengths % GRAIN).tolist()
-        for begin, end in pairwise(cuts):
-            held = [values[row] for row in self.rows[begin:end]]
+        count, begin = len(self.rows), 0
+        while begin < count:
+            end = int(np.searchsorted(self._ends, self._starts[begin] + _WRITE, "right"))
+            end = min(max(end, begin + 1), begin + _MOST, count)
+            held = values[begin:end]
             own: list[Any] = [b"".join(v[0].steps(_WRITE)) if type(v) is list else v for v in held]
             self.crcs[begin:end] = list(map(checksum, own))
-            buffers: list[Any] = [b""] * (2 * len(own))
-            buffers[::2] = own
-            buffers[1::2] = map(_ZEROS.__getitem__, pads[begin:end])
-            yield self.offset + int(self._starts[begin]), b"".join(buffers)
-        left = self.length - int(self._ends[-1])
-        if left:
-            yield self.offset + int(self._ends[-1]), bytes(left)
+            pieces: list[Any] = [b""] * (2 * len(own))
+            pieces[::2] = own
+            pieces[1::2] = map(_ZEROS.__getitem__, pads[begin:end])
+            start = int(self._starts[begin])
+            yield self.offset + start, int(self._ends[end - 1]) - start, pieces
+            begin = end
+
+    def rest(self) -> tuple[bytes, int]:
+        """What follows the last tensor, and where."""
+        end = int(self._ends[-1])
+        return bytes(self.length - end), self.offset + end
+
+    def _own(self, column: Sequence[T]) -> Sequence[T]:
+        """What a column of the contents says of the tensors here."""
+        if len(self.rows) == len(column):
+            return column
+        return [column[row] for row in self.rows]
 
     def table(self) -> NDArray[np.void]:
         """The HDF5 table that tells tools without our index what the arena holds."""
@@ -94,9 +110,9 @@ class Arena:
         kinds = {dtype: dtype.encode() for dtype in set(contents.dtypes)}
         shapes = {shape: ",".join(map(str, shape)).encode() for shape in set(contents.shapes)}
         columns = {
-            "name": np.array([contents.names[row] for row in self.rows]),
-            "dtype": np.array([kinds[contents.dtypes[row]] for row in self.rows], "S20"),
-            "shape": np.array([shapes[contents.shapes[row]] for row in self.rows]),
+            "name": np.array(self._own(contents.names)),
+            "dtype": np.array(list(map(kinds.__getitem__, self._own(contents.dtypes))), "S20"),
+            "shape": np.array(list(map(shapes.__getitem__, self._own(contents.shapes)))),
             "offset": self._starts.astype("<u8"),
             "length": self.lengths.astype("<u8"),
         }

@@ -12,6 +12,8 @@ from ckpt.formats import hdf5_filters
 from ckpt.formats.hdf5_index import Part, Tensor
 from ckpt.formats.hdf5_volumes import Checkpoint
 
+_ADVICE = "; restore the file from a copy"
+
 STEP = 512 * 1024  # bytes read at once: verified while they are in a core's cache
 
 
@@ -26,24 +28,19 @@ class Blocks:
 
     def read(self, tensor: Tensor, part: Part, start: int, view: memoryview) -> None:
         """Fill `view` with the bytes of `part` from `start`; blocks that it only touches are read whole."""
-        block, position, end = self._sizes[part.file], start, start + len(view)
+        file, block = self._files[part.file], self._sizes[part.file]
+        end = start + len(view)
         step = max(STEP // block, 1) * block
-        while position < end:
-            low = position // block * block
-            full = min(low + step, end if end == part.length else end // block * block)
-            if position == low and full > low:
-                piece = view[low - start : full - start]
-                self._files[part.file].read_into(piece, part.offset + low)
-                self.check(tensor, part, low, piece)
-                position = full
+        for low in range(start // block * block, end, step):
+            high = min(low + step, part.length, -(-end // block) * block)
+            head = bytearray(max(start - low, 0))
+            tail = bytearray(max(high - end, 0))
+            piece = view[low + len(head) - start : high - len(tail) - start]
+            if head or tail:
+                file.read_into_each((head, piece, tail), part.offset + low, high - low)
             else:
-                high = min(low + block, part.length)
-                whole = memoryview(bytearray(high - low))
-                self._files[part.file].read_into(whole, part.offset + low)
-                self.check(tensor, part, low, whole)
-                taken = min(high, end)
-                view[position - start : taken - start] = whole[position - low : taken - low]
-                position = taken
+                file.read_into(piece, part.offset + low)
+            self.check(tensor, part, low, piece, head, tail)
 
     def read_chunk(self, tensor: Tensor, part: Part, number: int, item: int) -> bytes:
         """A chunk, verified and without its filters."""
@@ -63,15 +60,30 @@ class Blocks:
         """Fill at most 1,024 buffers, one after the other, from one of the files, unverified: the caller checks."""
         self._files[file].read_into_each(buffers, offset, length)
 
-    def check(self, tensor: Tensor, part: Part, low: int, view: memoryview) -> None:
-        """Raise DataLossError unless `view` is the bytes of `part` from `low`, a multiple of its block."""
+    def check(
+        self,
+        tensor: Tensor,
+        part: Part,
+        low: int,
+        view: memoryview,
+        head: bytes | bytearray = b"",
+        tail: bytes | bytearray = b"",
+    ) -> None:
+        """Raise DataLossError unless `head`, `view` and `tail` are the bytes of `part` from `low`, a multiple of its block.
+
+        Head and tail are what the first and the last block have besides: less than a block each.
+        """
         block = self._sizes[part.file]
-        for at in range(0, len(view), block):
-            piece = view[at : at + block]
-            number = (low + at) // block
-            if crc32c(piece) != part.crcs[number]:
-                where = part.offset + low + at, len(piece)
+        number, at = low // block, -len(head)
+        while at < len(view):
+            crc = crc32c(head) if at < 0 else 0
+            crc = crc32c(view[max(at, 0) : at + block], crc)
+            if at + block > len(view):
+                crc = crc32c(tail, crc)
+            if crc != part.crcs[number]:
+                where = part.offset + number * block, min(block, part.length - number * block)
                 raise self.mismatch(tensor.name, part.file, *where, part.crcs[number])
+            number, at = number + 1, at + block
 
     def mapped(self, tensor: Tensor, part: Part) -> memoryview | None:
         """The bytes of a raw part as a view of the file, unverified; None where files cannot be mapped."""
@@ -98,14 +110,19 @@ class Blocks:
 
     def damage(self, found: str) -> DataLossError:
         """The error that says what is damaged, and where."""
-        return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
+        return DataLossError(None, None, f"{self.path}: {found}{_ADVICE}")
+
+    def told(self, error: DataLossError) -> str:
+        """What `damage` was told when it made this error."""
+        return error.message.removeprefix(f"{self.path}: ").removesuffix(_ADVICE)
 
     def mismatch(
         self, name: str, file: int, offset: int, length: int, expected: int
     ) -> DataLossError:
-        """The error for bytes that do not have the checksum `expected`."""
+        """The error for bytes that do not have the checksum `expected`, with the one that they have."""
         where = "" if len(self._files) == 1 else f" of {self._files[file].path}"
+        found = crc32c(self._files[file].read(offset, length))
         return self.damage(
             f"tensor {name!r}: bytes {offset} to {offset + length}{where} do not have the CRC32C "
-            f"{expected:08x}"
+            f"{expected:08x}, but {found:08x}"
         )

@@ -98,28 +98,45 @@ class WrittenChunks:
         self._write(data, offset)
 
 
-Held = tuple[str, tuple[int, ...], "Array | list[Box]"]
-"""Dtype, shape, and the value: the array itself where its memory is the bytes of the whole tensor, else its boxes."""
-
-
 class Contents:
-    """The tensors of a file in columns.
+    """The tensors of a file in columns, in the order of their names' first appearance.
 
-    `lengths` are the bytes of whole tensors; `splits` counts the parts of the others, and is 0 for whole ones.
+    A value is the array itself where its memory is the bytes of the whole tensor, else the boxes of its parts. `lengths` are
+    the bytes of whole tensors; `splits` counts the parts of the others, and is 0 for whole ones.
     """
 
-    def __init__(self, held: Mapping[str, Held]) -> None:
-        self.rows = dict(zip(held, range(len(held)), strict=True))
-        self.names = [name.encode() for name in held]
-        columns = zip(*held.values(), strict=True) if held else ((), (), ())
-        self.dtypes: tuple[str, ...]
-        self.shapes: tuple[tuple[int, ...], ...]
-        self.dtypes, self.shapes, values = columns
-        self.values: list[Array | list[Box]] = list(values)
-        self.lengths = [v[0].length if isinstance(v, list) else v.nbytes for v in self.values]
-        self.splits = [
-            len(v) if isinstance(v, list) and not _is_whole(v) else 0 for v in self.values
-        ]
+    def __init__(self) -> None:
+        self.rows: dict[str, int] = {}
+        self.dtypes: list[str] = []
+        self.shapes: list[tuple[int, ...]] = []
+        self.values: list[Array | list[Box]] = []
+        self.names: list[bytes] = []
+        self.lengths: list[int] = []
+        self.splits: list[int] = []
+
+    def add(self, name: str, dtype: str, shape: tuple[int, ...], value: Array | list[Box]) -> None:
+        """The next tensor."""
+        self.rows[name] = len(self.rows)
+        self.dtypes.append(dtype)
+        self.shapes.append(shape)
+        self.values.append(value)
+
+    def put(self, name: str, boxes: list[Box]) -> None:
+        """The parts of a tensor that was added without any."""
+        row = self.rows[name]
+        self.dtypes[row], self.shapes[row] = boxes[0].dtype, boxes[0].full_shape
+        self.values[row] = boxes
+
+    def complete(self) -> None:
+        """Fill in the columns that follow from the others."""
+        values = self.values
+        self.names = [name.encode() for name in self.rows]
+        if list not in set(map(type, values)):
+            self.lengths = [value.nbytes for value in values]  # type: ignore[union-attr]
+            self.splits = [0] * len(values)
+            return
+        self.lengths = [v[0].length if isinstance(v, list) else v.nbytes for v in values]
+        self.splits = [len(v) if isinstance(v, list) and not _is_whole(v) else 0 for v in values]
 
     def boxes(self, name: str) -> list[Box]:
         """The parts of a tensor; one for a whole one."""
@@ -131,37 +148,40 @@ class Contents:
 
 
 def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
-    """What to write, by order of the names' first appearance. Raises InvalidArgumentError with every problem."""
+    """What to write. Raises InvalidArgumentError with every problem."""
     problems: list[str] = []
-    held: dict[str, Held] = {}
+    contents = Contents()
+    rows = contents.rows
     parts: dict[str, list[tuple[Array, str, SliceSpec | None]]] = {}
     kinds = _Kinds()
     for name, array, spec in tensors:
         try:
             if not name.isascii():
                 name.encode()
-            array = np.asarray(array)
+            if type(array) is not np.ndarray:
+                array = np.asarray(array)
             dtype, is_plain = kinds[array.dtype]
-            if spec is None and name not in held:
-                is_itself = is_plain and array.flags.c_contiguous
-                held[name] = dtype, array.shape, array if is_itself else [_box(name, dtype, array)]
-            else:
-                held.setdefault(name, (dtype, (), []))
+            if spec is not None or name in rows:
+                if name not in rows:
+                    contents.add(name, dtype, (), [])
                 parts.setdefault(name, []).append((array, dtype, spec))
+            elif is_plain and array.flags.c_contiguous:
+                contents.add(name, dtype, array.shape, array)
+            else:
+                contents.add(name, dtype, array.shape, [_box(name, dtype, array)])
         except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
             problems.append(f"  {name!r}: {error}")
     for name, group in parts.items():
         try:
-            value = held[name][2]
+            value = contents.values[rows[name]]
             if not isinstance(value, list) or value:
                 raise ValueError(f"is given {len(group) + 1} times")
-            boxes = _joined(name, group)
-            held[name] = boxes[0].dtype, boxes[0].full_shape, boxes
+            contents.put(name, _joined(name, group))
         except (TypeError, ValueError) as error:
             problems.append(f"  {name!r}: {error}")
-    if len(held) > MOST_TENSORS:
+    if len(rows) > MOST_TENSORS:
         problems.append(
-            f"  {len(held)} tensors are more than the {MOST_TENSORS} of one file; give a shard_size"
+            f"  {len(rows)} tensors are more than the {MOST_TENSORS} of one file; give a shard_size"
         )
     if problems:
         raise InvalidArgumentError(
@@ -169,7 +189,8 @@ def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
             None,
             f"{path} cannot hold {len(problems)} of the tensors given:\n" + "\n".join(problems),
         )
-    return Contents(held)
+    contents.complete()
+    return contents
 
 
 def _is_whole(boxes: list[Box]) -> bool:

@@ -5,7 +5,7 @@ Must not write: hdf5_writer does. HDF5 shapes the structure, in memory (hdf5_str
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import accumulate, chain
@@ -43,7 +43,7 @@ class Plan:
         self.metagraph_offset = 0
         self.index_offset = 0
         self.arena = Arena(contents, [] if layout == "named" else packable(contents))
-        first = list(accumulate([split or 1 for split in contents.splits], initial=0))
+        first = _first_parts(contents.splits)
         self._part_count = first[-1]
         self._packed = np.array(first, np.int64)[self.arena.rows]  # the numbers of these parts
         self.boxes = _boxes(contents, set(self.arena.rows), first)
@@ -127,8 +127,17 @@ class Plan:
         self.index_offset = offset
 
 
-def _boxes(contents: Contents, packed: set[int], first: list[int]) -> dict[int, Box]:
+def _first_parts(splits: Sequence[int]) -> Sequence[int]:
+    """The number of each tensor's first part, and how many parts there are."""
+    if not any(splits):
+        return range(len(splits) + 1)
+    return list(accumulate([split or 1 for split in splits], initial=0))
+
+
+def _boxes(contents: Contents, packed: set[int], first: Sequence[int]) -> dict[int, Box]:
     """The parts that are not packed, by their numbers."""
+    if len(packed) == len(contents.rows):
+        return {}
     left = [(name, row) for name, row in contents.rows.items() if row not in packed]
     return {
         number: box
@@ -141,7 +150,8 @@ def _fixed_fields(contents: Contents) -> dict[str, Any]:
     """The columns of the index that do not depend on where things lie."""
     kinds = sorted(set(contents.dtypes))
     codes = {kind: code for code, kind in enumerate(kinds)}
-    cut = [contents.boxes(name) for name, row in contents.rows.items() if contents.splits[row]]
+    splits = zip(contents.rows, contents.splits, strict=True)
+    cut = [contents.boxes(name) for name, split in splits if split]
     return {
         "block": BLOCK,
         "names": b"".join(contents.names),
@@ -152,7 +162,7 @@ def _fixed_fields(contents: Contents) -> dict[str, Any]:
         "dims": column("Q", chain.from_iterable(contents.shapes)),
         "splits": column("I", contents.splits),
         "boxes": column("Q", [n for parts in cut for b in parts for n in (*b.starts, *b.shape)]),
-        "layouts": bytes(sum([split or 1 for split in contents.splits])),
+        "layouts": bytes(_first_parts(contents.splits)[-1]),
     }
 
 

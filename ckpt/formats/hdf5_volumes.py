@@ -35,7 +35,9 @@ class Checkpoint:
     def __init__(self, path: str, volumes: tuple[Volume, ...]) -> None:
         self.path = path
         self.volumes = volumes
-        self.indexes = [replace(volume.index, file=n) for n, volume in enumerate(volumes)]
+        self.indexes = [
+            replace(volume.index, file=n) if n else volume.index for n, volume in enumerate(volumes)
+        ]
         self.metadata: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
         self.metagraph: Blob | None = None

@@ -6,9 +6,12 @@ hdf5_plan says what lies where. Must not know graphs, sessions or prefixes.
 from __future__ import annotations
 
 import mmap
+import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from functools import partial
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
@@ -23,11 +26,18 @@ from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
-_STEP = 4 * BLOCK  # bytes of one write: with their source they fit a core's cache
+_STEP = 8 * BLOCK  # bytes of one write: they fit a core's cache, and large pages of the page cache
 _COALESCED = 64 * 1024  # pieces up to this size are gathered before they are written
 _LARGE = 1024 * 1024  # boxes from this size on are written by several threads
-_SEGMENT = 4 * 1024 * 1024  # bytes that a thread writes before it takes the next task
+_SEGMENT = 16 * 1024 * 1024  # bytes that a thread writes before it takes the next task
+_DIRECT = 2 * 1024 * 1024  # bytes of one write past the page cache
 _THREADS = 2  # a file takes one write at a time; meanwhile the other thread computes checksums
+
+_planning = threading.Lock()
+"""HDF5 works for one thread at a time: threads that plan files in turns are done sooner than two that wait at every call.
+A plan that compresses works for long without HDF5."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: globals().update(_planning=threading.Lock()))
 
 
 def write(
@@ -58,11 +68,13 @@ def write(
     with create(path, durable=durable) as file:
         with paused():
             texts = metadata or {}, aliases or {}
-            plan = Plan(contents, *texts, metagraph, layout, compression, file.write)
+            with nullcontext() if compression else _planning:
+                plan = Plan(contents, *texts, metagraph, layout, compression, file.write)
         file.reserve(plan.structure.size)
-        is_direct = durable and file.open_direct()
+        is_direct = durable and file.open_direct(plan.structure.size)
         segment = _direct_writer(file) if is_direct else _writer(file)
         _write_large(plan, segment, threads or _THREADS)
+        _write_arena(file, plan.arena)
         _write_rest(file, plan)
 
 
@@ -84,6 +96,13 @@ def _write_rest(file: Output, plan: Plan) -> None:
     file.write(pack_header(plan.index_offset, index, structure.size), 0)
 
 
+def _write_arena(file: Output, arena: Arena) -> None:
+    for offset, length, pieces in arena.runs():
+        file.write_each(pieces, offset, length)
+    if arena.rows:
+        file.write(*arena.rest())
+
+
 _Put = Callable[[int], int]
 """Writes something; takes and returns the running checksum of the bytes that are under no other one."""
 
@@ -91,8 +110,8 @@ _Put = Callable[[int], int]
 def _sources(stream: _Stream, plan: Plan) -> Iterator[tuple[int, int, _Put]]:
     """Offset, length and writer of everything that is not HDF5's structure."""
     arena = plan.arena
-    if arena.rows:
-        yield arena.offset, arena.length, lambda crc: _put_arena(stream, arena, crc)
+    if arena.rows:  # written already
+        yield arena.offset, arena.length, lambda crc: crc32c(bytes(arena.padding), crc)
     for box in plan.boxes.values():
         if box.chunks is not None:  # written already
             places = zip(box.chunks.offsets, box.chunks.lengths, strict=True)
@@ -124,12 +143,6 @@ def _put_box(stream: _Stream, box: Box, crc: int) -> int:
         offset += len(view)
     box.let_go()
     return crc
-
-
-def _put_arena(stream: _Stream, arena: Arena, crc: int) -> int:
-    for offset, data in arena.writes():
-        stream.put(data, offset)
-    return crc32c(bytes(arena.padding), crc)
 
 
 class _Stream:
@@ -166,35 +179,44 @@ _Segment = Callable[[Box, int, memoryview], None]
 
 def _write_large(plan: Plan, write_segment: _Segment, threads: int) -> None:
     """Write large boxes whose bytes lie ready. One thread computes checksums while the other's bytes are written."""
-    tasks: list[tuple[Box, int]] = []
+    tasks: list[Callable[[], None]] = []
     for box in plan.boxes.values():
         if box.length >= _LARGE and box.is_ready and box.chunks is None:
             box.crcs = [0] * blocks_of(box.length)
-            tasks += [(box, start) for start in range(0, box.length, _SEGMENT)]
-
-    def write(task: tuple[Box, int]) -> None:
-        box, start = task
-        write_segment(box, start, bytes_of(box.arrays[0])[start : start + _SEGMENT])
-
-    if len(tasks) <= 1 or threads == 1:
-        for box, start in tasks:
-            write((box, start))
-            if start + _SEGMENT >= box.length:
-                box.let_go()
+            left = list(range(0, box.length, _SEGMENT))
+            tasks += [partial(_write_segment, write_segment, box, start, left) for start in left]
+    if threads == 1 or len(tasks) < 2:
+        for task in tasks:
+            task()
         return
     with ThreadPoolExecutor(threads) as pool:
-        for _ in pool.map(write, tasks):  # the first error cancels what has not begun
+        for _ in pool.map(lambda task: task(), tasks):  # the first error cancels what has not begun
             pass
 
 
+def _write_segment(write: _Segment, box: Box, start: int, left: list[int]) -> None:
+    """Write one of the segments of a box; of those that are `left`, the last one lets go of it."""
+    write(box, start, bytes_of(box.arrays[0])[start : start + _SEGMENT])
+    left.remove(start)
+    if not left:
+        box.let_go()
+
+
 def _writer(file: Output) -> _Segment:
-    """Writes in the usual way: the system copies each piece while it is still in the processor's cache."""
+    """Writes in the usual way: the system copies each piece while it is still in the processor's cache.
+
+    Pieces end where large pages of the page cache do, so that each piece is few of them.
+    """
 
     def write_segment(box: Box, start: int, source: memoryview) -> None:
-        for low in range(0, len(source), _STEP):
-            view = source[low : low + _STEP]
-            _note_crcs(box, start + low, view)
-            file.write(view, box.offset + start + low)
+        offset = box.offset + start
+        low = noted = 0
+        while low < len(source):
+            high = min(low + _STEP - (offset + low) % _STEP, len(source))
+            whole = min(-(-high // BLOCK) * BLOCK, len(source))
+            _note_crcs(box, start + noted, source[noted:whole])
+            file.write(source[low:high], offset + low)
+            low, noted = high, whole
 
     return write_segment
 
@@ -205,14 +227,17 @@ def _direct_writer(file: Output) -> _Segment:
 
     def write_segment(box: Box, start: int, source: memoryview) -> None:
         if not hasattr(local, "memory"):
-            local.memory = memoryview(mmap.mmap(-1, _SEGMENT))
-        held = local.memory[: len(source)]
-        for at in range(0, len(held), BLOCK):
-            held[at : at + BLOCK] = source[at : at + BLOCK]
-            _note_crcs(box, start + at, held[at : at + BLOCK])
-        full = len(held) // ALIGNMENT * ALIGNMENT
-        file.write_direct(held[:full], box.offset + start)
-        file.write(held[full:], box.offset + start + full)
+            local.memory = memoryview(mmap.mmap(-1, _DIRECT))
+        for low in range(0, len(source), _DIRECT):
+            piece = source[low : low + _DIRECT]
+            held = local.memory[: len(piece)]
+            for at in range(0, len(held), BLOCK):
+                held[at : at + BLOCK] = piece[at : at + BLOCK]
+                _note_crcs(box, start + low + at, held[at : at + BLOCK])
+            full = len(held) // ALIGNMENT * ALIGNMENT
+            offset = box.offset + start + low
+            file.write_direct(held[:full], offset)
+            file.write(held[full:], offset + full)
 
     return write_segment
 

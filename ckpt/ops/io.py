@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import gfile, storage
+from ckpt.core.cells import lend, take_back
 from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType, string, variant
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
@@ -51,11 +52,16 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
         extras = {name: value for name, value in extras.items() if name not in _OF_THE_WHOLE}
     threads = 1 if later else None  # in the background, the other processors are for the training
 
+    lent = lend(tensors) if later else set()
+
     def write():
-        if part is not None:
-            directory = storage.split(path)[0]
-            storage.make_directory(directory, durable=extras.get("durable", True))
-        shards.write_checkpoint(path, shards.taken(entries), threads=threads, **extras)
+        try:
+            if part is not None:
+                directory = storage.split(path)[0]
+                storage.make_directory(directory, durable=extras.get("durable", True))
+            shards.write_checkpoint(path, shards.taken(entries), threads=threads, **extras)
+        finally:
+            take_back(lent)
 
     (later or _at_once)(write)
 

@@ -177,6 +177,14 @@ def test_only_what_is_kept_stays(paths):
         tf.merge_graphs(paths, drop=["b/hed/**"])
 
 
+@pytest.mark.parametrize("options", [{"keep": ["a/y:0"]}, {"drop": ["b/**"]}])
+def test_a_part_of_which_nothing_is_left_is_an_error(paths, options):
+    with pytest.raises(ValueError, match=r"nothing of b is left.*allow_noop"):
+        tf.merge_graphs(paths, **options)
+    merged = tf.merge_graphs(paths, **options, allow_noop=True)
+    assert {name.partition("/")[0] for name in merged.name_map.values()} == {"a"}
+
+
 def test_no_gradient_passes_a_seam_that_stops_it(paths):
     merged = tf.merge_graphs(paths, connect=WIRES, stop_gradient=["b/x:0"])
     loss = merged.tensor("b/loss")

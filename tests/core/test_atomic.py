@@ -42,6 +42,8 @@ class Faulty:
                 raise OSError(self.code, os.strerror(self.code))
             if self.short and name == "pwrite":
                 return real(args[0], args[1][:7], args[2])
+            if self.short and name == "pwritev":
+                return real(args[0], [b"".join(args[1])[:7]], args[2])
             if self.short and name == "preadv":
                 return real(args[0], [memoryview(args[1][0]).cast("B")[:7]], args[2])
             if self.short and name == "pread":
@@ -110,9 +112,14 @@ def test_an_interruption_at_any_operation_changes_nothing(target, monkeypatch):
 
 
 def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
+    pieces = [b"", NEW[:40], NEW[40:41], b"", NEW[41:]]
     monkeypatch.setattr(atomic, "files", Faulty(short=True))
     atomic.write_file(target, NEW)
     assert target.read_bytes() == NEW
+    with atomic.NewFile(target) as new:
+        new.write_each(pieces, 3, len(NEW))
+    assert target.read_bytes() == bytes(3) + NEW
+    atomic.write_file(target, NEW)
     with atomic.InputFile(target) as file:
         assert file.read(3, 500) == NEW[3:503]
         room = bytearray(500)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ckpt.core import dtypes
-from ckpt.core.cells import Cell, opened, renewed
+from ckpt.core.cells import Cell, lend, opened, renewed, take_back
 from ckpt.core.errors import InvalidArgumentError, UninitializedError
 
 
@@ -153,3 +153,81 @@ def test_cells_are_closed_again_where_one_has_no_value():
     with opened(one, two) as (first, _):
         first += 1
     assert one.read().tolist() == [2, 3, 4]
+
+
+def large(fill):
+    made = Cell("v", dtypes.float32, (1 << 18,))
+    made.write(np.full(1 << 18, fill, np.float32))
+    return made
+
+
+def updated(made):
+    """The address of the value after an update in place."""
+    with opened(made) as (array,):
+        array += 1
+    return made.read().ctypes.data
+
+
+@pytest.mark.parametrize("opening", [opened, renewed])
+def test_two_memories_serve_one_save_in_the_background_after_the_other(opening):
+    made = large(0)
+    addresses = []
+    for _ in range(5):
+        snapshot = [made.read()]
+        lent = lend(snapshot)
+        with opening(made) as (found,):
+            array, before = found if opening is renewed else (found, None)
+            np.add(array if before is None else before, 1, out=array)
+        del array, before, found
+        assert snapshot[0][0] + 1 == made.read()[0]
+        snapshot.clear()
+        take_back(lent)
+        addresses += [made.read().ctypes.data, updated(made)]
+    assert made.read()[-1] == 10
+    assert addresses[::2] == addresses[1::2]  # between saves, updates are in place
+    assert len(set(addresses)) == 2
+    assert addresses[0] == addresses[4] == addresses[8]
+
+
+def test_memory_that_a_save_still_holds_is_not_written_to():
+    made = large(0)
+    first, second = made.read(), None
+    lent = lend([first])
+    updated(made)
+    second = made.read()
+    lent |= lend([second])
+    updated(made)
+    assert (first[0], second[0], made.read()[0]) == (0, 1, 2)
+    take_back(lent)
+
+
+def test_what_a_caller_holds_and_no_save_is_not_kept():
+    made = large(0)
+    held = made.read()
+    updated(made)
+    assert made.former is None
+    assert held[0] == 0
+
+
+def test_after_an_update_that_failed_the_next_is_in_place_again():
+    made = large(0)
+    snapshot = [made.read()]
+    lent = lend(snapshot)
+    with pytest.raises(ZeroDivisionError), opened(made):
+        raise ZeroDivisionError
+    snapshot.clear()
+    take_back(lent)
+    address = made.read().ctypes.data
+    assert updated(made) == address
+    assert made.former is None
+
+
+def test_an_uninitialized_cell_keeps_no_memory():
+    made = large(0)
+    snapshot = [made.read()]
+    lent = lend(snapshot)
+    updated(made)
+    assert made.former is snapshot[0]
+    made.clear()
+    take_back(lent)
+    assert made.former is None

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -43,14 +44,24 @@ class System:
 
     def __init__(self, monkeypatch, *, slow_at=None, result=0):
         self.slow_at, self.result, self.now, self.used = slow_at, result, 100.0, 0.0
-        self.populated, self.small = [], []
+        self.populated, self.small, self.shares = [], [], []
+        self.is_small = False
         monkeypatch.setattr(memory, "_madvise", lambda: self.advise)
         monkeypatch.setattr(memory.time, "monotonic", lambda: self.now)
         monkeypatch.setattr(memory.time, "thread_time", lambda: self.used)
         monkeypatch.setattr(memory._HugePages, "slow_until", 0.0)
 
     def advise(self, start, length, advice):
-        (self.small if advice == memory._NO_HUGE_PAGES else self.populated).append((start, length))
+        if advice == memory._HUGE_PAGES:
+            assert (start, length) == self.small[-1]
+            self.is_small = False
+        elif advice == memory._NO_HUGE_PAGES:
+            self.is_small = True
+            self.small.append((start, length))
+        elif self.is_small:
+            self.shares.append((start, length))
+        else:
+            self.populated.append((start, length))
         self.used += 4.5e-3 if len(self.populated) - 1 == self.slow_at else 1e-4
         return self.result
 
@@ -98,12 +109,26 @@ def test_where_a_huge_page_takes_long_the_rest_comes_in_small_ones_for_a_while(m
     assert len(system.populated) == 2
     assert first == system.populated[1][0] + HUGE
     assert first + length <= array.ctypes.data + array.nbytes
+    assert sum(own for _, own in system.shares) == length
+    assert len({at for at, _ in system.shares}) == len(system.shares)
     filled((11 << 20,), np.dtype("u1"))
     assert len(system.populated) == 2
     assert len(system.small) == 2
+    system.small.clear()
     system.now += memory._PATIENCE
     filled((11 << 20,), np.dtype("u1"))
     assert len(system.populated) > 4
+
+
+def test_small_pages_are_taken_by_several_threads(monkeypatch):
+    system = System(monkeypatch, slow_at=0)
+    monkeypatch.setattr(memory, "cpu_count", lambda: 3)
+    filled((15 << 20,), np.dtype("u1"))
+    assert len(system.shares) == 3
+    (whole,) = system.small
+    ends = [at for at, _ in sorted(system.shares)] + [sum(whole)]
+    assert [b - a for a, b in pairwise(ends)] == [own for _, own in sorted(system.shares)]
+    assert not system.is_small, "huge pages are welcome later"
 
 
 def test_a_system_that_refuses_is_not_asked_again_for_the_same_array(monkeypatch):

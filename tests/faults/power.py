@@ -74,6 +74,8 @@ class Disk:
             self.open[result] = paths[0] if args[1] & os.O_DIRECTORY else self.now[paths[0]]
         elif name == "pwrite":
             self.open[args[0]].write(args[1][:result], args[2])
+        elif name == "pwritev":
+            self.open[args[0]].write(b"".join(args[1])[:result], args[2])
         elif name == "ftruncate":
             inode, length = self.open[args[0]], args[1]
             del inode.now[length:]
@@ -142,6 +144,8 @@ def recording(log):
         result = real(*args)
         if name == "pwrite":
             args = (args[0], bytes(args[1]), args[2])
+        elif name == "pwritev":
+            args = (args[0], [b"".join(args[1])], args[2])
         log.append((name, args, result))
         return result
 

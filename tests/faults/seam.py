@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from ckpt.core import atomic
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
-CUTTABLE = ("pwrite", "pread", "preadv")
+CUTTABLE = ("pwrite", "pwritev", "pread", "preadv")
 
 
 class Killed(BaseException):
@@ -138,10 +138,15 @@ def _halved(name, args):
     if name == "pwrite":
         fd, data, offset = args
         return fd, data[: (len(data) + 1) // 2], offset
-    if name == "preadv":
+    if name in ("preadv", "pwritev"):
         fd, buffers, offset = args
-        view = memoryview(buffers[-1]).cast("B")  # the whole of the others, half of the last
-        return fd, [*buffers[:-1], view[: (len(view) + 1) // 2]], offset
+        views = [memoryview(buffer).cast("B") for buffer in buffers if memoryview(buffer).nbytes]
+        left = (sum(map(len, views)) + 1) // 2
+        kept = []
+        for view in views:
+            kept.append(view[:left])
+            left -= len(kept[-1])
+        return fd, kept, offset
     fd, length, offset = args
     return fd, (length + 1) // 2, offset
 

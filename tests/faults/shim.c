@@ -146,6 +146,12 @@ int fsync(int fd) { GUARDED(is_open_below(fd), -1, is_open_below(fd) ? 0 : REAL(
 int fdatasync(int fd) { GUARDED(is_open_below(fd), -1, is_open_below(fd) ? 0 : REAL(fdatasync)(fd)) }
 int ftruncate(int fd, off_t length) { GUARDED(is_open_below(fd), -1, REAL(ftruncate)(fd, length)) }
 int ftruncate64(int fd, off_t length) { GUARDED(is_open_below(fd), -1, REAL(ftruncate64)(fd, length)) }
+int fallocate(int fd, int how, off_t at, off_t length) {
+    GUARDED(is_open_below(fd), -1, REAL(fallocate)(fd, how, at, length))
+}
+int fallocate64(int fd, int how, off64_t at, off64_t length) {
+    GUARDED(is_open_below(fd), -1, REAL(fallocate64)(fd, how, at, length))
+}
 int rename(const char *from, const char *to) { GUARDED(is_below(from) || is_below(to), -1, REAL(rename)(from, to)) }
 int renameat(int a, const char *from, int b, const char *to) {
     GUARDED(is_below(from) || is_below(to), -1, REAL(renameat)(a, from, b, to))

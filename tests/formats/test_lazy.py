@@ -39,7 +39,7 @@ def path(tmp_path_factory):
 def counted(monkeypatch):
     """Bytes read from files, call by call."""
     calls = []
-    read, read_into = InputFile.read, InputFile.read_into
+    read, read_into, read_into_each = InputFile.read, InputFile.read_into, InputFile.read_into_each
 
     def counting_read(self, offset, length):
         calls.append(length)
@@ -49,7 +49,12 @@ def counted(monkeypatch):
         calls.append(len(view))
         read_into(self, view, offset)
 
+    def counting_read_into_each(self, buffers, offset, length):
+        calls.append(length)
+        read_into_each(self, buffers, offset, length)
+
     monkeypatch.setattr(InputFile, "read", counting_read)
+    monkeypatch.setattr(InputFile, "read_into_each", counting_read_into_each)
     monkeypatch.setattr(InputFile, "read_into", counting_read_into)
     return calls
 
