@@ -9,12 +9,13 @@ from typing import Any
 from ckpt.core import dtypes, gfile, storage
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
+from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.graph import stack
 from ckpt.model.variables import Variable
 from ckpt.ops import state
 from ckpt.saver import readers, state_file
 from ckpt.saver.saver import Saver
-from ckpt.saver.trackable import VALUE, Trackable, is_trackable, variables_of
+from ckpt.saver.trackable import Trackable, is_trackable, variables_of
 
 _COUNTER = "save_counter"
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # what TensorFlow adds to describe the objects
@@ -109,7 +110,7 @@ class CheckpointLoadStatus:
         self._checkpoint = checkpoint
         self._path = save_path
         self._held = frozenset(readers.CheckpointReader(save_path).get_variable_to_shape_map())
-        self._has_keys = any(name.endswith(VALUE) for name in self._held)
+        self._has_keys = any(name.endswith(OBJECT_KEY) for name in self._held)
 
     def assert_consumed(self) -> CheckpointLoadStatus:
         """Raise AssertionError listing variables that the checkpoint lacks, and values that no variable takes."""
@@ -164,7 +165,7 @@ class CheckpointLoadStatus:
         counter = vars(self._checkpoint).get(_COUNTER)
         wanted = [key for key, v in variables_of(self._checkpoint).items() if v is not counter]
         if wanted and all(variable is counter for variable in matched.values()):
-            held = sorted(self._held - {_OBJECT_GRAPH, f"{_COUNTER}/{VALUE}"})
+            held = sorted(self._held - {_OBJECT_GRAPH, f"{_COUNTER}/{OBJECT_KEY}"})
             raise NotFoundError(
                 None,
                 None,
@@ -205,7 +206,7 @@ class InitializationOnlyStatus(CheckpointLoadStatus):
 
 
 def _some(keys: Sequence[str]) -> str:
-    names = [key.removesuffix(f"/{VALUE}") for key in keys]
+    names = [key.removesuffix(f"/{OBJECT_KEY}") for key in keys]
     return ", ".join(names[:10]) + (", …" if len(names) > 10 else "") if names else "nothing"
 
 
