@@ -18,7 +18,10 @@ FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 
 _HEAD = 4096
 
-_TF_CHECKPOINT = "is part of a checkpoint of TensorFlow, whose values ckpt does not read"
+_WAY_IN = "read it with the library that wrote it, and give the arrays to ckpt.save(prefix, {name: array})"
+_TF_CHECKPOINT = (
+    f"is part of a checkpoint of TensorFlow, whose values ckpt does not read: {_WAY_IN}"
+)
 _TF_DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _TF_HEADER = b"\x1a\x02\x08\x01"  # the version in the first record of an .index file; seen in files that it wrote
 _LARGEST_JSON = 1 << 32  # bytes
@@ -30,10 +33,9 @@ _OTHERS = {
     b"\x80\5": "is a Python pickle",
     b"\x93NUMPY": "is one numpy array",
     b"GGUF": "is a GGUF file",
-    b"\x1f\x8b": "is compressed with gzip",
-    b"\x28\xb5\x2f\xfd": "is compressed with zstd",
 }
 """How files that are often mistaken for checkpoints begin, and what they are."""
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def open_reader(path: StrPath, *, max_expansion: int | None = None) -> TensorReader:
@@ -127,9 +129,12 @@ def _describe(head: bytes) -> tuple[str, bool]:
         return _TF_CHECKPOINT, False
     for sign, meaning in _OTHERS.items():
         if head.startswith(sign):
-            return f"{meaning}, which ckpt does not read", False
+            return f"{meaning}, which ckpt does not read: {_WAY_IN}", False
+    for sign, program in _PACKED.items():
+        if head.startswith(sign):
+            return f"is compressed with {program}; unpack it first", False
     if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < _LARGEST_JSON:
-        return "is a file of safetensors, which ckpt does not read", False
+        return f"is a file of safetensors, which ckpt does not read: {_WAY_IN}", False
     start = head.lstrip()[:20].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "is an HTML page; the download failed or needs a login", False

@@ -236,7 +236,11 @@ FOUND = {
     b"hello there\n": (InvalidArgumentError, "text that begins with 'hello"),
     b"\x81\x02\xff\xfe\0\1": (InvalidArgumentError, "81 02 ff fe"),
     b"\x80\x02}q\0": (InvalidArgumentError, "Python pickle, as old .pt files"),
-    b"PK\3\4\x14\0": (InvalidArgumentError, r"ZIP archive, as \.npz"),
+    b"PK\3\4\x14\0": (
+        InvalidArgumentError,
+        r"ZIP archive, as \.npz.* give the arrays to ckpt\.save",
+    ),
+    b"\x1f\x8b\x08": (InvalidArgumentError, "compressed with gzip; unpack it"),
     b"\x93NUMPY\1\0": (InvalidArgumentError, "one numpy array"),
     struct.pack("<Q", 70) + b'{"w":{"dtype":"F32"': (InvalidArgumentError, "safetensors"),
     bytes.fromhex("000006 08011a020801 00010f61"): (
@@ -266,7 +270,7 @@ def test_a_plain_hdf5_file_is_told_apart(tmp_path):
     for block in (0, 512):
         with h5py.File(tmp_path / "k.h5", "w", userblock_size=block) as h5:
             h5["a"] = [1]
-        with pytest.raises(UnimplementedError, match="HDF5 file without"):
+        with pytest.raises(UnimplementedError, match=r"HDF5 file without.* ckpt\.save\(prefix"):
             detect.open_reader(tmp_path / "k.h5")
 
 

@@ -92,6 +92,12 @@ def test_the_nodes_of_a_resource_variable_are_on_its_device_and_beside_nothing(g
         assert (node.device, node.node_def.attr.get("_class")) == ("/device:CPU:1", None)
 
 
+def test_what_is_beside_a_variable_is_beside_its_handle(use_resource):
+    v = tf.get_variable("v", [2], use_resource=use_resource)
+    with tf.colocate_with(v):
+        assert tf.constant(1.0).op.colocation_groups() == [b"loc:@v"]
+
+
 def test_a_cache_is_on_its_own_device(graph, use_resource):
     with tf.device("/cpu:0"):
         tf.get_variable("v", [2], caching_device="/cpu:1", use_resource=use_resource)
