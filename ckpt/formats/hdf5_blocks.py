@@ -12,7 +12,7 @@ from ckpt.formats import hdf5_filters
 from ckpt.formats.hdf5_index import Part, Tensor
 from ckpt.formats.hdf5_volumes import Checkpoint
 
-STEP = 512 * 1024  # bytes read at once: verified while they are in a core's cache
+STEP = 1024 * 1024  # bytes read at once: verified while they are in the caches of a core
 
 
 class Blocks:
