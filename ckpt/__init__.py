@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from ckpt.api import *  # noqa: F403  # the public names, for type checkers
 
-__version__ = "0.1.0"
+__version__ = "0.1.0.dev0"
 
 LOADED_ALONE = (
     "app",

@@ -627,7 +627,7 @@ from ckpt.ops.text import (
 from ckpt.ops.text_forms import print_ as print
 from ckpt.run.session import InteractiveSession, Session
 from ckpt.saver.latest import find_latest
-from ckpt.saver.loading import load
+from ckpt.saver.loading import load, save
 from ckpt.saver.opening import open_checkpoint as open
 from ckpt.saver.salvage import SalvageReport, salvage
 
@@ -1122,6 +1122,7 @@ __all__ = [
     "rsqrt",
     "salvage",
     "saturate_cast",
+    "save",
     "saved_model",
     "scalar_mul",
     "scan",

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,10 @@ def test_all_is_sorted_and_lists_exactly_what_is_imported(facade):
     assert imported - listed == set()
     messages = set(getattr(module, "_MESSAGES", ()))
     assert listed - imported - messages <= {"newaxis"}
+
+
+def test_the_version_is_that_of_the_distribution():
+    assert ckpt.__version__ == importlib.metadata.version("ckpt")
 
 
 def test_unknown_names_are_attribute_errors():

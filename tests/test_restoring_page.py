@@ -15,7 +15,7 @@ def test_the_examples_print_what_the_page_says(tmp_path, monkeypatch):
     names = {}
     printed = io.StringIO()
     blocks = re.findall(r"```(python|text)\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert [kind for kind, _ in blocks].count("text") == 4
+    assert [kind for kind, _ in blocks].count("text") == 5
     with tf.Graph().as_default():
         for kind, text in blocks:
             if kind == "text":

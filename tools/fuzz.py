@@ -30,9 +30,9 @@ def fuzz(
     mutator, end = Mutator(seed), time.monotonic() + seconds
     accepted = 0
     for number in range(inputs):
-        begin = time.monotonic()
-        if begin > end:
+        if time.monotonic() > end:
             return number, accepted, None, ""
+        begin = time.process_time()  # the machine may have been given to others meanwhile
         made = subject.mutant(mutator)
         try:
             subject.parse(made)
@@ -41,8 +41,8 @@ def fuzz(
             pass
         except Exception as error:  # noqa: BLE001 - that is what is looked for
             return number, accepted, made, f"{type(error).__name__}: {error}"
-        if time.monotonic() - begin > slow:
-            return number, accepted, made, f"took {time.monotonic() - begin:.1f} s"
+        if time.process_time() - begin > slow:
+            return number, accepted, made, f"took {time.process_time() - begin:.1f} s"
     return inputs, accepted, None, ""
 
 

@@ -52,7 +52,10 @@ SCHEMA, VERSION = "ckpt.merge", 1
     help="No gradient passes this connected input.",
 )
 @click.option(
-    "--freeze", multiple=True, metavar="SCOPE", help="Train no variable under this scope."
+    "--freeze",
+    multiple=True,
+    metavar="SELECTOR",
+    help="Train none of these variables: a scope, or a pattern such as 'b/**/kernel' or '!b/out/*'.",
 )
 @click.option(
     "--check",
@@ -64,6 +67,9 @@ SCHEMA, VERSION = "ckpt.merge", 1
 )
 @click.option(
     "--plan", "only_plan", is_flag=True, help="Show what would be done, in full; read no values."
+)
+@click.option(
+    "--allow-noop", is_flag=True, help="A part of which nothing is left in OUT is no error."
 )
 @click.option("--force", is_flag=True, help="Replace OUT when it exists.")
 @click.option("-n", "--dry-run", is_flag=True, help="Check everything and write nothing.")

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.compose.draft import Draft
-from ckpt.compose.surgery.inference import remove_identities
+from ckpt.compose.surgery.inference import colocated_with, past
 from ckpt.compose.surgery.values import freeze
 from ckpt.core import defs
 from ckpt.graph.selection import needed, node_of
@@ -46,25 +46,31 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Sequence[str]) -> Any:
     return _message(replace(graph, node=tuple(n for n in graph.node if n.name in kept)))
 
 
-def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | None = None) -> Any:
-    """The GraphDef message without CheckNumerics and Identity nodes, but for `protected_nodes` and those that must stay.
+_PASSING = ("CheckNumerics", "Identity", "StopGradient")
+"""What training needs, and what only passes its input on."""
 
-    What took one takes its source. Nodes that wait for others, and those that others wait for, stay.
+
+def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | None = None) -> Any:
+    """The GraphDef message without CheckNumerics, StopGradient and Identity nodes, also those that nothing takes.
+
+    What took one takes its source. Those stay that are in `protected_nodes`, wait for others, are waited for, or are named
+    by a colocation group.
     """
     graph = _plain(input_graph)
-    keep = set(protected_nodes or ())
-    keep |= {t[1:] for node in graph.node for t in node.input if t.startswith("^")}
-    passing = tuple(
-        replace(node, op="Identity")
-        if node.op == "CheckNumerics" and node.name not in keep
-        else node
+    protected = [protected_nodes] if isinstance(protected_nodes, str) else protected_nodes or ()
+    keep = {*protected} | colocated_with(graph)
+    keep |= {node_of(text) for node in graph.node for text in node.input if text.startswith("^")}
+    gone = {
+        node.name: node.input[0]
         for node in graph.node
+        if node.op in _PASSING and len(node.input) == 1 and node.name not in keep
+    }
+    kept = tuple(
+        replace(node, input=tuple(past(text, gone) for text in node.input))
+        for node in graph.node
+        if node.name not in gone
     )
-    meta = defs.MetaGraphDef(graph_def=replace(graph, node=passing))
-    lean = remove_identities(Draft(meta), keep).meta.graph_def
-    original = {node.name: node for node in graph.node}
-    nodes = tuple(replace(node, op=original[node.name].op) for node in lean.node)
-    return _message(replace(lean, node=nodes))
+    return _message(replace(graph, node=kept))
 
 
 def convert_variables_to_constants(

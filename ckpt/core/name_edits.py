@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 
-from ckpt.core.tensor_roles import AVERAGE
+from ckpt.core.tensor_roles import AVERAGE, OBJECT_KEY
 
 Pair = tuple[str, str]
 Rule = Pair | str
@@ -28,7 +28,7 @@ def guesses(held: str, wanted: str) -> list[list[Rule]]:
     """
     if held == f"{wanted}/{AVERAGE}":
         return [["ema"]]
-    if held == f"{wanted}/.ATTRIBUTES/VARIABLE_VALUE":
+    if held == f"{wanted}/{OBJECT_KEY}":
         return [["object"]]
     first: list[Rule] = []
     if held != held.lower() and wanted == wanted.lower() and held.lower() != wanted:
@@ -199,6 +199,8 @@ def described(held: str, wanted: str) -> str:
         return f"the moving average of {held.removesuffix('/' + AVERAGE)}"
     if re.fullmatch(rf"{re.escape(wanted)}/part_\d+", held):
         return "a part of it, saved under a name of its own"
+    if held == f"{wanted}/{OBJECT_KEY}":
+        return "its key in checkpoints of objects"
     if held.casefold() == wanted.casefold():
         return "other capital letters"
     if re.sub(r"[/.]", "/", held) == re.sub(r"[/.]", "/", wanted):

@@ -22,13 +22,13 @@ from typing import Any
 
 from ckpt.core import selectors
 from ckpt.core.errors import SelectionError
-from ckpt.core.tensor_roles import AVERAGE
+from ckpt.core.tensor_roles import AVERAGE, OBJECT_KEY
 
 PRESETS: Mapping[str, tuple[str, Any, str]] = {
     "ema": (rf"/{AVERAGE}$", "", "moving averages take the place of their variables"),
     "module.": (r"^module\.", "", "the prefix that PyTorch's DataParallel puts before every name"),
     "object": (
-        r"/\.ATTRIBUTES/VARIABLE_VALUE$",
+        rf"/{re.escape(OBJECT_KEY)}$",
         "",
         "keys of object-based TensorFlow 2 checkpoints",
     ),

@@ -169,7 +169,7 @@ def dimension_value(value: Any) -> int | None:
                     f"got value '{value!r}' with type '{type(value)!r}'"
                 ) from None
             if size != value and not isinstance(value, str):
-                raise ValueError(f"Ambiguous dimension: {value}") from None
+                raise ShapeError(f"Ambiguous dimension: {value}") from None
     if size < 0:
         raise ShapeError(f"Dimension {size} must be >= 0")
     return size

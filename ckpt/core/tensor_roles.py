@@ -25,6 +25,9 @@ _TORCH_SLOTS = (
 AVERAGE = "ExponentialMovingAverage"
 """The last part of the name of a moving average, as TensorFlow's class of that name makes it."""
 
+OBJECT_KEY = ".ATTRIBUTES/VARIABLE_VALUE"
+"""The last part of the key of a variable in object-based checkpoints of TensorFlow 2."""
+
 _TF_SLOT = re.compile(rf"(?P<owner>.+)/(?P<slot>(?:{_TF_SLOTS})(?:_\d+)?)")
 _TF_POWER = re.compile(r"(?P<owner>(?:.*/)?)(?P<slot>beta[12]_power(?:_\d+)?)")
 _TF2_SLOT = re.compile(r"(?P<owner>.+)/(?P<slot>\.OPTIMIZER_SLOT/.+)")

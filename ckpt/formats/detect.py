@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ckpt.core.errors import DataLossError, InvalidArgumentError
 from ckpt.core.storage import exists, is_directory, open_input
@@ -16,6 +17,25 @@ from ckpt.formats.missing import MissingCheckpointError
 FORMATS: list[Format] = [SHARDED_HDF5, HDF5, FOREIGN_HDF5]
 
 _HEAD = 4096
+
+_WAY_IN = "read it with the library that wrote it, and give the arrays to ckpt.save(prefix, {name: array})"
+_TF_CHECKPOINT = (
+    f"is part of a checkpoint of TensorFlow, whose values ckpt does not read: {_WAY_IN}"
+)
+_TF_DATA = re.compile(r"\.data-\d{5}-of-\d{5}$")
+_TF_HEADER = b"\x1a\x02\x08\x01"  # the version in the first record of an .index file; seen in files that it wrote
+_LARGEST_JSON = 1 << 32  # bytes
+_OTHERS = {
+    b"PK\3\4": "is a ZIP archive, as .npz, .pt and .keras files are",
+    b"\x80\2": "is a Python pickle, as old .pt files are",
+    b"\x80\3": "is a Python pickle",
+    b"\x80\4": "is a Python pickle",
+    b"\x80\5": "is a Python pickle",
+    b"\x93NUMPY": "is one numpy array",
+    b"GGUF": "is a GGUF file",
+}
+"""How files that are often mistaken for checkpoints begin, and what they are."""
+_PACKED = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 def open_reader(path: StrPath, *, max_expansion: int | None = None) -> TensorReader:
@@ -81,6 +101,8 @@ def recognise(path: StrPath) -> Format:
         if known.recognises(head):
             return known
     found, is_damage = _describe(head)
+    if _TF_DATA.search(os.fspath(path)):
+        found, is_damage = _TF_CHECKPOINT, False
     names = ", ".join(known.name for known in FORMATS if known is not FOREIGN_HDF5)
     kind = DataLossError if is_damage else InvalidArgumentError
     raise kind(
@@ -103,6 +125,16 @@ def _describe(head: bytes) -> tuple[str, bool]:
         return "the file begins with zeros only; its content was lost", True
     if head.startswith(b"version https://git-lfs"):
         return "is a Git LFS pointer, not the file itself; run `git lfs pull`", False
+    if head.startswith(b"\0\0") and _TF_HEADER in head[:16]:
+        return _TF_CHECKPOINT, False
+    for sign, meaning in _OTHERS.items():
+        if head.startswith(sign):
+            return f"{meaning}, which ckpt does not read: {_WAY_IN}", False
+    for sign, program in _PACKED.items():
+        if head.startswith(sign):
+            return f"is compressed with {program}; unpack it first", False
+    if head[8:10] == b'{"' and int.from_bytes(head[:8], "little") < _LARGEST_JSON:
+        return f"is a file of safetensors, which ckpt does not read: {_WAY_IN}", False
     start = head.lstrip()[:20].lower()
     if start.startswith((b"<!doctype html", b"<html")):
         return "is an HTML page; the download failed or needs a login", False

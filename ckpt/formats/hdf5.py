@@ -49,8 +49,8 @@ def _open_foreign(path: StrPath) -> Hdf5Reader:
     raise UnimplementedError(
         None,
         None,
-        f"{path}: is an HDF5 file without ckpt's user block; reading HDF5 files of other writers is not "
-        "supported yet",
+        f"{path}: is an HDF5 file without ckpt's user block, written by another program: read it with h5py, and give "
+        "the arrays to ckpt.save(prefix, {name: array})",
     )
 
 

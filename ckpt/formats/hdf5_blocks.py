@@ -12,6 +12,8 @@ from ckpt.formats import hdf5_filters
 from ckpt.formats.hdf5_index import Part, Tensor
 from ckpt.formats.hdf5_volumes import Checkpoint
 
+_ADVICE = "; restore the file from a copy"
+
 STEP = 1024 * 1024  # bytes read at once: verified while they are in the caches of a core
 
 
@@ -108,14 +110,19 @@ class Blocks:
 
     def damage(self, found: str) -> DataLossError:
         """The error that says what is damaged, and where."""
-        return DataLossError(None, None, f"{self.path}: {found}; restore the file from a copy")
+        return DataLossError(None, None, f"{self.path}: {found}{_ADVICE}")
+
+    def told(self, error: DataLossError) -> str:
+        """What `damage` was told when it made this error."""
+        return error.message.removeprefix(f"{self.path}: ").removesuffix(_ADVICE)
 
     def mismatch(
         self, name: str, file: int, offset: int, length: int, expected: int
     ) -> DataLossError:
-        """The error for bytes that do not have the checksum `expected`."""
+        """The error for bytes that do not have the checksum `expected`, with the one that they have."""
         where = "" if len(self._files) == 1 else f" of {self._files[file].path}"
+        found = crc32c(self._files[file].read(offset, length))
         return self.damage(
             f"tensor {name!r}: bytes {offset} to {offset + length}{where} do not have the CRC32C "
-            f"{expected:08x}"
+            f"{expected:08x}, but {found:08x}"
         )

@@ -157,15 +157,15 @@ class Hdf5Reader:
         return np.ndarray(tensor.shape, kind, memory)
 
     def verify(self) -> None:
-        """Read every byte of the file. Raises DataLossError naming all that is damaged."""
+        """Read every byte of the file. Raises DataLossError naming all that is damaged, and the first bytes of each."""
         damaged = []
         for name in self._checkpoint.names():
             tensor = self._checkpoint.tensor(name)
             try:
                 for part in tensor.parts:
                     self._blocks.verify(tensor, part)
-            except DataLossError:
-                damaged.append(f"tensor {tensor.name!r}")
+            except DataLossError as error:
+                damaged.append(self._blocks.told(error))
         try:
             self.metagraph()
         except DataLossError:
@@ -177,7 +177,7 @@ class Hdf5Reader:
                 damaged.append(f"the HDF5 structure{where} (values are not affected)")
         if damaged:
             raise self._blocks.damage(
-                f"{len(damaged)} pieces do not match their checksums: {', '.join(damaged)}"
+                f"{len(damaged)} pieces do not match their checksums: {'; '.join(damaged)}"
             )
 
     def close(self) -> None:

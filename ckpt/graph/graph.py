@@ -505,7 +505,8 @@ class Graph:
                 )
             scopes.colocations = []
         else:
-            element = self.as_graph_element(op)
+            # beside a variable is beside its handle, which need not be what it is read by
+            element = self.as_graph_element(getattr(op, "op", op))
             node = element.op if isinstance(element, Tensor) else element
             scopes.colocations = [node] if ignore_existing else [*before, node]
         scopes.devices = []

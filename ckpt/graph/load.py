@@ -9,7 +9,7 @@ from typing import Any
 
 from ckpt.core import defs, dtypes, versions
 from ckpt.core.collector import paused
-from ckpt.core.errors import CkptError, GraphError
+from ckpt.core.errors import CkptError, GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.graph import Graph
 from ckpt.graph.node_attrs import (
@@ -288,7 +288,8 @@ class _Loader:
                 )
         except Exception as error:
             self._undo()
-            if isinstance(error, (CkptError, ValueError)) or node is None:
+            is_told = isinstance(error, CkptError) and not isinstance(error, ShapeError)
+            if is_told or node is None or f"'{node.name}'" in str(error):
                 raise
             raise GraphError(
                 f"node '{node.name}' (op: '{node.op}') has attributes that its operation cannot take: "

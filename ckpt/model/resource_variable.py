@@ -13,8 +13,8 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
-from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
-from ckpt.model.variables import _ARGUMENTS, Variable, _caching, guarded_initial_value
+from ckpt.graph.scopes import control_dependencies, device, name_scope
+from ckpt.model.variables import _ARGUMENTS, Variable, alone_on, guarded_initial_value
 from ckpt.ops import control, resource, slice_assign
 
 _default: list[bool] = [False]
@@ -96,14 +96,14 @@ class ResourceVariable(Variable):
     def _add_parts(self, value: Tensor) -> None:
         with name_scope("IsInitialized"):
             self._is_initialized = resource.var_is_initialized(self._handle)
-        with name_scope("Assign") as scope:
+        with name_scope("Assign") as scope, alone_on(self._handle.device or None):
             value = guarded_initial_value(value, self._handle.op.name)
             self._initializer_op = resource.assign_variable(self._handle, value, name=scope)
-        with name_scope("Read"), colocate_with(self._handle.op), _caching(self._caching_device):
+        with name_scope("Read"), device(self._handle.device or None):
             self._element = self._read()
-        if self._caching_device is not None:
-            with colocate_with(None, ignore_existing=True), device(self._caching_device):
-                self._cached = control.identity(self._element)
+            if self._caching_device is not None:
+                with alone_on(self._caching_device):
+                    self._cached = control.identity(self._element)
         self._variable = self._handle
         self._snapshot = self._element if self._cached is None else self._cached
 
@@ -186,7 +186,7 @@ class ResourceVariable(Variable):
         """A tensor with the value as it is where the tensor is made."""
         if self._cached is not None:
             return self._cached
-        with colocate_with(None, ignore_existing=True), device(self._handle.device or None):
+        with alone_on(self._handle.device or None):
             return self._read()
 
     def read_value(self) -> Tensor:

@@ -58,9 +58,9 @@ def created_by_get_variable() -> list[Any]:
     return list(_store().variables.values())
 
 
-def known_to_get_variable(variable: Any) -> None:
-    """Count a variable among those of `get_variable`, under its name: slots are there, as in TensorFlow."""
-    _store().variables[variable.op.name] = variable
+def count_as_created(variable: Any) -> None:
+    """Count a variable among those that `get_variable` made, though nobody can ask for it: slots are, as in TensorFlow."""
+    _store().variables[variable.op.name + "/"] = variable
 
 
 class VariableScope:

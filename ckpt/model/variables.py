@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 from ckpt.core import defs, dtypes
@@ -181,7 +181,8 @@ class Variable(Operators, metaclass=_MadeByCreators):
                     self._variable, value, validate_shape=validate_shape, name="Assign"
                 )
             self._initializer_op = assigned.op
-            with colocate_with(self._variable.op), _caching(self._caching_device):
+            cached = self._caching_device
+            with colocate_with(self._variable.op) if cached is None else alone_on(cached):
                 self._snapshot = control.identity(self._variable, name="read")
         graph.add_to_collections(keys, self)
 
@@ -551,8 +552,11 @@ def _member(kind: Any, value: Any) -> Any:
     raise ValueError(f"Invalid variable {words} mode: {value}.")
 
 
-def _caching(caching_device: Any) -> AbstractContextManager[None]:
-    return device(caching_device) if caching_device is not None else nullcontext()
+@contextmanager
+def alone_on(place: Any) -> Iterator[None]:
+    """Makes nodes on that device, on none when it is None, and beside no other node."""
+    with colocate_with(None, ignore_existing=True), device(place):
+        yield
 
 
 def guarded_initial_value(value: Tensor, name: str) -> Tensor:

@@ -24,6 +24,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import constants, elementwise
 from ckpt.ops.families import same_shape
+from ckpt.ops.random_order import shuffled
 
 DEFAULT_GRAPH_SEED = 87654321
 MAX_SEED = 2**31 - 1
@@ -316,12 +317,7 @@ def random_shuffle_op(ctx, value, *, seed, seed2):
     groups = -(-(count - 1) // 4)
     start = stream.reserve(groups)
     words = stream.words(start, np.arange(groups, dtype=np.uint64)).T.reshape(-1)[: count - 1]
-    jumps = (words % np.arange(count, 1, -1, dtype=np.uint32)).tolist()
-    order = list(range(count))
-    for position, jump in enumerate(jumps):
-        other = position + jump
-        order[position], order[other] = order[other], order[position]
-    return value[np.array(order)]
+    return value[shuffled(words % np.arange(count, 1, -1, dtype=np.uint32))]
 
 
 random_shuffle_op.shape(same_shape)

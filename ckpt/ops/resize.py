@@ -7,6 +7,8 @@ core/kernels/image/image_resizer_state.h.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 
 from ckpt.core import dtypes
@@ -38,11 +40,33 @@ def _places(size: int, count: int, align: bool, half: bool):
     return steps * _scale(size, count, align)
 
 
-def _matrix(size: int, rows, columns, weights):
-    """A matrix [new, old] with `weights` added at (rows, columns)."""
-    found = np.zeros((rows.shape[0], size), np.float32)
-    np.add.at(found, (np.broadcast_to(rows[:, None], columns.shape), columns), weights)
-    return found
+class _Axis(NamedTuple):
+    """How one axis is resized: [new, old] `weights`, and which old pixels a new one reaches, be it with weight 0."""
+
+    weights: Any
+    reach: Any
+
+    @property
+    def transposed(self):
+        """The way back, of gradients."""
+        return _Axis(self.weights.T, self.reach.T)
+
+    def times(self, x):
+        """The product of `weights` and [batch, old, values]; what is not finite goes no further than TensorFlow's."""
+        if np.isfinite(x).all():
+            return np.matmul(self.weights, x)
+        rows = zip(self.weights, self.reach, strict=True)
+        return np.stack([np.matmul(row[own], x[:, own]) for row, own in rows], 1)
+
+
+def _axis(size: int, columns, weights):
+    """Each new pixel as the sum of the old ones at `columns` [new, terms], times `weights`."""
+    matrix = np.zeros((len(columns), size), np.float32)
+    reach = np.zeros(matrix.shape, bool)
+    places = np.arange(len(columns))[:, None], columns
+    np.add.at(matrix, places, weights)
+    reach[places] = True
+    return _Axis(matrix, reach)
 
 
 def _neighbours(size: int, count: int, align: bool, half: bool):
@@ -57,13 +81,13 @@ def _neighbours(size: int, count: int, align: bool, half: bool):
 def _bilinear(size: int, count: int, align: bool, half: bool):
     before, behind, share = _neighbours(size, count, align, half)
     columns, weights = np.stack([before, behind], 1), np.stack([1 - share, share], 1)
-    return _matrix(size, np.arange(count), columns, weights)
+    return _axis(size, columns, weights)
 
 
 def _between_neighbours(images, rows, columns):
     """Each new pixel from its four neighbours: (before, behind, share) of its row and of its column.
 
-    What is not finite spreads no further, as it does in products of matrices.
+    What is not finite goes no further.
     """
     x = _floating(images)
     depth = x.shape[3]
@@ -110,18 +134,20 @@ def _bicubic(size: int, count: int, align: bool, half: bool):
     if half:
         weights = np.where(wanted == columns, weights, 0)
         weights = weights / weights.sum(1, keepdims=True)
-    return _matrix(size, np.arange(count), columns, weights)
+    return _axis(size, columns, weights)
 
 
 def _area(size: int, count: int, align: bool, half: bool):
     scale = _scale(size, count, align)
+    if scale == 0:  # one pixel, repeated
+        return _axis(size, np.zeros((count, 1), np.int64), 1)
     edges = np.arange(count + 1, dtype=np.float32) * scale
     low, high = edges[:-1, None], edges[1:, None]
     old = np.arange(size, dtype=np.float32)
     overlap = np.clip(np.minimum(high, old + 1) - np.maximum(low, old), 0, None)
     beyond = np.clip(high[:, 0] - size, 0, None)
     overlap[:, -1] += np.minimum(beyond, scale)
-    return (overlap / scale).astype(np.float32)
+    return _Axis((overlap / scale).astype(np.float32), overlap > 0)
 
 
 def _floating(images):
@@ -129,11 +155,12 @@ def _floating(images):
 
 
 def _applied(images, rows, columns):
-    """`images` [batch, rows, columns, channels] times one matrix per axis."""
+    """`images` [batch, rows, columns, channels], each axis resized."""
     x = _floating(images)
     batch, height, width, depth = x.shape
-    x = np.matmul(rows, x.reshape(batch, height, width * depth)).reshape(batch, -1, width, depth)
-    return np.matmul(columns, x)
+    x = rows.times(x.reshape(batch, height, width * depth))
+    x = columns.times(x.reshape(-1, width, depth))
+    return x.reshape(batch, len(rows.weights), len(columns.weights), depth)
 
 
 def _sizes(images, size) -> tuple[int, int]:
@@ -184,8 +211,8 @@ def _linear(type_name, weights, doc, attrs):
 def _linear_grad(type_name, weights, kinds, doc):
     def kernel(grads, original_image, *, align_corners, half_pixel_centers):
         pairs = zip(original_image.shape[1:3], grads.shape[1:3], strict=True)
-        matrices = (weights(n, m, align_corners, half_pixel_centers).T for n, m in pairs)
-        return _applied(grads, *matrices).astype(original_image.dtype)
+        axes = (weights(n, m, align_corners, half_pixel_centers).transposed for n, m in pairs)
+        return _applied(grads, *axes).astype(original_image.dtype)
 
     kernel.__doc__ = doc
     opdef = op(type_name, "grads: float32, original_image: T -> output: T", T=kinds, **SAMPLING)(

@@ -16,7 +16,7 @@ from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.model import initializers
 from ckpt.model.gradients import gradients
-from ckpt.model.scopes import get_variable_scope, known_to_get_variable, variable_scope
+from ckpt.model.scopes import count_as_created, get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
 from ckpt.model.variables import Variable, trainable_variables
 from ckpt.ops import constants, control, distinct, segments, shaping, state
@@ -313,7 +313,7 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
         slot._set_save_slice_info(
             type(info)(info.full_name + own, info.full_shape, info.var_offset, info.var_shape)
         )
-    known_to_get_variable(slot)
+    count_as_created(slot)
     return slot
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ckpt.core import dtypes, gfile, storage
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
+from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.graph import stack
 from ckpt.model.variables import Variable
 from ckpt.ops import state
 from ckpt.saver import readers, state_file
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.saver import Saver
-from ckpt.saver.trackable import VALUE, Trackable, is_trackable, variables_of
+from ckpt.saver.trackable import Trackable, is_trackable, variables_of
 
 _COUNTER = "save_counter"
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"  # what TensorFlow adds to describe the objects
@@ -85,9 +88,7 @@ class Checkpoint(Trackable):
         return self.save_counter
 
     def _write(self, prefix: str, session: Any) -> str:
-        directory = storage.split(prefix)[0]
-        if not storage.is_directory(directory):
-            gfile.makedirs(directory)  # as TensorFlow does here, unlike in a Saver
+        gfile.makedirs(storage.split(prefix)[0])  # as TensorFlow does here, unlike in a Saver
         saver = self._saver(variables_of(self))
         saver.save(session, prefix, write_meta_graph=False, write_state=False)
         return prefix
@@ -109,7 +110,7 @@ class CheckpointLoadStatus:
         self._checkpoint = checkpoint
         self._path = save_path
         self._held = frozenset(readers.CheckpointReader(save_path).get_variable_to_shape_map())
-        self._has_keys = any(name.endswith(VALUE) for name in self._held)
+        self._has_keys = any(name.endswith(OBJECT_KEY) for name in self._held)
 
     def assert_consumed(self) -> CheckpointLoadStatus:
         """Raise AssertionError listing variables that the checkpoint lacks, and values that no variable takes."""
@@ -142,21 +143,34 @@ class CheckpointLoadStatus:
         """Say that it is all right when values are not taken."""
         return self
 
-    def run_restore_ops(self, session: Any = None) -> None:
-        """Set the variables that the checkpoint holds, in the default session unless one is given.
+    def run_restore_ops(self, session: Any = None) -> RestoreReport:
+        """Set the variables that the checkpoint holds, in the default session unless one is given; the report says which.
 
         Raises NotFoundError when that is none, apart from the counter of saves: nothing would have been restored.
         """
         matched = self._something()
+        report = RestoreReport(self._path)
         if matched:
-            self._checkpoint._saver(matched).restore(_session(session), self._path)
+            report = self._checkpoint._saver(matched).restore(_session(session), self._path)
+        missing = self._missing(matched)
+        return replace(report, missing=missing, skipped=missing)
 
-    def initialize_or_restore(self, session: Any = None) -> None:
-        """Initialise the variables that the checkpoint lacks, and set the others. Raises what `run_restore_ops` raises."""
+    def initialize_or_restore(self, session: Any = None) -> RestoreReport:
+        """Initialise the variables that the checkpoint lacks, and set the others; the report says which.
+
+        Raises what `run_restore_ops` raises.
+        """
         session = _session(session)
         taken = {id(variable) for variable in self._something().values()}
         _initialise(session, self._checkpoint, taken)
-        self.run_restore_ops(session)
+        report = self.run_restore_ops(session)
+        return replace(report, initialized=report.missing, skipped=())
+
+    def _missing(self, matched: Mapping[str, Any]) -> tuple[str, ...]:
+        """The keys of the variables that are not among these."""
+        taken = {id(variable) for variable in matched.values()}
+        variables = variables_of(self._checkpoint)
+        return tuple(key for key, variable in variables.items() if id(variable) not in taken)
 
     def _something(self) -> dict[str, Any]:
         """What is restored. Raises NotFoundError when it is nothing but the counter of saves, though there is more."""
@@ -164,7 +178,7 @@ class CheckpointLoadStatus:
         counter = vars(self._checkpoint).get(_COUNTER)
         wanted = [key for key, v in variables_of(self._checkpoint).items() if v is not counter]
         if wanted and all(variable is counter for variable in matched.values()):
-            held = sorted(self._held - {_OBJECT_GRAPH, f"{_COUNTER}/{VALUE}"})
+            held = sorted(self._held - {_OBJECT_GRAPH, f"{_COUNTER}/{OBJECT_KEY}"})
             raise NotFoundError(
                 None,
                 None,
@@ -193,19 +207,21 @@ class InitializationOnlyStatus(CheckpointLoadStatus):
 
     assert_existing_objects_matched = assert_nontrivial_match = assert_consumed
 
-    def run_restore_ops(self, session: Any = None) -> None:
+    def run_restore_ops(self, session: Any = None) -> RestoreReport:
         """Raise AssertionError: there is no checkpoint."""
         raise AssertionError(
             "No checkpoint specified, so no restore ops are available (save_path=None to Saver.restore)."
         )
 
-    def initialize_or_restore(self, session: Any = None) -> None:
+    def initialize_or_restore(self, session: Any = None) -> RestoreReport:
         """Initialise all variables of the object."""
         _initialise(_session(session), self._checkpoint, set())
+        missing = tuple(variables_of(self._checkpoint))
+        return RestoreReport("", missing=missing, initialized=missing)
 
 
 def _some(keys: Sequence[str]) -> str:
-    names = [key.removesuffix(f"/{VALUE}") for key in keys]
+    names = [key.removesuffix(f"/{OBJECT_KEY}") for key in keys]
     return ", ".join(names[:10]) + (", …" if len(names) > 10 else "") if names else "nothing"
 
 

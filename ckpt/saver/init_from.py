@@ -202,8 +202,10 @@ def _selected(members: Sequence[Any]) -> list[Start]:
 def _of_entry(source: Any, target: Any, known: Mapping[str, list[Variable]]) -> list[Start]:
     """What one entry of a map asks for; `known` are the variables that have names.
 
-    Raises ValueError for a name that none of them has, TypeError for what is no variable.
+    Raises ValueError for a name that none of them has and for what is no name, TypeError for what is no variable.
     """
+    if not isinstance(source, str):
+        raise ValueError(f"{source!r}: {target!r}: the name of a tensor is a text")
     if not isinstance(target, str):
         return [Start(source, _parts(source, target), f"{source!r}: {_shown(target)}")]
     said = f"{source!r}: {target!r}"
@@ -214,7 +216,7 @@ def _of_entry(source: Any, target: Any, known: Mapping[str, list[Variable]]) -> 
         if parts:
             return [Start(source, tuple(parts), said)]
     scope = target.removesuffix("/")
-    if not str(source).endswith("/"):
+    if not source.endswith("/"):
         raise ValueError(
             f"Assignment map with scope only name {scope} should map to scope only {source}. "
             f"Should be 'scope/': 'other_scope/'. ({said} names no variable of get_variable{similar(target, known)})"

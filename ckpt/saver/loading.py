@@ -1,19 +1,21 @@
-"""Tensors of a checkpoint as a dict of arrays: those that are selected, and no other bytes are read."""
+"""Tensors of a checkpoint as a dict of arrays, of which only those selected are read; and a checkpoint of such a dict."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ckpt.core import renames, selectors
+from ckpt.core import renames, selectors, storage
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.selectors import Candidate
-from ckpt.formats import detect
-from ckpt.formats.base import Slices, TensorReader
+from ckpt.formats import detect, shards
+from ckpt.formats.base import Slices, TensorEntry, TensorReader
 from ckpt.saver.candidates import Patterns, selected
+from ckpt.saver.output import check_free, make_home
 from ckpt.saver.readers import checkpoint_file
 
 Array = np.ndarray[Any, Any]
@@ -45,6 +47,52 @@ def load(
         except SelectionError as error:
             raise SelectionError(f"{file}: {error}") from error
         return {new: reader.read(name, cuts.get(name)) for new, name in called.items()}
+
+
+def save(
+    prefix: StrPath,
+    tensors: Mapping[str, Any],
+    *,
+    metadata: Mapping[str, str] | None = None,
+    shard_size: int | str | None = None,
+    compression: str | None = None,
+    durable: bool = True,
+    force: bool = False,
+) -> str:
+    """Write arrays as the checkpoint `prefix`, as a Saver would without its graph, and return the prefix.
+
+    This is the way in for values of other libraries: what they read is written here, and restored by a Saver. Anything
+    that numpy makes an array of will do; strings are `bytes` or `str`. `metadata` is kept with them ("step" is the step);
+    the other options are those of `Saver.save`. Raises AlreadyExistsError when there is such a checkpoint (unless
+    `force`), InvalidArgumentError listing everything that cannot be written, ValueError without tensors, ResourceExhaustedError
+    when the disk is full.
+    """
+    name = os.fspath(prefix).removesuffix(".h5")
+    if not tensors:
+        raise ValueError(f"{name}: there are no tensors to save")
+    check_free([f"{name}.h5", f"{name}.index", f"{name}.meta"], force=force)
+    entries = [TensorEntry(key, _as_array(value)) for key, value in tensors.items()]
+    make_home(name)
+    shards.write_checkpoint(
+        name,
+        entries,
+        shard_size=shard_size,
+        metadata=metadata,
+        compression=compression,
+        durable=durable,
+    )
+    storage.remove_file(f"{name}.meta")  # the graph of the checkpoint that was replaced
+    return name
+
+
+def _as_array(value: Any) -> Array:
+    array = np.asarray(value)
+    if array.dtype.kind != "U":
+        return array
+    encoded = [str(text).encode("utf-8") for text in array.reshape(-1)]
+    strings = np.empty(len(encoded), object)
+    strings[:] = encoded
+    return strings.reshape(array.shape)
 
 
 def _cuts(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from ckpt.core import renames
+
 CHOICES = {
     "on_missing": ("error", "init", "keep", "skip"),
     "on_unexpected": ("ignore", "warn", "error"),
@@ -26,7 +28,8 @@ class Policies:
     the first index of each axis, or filled up with zeros to it. `on_dtype`: another dtype is an error, or is cast where
     no value can change beyond rounding, or the variable is left alone. `slots`: "optional" runs the initializers of an
     optimizer's slots that are missing. `apply_suggestions`: missing variables are taken from where they unambiguously
-    were renamed to. Raises ValueError for what a policy cannot be.
+    were renamed to. Raises ValueError for what a policy cannot be, SelectionError (one too) or TypeError for rules that cannot
+    be understood.
     """
 
     rename: Any = None
@@ -46,6 +49,7 @@ class Policies:
                 raise ValueError(
                     f"{name} must be one of {', '.join(map(repr, choices))}, not {getattr(self, name)!r}"
                 )
+        renames.steps(self.rename)  # raises what it cannot be
 
     def but(self, **said: Any) -> Policies:
         """These policies, but for those that are said; None says nothing."""

@@ -237,7 +237,8 @@ def after_save(
             start = saved.time if policy.from_last_kept else preserve_after
             preserve_after = start + policy.keep_every_n_hours * 3600
         else:
-            delete[saved.name] = f"there are {limit} newer ones, and max_to_keep is {limit}"
+            newer = "is a newer one" if limit == 1 else f"are {limit} newer ones"
+            delete[saved.name] = f"there {newer}, and max_to_keep is {limit}"
     return Decision((*remaining, *known[-limit:]), delete, preserve_after, tuple(preserved))
 
 

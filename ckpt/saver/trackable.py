@@ -11,14 +11,13 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.model.layer import Layer
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.rnn_cells import RNNCell
 from ckpt.model.saveable import SaveableObject
 from ckpt.model.variables import Variable
 from ckpt.optimize.optimizers import Optimizer
-
-VALUE = ".ATTRIBUTES/VARIABLE_VALUE"
 
 
 class Trackable:
@@ -51,7 +50,7 @@ def variables_of(root: Any) -> dict[str, Any]:
             if id(child) not in paths:
                 paths[id(child)] = _joined(path, name)
                 waiting.append((paths[id(child)], child))
-    found = {f"{path}/{VALUE}": value for path, value in reached if _is_leaf(value)}
+    found = {f"{path}/{OBJECT_KEY}": value for path, value in reached if _is_leaf(value)}
     for path, optimizer in reached:
         if isinstance(optimizer, Optimizer):
             leaves = [(place, value) for place, value in reached if isinstance(value, Variable)]
@@ -84,7 +83,7 @@ def _slots(
         for slot in optimizer.get_slot_names():
             held = optimizer.get_slot(variable, slot)
             if held is not None:
-                yield f"{place}/.OPTIMIZER_SLOT/{path}/{slot}/{VALUE}", held
+                yield f"{place}/.OPTIMIZER_SLOT/{path}/{slot}/{OBJECT_KEY}", held
 
 
 def _joined(path: str, name: str) -> str:

@@ -160,6 +160,11 @@ class StepCounterHook(SessionRunHook):
             )
         self._last_step = before
 
+    def end(self, session: Any = None) -> None:
+        """Have all of it in the file."""
+        if self._summary_writer is not None:
+            self._summary_writer.flush()
+
     def _report(self, steps_per_second: float, step: int) -> None:
         if self._summary_writer is not None:
             from ckpt.wire import messages

@@ -108,12 +108,14 @@ class CheckpointSaverHook(SessionRunHook):
                 run_context.request_stop()
 
     def end(self, session: Any) -> None:
-        """Save the last step, unless that has been done."""
+        """Save the last step, unless that has been done, and have all events in the file."""
         step = session.run(self._global_step)
         if step != self._timer.last_triggered_step():
             self._save(session, step)
         for listener in self._listeners:
             listener.end(session, step)
+        if self._summary_writer is not None:
+            self._summary_writer.flush()
 
     def _save(self, session: Any, step: int) -> bool:
         """Save; True when a listener asks for the training to stop."""

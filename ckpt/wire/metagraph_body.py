@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from ckpt.wire.metagraph_walk import Checks
-
 MAGIC = b"\x89ckptMG\n"
 VERSION = 1
+_TINY = 512  # bytes; the lists that fewer announce take less than a megabyte
 LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
 _HEAD = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
@@ -41,13 +40,13 @@ class LaterVersion(Damage):
     """The file is of a version that this one cannot read."""
 
 
-def sealed(body: bytes) -> bytes:
+def sealed(body: bytes, *, may_deflate: bool = True) -> bytes:
     """The bytes of a `.meta` file with this body."""
     encoding = _PLAIN
-    if _DEFLATED_FROM <= len(body) <= _DEFLATED_UP_TO:
+    if may_deflate and _DEFLATED_FROM <= len(body) <= _DEFLATED_UP_TO:
         # names and attributes repeat: 14 MB for 20,000 variables become 1 MB, of which each save writes two copies
         deflated = _LENGTH.pack(len(body)) + zlib.compress(body, 1)
-        if len(body) <= _largest(len(deflated)):
+        if len(body) <= largest(len(deflated)):
             body, encoding = deflated, _DEFLATED
     head = _HEAD.pack(MAGIC, VERSION, encoding, len(body))
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
@@ -76,8 +75,16 @@ def unsealed(data: bytes) -> memoryview:
     return _inflated(body) if encoding == _DEFLATED else body
 
 
-def _largest(deflated: int) -> int:
-    """What so many deflated bytes may have been: the records in them take up to 20 times that."""
+def unfolded(data: bytes) -> int:
+    """How long the body of a `.meta` file is said to be when it is no longer deflated."""
+    if len(data) < HEADER_BYTES + _LENGTH.size or _HEAD.unpack_from(data)[2] == _PLAIN:
+        return len(data)
+    (length,) = _LENGTH.unpack_from(data, HEADER_BYTES)
+    return int(length)
+
+
+def largest(deflated: int) -> int:
+    """What so many deflated bytes may have been: the records in them take up to 40 times that."""
     return max(_ALWAYS_ALLOWED, _MOST_EXPANSION * deflated)
 
 
@@ -86,7 +93,7 @@ def _inflated(body: memoryview) -> memoryview:
     if len(body) < _LENGTH.size:
         raise Damage("is too short to be deflated")
     (length,) = _LENGTH.unpack_from(body)
-    if length > _largest(len(body)):
+    if length > largest(len(body)):
         raise Damage(f"{len(body)} bytes claim to be {length} deflated ones")
     stream = zlib.decompressobj()
     try:
@@ -98,25 +105,13 @@ def _inflated(body: memoryview) -> memoryview:
     return memoryview(found)
 
 
-def parsed_whole(
-    body: memoryview, ext_hook: Callable[[int, bytes], Any], checks: Callable[[], Checks]
-) -> Any:
-    """The value in the body of a file; a large one is walked first, which refuses what would take much memory for nothing."""
-    with MsgpackErrors():
-        check_present(body)
-        if len(body) > LARGE:
-            from ckpt.wire.metagraph_walk import walk
-
-            walk(body, checks(), ext_hook)
-        return unpackb(body, ext_hook)
-
-
 def parsed(
     body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], longest: int | None = None
 ) -> Any:
     """The one msgpack value in `body`, an extension type or small: no list is longer than `longest`. Raises Damage."""
     with MsgpackErrors():
-        check_present(memoryview(body))
+        if len(body) > _TINY:
+            check_present(memoryview(body))
         if len(body) <= LARGE:
             return unpackb(body, ext_hook)
         from ckpt.wire.metagraph_walk import MOST_ELEMENTS, Budget

@@ -17,22 +17,21 @@ from ckpt.wire.metagraph_body import (
     Damage,
     LaterVersion,
     MsgpackErrors,
-    check_present,
     parsed,
     sealed,
     unsealed,
 )
 from ckpt.wire.metagraph_summary import MetaGraphSummary, summarised
 from ckpt.wire.metagraph_tree import TreeReader
-from ckpt.wire.metagraph_walk import Checks, walk
+from ckpt.wire.metagraph_walk import walk
 
 
-def pack(meta: defs.MetaGraphDef) -> bytes:
+def pack(meta: defs.MetaGraphDef, *, may_deflate: bool = True) -> bytes:
     """`meta` as the bytes of a `.meta` file. Raises GraphError naming the node that no file can hold."""
     from ckpt.wire.metagraph_values import packb
 
     try:
-        return sealed(packb(meta))
+        return sealed(packb(meta), may_deflate=may_deflate)
     except (TypeError, ValueError, OverflowError) as error:
         raise GraphError(f"{_culprit(meta)} cannot be written to a .meta file: {error}") from error
 
@@ -61,7 +60,7 @@ def _refused(where: str, damage: Damage) -> OpError:
     """The error that names the file, too."""
     if isinstance(damage, LaterVersion):
         return UnimplementedError(None, None, f"{where}: {damage}")
-    return _loss(where, str(damage).strip())
+    return _loss(where, str(damage).strip(" :"))
 
 
 def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
@@ -84,12 +83,11 @@ def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
 def _built(
     body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
 ) -> defs.MetaGraphDef:
-    """The MetaGraph in a body; a large one is built record by record, which refuses what takes much memory for nothing."""
+    """The MetaGraph in a body; a large one is checked as a whole first, so that what is refused takes little memory."""
     if len(body) <= LARGE:
         return reader.meta_graph(parsed(body, ext_hook), "")  # type: ignore[no-any-return]  # a record is Any
     with MsgpackErrors():
-        check_present(body)
-        return walk(body, Checks.of(reader), ext_hook)
+        return walk(body, reader, ext_hook)
 
 
 def tree_reader(*, named: bool) -> TreeReader:

@@ -77,16 +77,21 @@ def _tagged(value: Any) -> Any:
     raise GraphError(f"{type(value).__name__} {value!r} cannot be written to a .meta file")
 
 
-def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
-    """The MetaGraph in JSON text. Raises DataLossError or UnimplementedError that names `where`."""
+def parsed(text: str, where: str) -> Any:
+    """What JSON text says, if it has no more elements than graphs have. Raises DataLossError that names `where`."""
     if sum(map(text.count, ",[{")) > _FEW_ELEMENTS + len(text) // _CHARACTERS:
         raise DataLossError(
             None, None, f"{where}: JSON of more lists and elements than any graph of its size has"
         )
     try:
-        document = json.loads(text)
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DataLossError(None, None, f"{where}: not JSON: {error}") from error
+
+
+def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
+    """The MetaGraph in JSON text. Raises DataLossError or UnimplementedError that names `where`."""
+    document = parsed(text, where)
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataLossError(None, None, f'{where}: JSON, but its "format" is not {FORMAT!r}')
     version = document.get("version")

@@ -5,14 +5,12 @@ Must not know live graphs, nor where the bytes are stored.
 
 from __future__ import annotations
 
-from ckpt.wire.metagraph_body import Damage, parsed, parsed_whole, unsealed
+from ckpt.wire.metagraph_body import LARGE, Damage, MsgpackErrors, parsed, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
-
-    from ckpt.wire.metagraph_walk import Checks
 
     Input = tuple[str, str, tuple[int | None, ...] | None]  # a placeholder: name, dtype, shape
 
@@ -54,41 +52,119 @@ class MetaGraphSummary:
 
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_MOST = 1 << 16  # kinds of operations, placeholders, collections: what is kept of a hostile file
 
 
 def summarised(data: bytes) -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises Damage."""
+    counts, body = _Counts(), unsealed(data)
     try:
-        tree = parsed_whole(unsealed(data), _light_value, _light_checks)
-        return _of_tree(*tree)
+        if len(body) <= LARGE:
+            counts.tree(*parsed(body, _light_value))
+        else:
+            from ckpt.wire.metagraph_walk import look
+
+            with MsgpackErrors():
+                look(body, counts, _light_value)
+        return counts.summary()
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise Damage(f"its records are not those of a MetaGraph: {error}") from error
 
 
-def _of_tree(
-    info: Any, graph: Any, saver: Any, collections: Any, signatures: Any
-) -> MetaGraphSummary:
-    nodes = graph[0]
-    ops: dict[str, int] = {}
-    for kind in _texts([node[1] for node in nodes]):
-        ops[kind] = ops.get(kind, 0) + 1
-    files = _file_names(saver)
-    return MetaGraphSummary(
-        nodes=len(nodes),
-        ops=ops,
-        functions=len(graph[1]),
-        inputs=[
-            _input(node) for node in nodes if node[1] in _PLACEHOLDERS and node[0] not in files
-        ],
-        collections={
-            name: len(value)
-            for name, (_, value) in zip(_texts(collections), collections.values(), strict=True)
-        },
-        savers=() if saver is None else _texts([saver[2]]),
-        signatures=_texts(signatures),
-        tags=_texts(info[1]),
-        producer=int(graph[3]),
-    )
+class _Counts:
+    """Looks at records, by the methods that `metagraph_walk.Checks` lists, and keeps what a summary says."""
+
+    def __init__(self) -> None:
+        self._nodes = self._functions = self._producer = 0
+        self._ops: dict[str, int] = {}
+        self._inputs: list[Input] = []
+        self._collections: dict[str, int] = {}
+        self._name = ""  # of the collection whose elements come
+        self._savers: tuple[str, ...] = ()
+        self._signatures: tuple[str, ...] = ()
+        self._tags: tuple[str, ...] = ()
+        self._files: set[str] = set()
+
+    def tree(self, info: Any, graph: Any, saver: Any, collections: Any, signatures: Any) -> None:
+        """Look at all records of a MetaGraph."""
+        self.info(info, "")
+        self.nodes(graph[0], "", 0)
+        for function in graph[1]:
+            self.function(function, "")
+        self.integer(graph[3], _PRODUCER)
+        self.saver(saver, "")
+        for name, raw in collections.items():
+            self.text(name, _COLLECTION)
+            self.collection(raw, "")
+        self.signatures(signatures, "")
+
+    def summary(self) -> MetaGraphSummary:
+        """What was seen."""
+        return MetaGraphSummary(
+            nodes=self._nodes,
+            ops=self._ops,
+            functions=self._functions,
+            inputs=[found for found in self._inputs if found[0] not in self._files],
+            collections=self._collections,
+            savers=self._savers,
+            signatures=self._signatures,
+            tags=self._tags,
+            producer=self._producer,
+        )
+
+    def nodes(self, raw: list[Any], place: str, first: int) -> tuple[()]:
+        if not all([type(node) is list and len(node) == 5 for node in raw]):
+            raise ValueError(f"one of the nodes from {first} on is none")
+        self._nodes += len(raw)
+        ops = self._ops
+        for kind in _texts([node[1] for node in raw]):
+            ops[kind] = ops.get(kind, 0) + 1
+        if not _PLACEHOLDERS.isdisjoint(ops):
+            self._inputs += [_input(node) for node in raw if node[1] in _PLACEHOLDERS]
+        _few(ops, "kinds of operations")
+        _few(self._inputs, "placeholders")
+        return ()
+
+    def body(self, raw: list[Any], place: str, first: int) -> tuple[()]:
+        return ()
+
+    def function(self, raw: Any, place: str) -> None:
+        self._functions += 1
+
+    def text(self, raw: Any, place: str) -> None:
+        if place == _COLLECTION:
+            (self._name,) = _texts([raw])
+            self._collections[self._name] = 0
+            _few(self._collections, "collections")
+
+    def collection(self, raw: Any, place: str) -> None:
+        _, elements = raw
+        self._collections[self._name] += len(elements)
+
+    def integer(self, raw: Any, place: str) -> None:
+        if place == _PRODUCER:
+            self._producer = int(raw)
+
+    def info(self, raw: Any, place: str) -> None:
+        self._tags = _texts(raw[1])
+
+    def saver(self, raw: Any, place: str) -> None:
+        self._files = _file_names(raw)
+        self._savers = () if raw is None else _texts([raw[2]])
+
+    def signatures(self, raw: Any, place: str) -> None:
+        self._signatures = _texts(raw)
+
+    def texts(self, raw: Any, place: str) -> None:
+        pass
+
+
+_COLLECTION, _PRODUCER = "collection_def", "graph_def producer"  # places that tell records apart
+
+
+def _few(kept: Any, what: str) -> None:
+    if len(kept) > _MOST:
+        raise ValueError(f"it has more than {_MOST} {what}")
 
 
 def _file_names(saver: list[Any] | None) -> set[str]:
@@ -106,24 +182,17 @@ def _texts(values: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _light_value(code: int, data: bytes) -> Any:
-    """Dtypes as names, shapes as tuples, everything else as None."""
+    """Dtypes as names, shapes as their bytes, everything else as None."""
     if code == 1:
         return data.decode()
-    if code == 2:
-        sizes = parsed(data, _light_value)
-        return None if sizes is None else tuple(sizes)
-    return None
+    return data if code == 2 else None
 
 
-def _input(node: list[Any]) -> tuple[str, str, tuple[int | None, ...] | None]:
+def _input(node: list[Any]) -> Input:
     attr = node[4]
-    shape = attr.get("shape")
-    if shape is not None and not all(size is None or type(size) is int for size in shape):
-        raise ValueError(f"{shape} is no shape")
-    return str(node[0]), str(attr.get("dtype", "?")), shape
-
-
-def _light_checks() -> Checks:
-    from ckpt.wire.metagraph_walk import Checks
-
-    return Checks.light()
+    (name,) = _texts(node[:1])
+    packed = attr.get("shape")
+    sizes = None if packed is None else parsed(packed, _light_value)
+    if sizes is not None and not all([size is None or type(size) is int for size in sizes]):
+        raise ValueError(f"{sizes} is no shape")
+    return name, str(attr.get("dtype", "?")), None if sizes is None else tuple(sizes)

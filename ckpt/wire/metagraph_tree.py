@@ -6,8 +6,10 @@ Must not know msgpack, JSON or the encoding of attribute values. Loads no numpy.
 from __future__ import annotations
 
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING
+from itertools import chain
 from operator import attrgetter
 from typing import Any
 
@@ -15,7 +17,14 @@ from ckpt.core import defs
 from ckpt.wire.metagraph_body import Damage
 
 Read = Callable[[Any, str], Any]
+_STR = {str}
+_chained = chain.from_iterable
+_PLAIN = {"node_list": str, "bytes_list": bytes, "int64_list": int}  # collections of one type
 KINDS = ("node_list", "bytes_list", "int64_list", "float_list", "any_list", "variables")
+
+
+def _types(values: Iterable[Any]) -> set[type]:
+    return set(map(type, values))
 
 
 def _scalar(*types: type) -> Read:
@@ -87,7 +96,9 @@ class TreeReader:
         self, value_types: frozenset[type], dtype: type, shape: type, *, named: bool
     ) -> None:
         self._value_types = value_types
-        self._named = named
+        self._named, self._only_looks = named, False
+        known: dict[str, str] = {}
+        self._shared = known.setdefault  # types of nodes, of which there are few
         self.text, self.integer = _text, _integer
         dtype_or_none, shape_or_none = _optional(_scalar(dtype)), _optional(_scalar(shape))
         piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_integer)] * 3)
@@ -95,7 +106,8 @@ class TreeReader:
             defs.VariableDef, *[_text] * 4, _optional(piece), _flag, _flag, _integer, _integer
         )
         arg = self._record(defs.ArgDef, _text, dtype_or_none, _text, _text, _text, _flag)
-        nodes, args, attrs = self._nodes, _many(arg), self.attrs
+        nodes, args, attrs = self.nodes, _many(arg), self.attrs
+        self.body = nodes
         self.texts = texts = _mapping(_text)
         self.function = self._record(
             defs.FunctionDef, _text, args, args, nodes, texts, texts, attrs
@@ -118,6 +130,15 @@ class TreeReader:
             _mapping(self.collection),
             self.signatures,
         )
+
+    @contextmanager
+    def only_looking(self) -> Iterator[None]:
+        """Within the block `nodes` checks nodes and gives none back."""
+        self._only_looks = True
+        try:
+            yield
+        finally:
+            self._only_looks = False
 
     def _record(self, cls: Any, *reads: Read, needed: int | None = None) -> Read:
         """Reads records of `cls`; the fields after the first `needed` may be missing at the end."""
@@ -154,31 +175,45 @@ class TreeReader:
             raise Damage(f"{place}: fields missing: {', '.join(missing)}")
         return {name: read(raw[name], f"{place} {name}") for name, read in fields if name in raw}
 
-    def _nodes(self, raw: Any, place: str) -> tuple[defs.NodeDef, ...]:
+    def nodes(self, raw: Any, place: str, first: int = 0) -> tuple[defs.NodeDef, ...]:
+        """The nodes of a list, whose numbers begin with `first`."""
         if type(raw) is not list:
             raise Damage(f"{place}: {shown(raw)} where a list should be")
         if self._named:
             read = self._record(defs.NodeDef, _text, _text, _texts, _text, self.attrs)
             return _many(read)(raw, place)  # type: ignore[no-any-return]
-        return tuple([self._node(item, place, i) for i, item in enumerate(raw)])
+        if not self._are_nodes(raw):
+            return tuple([self._node(item, place, n) for n, item in enumerate(raw, first)])
+        if self._only_looks:
+            return ()
+        names, ops, inputs, devices, attrs = zip(*raw, strict=True)
+        shared = map(self._shared, ops, ops)
+        return tuple(map(defs.NodeDef, names, shared, map(tuple, inputs), devices, attrs))
 
-    def node(self, raw: Any, place: str) -> defs.NodeDef:
-        """One node from a list."""
-        return self._node(raw, place, None)
+    def _are_nodes(self, raw: list[Any]) -> bool:
+        """Whether nothing is wrong with any: graphs have many nodes, so that types are looked at by the column."""
+        if not raw or _types(raw) != {list} or set(map(len, raw)) != {5}:
+            return False
+        names, ops, inputs, devices, attrs = zip(*raw, strict=True)
+        if not (_types(names) == _types(ops) == _types(devices) == _STR):
+            return False
+        if _types(inputs) != {list} or _types(attrs) != {dict}:
+            return False
+        values = list(_chained(map(dict.values, attrs)))
+        items = _chained([value for value in values if type(value) is list])
+        return (
+            _types(_chained(inputs)) <= _STR
+            and _types(_chained(attrs)) <= _STR
+            and _types(values) <= self._value_types | {list}
+            and _types(items) <= self._value_types
+        )
 
-    def _node(self, raw: Any, place: str, index: int | None) -> defs.NodeDef:
-        """One node from a list: written out, because graphs have many."""
+    def _node(self, raw: Any, place: str, number: int) -> defs.NodeDef:
+        """One node from a list. Raises Damage that says what is wrong with it."""
         if type(raw) is not list or len(raw) != 5:
-            here = place if index is None else f"{place}[{index}]"
-            raise Damage(f"{here}: {shown(raw)} where NodeDef should be")
+            raise Damage(f"{place}[{number}]: {shown(raw)} where NodeDef should be")
         name, op, inputs, device, attr = raw
-        if type(name) is str and type(op) is str and type(device) is str and type(attr) is dict:
-            types = self._value_types
-            if all([type(value) in types for value in attr.values()]) and all(
-                [type(key) is str for key in attr]
-            ):
-                return defs.NodeDef(name, op, _texts(inputs, f"node {name!r} input"), device, attr)
-        here = f"{place} {name!r}" if index is None else f"node {index} {name!r}"
+        here = f"{place} {number} {name!r}"
         text = [_text(item, here) for item in (name, op, device)]
         inputs, attr = _texts(inputs, f"{here} input"), self.attrs(attr, here)
         return defs.NodeDef(text[0], text[1], inputs, text[2], attr)
@@ -202,9 +237,11 @@ class TreeReader:
             raw = [raw["kind"], raw["value"]]
         if type(raw) is not list or len(raw) != 2 or raw[0] not in KINDS:
             raise Damage(f"{place}: {shown(raw)} where CollectionDef should be")
+        kind, elements = raw
+        if type(elements) is list and _types(elements) <= {_PLAIN.get(kind)}:
+            return defs.CollectionDef(kind, tuple(elements))
         reads = (_text, _bytes, _integer, _float, _pair, self._variable)
-        read = reads[KINDS.index(raw[0])]
-        return defs.CollectionDef(raw[0], _many(read)(raw[1], place))
+        return defs.CollectionDef(kind, _many(reads[KINDS.index(kind)])(elements, place))
 
 
 def names_of(cls: Any) -> tuple[str, ...]:

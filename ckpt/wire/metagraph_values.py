@@ -20,6 +20,7 @@ from ckpt.wire.metagraph_walk import MOST_ELEMENTS
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
+_SHAPES_KEPT = 4096  # that are made once and shared; graphs have few
 _LONGEST_SHAPE = 4096  # bytes: 450 sizes of the longest kind
 ITEM_TYPES: frozenset[type] = frozenset(
     {
@@ -68,6 +69,7 @@ def tensor_parts(array: np.ndarray[Any, Any]) -> list[Any]:
     return [dtype.name, list(array.shape), np.asarray(array, dtype.as_numpy_dtype).tobytes()]
 
 
+_DTYPES: dict[bytes, DType] = {name.encode(): dtype for name, dtype in BY_NAME.items()}
 _TYPES: dict[str, msgpack.ExtType] = {
     name: msgpack.ExtType(TYPE, name.encode()) for name in BY_NAME
 }
@@ -90,11 +92,13 @@ def decoder(
 
     def decode(code: int, data: bytes) -> Any:
         if code == TYPE:
-            return read_type(data.decode())
+            return _DTYPES.get(data) or read_type(data.decode())
         if code == SHAPE:
             if len(data) > _LONGEST_SHAPE:
                 raise Damage(f"a shape takes {len(data)} bytes")
             if data not in shapes:
+                if len(shapes) == _SHAPES_KEPT:
+                    shapes.clear()
                 shapes[data] = read_shape(unpackb(data, _no_extension))
             return shapes[data]
         if code == TENSOR:

@@ -1,69 +1,63 @@
-"""A large `.meta` body is taken record by record, so that what is refused takes little memory.
+"""A large `.meta` body is taken some records at a time, so that what is refused takes little memory.
 
-Empty containers take up to 64 times their bytes; a walk holds one raw record at a time, and no record may have more than
-so many elements. Must not know what becomes of the records. Loads no numpy.
+Empty containers take up to 64 times their bytes; a walk holds the raw records of 256 KiB at a time, and no record may have more
+than so many elements. Must not know what becomes of the records. Loads no numpy.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+import struct
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any, Protocol
 
 from ckpt.core import defs
-from ckpt.wire.metagraph_body import Damage, streamed
-from ckpt.wire.metagraph_tree import KINDS, TreeReader, shown
+from ckpt.wire.metagraph_body import Damage, streamed, unpackb
+from ckpt.wire.metagraph_tree import TreeReader, shown
 
 MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
+_SMALL = 1 << 18  # bytes that are built at once: their elements take 16 MiB at most
+_TOGETHER = 64  # records that are built at once while they are small
+_ARRAY = struct.Struct(">BH")  # msgpack's header of an array of up to 65,535 elements
+_ARRAY_16 = 0xDC
 
-Check = Callable[[Any, str], Any]
 
+class Checks(Protocol):
+    """What each record must pass, and what it becomes, as TreeReader says; a check raises Damage.
 
-@dataclass(frozen=True, slots=True)
-class Checks:
-    """What each record must pass, and what it becomes (None for those that only look); a check raises Damage."""
+    `nodes` and `body`, of the graph and of functions, take a list of nodes and the number of the first.
+    """
 
-    text: Check
-    integer: Check
-    info: Check
-    node: Check
-    function: Check
-    texts: Check
-    saver: Check
-    collection: Check
-    signatures: Check
+    def text(self, raw: Any, place: str, /) -> Any:
+        """A name."""
 
-    @classmethod
-    def of(cls, reader: TreeReader) -> Checks:
-        """Everything that `reader` asks of a record."""
-        return cls(
-            reader.text, reader.integer, reader.info, reader.node, reader.function, reader.texts,
-            reader.saver, reader.collection, reader.signatures,
-        )  # fmt: skip
+    def integer(self, raw: Any, place: str, /) -> Any:
+        """A number."""
 
-    @classmethod
-    def light(cls) -> Checks:
-        """Only that nodes look like nodes, and elements of collections like such."""
+    def info(self, raw: Any, place: str, /) -> Any:
+        """Where the MetaGraph comes from."""
 
-        def node(raw: Any, place: str) -> None:
-            if type(raw) is not list or len(raw) != 5 or type(raw[0]) is not str:
-                raise Damage(f"{place}: {shown(raw)} where NodeDef should be")
+    def nodes(self, raw: list[Any], place: str, first: int, /) -> tuple[Any, ...]:
+        """Nodes of the graph, the first of which has this number."""
 
-        def collection(raw: Any, place: str) -> None:
-            kind, elements = raw
-            lengths = {"variables": 9, "any_list": 2}
-            if kind not in KINDS or any(
-                type(element) in (list, dict) and len(element) != lengths.get(kind)
-                for element in elements
-            ):
-                raise Damage(f"{place}: {shown(raw)} where CollectionDef should be")
+    def body(self, raw: list[Any], place: str, first: int, /) -> tuple[Any, ...]:
+        """Nodes of a function."""
 
-        def anything(raw: Any, place: str) -> None:
-            pass
+    def function(self, raw: Any, place: str, /) -> Any:
+        """A function without its nodes."""
 
-        return cls(
-            anything, anything, anything, node, anything, anything, anything, collection, anything
-        )
+    def texts(self, raw: Any, place: str, /) -> Any:
+        """A map of names."""
+
+    def saver(self, raw: Any, place: str, /) -> Any:
+        """What a Saver is, or None."""
+
+    def collection(self, raw: Any, place: str, /) -> Any:
+        """Elements of a collection."""
+
+    def signatures(self, raw: Any, place: str, /) -> Any:
+        """The signatures."""
 
 
 class Budget:
@@ -81,28 +75,34 @@ class Budget:
 
 
 def walk(
-    body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]
+    body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
 ) -> defs.MetaGraphDef:
-    """The MetaGraphDef of what the checks make of the records. Raises Damage, or an error of msgpack.
+    """The MetaGraphDef of what the reader makes of the records. Raises Damage, or an error of msgpack.
 
-    The elements announced must be there.
+    All records are checked before the first is kept: what is refused at its end has taken no more memory than one
+    that is refused at its beginning.
     """
-    return _Walk(body, checks, ext_hook).meta_graph()
+    with reader.only_looking():
+        look(body, reader, ext_hook)
+    return _Walk(body, reader, ext_hook, keeps=True).meta_graph()
+
+
+def look(body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]) -> None:
+    """Show every record to the checks and keep nothing. Raises as `walk` does."""
+    _Walk(body, checks, ext_hook, keeps=False).meta_graph()
 
 
 class _Walk:
     def __init__(
-        self, body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]
+        self,
+        body: memoryview,
+        checks: Checks,
+        ext_hook: Callable[[int, bytes], Any],
+        *,
+        keeps: bool,
     ) -> None:
-        self._checks, self._budget = checks, Budget()
-        self._unpacker = streamed(
-            body,
-            ext_hook=ext_hook,
-            list_hook=self._budget.take,
-            object_hook=self._budget.take,
-            max_array_len=MOST_ELEMENTS,
-            max_map_len=MOST_ELEMENTS,
-        )
+        self._body, self._checks, self._ext_hook, self._keeps = body, checks, ext_hook, keeps
+        self._places = streamed(body)  # goes from record to record and builds none
 
     def meta_graph(self) -> defs.MetaGraphDef:
         checks = self._checks
@@ -110,54 +110,101 @@ class _Walk:
         info = checks.info(self._next(), "meta_info_def")
         self._fields(5, "GraphDef")
         graph = defs.GraphDef(
-            self._nodes("graph_def node"),
-            tuple(
-                [
-                    self._function(f"graph_def library[{number}]")
-                    for number in range(self._unpacker.read_array_header())
-                ]
-            ),
+            self._nodes(checks.nodes, "node"),
+            self._functions("graph_def library"),
             checks.texts(self._next(), "graph_def gradient"),
             checks.integer(self._next(), "graph_def producer"),
             checks.integer(self._next(), "graph_def min_consumer"),
         )
         saver = checks.saver(self._next(), "saver_def")
         collections = {}
-        for _ in range(self._unpacker.read_map_header()):
+        for _ in range(self._places.read_map_header()):
             name = self._next()
             checks.text(name, "collection_def")
-            collections[name] = self._collection(shown(name))
+            collection = self._collection(name)
+            if self._keeps:
+                collections[name] = collection
         signatures = checks.signatures(self._next(), "signature_def")
+        if self._places.tell() != len(self._body):
+            raise Damage(f"{len(self._body) - self._places.tell()} bytes follow the value")
         return defs.MetaGraphDef(info, graph, saver, collections, signatures)
 
     def _next(self) -> Any:
-        self._budget.left = MOST_ELEMENTS
-        return self._unpacker.unpack()
+        """The next record; its bytes are seen to be there before msgpack makes lists as long as it announces."""
+        begin = self._places.tell()
+        self._places.skip()
+        return self._built(begin, self._places.tell())
+
+    def _built(self, begin: int, end: int) -> Any:
+        record = self._body[begin:end]
+        if len(record) <= _SMALL:
+            return unpackb(record, self._ext_hook)
+        budget = Budget()
+        limits = {"max_array_len": MOST_ELEMENTS, "max_map_len": MOST_ELEMENTS}
+        return unpackb(
+            record, self._ext_hook, list_hook=budget.take, object_hook=budget.take, **limits
+        )
+
+    def _batches(self) -> Iterator[list[Any]]:
+        """The records of the list that begins here."""
+        places = self._places
+        left = places.read_array_header()
+        while left:
+            together = min(left, _TOGETHER)
+            ends = [places.tell()]
+            for _ in range(together):
+                places.skip()
+                ends.append(places.tell())
+            if ends[-1] - ends[0] <= _SMALL:
+                header = _ARRAY.pack(_ARRAY_16, together)
+                yield unpackb(header + self._body[ends[0] : ends[-1]], self._ext_hook)
+            else:
+                for begin, end in pairwise(ends):
+                    yield [self._built(begin, end)]
+            left -= together
 
     def _fields(self, count: int, what: str) -> None:
-        found = self._unpacker.read_array_header()
+        found = self._places.read_array_header()
         if found != count:
             raise Damage(f"a list of {found} where {what} should be")
 
-    def _nodes(self, place: str) -> tuple[Any, ...]:
-        check = self._checks.node
-        count = self._unpacker.read_array_header()
-        return tuple([check(self._next(), f"{place}[{number}]") for number in range(count)])
+    def _nodes(
+        self, check: Callable[[list[Any], str, int], tuple[Any, ...]], place: str
+    ) -> tuple[Any, ...]:
+        made: list[Any] = []
+        number = 0
+        for raw in self._batches():
+            nodes = check(raw, place, number)
+            number += len(raw)
+            if self._keeps:
+                made += nodes
+        return tuple(made)
+
+    def _functions(self, place: str) -> tuple[Any, ...]:
+        made = []
+        for number in range(self._places.read_array_header()):
+            function = self._function(f"{place}[{number}]")
+            if self._keeps:
+                made.append(function)
+        return tuple(made)
 
     def _function(self, place: str) -> Any:
         self._fields(7, f"{place}: FunctionDef")
         raw: list[Any] = [self._next() for _ in range(3)]
-        nodes = self._nodes(f"{place} node")
+        nodes = self._nodes(self._checks.body, f"{place} node")
         raw += [[], *(self._next() for _ in range(3))]
         function = self._checks.function(raw, place)
-        return None if function is None else replace(function, node_def=nodes)
+        return replace(function, node_def=nodes) if self._keeps else None
 
-    def _collection(self, place: str) -> Any:
+    def _collection(self, name: Any) -> Any:
+        place = shown(name)
         self._fields(2, f"{place}: CollectionDef")
         kind, check = self._next(), self._checks.collection
-        whole, values = check([kind, []], place), []
-        for number in range(self._unpacker.read_array_header()):
-            part = check([kind, [self._next()]], f"{place}[{number}]")
-            if part is not None:
+        whole, values, number = check([kind, []], place), [], 0
+        for raw in self._batches():
+            here = f"{place}, elements from {number} on" if number else place
+            part = check([kind, raw], here)
+            number += len(raw)
+            if self._keeps:
                 values += part.value
-        return None if whole is None else replace(whole, value=tuple(values))
+        return replace(whole, value=tuple(values)) if self._keeps else None

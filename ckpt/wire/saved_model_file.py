@@ -13,6 +13,7 @@ from ckpt.core import defs
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.wire import metagraph_file, metagraph_json
+from ckpt.wire.metagraph_body import largest, unfolded
 
 MAGIC = b"\x89ckptSM\n"
 VERSION = 1
@@ -25,7 +26,10 @@ def pack(meta_graphs: Sequence[defs.MetaGraphDef]) -> bytes:
     """The bytes of `saved_model.msgpack`. Raises GraphError for what no file can hold."""
     import msgpack
 
-    body: bytes = msgpack.packb([metagraph_file.pack(meta_graph) for meta_graph in meta_graphs])
+    parts = [metagraph_file.pack(meta_graph) for meta_graph in meta_graphs]
+    if not _is_little(parts):
+        parts = [metagraph_file.pack(meta_graph, may_deflate=False) for meta_graph in meta_graphs]
+    body: bytes = msgpack.packb(parts)
     head = _HEAD.pack(MAGIC, VERSION, 0, len(body))
     return head + _CRC.pack(crc32c(head + body)) + body
 
@@ -76,12 +80,22 @@ def _unpacked(data: bytes, where: str) -> list[defs.MetaGraphDef]:
         raise _damaged(where, f"is malformed: {error}") from error
     if type(packed) is not list or not all(type(part) is bytes for part in packed):
         raise _damaged(where, "is no list of MetaGraphs")
+    if not _is_little(packed):
+        raise _damaged(where, f"has {len(data)} bytes and claims to be many more, deflated")
+    if len(packed) > 1:  # none is kept before the last is seen to be right
+        for n, part in enumerate(packed):
+            metagraph_file.unpack(part, f"{where}, MetaGraph {n}")
     return [metagraph_file.unpack(part, f"{where}, MetaGraph {n}") for n, part in enumerate(packed)]
 
 
+def _is_little(parts: Sequence[bytes]) -> bool:
+    """Whether these MetaGraphs together unfold to no more than one of their size may."""
+    return sum(map(unfolded, parts)) <= largest(sum(map(len, parts)))
+
+
 def _from_json(data: bytes, where: str) -> list[defs.MetaGraphDef]:
+    tree = metagraph_json.parsed(data.decode("utf-8", "surrogateescape"), where)
     try:
-        tree = json.loads(data)
         parts = [json.dumps(part) for part in tree["meta_graphs"]]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(where, f"is no JSON of a SavedModel: {error!r}") from error

@@ -79,7 +79,8 @@ def test_verify_names_file_and_tensor_and_exits_with_1(run):
         assert ended.returncode == 1
         damaged, whole = ended.stdout.splitlines()
         assert damaged.startswith(f"damaged\t{run}/m-2\t{run}/m-2.h5: ")
-        assert "tensor 'v'" in damaged
+        assert "tensor 'v': bytes " in damaged
+        assert " do not have the CRC32C " in damaged
         assert whole == f"ok\t{run}/m-1"
     assert ckpt("verify", "--quick", run / "m-2").returncode == 0
     document = json.loads(ckpt("verify", "--json", run).stdout)

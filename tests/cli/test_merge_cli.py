@@ -73,7 +73,11 @@ def test_failures_have_their_exit_codes(models, tmp_path):
     failed(shapes, 4, "E0401")
     failed(ckpt("merge", "a", "b=", "-o", out), 2, "E0201", "'a'", "'b='")
     failed(ckpt("merge", f"a={a}", f"a={b}", "-o", out), 2, "E0201", "twice")
+    idle = ("merge", f"a={a}", f"b={b}", "-o", out, "--keep", "a/features")
+    failed(ckpt(*idle), 4, "E0401", "nothing of b is left")
+    failed(ckpt(*idle, "--plan"), 4, "E0401", "nothing of b is left")
     assert not list(tmp_path.glob("both*"))
+    assert ckpt(*idle, "--allow-noop").returncode == 0
 
 
 def test_the_plan_names_everything_and_writes_nothing(models, tmp_path):

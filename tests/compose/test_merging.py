@@ -177,6 +177,14 @@ def test_only_what_is_kept_stays(paths):
         tf.merge_graphs(paths, drop=["b/hed/**"])
 
 
+@pytest.mark.parametrize("options", [{"keep": ["a/y:0"]}, {"drop": ["b/**"]}])
+def test_a_part_of_which_nothing_is_left_is_an_error(paths, options):
+    with pytest.raises(ValueError, match=r"nothing of b is left.*allow_noop"):
+        tf.merge_graphs(paths, **options)
+    merged = tf.merge_graphs(paths, **options, allow_noop=True)
+    assert {name.partition("/")[0] for name in merged.name_map.values()} == {"a"}
+
+
 def test_no_gradient_passes_a_seam_that_stops_it(paths):
     merged = tf.merge_graphs(paths, connect=WIRES, stop_gradient=["b/x:0"])
     loss = merged.tensor("b/loss")
@@ -197,8 +205,25 @@ def test_a_frozen_part_is_not_trained(paths):
     tf.merge_graphs(paths, connect=WIRES, freeze=["a"])
     assert [v.op.name for v in tf.trainable_variables()] == ["b/head/out/kernel", "b/head/out/bias"]
     assert not next(v for v in tf.global_variables() if v.op.name == "a/w").trainable
-    with tf.Graph().as_default(), pytest.raises(ValueError, match="c/ to freeze"):
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(ValueError, match=r"(?s)nothing to freeze.*'@scope:c'"),
+    ):
         tf.merge_graphs(paths, freeze=["c"])
+
+
+@pytest.mark.parametrize(
+    ("freeze", "trained"),
+    [
+        (["**/kernel"], ["a/emb", "a/w", "b/head/out/bias"]),
+        (["@scope:b", "!re:.*bias"], ["a/emb", "a/w", "b/head/out/bias"]),
+        (["@float", "!a/*"], ["a/emb", "a/w"]),
+        (["a/emb", "b/head/"], ["a/w"]),
+    ],
+)
+def test_what_is_frozen_may_be_selected_by_pattern(paths, freeze, trained):
+    tf.merge_graphs(paths, connect=WIRES, freeze=freeze)
+    assert [v.op.name for v in tf.trainable_variables()] == trained
 
 
 def test_a_model_gives_the_values_that_it_has_now(paths):

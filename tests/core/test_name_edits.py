@@ -64,6 +64,7 @@ def test_names_with_nothing_in_common_give_no_guess():
         ("A/w", "a/W", "other capital letters"),
         ("a.w", "a/w", "other separators"),
         ("w/ExponentialMovingAverage", "w", "the moving average of w"),
+        ("w/.ATTRIBUTES/VARIABLE_VALUE", "w", "its key in checkpoints of objects"),
         ("w/part_0", "w", "a part of it, saved under a name of its own"),
     ],
 )

@@ -124,7 +124,30 @@ def extension(code, data):
     return b"\xc9" + struct.pack(">Ib", len(data), code) + data
 
 
+def extension8(code, data):
+    return b"\xc7" + struct.pack(">Bb", len(data), code) + data
+
+
 TINY = b"\x95\xa1n\xa1o\x90\xa0\x80"
+CROWDED = b"\x95\xa0\xa0\x91\xa0\xa0\x81\xa0\xc0"  # takes 37 times its bytes
+
+
+def bad_at_its_end(node):
+    """A graph of 8 MiB of this node, after which comes what is none."""
+    count = (SIZE >> 1) // len(node)
+    return body(node * count, count, end=b"\x07")
+
+
+def with_values(*values):
+    """A node with 4,096 such values in a list."""
+    count = 4096 // len(values)
+    return (
+        b"\x95\xa0\xa0\x90\xa0\x81\xa0\xdc"
+        + struct.pack(">H", count * len(values))
+        + b"".join(values) * count
+    )
+
+
 LARGE_GRAPHS = {
     "empty lists": EMPTIES,
     "empty maps": EMPTIES.replace(b"\x90", b"\x80"),
@@ -134,8 +157,16 @@ LARGE_GRAPHS = {
     "a node of numbers": with_value(b"\xdd" + struct.pack(">I", SIZE // 3) + b"\xcd\x7f\x7f" * (SIZE // 3)),
     "a function of empty lists": with_value(extension(4, b"\x92\xa1f\x81\xa1v" + EMPTIES)),
     "a shape of empty lists": with_value(extension(2, EMPTIES)),
-    "many nodes and one that is none": body(TINY * (SIZE // 64) + b"\x07", SIZE // 64 + 1),
-    "many nodes and a bad end": body(TINY * (SIZE // 64), SIZE // 64, end=b"\x07"),
+    "many nodes and one that is none": body(TINY * (SIZE // 16) + b"\x07", SIZE // 16 + 1),
+    "many nodes and a bad end": bad_at_its_end(TINY),
+    "nodes with an attribute each and a bad end": bad_at_its_end(CROWDED),
+    "lists as attributes and a bad end": bad_at_its_end(b"\x95\xa0\xa0\x90\xa0\x8f" + b"".join(b"\xa1%c\x90" % (65 + n) for n in range(15))),
+    "placeholders in lists and a bad end": bad_at_its_end(with_values(extension8(5, b""))),
+    "many shapes and a bad end": bad_at_its_end(with_values(*(extension8(2, b"\x92" + bytes([n % 128, n // 128])) for n in range(4096)))),
+    "many kinds of operations and a bad end": body(b"".join(b"\x95\xa1n\xa5%05x\x90\xa0\x80" % n for n in range(SIZE // 32)), SIZE // 32, end=b"\x07"),
+    "many placeholders and a bad end": bad_at_its_end(b"\x95\xa1n\xabPlaceholder\x90\xa0\x80"),
+    "many collections and a bad end": body(b"", 0)[:-2] + b"\xdf" + struct.pack(">I", SIZE // 32) + b"".join(b"\xa5%05x\x92\xa9node_list\x90" % n for n in range(SIZE // 32)) + b"\x07",
+    "elements of a collection and a bad end": body(b"", 0)[:-2] + b"\x81\xa1c\x92\xa8any_list\xdd" + struct.pack(">I", SIZE // 8) + b"\x92\xa0\xc4\0" * (SIZE // 8) + b"\x07",
     "a collection of empty lists": body(b"", 0)[:-2] + b"\x81\xa1c\x92\xaabytes_list" + EMPTIES + b"\x80",
 }  # fmt: skip
 
@@ -489,6 +520,18 @@ def test_attributes_of_wrong_types_are_refused_by_name(tmp_path):
             with pytest.raises((CkptError, ValueError), match=r"culprit|dtype"):
                 tf.train.import_meta_graph(str(path))
             assert not graph.get_operations()
+
+
+@pytest.mark.parametrize("size", [1.5, float("inf"), float("nan"), -2, "x"])
+def test_a_shape_of_no_sizes_is_refused_by_name(tmp_path, size):
+    from ckpt.core import defs
+    from ckpt.wire import metagraph_file
+
+    node = defs.NodeDef("culprit", "Placeholder", (), "", {"dtype": tf.float32, "shape": [size]})
+    path = Path(tmp_path / "wrong.meta")
+    path.write_bytes(metagraph_file.pack(defs.MetaGraphDef(graph_def=defs.GraphDef((node,)))))
+    with tf.Graph().as_default(), pytest.raises(CkptError, match="culprit"):
+        tf.train.import_meta_graph(str(path))
 
 
 def test_a_cycle_is_refused_by_name(tmp_path):

@@ -97,7 +97,11 @@ def test_damage_in_one_tensor_names_it_and_leaves_the_others_readable(file):
         with pytest.raises(DataLossError, match="'w'"):
             reader.read_into({"w": np.zeros((3, 4), "f")})
         assert reader.read("text").tolist() == GOOD[0]["text"]
-        with pytest.raises(DataLossError, match=r"1 pieces.*tensor 'w'"):
+        told = (
+            rf"1 pieces.*tensor 'w': bytes {at} to {at + 48} do not have the CRC32C "
+            rf"{crc32c(data[at : at + 48]):08x}, but {crc32c(file.read_bytes()[at : at + 48]):08x}; restore"
+        )
+        with pytest.raises(DataLossError, match=told):
             reader.verify()
 
 
@@ -230,7 +234,19 @@ FOUND = {
     b"\n<!DOCTYPE html><html>": (InvalidArgumentError, "HTML"),
     b'model_checkpoint_path: "a"\n': (InvalidArgumentError, "latest_checkpoint"),
     b"hello there\n": (InvalidArgumentError, "text that begins with 'hello"),
-    b"\x80\x02\xff\xfe\0\1": (InvalidArgumentError, "80 02 ff fe"),
+    b"\x81\x02\xff\xfe\0\1": (InvalidArgumentError, "81 02 ff fe"),
+    b"\x80\x02}q\0": (InvalidArgumentError, "Python pickle, as old .pt files"),
+    b"PK\3\4\x14\0": (
+        InvalidArgumentError,
+        r"ZIP archive, as \.npz.* give the arrays to ckpt\.save",
+    ),
+    b"\x1f\x8b\x08": (InvalidArgumentError, "compressed with gzip; unpack it"),
+    b"\x93NUMPY\1\0": (InvalidArgumentError, "one numpy array"),
+    struct.pack("<Q", 70) + b'{"w":{"dtype":"F32"': (InvalidArgumentError, "safetensors"),
+    bytes.fromhex("000006 08011a020801 00010f61"): (
+        InvalidArgumentError,
+        "TensorFlow, whose values",
+    ),
 }
 
 
@@ -243,11 +259,18 @@ def test_an_unknown_file_is_described(tmp_path, content):
         detect.open_reader(path)
 
 
+def test_the_values_of_a_checkpoint_of_tensorflow_are_told_by_their_name(tmp_path):
+    path = tmp_path / "m.data-00000-of-00001"
+    path.write_bytes(b"\x12\x34")
+    with pytest.raises(InvalidArgumentError, match="part of a checkpoint of TensorFlow"):
+        detect.open_reader(path)
+
+
 def test_a_plain_hdf5_file_is_told_apart(tmp_path):
     for block in (0, 512):
         with h5py.File(tmp_path / "k.h5", "w", userblock_size=block) as h5:
             h5["a"] = [1]
-        with pytest.raises(UnimplementedError, match="HDF5 file without"):
+        with pytest.raises(UnimplementedError, match=r"HDF5 file without.* ckpt\.save\(prefix"):
             detect.open_reader(tmp_path / "k.h5")
 
 

@@ -165,6 +165,42 @@ def test_thousands_of_small_variables_are_packed_beside_a_table(tmp_path):
         assert h5["v/500"].shape == (2, 500 % 3)
 
 
+@pytest.mark.parametrize("layout", ["auto", pytest.param("named", marks=pytest.mark.slow)])
+def test_twenty_thousand_long_names_need_no_attribute(tmp_path, layout):
+    """Lists of names in attributes end at 64 KiB; here they are datasets."""
+    tensors = {f"{'scope/' * 32}layer_{n:05d}/w": np.int32([n]) for n in range(20_000)}
+    assert len(next(iter(tensors))) > 200
+    write(tmp_path / "m.h5", entries(tensors), layout=layout, durable=False)
+    with Hdf5Reader(tmp_path / "m.h5") as reader:
+        assert reader.names() == list(tensors)
+        target = FreshArrays(len(tensors))
+        reader.read_all(list(tensors), target)
+        assert np.array_equal(np.concatenate(target.found), np.arange(20_000))
+    with h5py.File(tmp_path / "m.h5") as h5:
+        sizes = [sum(h5[place].attrs.get_id(key).get_storage_size() for key in h5[place].attrs) for place in ("/", ".ckpt")]  # fmt: skip
+    assert max(sizes) < 4096
+
+
+def test_locks_of_others_hinder_neither_reading_nor_writing(tmp_path):
+    """HDF5's own locks fail on network file systems: none is asked for, and none is heeded."""
+    fcntl = pytest.importorskip("fcntl", reason="locks of files are POSIX's")
+    path = tmp_path / "m.h5"
+    write(path, entries({"a": np.arange(3)}), durable=False)
+    with open(path, "rb+") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        fcntl.lockf(held, fcntl.LOCK_EX)
+        program = (
+            "import sys, numpy as np, ckpt\n"
+            "assert ckpt.load(sys.argv[1])['a'].tolist() == [0, 1, 2]\n"
+            "ckpt.save(sys.argv[1], {'a': np.ones(2)}, force=True)\n"
+        )
+        command = [sys.executable, "-c", program, str(path)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    with Hdf5Reader(path) as reader:
+        assert reader.read("a").tolist() == [1, 1]
+
+
 def test_thousands_of_any_dtype_are_read_at_once_in_any_order_and_more_than_once(tmp_path):
     rng = np.random.default_rng(0)
     shapes = [(), (3,), (0, 2), (70, 5), (1, 1, 9)]

@@ -84,6 +84,28 @@ def test_a_resource_variable_has_tensorflows_nodes(graph):
     assert (again.handle, again.dtype, again.shape) == (v.handle, tf.float32, v.shape)
 
 
+def test_the_nodes_of_a_resource_variable_are_on_its_device_and_beside_nothing(graph):
+    with tf.device("/cpu:1"):
+        tf.Variable([1.0], use_resource=True, name="v")
+    for name in ("v/Assign", "v/Read/ReadVariableOp"):
+        node = graph.get_operation_by_name(name)
+        assert (node.device, node.node_def.attr.get("_class")) == ("/device:CPU:1", None)
+
+
+def test_what_is_beside_a_variable_is_beside_its_handle(use_resource):
+    v = tf.get_variable("v", [2], use_resource=use_resource)
+    with tf.colocate_with(v):
+        assert tf.constant(1.0).op.colocation_groups() == [b"loc:@v"]
+
+
+def test_a_cache_is_on_its_own_device(graph, use_resource):
+    with tf.device("/cpu:0"):
+        tf.get_variable("v", [2], caching_device="/cpu:1", use_resource=use_resource)
+    read, copy = ("v/Read/ReadVariableOp", "v/Read/Identity") if use_resource else ("v", "v/read")
+    places = [graph.get_operation_by_name(name).device for name in (read, copy)]
+    assert places == ["/device:CPU:0", "/device:CPU:1"]
+
+
 def test_gradients_flow_through_reads_and_rows_of_a_resource_variable():
     v = tf.Variable([[1.0, 2.0], [3.0, 4.0]], use_resource=True)
     by_read = tf.gradients(v * v, v)[0]

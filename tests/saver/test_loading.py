@@ -125,3 +125,49 @@ def test_opening_a_directory_opens_its_newest_checkpoint(tmp_path):
     with tf.open(tmp_path) as opened:
         assert list(opened) == ["v"]
         assert opened.path == str(tmp_path / "m-1")
+
+
+@pytest.mark.parametrize("options", [{}, {"shard_size": 100}, {"compression": "deflate"}])
+def test_arrays_from_elsewhere_become_a_checkpoint(tmp_path, options):
+    tensors = {
+        "net/w": np.arange(60, dtype=np.float32).reshape(6, 10),
+        "net/b": [1.5, 2.5],
+        "step": 7,
+        "words": np.array([["a", "ü"]]),
+        "empty": np.zeros((0, 3), np.int8),
+    }
+    prefix = tf.save(tmp_path / "new/m", tensors, metadata={"step": "7"}, **options)
+    assert prefix == str(tmp_path / "new/m")
+    found = tf.load(prefix)
+    np.testing.assert_array_equal(found["net/w"], tensors["net/w"])
+    assert found["net/b"].tolist() == [1.5, 2.5]
+    assert (found["step"].shape, int(found["step"])) == ((), 7)
+    assert found["words"].tolist() == [[b"a", "ü".encode()]]
+    assert found["empty"].shape == (0, 3)
+    assert tf.train.find_latest(tmp_path / "new").step == 7
+    with tf.Graph().as_default(), tf.Session() as sess:
+        w = tf.get_variable("w", [6, 10])
+        tf.train.Saver(rename=("net/", "")).restore(sess, prefix)
+        np.testing.assert_array_equal(sess.run(w), tensors["net/w"])
+
+
+def test_what_is_there_is_replaced_only_when_forced_and_a_graph_of_other_values_goes(tmp_path):
+    tf.Variable([1.0], name="v")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    with pytest.raises(tf.errors.AlreadyExistsError, match=r"m\.h5, .*m\.meta: exists"):
+        tf.save(prefix, {"a": [1.0]})
+    assert list(tf.load(prefix)) == ["v"]
+    tf.save(prefix, {"a": [1.0]}, force=True)
+    assert list(tf.load(prefix)) == ["a"]
+    assert not (tmp_path / "m.meta").exists()
+
+
+def test_arrays_that_cannot_be_saved_are_all_told_and_nothing_is_written(tmp_path):
+    wrong = {"a": np.array([{}]), "b": np.zeros(2, "datetime64[s]"), "c": [1.0]}
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)'a'.*'b'"):
+        tf.save(tmp_path / "m", wrong)
+    with pytest.raises(ValueError, match="no tensors to save"):
+        tf.save(tmp_path / "m", {})
+    assert not list(tmp_path.glob("m*"))

@@ -294,3 +294,23 @@ def test_models_are_merged_from_and_to_stores(url):
         np.testing.assert_array_equal(sess.run("b/v:0"), [1, 2, 3])
     with pytest.raises(tf.errors.AlreadyExistsError, match=r"merged\.h5"):
         tf.merge_files({"a": f"{url}/m-1"}, f"{url}/merged")
+
+
+def test_what_selects_and_renames_does_so_behind_urls(url):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.get_variable("net/w", [2], initializer=tf.ones_initializer())
+        tf.get_variable("net/b", [1], trainable=False)
+        sess.run(tf.global_variables_initializer())
+        tf.train.Saver().save(sess, f"{url}/m")
+    assert list(tf.load(url, "@trainable", rename=("net/", ""))) == ["w"]
+    with tf.open(url, exclude="@trainable", rename=("net/", "")) as opened:
+        assert list(opened) == ["b"]
+    with tf.Graph().as_default(), tf.Session() as sess:
+        w = tf.get_variable("other/w", [2])
+        with pytest.raises(ValueError, match="perhaps net/w: scope 'net' became 'other'"):
+            tf.train.init_from_checkpoint(url, "**")
+        tf.train.init_from_checkpoint(url, "**", rename={"net/": "other/"})
+        sess.run(w.initializer)
+        assert sess.run(w).tolist() == [1, 1]
+    prefix = tf.save(f"{url}/arrays", {"a": [3.0]})
+    assert tf.load(prefix)["a"].tolist() == [3]

@@ -500,6 +500,9 @@ def test_policies_hold_for_sharded_and_sequential_savers(checkpoint, sess, shard
         ),
         ({"on_shape": "crop"}, "on_shape must be"),
         ({"slots": "no"}, "slots must be"),
+        ({"rename": {"re:(": "x"}}, r"'re:\(': no regular expression"),
+        ({"rename": "emaa"}, "unknown rename preset 'emaa'. Known are 'ema'"),
+        ({"rename": [{"**/a": "b"}]}, "both sides need the same wildcards"),
     ],
 )
 def test_policies_that_do_not_exist_are_refused(checkpoint, sess, options, told):
@@ -508,6 +511,13 @@ def test_policies_that_do_not_exist_are_refused(checkpoint, sess, options, told)
         tf.train.Saver(**options)
     with pytest.raises(ValueError, match=told):
         tf.train.Saver().restore(sess, checkpoint[0], **options)
+
+
+def test_what_is_no_rule_is_refused_when_the_saver_is_made():
+    model()
+    for rename in (3, ("a", "b", "c"), {"a": 1}):
+        with pytest.raises(TypeError, match="a rename rule is"):
+            tf.train.Saver(rename=rename)
 
 
 def test_parts_under_names_of_their_own_are_put_together_when_asked(tmp_path, sess):

@@ -146,7 +146,7 @@ def test_after_a_save_rules_and_pins_keep_beyond_the_limit():
     )
     decision = after_save(old, Saved("e", 4, metrics={"loss": 2.0}), policy, NEVER, in_use={"c"})
     assert [saved.name for saved in decision.remaining] == ["a", "b", "c", "e"]
-    assert decision.delete == {"d": "there are 1 newer ones, and max_to_keep is 1"}
+    assert decision.delete == {"d": "there is a newer one, and max_to_keep is 1"}
     better = after_save(decision.remaining, Saved("f", 5, metrics={"loss": 0.5}), policy, NEVER)
     assert [saved.name for saved in better.remaining] == ["a", "f"]
 

@@ -168,6 +168,7 @@ def test_steps_per_second():
         (5, "global_step/sec"),
     ]
     assert all(value > 0 for _, _, value in writer.summaries)
+    assert writer.flushed == 1
     with pytest.raises(ValueError, match="exactly one"):
         tf.train.StepCounterHook(every_n_steps=1, every_n_secs=1)
 

@@ -77,6 +77,13 @@ def test_saves_at_the_start_every_n_steps_and_at_the_end(tmp_path):
     assert listener.told == ["begin", *saves, ("end", 5)]
 
 
+def test_every_save_is_in_the_event_file_when_the_session_ends(tmp_path):
+    drive(tf.train.CheckpointSaverHook(tmp_path, save_steps=2, saver=tf.train.Saver()), 3)
+    (path,) = tmp_path.glob("events*")
+    logs = [e for e in tf.train.summary_iterator(path) if e.WhichOneof("what") == "session_log"]
+    assert [event.step for event in logs] == [0, 2, 3]
+
+
 def test_a_last_step_that_has_been_saved_is_not_saved_again(tmp_path):
     listener = Listener()
     hook = tf.train.CheckpointSaverHook(

@@ -1,5 +1,6 @@
 """The file of a SavedModel: round trips, TensorFlow's own, damage."""
 
+import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +8,8 @@ from hypothesis import strategies as st
 from ckpt.core import defs, dtypes
 from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.core.shapes import TensorShape
-from ckpt.wire import messages, saved_model_file, tf_pb
+from ckpt.wire import messages, metagraph_file, saved_model_file, tf_pb
+from tests.faults import hostile
 
 INFO = defs.TensorInfo("x:0", dtypes.float32, TensorShape([None, 2]))
 SPARSE = defs.TensorInfo("", dtypes.int64, TensorShape([3]), ("v:0", "i:0", "s:0"))
@@ -54,8 +56,36 @@ def test_a_file_that_was_cut_is_noticed(data):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"garbage", b"{}", b"{", b'{"meta_graphs": 3}', b"\x08\x01\x12\xff"]
+    "content",
+    [
+        b"",
+        b"garbage",
+        b"{}",
+        b"{",
+        b"[]",
+        b'{"meta_graphs": 3}',
+        b'{"\xff": 1}',
+        b"\x08\x01\x12\xff",
+    ],
 )
 def test_what_is_no_saved_model(content):
     with pytest.raises(DataLossError):
         saved_model_file.load(content)
+
+
+def empty_nodes(mib):
+    """A MetaGraph of many nodes that are nothing, which deflates a thousandfold; it is not sealed yet."""
+    node = defs.NodeDef("n", "o")
+    return defs.MetaGraphDef(graph_def=defs.GraphDef((node,) * (mib << 17)))
+
+
+def test_many_metagraphs_unfold_to_no_more_than_one_of_their_size_may():
+    models = [empty_nodes(1)] * 6
+    data = saved_model_file.pack(models)
+    assert len(data) > 6 << 20  # each alone would be deflated, to 5 KB
+    assert len(saved_model_file.load(data)) == 6
+    parts = [metagraph_file.pack(model) for model in models]
+    assert sum(map(len, parts)) < 64 << 10
+    hostile_file = hostile.saved_model(msgpack.packb(parts))
+    with pytest.raises(DataLossError, match=r"where\.bin: .*deflated"):
+        saved_model_file.load(hostile_file, "where.bin")

@@ -179,14 +179,21 @@ def remove_identities(draft: Draft, keep: Iterable[str] = ()) -> Draft:
     }
     kept = [node for name, node in nodes.items() if name not in gone]
     return draft.with_nodes(
-        replace(node, input=tuple(_past(text, gone) for text in node.input)) for node in kept
+        replace(node, input=tuple(past(text, gone) for text in node.input)) for node in kept
     )
 
 
-def _past(text: str, gone: Mapping[str, str]) -> str:
-    """The input with identities left out."""
+def past(text: str, gone: Mapping[str, str]) -> str:
+    """What a node takes instead of the input `text`, when the nodes in `gone`, each with its only input, are left out.
+
+    Raises GraphError when they take each other in a circle.
+    """
     name, index = split_input(text)
+    seen = set()
     while name in gone:
+        if name in seen:
+            raise GraphError(f"'{name}' takes itself, through nodes that pass on what they take")
+        seen.add(name)
         text = gone[name] if index >= 0 else f"^{node_of(gone[name])}"
         name = node_of(text)
     return text
@@ -205,7 +212,13 @@ def _named(draft: Draft) -> set[str]:
     for signature in draft.meta.signature_def.values():
         for info in (*signature.inputs.values(), *signature.outputs.values()):
             found.add(node_of(info.name))
-    for node in draft.meta.graph_def.node:
+    return found | colocated_with(draft.meta.graph_def)
+
+
+def colocated_with(graph: defs.GraphDef) -> set[str]:
+    """The nodes that colocation groups name."""
+    found = set()
+    for node in graph.node:
         for group in node.attr.get("_class") or ():
             text = group.decode() if isinstance(group, bytes) else str(group)
             found.add(text.removeprefix("loc:@"))

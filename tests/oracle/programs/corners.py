@@ -43,6 +43,14 @@ def case_truth_of_a_resource_variable(tf):
         return {"truth": "TypeError"}
 
 
+def case_shuffled_rows(tf):
+    tf.set_random_seed(5)
+    made = [tf.random_shuffle(tf.range(count), seed=3) for count in (1, 2, 3, 100, 3000)]
+    made.append(tf.random_shuffle(np.arange(40).reshape(20, 2)))
+    with tf.Session() as session:
+        return {"first": session.run(made), "second": session.run(made)}
+
+
 def error_counting_a_vector(tf):
     return tf.Variable([1, 2], use_resource=False).count_up_to(3)
 

@@ -336,6 +336,26 @@ def case_saver(tf):
     }
 
 
+def case_where_the_nodes_of_variables_are(tf):
+    """Devices and colocation groups, of variables of both kinds, with slots and caches."""
+    zeros = tf.zeros_initializer()
+    for kind, is_resource in (("ref", False), ("res", True)):
+        more = {"initializer": zeros, "use_resource": is_resource}
+        plain = tf.get_variable(f"{kind}_plain", [2], **more)
+        with tf.device("/cpu:1"):
+            beside = tf.constant(1.0, name=f"{kind}_beside")
+            tf.get_variable(f"{kind}_placed", [2], **more)
+        with tf.device("/cpu:0"):
+            tf.get_variable(f"{kind}_cached", [2], caching_device="/cpu:1", **more)
+        with tf.colocate_with(beside):
+            tf.get_variable(f"{kind}_colocated", [2], **more)
+        tf.train.MomentumOptimizer(0.1, 0.9).apply_gradients([(tf.ones([2]), plain)])
+    return {
+        n.name: [n.device, *(str(s) for s in n.attr["_class"].list.s if "_class" in n.attr)]
+        for n in tf.get_default_graph().as_graph_def().node
+    }
+
+
 def case_names_that_an_import_takes(tf):
     taken = {}
     for name in (

@@ -36,6 +36,27 @@ def case_remove_training_nodes(tf):
     }
 
 
+def case_remove_nodes_that_nothing_takes(tf):
+    x = tf.placeholder(tf.float32, [2], name="x")
+    y = tf.negative(x, name="y")
+    tf.negative(tf.stop_gradient(y, name="stop"), name="behind")
+    with tf.control_dependencies([tf.no_op(name="before")]):
+        tf.identity(y, name="waits")
+    with tf.control_dependencies([tf.identity(y, name="waited_for")]):
+        tf.no_op(name="after")
+    with tf.colocate_with(tf.identity(y, name="beside")):
+        tf.negative(x, name="colocated")
+    second = tf.split(tf.identity(tf.identity(y, name="a"), name="b"), 2, name="split")[1]
+    tf.identity(tf.negative(tf.identity(second, name="c")), name="last")
+    v = tf.get_variable("v", [2], use_resource=False, initializer=tf.zeros_initializer())
+    tf.add(v, y, name="read")
+    graph_def = tf.get_default_graph().as_graph_def()
+    return {
+        "all": nodes(tf.graph_util.remove_training_nodes(graph_def)),
+        "protected": nodes(tf.graph_util.remove_training_nodes(graph_def, ["last", "b"])),
+    }
+
+
 def case_convert_variables_to_constants(tf):
     out = small(tf)
     with tf.Session() as sess:

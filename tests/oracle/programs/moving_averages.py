@@ -132,3 +132,57 @@ def case_weighted(tf):
         sess.run(tf.global_variables_initializer())
         found["values"] = [sess.run(average, {weight: w}).tolist() for w in (1.0, 2.0, 4.0)]
     return found
+
+
+def case_what_is_restored_and_where_to(tf):
+    """Training saves averages, evaluation restores them into the variables: maps, names and values."""
+    found = {}
+    for resource in (False, True):
+        with tf.Graph().as_default():
+            v = tf.get_variable("v", initializer=[1.0, 2.0], use_resource=resource)
+            w = tf.get_variable("w", initializer=3.0, trainable=False, use_resource=resource)
+            u = tf.get_variable("u", initializer=7, trainable=False, use_resource=resource)
+            local = [tf.GraphKeys.LOCAL_VARIABLES]
+            x = tf.get_variable("x", initializer=7.0, collections=local, use_resource=resource)
+            averages = tf.train.ExponentialMovingAverage(0.5)
+            found[f"before, {resource}"] = names(averages.variables_to_restore())
+            move = averages.apply([v])
+            kinds = {
+                "none": [],
+                "averaged": [v],
+                "other": [w],
+                "both": (v, w),
+                "local": [x],
+                "average": [averages.average(v)],
+                "integer": [u],
+            }
+            for name, kind in kinds.items():
+                found[f"{name}, {resource}"] = names(averages.variables_to_restore(kind))
+            sess = tf.Session()
+            sess.run(tf.global_variables_initializer())
+            sess.run(v.assign_add([2.0, 2.0]))
+            sess.run(move)
+            path = tf.train.Saver().save(sess, "m")
+            tf.train.Saver(averages.variables_to_restore([v])).restore(sess, path)
+            found[f"restored, {resource}"] = sess.run(v)
+        with tf.Graph().as_default():
+            v = tf.get_variable("v", [2], use_resource=resource)
+            w = tf.get_variable("w", [], trainable=False, use_resource=resource)
+            wanted = tf.train.ExponentialMovingAverage(0.5).variables_to_restore()
+            found[f"evaluated, {resource}"] = names(wanted)
+            sess = tf.Session()
+            tf.train.Saver(wanted).restore(sess, path)
+            found[f"values, {resource}"] = sess.run(v)
+            found[f"value, {resource}"] = sess.run(w)
+        with tf.Graph().as_default():
+            with tf.variable_scope("scope"):
+                tf.get_variable("v", [2], use_resource=resource)
+            with tf.name_scope("inner"):
+                other = tf.train.ExponentialMovingAverage(0.5, name="EMA")
+                found[f"in a scope, {resource}"] = names(other.variables_to_restore())
+    averages = tf.train.ExponentialMovingAverage(0.5)
+    return {**found, "of a number": lambda: averages.variables_to_restore(3)}
+
+
+def names(variables):
+    return sorted([key, variable.name] for key, variable in variables.items())

@@ -1,6 +1,7 @@
 """SavedModels: what is loaded back, the names of signatures and assets, what is refused. Files are each one's own."""
 
 import os
+import shutil
 import tempfile
 
 
@@ -231,3 +232,129 @@ def error_prediction_without_inputs(tf):
 def error_tensor_of_another_graph(tf):
     info = tf.saved_model.utils.build_tensor_info(tf.constant(1.0))
     tf.saved_model.utils.get_tensor_from_tensor_info(info, graph=tf.Graph())
+
+
+def beside_the_model(directory):
+    return sorted(name for name in os.listdir(directory) if not name.startswith("saved_model."))
+
+
+def built(tf, use):
+    """What `use(builder, session, x, y)` returns or raises, and what is then in the directory."""
+
+    def result():
+        with tf.Graph().as_default(), tf.Session() as sess:
+            x, y = model(tf)
+            sess.run(tf.global_variables_initializer())
+            shutil.rmtree("built", ignore_errors=True)
+            found = use(tf.saved_model.builder.SavedModelBuilder("built"), sess, x, y)
+            return [found, beside_the_model("built")]
+
+    return result
+
+
+def case_arguments_of_builders(tf):
+    def added(*arguments, **options):
+        def use(builder, sess, x, y):
+            given = [value(x, y) if callable(value) else value for value in arguments]
+            named = {k: value(x, y) if callable(value) else value for k, value in options.items()}
+            builder.add_meta_graph_and_variables(sess, *given, **named)
+            return builder.save() and None
+
+        return built(tf, use)
+
+    open("f", "w").close()
+    utils = tf.saved_model.signature_def_utils
+    return {
+        "tags as text": added("serve"), "no tags": added([]), "None": added(None), "number as tag": added([3]),
+        "set of tags": added({"a"}), "bad key": added(["a"], lambda x, y: {3: utils.predict_signature_def({"x": x}, {"y": y})}),
+        "asset of a placeholder": added(["a"], assets_collection=lambda x, y: [tf.placeholder(tf.string)]),
+        "assets in a vector": added(["a"], assets_collection=lambda x, y: [tf.constant(["f"])]),
+        "main as text": added(["a"], main_op="x"), "legacy": added(["a"], legacy_init_op=lambda x, y: tf.no_op()),
+        "both": added(["a"], legacy_init_op=lambda x, y: tf.no_op(), main_op=lambda x, y: tf.no_op()),
+        "own Saver": added(["a"], saver=lambda x, y: tf.train.Saver({"ww": tf.global_variables()[0]})),
+        "its names": lambda: tf.train.list_variables("built/variables/variables"),
+        "bad Saver": added(["a"], saver=3), "stripped": added(["a"], strip_default_attrs=True),
+        "without devices": added(["a"], clear_devices=True), "unknown": added(["a"], nonsense=1),
+        "nothing added": built(tf, lambda builder, sess, x, y: builder.save() and None),
+        "not initialised": built(
+            tf, lambda b, sess, x, y: b.add_meta_graph_and_variables(tf.Session(), ["a"])
+        ),
+    }  # fmt: skip
+
+
+def case_no_variables(tf):
+    tf.constant(1.0, name="c")
+    with tf.Session() as sess:
+        builder = tf.saved_model.builder.SavedModelBuilder("m")
+        builder.add_meta_graph_and_variables(sess, ["a"])
+        builder.save()
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.saved_model.loader.load(sess, ["a"], "m")
+        return {"c": sess.run("c:0"), "files": beside_the_model("m")}
+
+
+def case_simple_saves(tf):
+    def saved(name, inputs, outputs, *more):
+        def result():
+            with tf.Graph().as_default(), tf.Session() as sess:
+                x, y = model(tf)
+                sess.run(tf.global_variables_initializer())
+                given = [part(x, y) if callable(part) else part for part in (inputs, outputs)]
+                tf.saved_model.simple_save(sess, name, *given, *more)
+                return beside_the_model(name)
+
+        return result
+
+    def xs(x, y):
+        return {"x": x}
+
+    def ys(x, y):
+        return {"y": y}
+
+    return {
+        "plain": saved("a", xs, ys), "again": saved("a", xs, ys), "no inputs": saved("b", {}, ys),
+        "no outputs": saved("c", xs, {}), "None": saved("d", None, None), "number": saved("e", {"x": 3}, ys),
+        "list": saved("f", lambda x, y: [x], ys), "variable": saved("g", xs, lambda x, y: {"w": tf.global_variables()[0]}),
+        "number as key": saved("h", lambda x, y: {3: x}, ys),
+    }  # fmt: skip
+
+
+def case_what_is_loaded(tf):
+    here = os.getcwd()
+    os.mkdir("empty")
+    open("file", "w").close()
+    with tf.Graph().as_default(), tf.Session() as sess:
+        x, y = model(tf)
+        sess.run(tf.global_variables_initializer())
+        tf.saved_model.simple_save(sess, "m", {"x": x}, {"y": y})
+    loader, found = tf.saved_model.loader, {}
+
+    def loaded(tags, place, fed="x:0", fetched="y:0", **options):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            meta = loader.load(sess, tags, place, **options)
+            scope = options.get("import_scope")
+            lead = f"{scope}/" if scope else ""
+            feeds = {f"{lead}{fed}": [2.0]} if fed else {}
+            return [type(meta).__name__, sess.run(f"{lead}{fetched}", feeds).tolist()]
+
+    def mapped():
+        with tf.Graph().as_default(), tf.Session() as sess:
+            given = {"x:0": tf.constant([7.0])}
+            loader.load(sess, ["serve"], "m", import_scope="d", input_map=given)
+            return sess.run("d/y:0")
+
+    for place in ("m", "m/", "./m", f"{here}/m", "nope", "empty", "file", "", None):
+        name = str(place).replace(here, "here")
+        found[f"may be, {name}"] = lambda place=place: loader.maybe_saved_model_directory(place)
+        found[f"loaded, {name}"] = lambda place=place: loaded(["serve"], place)
+    for tags in ("serve", ["serve", "x"], [], None, {"serve"}, ("serve",), ["serve", "serve"], [b"serve"], 3, ["Serve"]):  # fmt: skip
+        found[f"tags {tags}"] = lambda tags=tags: loaded(tags, "m")
+    return {
+        **found,
+        "scope": lambda: loaded(["serve"], "m", import_scope="a/b"),
+        "input map": mapped,
+        "unknown": lambda: loaded(["serve"], "m", nonsense=1),
+        "elements": lambda: loaded(["serve"], "m", import_scope="e", return_elements=["y:0"]),
+        "no session": lambda: loader.load(None, ["serve"], "m"),
+        "without variables": lambda: [shutil.rmtree("m/variables"), loaded(["serve"], "m")],
+    }

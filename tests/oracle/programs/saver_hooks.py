@@ -1,5 +1,6 @@
 """The hook that saves in a training loop, its listeners and its timer, driven by a plain loop."""
 
+import os
 import tempfile
 from types import SimpleNamespace
 
@@ -112,3 +113,105 @@ def error_no_saver(tf):
 
 def error_two_savers(tf):
     _save_with(tf, 2)
+
+
+class Told:
+    """What a listener was told, with the types of the steps."""
+
+    def __init__(self, tf):
+        told = self.told = []
+
+        class Listener(tf.train.CheckpointSaverListener):
+            def begin(self):
+                told.append("begin")
+
+            def before_save(self, session, global_step_value):
+                told.append(f"before {global_step_value} {type(global_step_value).__name__}")
+
+            def after_save(self, session, global_step_value):
+                told.append(f"after {global_step_value} {type(global_step_value).__name__}")
+
+            def end(self, session, global_step_value):
+                told.append(f"end {global_step_value} {type(global_step_value).__name__}")
+
+        self.listener = Listener()
+
+
+def in_sessions(tf, steps, session_options=(), **options):
+    """Two runs of a monitored session, the second going on where the first ended: (told, saved, latest) of each."""
+    found = {}
+    for run in range(2):
+        with tf.Graph().as_default():
+            step = tf.train.get_or_create_global_step()
+            train = tf.assign_add(step, 1)
+            told = Told(tf)
+            hook = tf.train.CheckpointSaverHook("d", listeners=[told.listener], **options)
+            given = {
+                "save_checkpoint_secs": None,
+                "save_checkpoint_steps": None,
+                **dict(session_options),
+            }
+            with tf.train.MonitoredTrainingSession(
+                checkpoint_dir="d", hooks=[hook], **given
+            ) as sess:
+                for _ in range(steps):
+                    sess.run(train)
+            state = tf.train.get_checkpoint_state("d")
+            found[f"{run}"] = [told.told, list(state.all_model_checkpoint_paths)]
+            found[f"{run}, graphs"] = sorted(
+                n for n in os.listdir("d") if n.endswith(("meta", "txt"))
+            )
+    return found
+
+
+def case_in_sessions(tf):
+    return in_sessions(tf, 5, save_steps=2)
+
+
+def case_in_sessions_by_time(tf):
+    return in_sessions(tf, 2, save_secs=1000, checkpoint_basename="x.y")
+
+
+def case_in_sessions_without_steps(tf):
+    return in_sessions(tf, 0, save_steps=2)
+
+
+def case_beside_the_session_s_own(tf):
+    return in_sessions(tf, 3, {"save_checkpoint_steps": 2}.items(), save_steps=100)
+
+
+def case_a_session_that_fails(tf):
+    """What was saved before the failure is restored; nothing is saved for the failure."""
+    found = {}
+    for run in range(2):
+        with tf.Graph().as_default():
+            train = tf.assign_add(tf.train.get_or_create_global_step(), 1)
+            try:
+                with tf.train.MonitoredTrainingSession(
+                    checkpoint_dir="d", save_checkpoint_steps=2
+                ) as sess:
+                    for number in range(4):
+                        found[f"{run} {number}"] = int(sess.run(train))
+                        if number == 2:
+                            raise KeyError("boom")
+            except KeyError:
+                found[f"{run}, latest"] = tf.train.latest_checkpoint("d")
+    return found
+
+
+def case_intervals(tf):
+    make = tf.train.CheckpointSaverHook
+    kinds = {
+        "zero steps": (None, 0),
+        "negative": (None, -1),
+        "zero seconds": (0, None),
+        "both": (1, 1),
+        "none": (None, None),
+    }
+    return {
+        **{
+            name: lambda given=given: type(make("d", *given)).__name__
+            for name, given in kinds.items()
+        },
+        "no directory": lambda: make(None, save_steps=1),
+    }

@@ -1,5 +1,7 @@
 """MetaGraphs: scopes exported and imported, every option of export_meta_graph and import_meta_graph."""
 
+import os
+
 
 def nodes(meta):
     return [[n.name, n.op, list(n.input), n.device] for n in meta.graph_def.node]
@@ -232,3 +234,57 @@ def case_operations_that_are_named_are_those_that_are_left(tf):
         if not clear:  # these TensorFlow makes anew, in the order of a set
             found["inputs"] = {n.name: list(n.input) for n in meta.graph_def.node}
     return found
+
+
+def case_files_of_exports(tf):
+    """Which files an export writes and an import takes, and what they hold."""
+    with tf.device("/cpu:0"):
+        v = tf.get_variable("v", initializer=1.0, use_resource=False)
+    with tf.name_scope("n"):
+        w = tf.identity(v, name="w")
+    for name, member in {"c1": v, "c2": w, "c3": 3, "c4": "s", "c5": object()}.items():
+        tf.add_to_collection(name, member)
+    saver = tf.train.Saver()
+
+    def told(meta):
+        devices = sorted({node.device for node in meta.graph_def.node})
+        has_attrs = any(node.attr for node in meta.graph_def.node)
+        return [
+            len(meta.graph_def.node),
+            sorted(meta.collection_def),
+            meta.HasField("saver_def"),
+            devices,
+            meta.meta_info_def.stripped_default_attrs,
+            has_attrs,
+        ]
+
+    found = {}
+    for name, options in {
+        "plain": {}, "file": {"filename": "a.meta"}, "one collection": {"collection_list": ["c1"]},
+        "no collection": {"collection_list": []}, "no such collection": {"collection_list": ["zz"]},
+        "tuple of collections": {"collection_list": ("c1", "c3")}, "collections as text": {"collection_list": "c1"},
+        "as text": {"as_text": True, "filename": "b.meta"}, "as text without file": {"as_text": True},
+        "scope": {"export_scope": "n"}, "no such scope": {"export_scope": "zz"}, "devices": {"clear_devices": True},
+        "savers": {"clear_extraneous_savers": True}, "stripped": {"strip_default_attrs": True},
+        "directory": {"filename": "x/y/z.meta"}, "no file": {"filename": None}, "empty name": {"filename": ""},
+        "number": {"filename": 3}, "unknown": {"nonsense": 1},
+    }.items():  # fmt: skip
+        found[f"{name}, Saver"] = lambda options=options: told(saver.export_meta_graph(**options))
+        found[name] = lambda options=options: told(tf.train.export_meta_graph(**options))
+
+    def imported(path, **options):
+        with tf.Graph().as_default() as graph:
+            saver = tf.train.import_meta_graph(path, **options)
+            keys = sorted(map(str, graph.get_all_collection_keys()))
+            names = [op.name for op in graph.get_operations()]
+            return [type(saver).__name__, names, keys, sorted({o.device for o in graph.get_operations()})]  # fmt: skip
+
+    for path in ("a.meta", "b.meta", "x/y/z.meta", "nope", "", None, 3, b"a.meta", "x"):
+        found[f"import {path}"] = lambda path=path: imported(path)
+    for name, options in {
+        "scope": {"import_scope": "s"}, "scope with slash": {"import_scope": "s/"}, "bad scope": {"import_scope": "-b"},
+        "devices": {"clear_devices": True}, "unknown": {"nonsense": 1},
+        "one collection": {"restore_collections_predicate": lambda key: key == "c3"},
+    }.items():  # fmt: skip
+        found[f"import, {name}"] = lambda options=options: imported("a.meta", **options)
+    return {**found, "files": lambda: sorted(os.listdir(".")) + sorted(os.listdir("x/y"))}
