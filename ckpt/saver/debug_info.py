@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ckpt.core import storage
 from ckpt.graph.graph import Graph
+from ckpt.graph.origins import Line, Origin, lines
 
 SUFFIX = ".debug"
 
@@ -25,16 +26,18 @@ def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> No
 
     info = messages.GraphDebugInfo()
     files: dict[str, int] = {}
-    frames: dict[tuple[str, int, str], int] = {}
-    traces: dict[tuple[int, ...], int] = {}
+    frames: dict[Line, int] = {}
+    traces: dict[Origin, int] = {}
     for node in graph.get_operations():
-        numbers = tuple(frames.setdefault(frame, len(frames)) for frame in node.traceback)
-        info.name_to_trace_id[f"{node.name}@"] = traces.setdefault(numbers, len(traces))
-    for (file, line, function), number in frames.items():
+        info.name_to_trace_id[f"{node.name}@"] = traces.setdefault(node._origin, len(traces))
+    for origin, number in traces.items():
+        outermost_first = reversed(lines(origin))
+        info.traces_by_id[number].frame_id.extend(
+            [frames.setdefault(line, len(frames)) for line in outermost_first]
+        )
+    for line, number in frames.items():
         found = info.frames_by_id[number]
-        found.file_index = files.setdefault(file, len(files))
-        found.line, found.func = line, function
-    for numbers, number in traces.items():
-        info.traces_by_id[number].frame_id.extend(numbers)
+        found.file_index = files.setdefault(line.filename, len(files))
+        found.line, found.func = line.number, line.function
     info.files.extend(files)
     storage.write_file(filename, info.SerializeToString(deterministic=True), durable=durable)
