@@ -560,9 +560,9 @@ def _get_partitioned(
 
 
 def _cut(value: Tensor, offset: list[int], sizes: list[int]) -> Any:
-    from ckpt.ops import indexing  # only values given whole are cut
+    from ckpt.ops import slicing  # only values given whole are cut
 
-    return indexing.slice_(value, offset, sizes)
+    return slicing.slice_(value, offset, sizes)
 
 
 def create_partitioned_variables(
