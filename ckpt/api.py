@@ -221,15 +221,17 @@ from ckpt.model.resource_variable import (
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
-    create_partitioned_variables,
-    get_local_variable,
-    get_variable,
     get_variable_scope,
     no_regularizer,
     variable_op_scope,
     variable_scope,
 )
 from ckpt.model.selection import select_variables
+from ckpt.model.shared_variables import (
+    create_partitioned_variables,
+    get_local_variable,
+    get_variable,
+)
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
