@@ -52,7 +52,10 @@ SCHEMA, VERSION = "ckpt.merge", 1
     help="No gradient passes this connected input.",
 )
 @click.option(
-    "--freeze", multiple=True, metavar="SCOPE", help="Train no variable under this scope."
+    "--freeze",
+    multiple=True,
+    metavar="SELECTOR",
+    help="Train none of these variables: a scope, or a pattern such as 'b/**/kernel' or '!b/out/*'.",
 )
 @click.option(
     "--check",

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.compose.dropping import dropped_nodes, kept_nodes
+from ckpt.compose.freezing import frozen
 from ckpt.compose.parts import Part, Parts
 from ckpt.compose.sharing import checked_shares, shared
 from ckpt.compose.wiring import Wire, checked_wires, circle, rewired
@@ -22,7 +23,6 @@ from ckpt.core.errors import FailedPreconditionError, GraphError
 from ckpt.formats import detect
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
-from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.renaming import apart, renamed, under
 from ckpt.graph.selection import without
@@ -109,7 +109,7 @@ def plan_merge(
         dropped=dropped,
         frozen=list(freeze),
         savings={name: _within(entries, left) for name, entries in saved.items()},
-        meta=_frozen(kept, freeze),
+        meta=frozen(kept, freeze),
     )
 
 
@@ -185,37 +185,6 @@ def _joined(metas: Sequence[defs.MetaGraphDef]) -> defs.MetaGraphDef:
     return defs.MetaGraphDef(graph_def=graph, collection_def=collections, signature_def=signatures)
 
 
-def _frozen(meta: defs.MetaGraphDef, freeze: Iterable[str]) -> defs.MetaGraphDef:
-    """The MetaGraph with the variables of these parts or scopes no longer trainable.
-
-    Raises GraphError for a scope without variables.
-    """
-    scopes = [text.rstrip("/") + "/" for text in freeze]
-    if not scopes:
-        return meta
-    trainable = meta.collection_def.get(
-        GraphKeys.TRAINABLE_VARIABLES, defs.CollectionDef("variables")
-    )
-    idle = [s for s in scopes if not any(v.variable_name.startswith(s) for v in trainable.value)]
-    if idle:
-        raise GraphError(f"there is no trainable variable under {', '.join(idle)} to freeze")
-    kept = tuple(v for v in trainable.value if not v.variable_name.startswith(tuple(scopes)))
-    collections = {
-        key: replace(
-            collection,
-            value=tuple(
-                replace(v, trainable=False) if v.variable_name.startswith(tuple(scopes)) else v
-                for v in collection.value
-            ),
-        )
-        if collection.kind == "variables"
-        else collection
-        for key, collection in meta.collection_def.items()
-    }
-    collections[GraphKeys.TRAINABLE_VARIABLES] = replace(trainable, value=kept)
-    return replace(meta, collection_def=collections)
-
-
 def merge_graphs(
     parts: Mapping[str, Any],
     connect: Mapping[str, str] | None = None,
@@ -240,7 +209,7 @@ def merge_graphs(
     * `drop`: selectors of nodes that are left out with all that depends on them: "@slots", "@summaries", "@training",
       names and globs ("b/metrics/**").
     * `stop_gradient`: connected inputs through which no gradient passes.
-    * `freeze`: parts or scopes whose variables are not trained any more.
+    * `freeze`: parts, scopes or patterns (`b/**/kernel`, `@float`, `!a/out`) of variables that are not trained any more.
     * `allow_noop`: a part of which nothing is left in the merged graph is no error.
 
     Everything is checked first: GraphError lists every endpoint that does not exist, every dtype and shape that does

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ckpt.core import dtypes, gfile, storage
@@ -14,6 +15,7 @@ from ckpt.graph import stack
 from ckpt.model.variables import Variable
 from ckpt.ops import state
 from ckpt.saver import readers, state_file
+from ckpt.saver.report import RestoreReport
 from ckpt.saver.saver import Saver
 from ckpt.saver.trackable import Trackable, is_trackable, variables_of
 
@@ -143,21 +145,34 @@ class CheckpointLoadStatus:
         """Say that it is all right when values are not taken."""
         return self
 
-    def run_restore_ops(self, session: Any = None) -> None:
-        """Set the variables that the checkpoint holds, in the default session unless one is given.
+    def run_restore_ops(self, session: Any = None) -> RestoreReport:
+        """Set the variables that the checkpoint holds, in the default session unless one is given; the report says which.
 
         Raises NotFoundError when that is none, apart from the counter of saves: nothing would have been restored.
         """
         matched = self._something()
+        report = RestoreReport(self._path)
         if matched:
-            self._checkpoint._saver(matched).restore(_session(session), self._path)
+            report = self._checkpoint._saver(matched).restore(_session(session), self._path)
+        missing = self._missing(matched)
+        return replace(report, missing=missing, skipped=missing)
 
-    def initialize_or_restore(self, session: Any = None) -> None:
-        """Initialise the variables that the checkpoint lacks, and set the others. Raises what `run_restore_ops` raises."""
+    def initialize_or_restore(self, session: Any = None) -> RestoreReport:
+        """Initialise the variables that the checkpoint lacks, and set the others; the report says which.
+
+        Raises what `run_restore_ops` raises.
+        """
         session = _session(session)
         taken = {id(variable) for variable in self._something().values()}
         _initialise(session, self._checkpoint, taken)
-        self.run_restore_ops(session)
+        report = self.run_restore_ops(session)
+        return replace(report, initialized=report.missing, skipped=())
+
+    def _missing(self, matched: Mapping[str, Any]) -> tuple[str, ...]:
+        """The keys of the variables that are not among these."""
+        taken = {id(variable) for variable in matched.values()}
+        variables = variables_of(self._checkpoint)
+        return tuple(key for key, variable in variables.items() if id(variable) not in taken)
 
     def _something(self) -> dict[str, Any]:
         """What is restored. Raises NotFoundError when it is nothing but the counter of saves, though there is more."""
@@ -194,15 +209,17 @@ class InitializationOnlyStatus(CheckpointLoadStatus):
 
     assert_existing_objects_matched = assert_nontrivial_match = assert_consumed
 
-    def run_restore_ops(self, session: Any = None) -> None:
+    def run_restore_ops(self, session: Any = None) -> RestoreReport:
         """Raise AssertionError: there is no checkpoint."""
         raise AssertionError(
             "No checkpoint specified, so no restore ops are available (save_path=None to Saver.restore)."
         )
 
-    def initialize_or_restore(self, session: Any = None) -> None:
+    def initialize_or_restore(self, session: Any = None) -> RestoreReport:
         """Initialise all variables of the object."""
         _initialise(_session(session), self._checkpoint, set())
+        missing = tuple(variables_of(self._checkpoint))
+        return RestoreReport("", missing=missing, initialized=missing)
 
 
 def _some(keys: Sequence[str]) -> str:

@@ -51,19 +51,47 @@ def latest_checkpoint(
     """The prefix of the newest checkpoint in a directory that still has its files; None when there is none.
 
     With `valid_only` it is the newest that is whole, as `find_latest` tells: True reads every byte of it, "quick" its
-    header and index. Each one passed over is logged (logger "ckpt") with the reason. Raises DataLossError when the
+    header and index. Each one passed over is logged (logger "ckpt") with the reason, and so is None where checkpoints lie
+    there that no state file lists: that is no empty directory. Raises DataLossError when the
     state file is damaged and `valid_only` is False: then nobody knows which is the newest; `rebuild_checkpoint_state`
     writes it anew.
     """
     if valid_only:
-        found = find_latest(checkpoint_dir, latest_filename, every_byte=valid_only != "quick")
-    else:
-        found = find_listed(checkpoint_dir, latest_filename)
+        every_byte = valid_only != "quick"
+        return _told(find_latest(checkpoint_dir, latest_filename, every_byte=every_byte))
+    path = newest_listed(checkpoint_dir, latest_filename)
+    if path is None and _prefixes_in(checkpoint_dir):
+        log.warning("%s: %s", checkpoint_dir, why_none(checkpoint_dir, latest_filename))
+    return path
+
+
+def newest_listed(directory: StrPath, latest_filename: str | None = None) -> str | None:
+    """`latest_checkpoint` for those who say themselves that there is none, and why (`why_none`)."""
+    return _told(find_listed(directory, latest_filename))
+
+
+def _told(found: Latest) -> str | None:
     for note in found.notes:
         log.warning("%s", note)
     for skipped in found.skipped:
         log.warning("passing over checkpoint %s: %s", skipped.path, skipped.reason)
     return found.path
+
+
+def why_none(checkpoint_dir: StrPath, latest_filename: str | None = None) -> str:
+    """Why a directory has no latest checkpoint, and what to do where some lie there all the same."""
+    path = storage.joined(checkpoint_dir, latest_filename or state_file.DEFAULT_NAME)
+    state = (
+        "its state file lists only lost ones" if storage.exists(path) else "it has no state file"
+    )
+    names = [storage.split(saved.name)[1] for saved in checkpoints_in(checkpoint_dir)]
+    if not names:
+        return f"no checkpoint in this directory: {state}, and no checkpoint lies there"
+    more = f" and {len(names) - 3} older" if len(names) > 3 else ""
+    return (
+        f"no latest checkpoint: {state}, but {', '.join(names[:-4:-1])}{more} lie there; "
+        f"name one, or let `ckpt latest --rebuild {checkpoint_dir}` write a state file"
+    )
 
 
 def find_latest(
@@ -146,17 +174,19 @@ def checkpoints_in(directory: StrPath) -> list[Saved]:
     The order is that of the steps where all have one, else that of the files' times. Files that cannot be opened are
     listed too, without metrics. Raises OpError when the directory cannot be read.
     """
-    try:
-        names = storage.names_in(directory)
-    except NotFoundError:
-        return []
     found = [
-        validity.described(storage.joined(directory, prefix))
-        for prefix in validity.prefixes_among(names)
+        validity.described(storage.joined(directory, prefix)) for prefix in _prefixes_in(directory)
     ]
     if all(saved.step is not None for saved in found):
         return sorted(found, key=lambda saved: (saved.step or 0, saved.time))
     return sorted(found, key=lambda saved: saved.time)
+
+
+def _prefixes_in(directory: StrPath) -> list[str]:
+    try:
+        return validity.prefixes_among(storage.names_in(directory))
+    except NotFoundError:
+        return []
 
 
 def rebuild_checkpoint_state(

@@ -12,7 +12,7 @@ from ckpt.core.atomic import StrPath
 from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
 from ckpt.formats import detect
 from ckpt.formats.missing import similar
-from ckpt.saver import latest, state_file
+from ckpt.saver import latest
 
 _STATE = b"model_checkpoint_path:"
 
@@ -31,9 +31,9 @@ def checkpoint_meant(path: StrPath) -> str:
         directory, state_name = storage.split(name)
     else:
         return name
-    found = latest.latest_checkpoint(directory, state_name)
+    found = latest.newest_listed(directory, state_name)
     if found is None:
-        raise NotFoundError(None, None, f"{name}: {_why_none(directory, state_name)}")
+        raise NotFoundError(None, None, f"{name}: {latest.why_none(directory, state_name)}")
     return found
 
 
@@ -44,19 +44,6 @@ def is_state_file(path: StrPath) -> bool:
         return False
     with storage.open_input(name) as file:
         return file.read(0, min(file.size, len(_STATE))) == _STATE
-
-
-def _why_none(directory: str, state_name: str | None) -> str:
-    names = [os.path.basename(saved.name) for saved in latest.checkpoints_in(directory)]
-    has_state = storage.exists(storage.joined(directory, state_name or state_file.DEFAULT_NAME))
-    state = "its state file lists only lost ones" if has_state else "it has no state file"
-    if not names:
-        return f"no checkpoint in this directory: {state}, and no checkpoint lies there"
-    more = f" and {len(names) - 3} older" if len(names) > 3 else ""
-    return (
-        f"no latest checkpoint: {state}, but {', '.join(names[:-4:-1])}{more} lie there; "
-        f"name one, or let `ckpt latest --rebuild {directory}` write a state file"
-    )
 
 
 def checkpoint_prefix(path: StrPath) -> str:

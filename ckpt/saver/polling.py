@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ckpt.core.atomic import StrPath
-from ckpt.saver.latest import latest_checkpoint
+from ckpt.saver.latest import find_listed
 
 
 def wait_for_new_checkpoint(
@@ -21,7 +21,7 @@ def wait_for_new_checkpoint(
     """
     stop = None if timeout is None else time.monotonic() + timeout
     while True:
-        found = latest_checkpoint(checkpoint_dir)
+        found = find_listed(checkpoint_dir).path  # which says nothing, however often it is asked
         if found is not None and found != last_checkpoint:
             return found
         if stop is not None and time.monotonic() + seconds_to_sleep > stop:

@@ -12,7 +12,7 @@ from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect
 from ckpt.saver import state_file
-from ckpt.saver.latest import latest_checkpoint
+from ckpt.saver.latest import newest_listed, why_none
 
 
 class CheckpointReader:
@@ -120,9 +120,9 @@ def checkpoint_file(ckpt_dir_or_file: StrPath) -> str:
     path = os.fsdecode(ckpt_dir_or_file)
     if not storage.is_directory(path):
         return path
-    found = latest_checkpoint(path)
+    found = newest_listed(path)
     if found is None:
         raise ValueError(
-            f"Couldn't find 'checkpoint' file or checkpoints in given directory {path}"
+            f"Couldn't find 'checkpoint' file or checkpoints in given directory {path}: {why_none(path)}"
         )
     return found

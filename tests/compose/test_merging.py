@@ -205,8 +205,25 @@ def test_a_frozen_part_is_not_trained(paths):
     tf.merge_graphs(paths, connect=WIRES, freeze=["a"])
     assert [v.op.name for v in tf.trainable_variables()] == ["b/head/out/kernel", "b/head/out/bias"]
     assert not next(v for v in tf.global_variables() if v.op.name == "a/w").trainable
-    with tf.Graph().as_default(), pytest.raises(ValueError, match="c/ to freeze"):
+    with (
+        tf.Graph().as_default(),
+        pytest.raises(ValueError, match=r"(?s)nothing to freeze.*'@scope:c'"),
+    ):
         tf.merge_graphs(paths, freeze=["c"])
+
+
+@pytest.mark.parametrize(
+    ("freeze", "trained"),
+    [
+        (["**/kernel"], ["a/emb", "a/w", "b/head/out/bias"]),
+        (["@scope:b", "!re:.*bias"], ["a/emb", "a/w", "b/head/out/bias"]),
+        (["@float", "!a/*"], ["a/emb", "a/w"]),
+        (["a/emb", "b/head/"], ["a/w"]),
+    ],
+)
+def test_what_is_frozen_may_be_selected_by_pattern(paths, freeze, trained):
+    tf.merge_graphs(paths, connect=WIRES, freeze=freeze)
+    assert [v.op.name for v in tf.trainable_variables()] == trained
 
 
 def test_a_model_gives_the_values_that_it_has_now(paths):

@@ -87,7 +87,11 @@ def test_what_the_checkpoint_lacks_is_initialised(tmp_path):
         with pytest.raises(AssertionError, match=r"1 Python objects .* \['new:0'\]"):
             check()
     assert status.assert_nontrivial_match() is status.expect_partial() is status
-    status.initialize_or_restore()
+    report = status.run_restore_ops()
+    assert sorted(report.restored) == [f"save_counter{VALUE}", f"v{VALUE}"]
+    assert report.skipped == report.missing == (f"new{VALUE}",)
+    report = status.initialize_or_restore()
+    assert (report.missing, report.initialized) == ((f"new{VALUE}",), (f"new{VALUE}",))
     assert value([other, new]) == [5.0, 7.0]
 
 
@@ -97,6 +101,7 @@ def test_values_that_nothing_takes_are_named(tmp_path):
     prefix = tf.train.Checkpoint(v=v, w=w).save(tmp_path / "ck")
     status = tf.train.Checkpoint(v=v).restore(prefix)
     status.assert_existing_objects_matched()
+    assert status.run_restore_ops().unexpected == (f"w{VALUE}",)
     with pytest.raises(AssertionError, match=f"w{VALUE}"):
         status.assert_consumed()
     tf.train.Checkpoint(q=w).restore(prefix).assert_nontrivial_match()  # the counter

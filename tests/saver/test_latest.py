@@ -134,13 +134,27 @@ def test_a_state_file_that_may_not_be_read_is_not_an_empty_directory(run):
         latest_checkpoint(run)
 
 
-def test_an_empty_or_missing_directory_has_no_checkpoint(tmp_path):
+def test_an_empty_or_missing_directory_has_no_checkpoint(tmp_path, caplog):
     for directory in (tmp_path, tmp_path / "absent"):
         assert latest_checkpoint(directory) is None
         assert latest_checkpoint(directory, valid_only=True) is None
+        assert caplog.text == ""
         assert find_latest(directory).path is None
         assert rebuild_checkpoint_state(directory) is None
     assert os.listdir(tmp_path) == []
+
+
+def test_checkpoints_that_no_state_file_lists_are_not_passed_over_in_silence(run, caplog):
+    (run / "checkpoint").unlink()
+    assert latest_checkpoint(run) is None  # as TensorFlow has it
+    assert "it has no state file, but m-3, m-2, m-1 lie there" in caplog.text
+    assert f"ckpt latest --rebuild {run}" in caplog.text
+    with pytest.raises(ValueError, match=r"it has no state file, but m-3, m-2, m-1 lie there"):
+        tf.load(run)
+    assert latest_checkpoint(run, valid_only=True) == f"{run}/m-3"
+    caplog.clear()
+    assert list(tf.train.checkpoints_iterator(run, timeout=0)) == []
+    assert caplog.text == ""  # who waits is told nothing, again and again
 
 
 def test_the_state_file_is_rebuilt_from_the_directory(run):
