@@ -88,9 +88,7 @@ class Checkpoint(Trackable):
         return self.save_counter
 
     def _write(self, prefix: str, session: Any) -> str:
-        directory = storage.split(prefix)[0]
-        if not storage.is_directory(directory):
-            gfile.makedirs(directory)  # as TensorFlow does here, unlike in a Saver
+        gfile.makedirs(storage.split(prefix)[0])  # as TensorFlow does here, unlike in a Saver
         saver = self._saver(variables_of(self))
         saver.save(session, prefix, write_meta_graph=False, write_state=False)
         return prefix

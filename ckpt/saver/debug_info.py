@@ -1,9 +1,17 @@
-"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session."""
+"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session.
+
+Who only asks for the name of the file loads no graph.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ckpt.core import storage
-from ckpt.graph.graph import Graph
+
+if TYPE_CHECKING:
+    from ckpt.graph.graph import Graph
+    from ckpt.graph.origins import Line, Origin
 
 SUFFIX = ".debug"
 
@@ -21,20 +29,23 @@ def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> No
     Nodes made by one line share a trace; the name of a node in the main graph ends in `@`. Source:
     tensorflow/core/framework/graph_debug_info.proto.
     """
+    from ckpt.graph.origins import lines
     from ckpt.wire import messages  # protobuf is loaded only when messages are used
 
     info = messages.GraphDebugInfo()
     files: dict[str, int] = {}
-    frames: dict[tuple[str, int, str], int] = {}
-    traces: dict[tuple[int, ...], int] = {}
+    frames: dict[Line, int] = {}
+    traces: dict[Origin, int] = {}
     for node in graph.get_operations():
-        numbers = tuple(frames.setdefault(frame, len(frames)) for frame in node.traceback)
-        info.name_to_trace_id[f"{node.name}@"] = traces.setdefault(numbers, len(traces))
-    for (file, line, function), number in frames.items():
+        info.name_to_trace_id[f"{node.name}@"] = traces.setdefault(node._origin, len(traces))
+    for origin, number in traces.items():
+        outermost_first = reversed(lines(origin))
+        info.traces_by_id[number].frame_id.extend(
+            [frames.setdefault(line, len(frames)) for line in outermost_first]
+        )
+    for line, number in frames.items():
         found = info.frames_by_id[number]
-        found.file_index = files.setdefault(file, len(files))
-        found.line, found.func = line, function
-    for numbers, number in traces.items():
-        info.traces_by_id[number].frame_id.extend(numbers)
+        found.file_index = files.setdefault(line.filename, len(files))
+        found.line, found.func = line.number, line.function
     info.files.extend(files)
     storage.write_file(filename, info.SerializeToString(deterministic=True), durable=durable)

@@ -161,9 +161,7 @@ def export_meta_graph(
         if meta_info_def is not None:
             found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
         if filename:
-            directory = storage.split(os.fspath(filename))[0]
-            if not storage.is_directory(directory):
-                gfile.makedirs(directory)
+            gfile.makedirs(storage.split(os.fspath(filename))[0])
             write_meta_graph(filename, found, as_text=as_text)
         if filename and save_debug_info:
             write_debug_info(graph, debug_file(os.fspath(filename)))
