@@ -5,15 +5,14 @@ from __future__ import annotations
 from ckpt.core import storage
 from ckpt.graph.graph import Graph
 from ckpt.graph.origins import Line, Origin, lines
-
-SUFFIX = ".debug"
+from ckpt.saver.validity import DEBUG_SUFFIX
 
 
 def debug_file(meta_file: str) -> str:
     """The file that TensorFlow writes for a MetaGraph file: `.debug` in place of its last suffix."""
     above, name = storage.split(meta_file)
     stem = name.rpartition(".")[0] or name
-    return meta_file.removesuffix(name) + stem + SUFFIX if above else stem + SUFFIX
+    return meta_file.removesuffix(name) + stem + DEBUG_SUFFIX if above else stem + DEBUG_SUFFIX
 
 
 def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> None:

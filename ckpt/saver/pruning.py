@@ -12,7 +12,7 @@ from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
-from ckpt.saver import debug_info, latest, retention, state_file, validity
+from ckpt.saver import latest, retention, state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState, Record
 
@@ -132,4 +132,4 @@ def remove_checkpoint(
     """
     shards.remove_checkpoint_files(checkpoint_prefix)
     storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
-    storage.remove_file(f"{checkpoint_prefix}{debug_info.SUFFIX}")
+    storage.remove_file(f"{checkpoint_prefix}{validity.DEBUG_SUFFIX}")

@@ -16,6 +16,7 @@ from ckpt.saver.retention import Saved, numbered
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
+DEBUG_SUFFIX = ".debug"  # of the file that says where the nodes of the MetaGraph were made
 _LARGEST_META = 1 << 31
 
 
