@@ -205,12 +205,12 @@ class Hdf5Reader:
     def _read_large(
         self, number: int, tensor: Tensor, target: Target, pool: ThreadPoolExecutor | None
     ) -> None:
-        if not tensor.is_whole or tensor.parts[0].chunks or tensor.dtype == "string":
+        if not tensor.is_whole or tensor.dtype == "string":
             target.put([number], [self.read(tensor.name)])
             return
         out = target.begin(number, tensor.shape, numpy_dtype(tensor.dtype))
         try:
-            if out.flags.c_contiguous:
+            if out.flags.c_contiguous and tensor.parts[0].chunks is None:
                 self._fill_whole(tensor, bytes_of(out), pool)
                 self._settle(tensor, out)
             else:

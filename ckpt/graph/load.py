@@ -327,7 +327,7 @@ class _Loader:
             source, index = split_input(text)
             mapped = self._mapped(text) if self.input_map else None
             if index < 0:
-                controls.append(mapped.op if mapped is not None else self._control(source))
+                controls.append(mapped.op if mapped is not None else self._control(node, source))
             elif mapped is not None:
                 inputs.append(mapped)
             elif source in self.added:
@@ -385,9 +385,11 @@ class _Loader:
         kinds = guessed_dtypes(node)
         return self.graph.add(node.op, None, inputs, attrs, full, kinds, self.made_at)
 
-    def _control(self, source: str) -> Operation:
+    def _control(self, node: defs.NodeDef, source: str) -> Operation:
         if source not in self.added:
-            raise GraphError(f"control input '^{source}' is part of a cycle that is no loop")
+            raise GraphError(
+                f"node '{node.name}': control input '^{source}' is part of a cycle that is no loop"
+            )
         return self.added[source]
 
     def _output(self, source: str, index: int) -> Tensor:

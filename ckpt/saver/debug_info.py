@@ -1,18 +1,26 @@
-"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session."""
+"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session.
+
+Who only asks for the name of the file loads no graph.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ckpt.core import storage
-from ckpt.graph.graph import Graph
-from ckpt.graph.origins import Line, Origin, lines
-from ckpt.saver.validity import DEBUG_SUFFIX
+
+if TYPE_CHECKING:
+    from ckpt.graph.graph import Graph
+    from ckpt.graph.origins import Line, Origin
+
+SUFFIX = ".debug"
 
 
 def debug_file(meta_file: str) -> str:
     """The file that TensorFlow writes for a MetaGraph file: `.debug` in place of its last suffix."""
     above, name = storage.split(meta_file)
     stem = name.rpartition(".")[0] or name
-    return meta_file.removesuffix(name) + stem + DEBUG_SUFFIX if above else stem + DEBUG_SUFFIX
+    return meta_file.removesuffix(name) + stem + SUFFIX if above else stem + SUFFIX
 
 
 def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> None:
@@ -21,6 +29,7 @@ def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> No
     Nodes made by one line share a trace; the name of a node in the main graph ends in `@`. Source:
     tensorflow/core/framework/graph_debug_info.proto.
     """
+    from ckpt.graph.origins import lines
     from ckpt.wire import messages  # protobuf is loaded only when messages are used
 
     info = messages.GraphDebugInfo()

@@ -159,9 +159,14 @@ class History:
             prefix = stem + name
             if directory != above or not belongs(name) or record.preserved or prefix in known:
                 continue
-            if not validity.is_ours(prefix):
+            saved = Saved(prefix, when)
+            try:
+                if not validity.is_ours(prefix):
+                    continue
+                if self.policy.rules:
+                    saved = validity.described(prefix, for_deletion=True)
+            except OpError:  # it cannot be read now: the state file goes on to list it, and the next save looks again
                 continue
-            saved = validity.described(prefix) if self.policy.rules else Saved(prefix, when)
             step = retention.numbered(prefix) if saved.step is None else saved.step
             found.append(replace(saved, time=when, step=step, pinned=record.pinned))
         self.remembered = tuple(sorted([*found, *self.remembered], key=lambda saved: saved.time))

@@ -13,7 +13,7 @@ from typing import Literal
 
 from ckpt.core import storage
 from ckpt.core.atomic import StrPath
-from ckpt.core.errors import NotFoundError, OpError
+from ckpt.core.errors import DataLossError, FailedPreconditionError, NotFoundError, OpError
 from ckpt.saver import state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState
@@ -226,6 +226,6 @@ def rebuild_checkpoint_state(
 def _records(directory: str, latest_filename: str | None) -> dict[str, state_file.Record]:
     try:
         state = state_file.read_state(directory, latest_filename)
-    except OpError:
+    except (DataLossError, FailedPreconditionError):  # another says nothing of what is pinned
         return {}
     return state.records if state else {}

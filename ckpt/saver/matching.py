@@ -179,7 +179,7 @@ def match(
     }
     taken = used_parts(joined, used | {sources[m.name] for m in found.mismatched})
     found.unexpected = tuple(name for name in held if name not in taken)
-    _check(wanted, sources, reader, path, policies, found)
+    _check(wanted, sources, reader, path, policies, found, is_slot)
     return found
 
 
@@ -350,9 +350,11 @@ def _check(
     path: str,
     policies: Policies,
     found: Match,
+    is_slot: Callable[[Restored], bool],
 ) -> None:
     """Raise one error with everything that the policies make one; warn of what is unexpected where they say so."""
     missing = {e.name: _named(e) for e in found.left_to("error")}
+    lacking = found.left_to("error") or found.left_to("skip")
     is_wrong = bool(missing) or any(m.action == "error" for m in found.mismatched)
     refused = []
     if found.unexpected and policies.on_unexpected == "error":
@@ -377,6 +379,7 @@ def _check(
             explained,
             has_rules=policies.rename is not None,
             refused=refused,
+            are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),
         )
     if found.unexpected and policies.on_unexpected == "warn":
         some = ", ".join(found.unexpected[:20]) + (", …" if len(found.unexpected) > 20 else "")

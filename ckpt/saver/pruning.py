@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
@@ -12,7 +12,7 @@ from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
-from ckpt.saver import latest, retention, state_file, validity
+from ckpt.saver import debug_info, latest, retention, state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState, Record
 
@@ -72,12 +72,12 @@ def prune_checkpoints(
         known = _known(checkpoint_dir, state)
         choice = retention.choose(known, [*rules, retention.Newest(state.model_checkpoint_path)])
         if choice.delete and not dry_run:
-            kept = [saved for saved in known if saved.name in choice.keep]
-            _write_pruned(checkpoint_dir, state, kept, latest_filename)
-    if not dry_run:
+            _write_pruned(checkpoint_dir, state, known, choice, latest_filename)
+    if choice.delete and not dry_run:
         for name, reason in choice.delete.items():
             remove_checkpoint(name)
             log.info("deleted checkpoint %s: %s", name, reason)
+        _forget(checkpoint_dir, choice.delete, latest_filename)
     return choice
 
 
@@ -90,7 +90,7 @@ def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
         ) or not validity.is_ours(path):
             continue
         record = state.records.get(path, Record(when))
-        described = validity.described(path)
+        described = validity.described(path, for_deletion=True)
         found.append(
             replace(
                 described,
@@ -103,23 +103,38 @@ def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
 
 
 def _write_pruned(
-    directory: StrPath, state: CheckpointState, kept: Sequence[Saved], latest_filename: str | None
+    directory: StrPath,
+    state: CheckpointState,
+    known: Sequence[Saved],
+    choice: retention.Choice,
+    latest_filename: str | None,
 ) -> None:
-    names: Mapping[str, Saved] = {saved.name: saved for saved in kept}
-    listed = [path for path in state.all_model_checkpoint_paths if path in names]
+    """List what stays. What goes is noted, so that a process that dies before it is gone leaves that to the next."""
+    times = {saved.name: saved.time for saved in known}
+    listed = [path for path in state.all_model_checkpoint_paths if path in choice.keep]
     new = state_file.state_in(
         directory,
         state.model_checkpoint_path,
         listed,
-        [names[path].time for path in listed],
+        [times[path] for path in listed],
         state.last_preserved_timestamp,
     )
     new.records = {
-        state_file.listed_name(path): record
-        for path, record in state.records.items()
-        if path in names
+        state_file.listed_name(path): state.records.get(path, Record(when))
+        for path, when in times.items()
+        if path in state.records or path in choice.delete
     }
     state_file.write_state(directory, new, latest_filename)
+
+
+def _forget(directory: StrPath, gone: Iterable[str], latest_filename: str | None) -> None:
+    """Take what is deleted out of the state file as it is now."""
+    names = set(map(state_file.listed_name, gone))
+    with state_file.lock:
+        state = state_file.read_state(directory, latest_filename)
+        if state is not None:
+            state.records = {n: r for n, r in state.records.items() if n not in names}
+            state_file.write_state(directory, state, latest_filename)
 
 
 def remove_checkpoint(
@@ -132,4 +147,4 @@ def remove_checkpoint(
     """
     shards.remove_checkpoint_files(checkpoint_prefix)
     storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
-    storage.remove_file(f"{checkpoint_prefix}{validity.DEBUG_SUFFIX}")
+    storage.remove_file(f"{checkpoint_prefix}{debug_info.SUFFIX}")

@@ -8,13 +8,13 @@ from typing import Any
 from ckpt.core import defs
 from ckpt.core.collector import paused
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OpError
-from ckpt.core.tensor_roles import is_slot
+from ckpt.core.tensor_roles import is_slot, is_slot_of
 from ckpt.formats import detect
 from ckpt.formats.base import TensorReader
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation
-from ckpt.model.selection import is_slot_of, name_of
+from ckpt.model.selection import name_of
 from ckpt.ops.in_place import Prepared, restore_key
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies

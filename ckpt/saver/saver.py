@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
 from ckpt.graph.renaming import renamed_saver
-from ckpt.saver import metagraph, restoring, saving, validity
+from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.debug_info import write_debug_info
 from ckpt.saver.growth import Growth
@@ -310,7 +310,7 @@ class Saver:
                 if packed is not None:
                     metagraph.write_packed(f"{prefix}.{suffix}", packed, durable=durable)
                 if packed is not None and save_debug_info:
-                    write_debug_info(sess.graph, prefix + validity.DEBUG_SUFFIX, durable=durable)
+                    write_debug_info(sess.graph, prefix + debug_info.SUFFIX, durable=durable)
                 if write_state and not self._is_empty:
                     self._history.commit(
                         path,

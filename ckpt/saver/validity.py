@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt.core import storage
-from ckpt.core.errors import CkptError, NotFoundError, OpError
+from ckpt.core.errors import (
+    CkptError,
+    DataLossError,
+    FailedPreconditionError,
+    InvalidArgumentError,
+    NotFoundError,
+    OpError,
+    UnimplementedError,
+)
 from ckpt.formats import detect
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
@@ -16,8 +24,14 @@ from ckpt.saver.retention import Saved, numbered
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
-DEBUG_SUFFIX = ".debug"  # of the file that says where the nodes of the MetaGraph were made
 _LARGEST_META = 1 << 31
+_OF_THE_FILE = (  # errors that say what a file is; others say that nobody can tell at the moment
+    NotFoundError,
+    DataLossError,
+    InvalidArgumentError,
+    FailedPreconditionError,
+    UnimplementedError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +87,18 @@ def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Prob
     return None
 
 
-def described(prefix: str) -> Saved:
-    """Time, step and metrics of a checkpoint that exists, as its file says; a file that cannot be read tells its time."""
+def described(prefix: str, *, for_deletion: bool = False) -> Saved:
+    """Time, step and metrics of a checkpoint that exists, as its file says; a file that cannot be read tells its time.
+
+    Who decides by it what to delete must not take a disk that fails for a checkpoint without metrics: `for_deletion`
+    raises OpError then, and passes over damage only.
+    """
     time = storage.modified(detect.resolve(prefix))
     try:
         metadata = detect.read_metadata(prefix)
-    except OpError:
+    except OpError as error:
+        if for_deletion and not isinstance(error, _OF_THE_FILE):
+            raise
         metadata = {}
     step = metadata.get("step", "")
     return Saved(
@@ -90,10 +110,10 @@ def described(prefix: str) -> Saved:
 
 
 def is_ours(prefix: str) -> bool:
-    """True when the checkpoint is there, in a format that a Saver writes."""
+    """True when the checkpoint is there, in a format that a Saver writes. Raises OpError where nobody can tell now."""
     try:
         return detect.recognise(detect.resolve(prefix)) in (HDF5, SHARDED_HDF5)
-    except OpError:
+    except _OF_THE_FILE:
         return False
 
 

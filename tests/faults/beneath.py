@@ -25,6 +25,7 @@ FAULTS = {
     "ENOSPC once": (FAIL, errno.ENOSPC, 0),
     "EIO from there on": (FAIL, errno.EIO, 1),
     "EINTR once": (FAIL, errno.EINTR, 0),
+    "EINTR at every other": (FAIL, errno.EINTR, 2),
     "half once": (SHORT, 0, 0),
     "half from there on": (SHORT, 0, 1),
     "death before": (BEFORE, 0, 0),
@@ -37,7 +38,7 @@ MORE = {
     "EDQUOT once": (FAIL, errno.EDQUOT, 0),
     "EFBIG once": (FAIL, errno.EFBIG, 0),
 }
-HARMLESS = ("EINTR once", "half once", "half from there on")
+HARMLESS = ("EINTR once", "EINTR at every other", "half once", "half from there on")
 SHIM = ctypes.CDLL(None)
 
 

@@ -305,6 +305,99 @@ class WithoutState(Saving):
         assert not os.path.exists(self.path("checkpoint"))
 
 
+class Pruning(Saving):
+    """A directory is pruned by a rule: the best one stays, also when its file cannot be read for a moment."""
+
+    steps = (1, 2, 3)
+    best = 2
+
+    def _save(self, k):
+        self.options = {"metrics": {"loss": abs(k - self.best)}}
+        return super()._save(k)
+
+    def act(self):
+        tf.train.prune_checkpoints(self.folder(), [tf.train.BestN("loss")])
+
+    def check(self, outcome):
+        assert self.latest() == 3
+        self.check_listed()
+        self.check_graphs()
+        assert self.whole(self.path("m.ckpt-2")) == self.best
+        if outcome == "ok":
+            assert {p.name for p in self.home.glob("*.h5")} == {"m.ckpt-2.h5", "m.ckpt-3.h5"}
+
+    def again(self):
+        self.act()
+        self.check("ok")
+
+
+class SavingBesideTheBest(Pruning):
+    """A Saver that knows nothing yet goes on in a directory, and keeps the best that is there."""
+
+    model_options = {"max_to_keep": 1, "keep": [tf.train.BestN("loss")]}
+
+    def forget(self):
+        self.model.saver.set_last_checkpoints_with_time([])
+
+    def act(self):
+        return self._save(self.next)
+
+    def check(self, outcome):
+        assert self.latest() in ({4} if outcome == "ok" else {3, 4})
+        self.check_listed()
+        assert self.whole(self.path("m.ckpt-2")) == self.best
+
+    def again(self):
+        self._save(self.next + 1)
+        assert self.latest() == 5
+        assert self.whole(self.path("m.ckpt-2")) == self.best
+
+
+class Pinning(Saving):
+    """A checkpoint is pinned in the state file."""
+
+    steps = (1, 2)
+
+    def act(self):
+        tf.train.pin_checkpoint(self.path("m.ckpt-1"))
+
+    def check(self, outcome):
+        assert self.latest() == 2
+        self.check_listed()
+        record = tf.train.get_checkpoint_state(self.folder()).records.get(self.path("m.ckpt-1"))
+        is_pinned = record is not None and record.pinned
+        assert is_pinned if outcome == "ok" else True
+
+    def again(self):
+        self.act()
+        self.check("ok")
+
+
+class SavingAModel(Scene):
+    """A SavedModel is written into a new directory: its file comes last, so that what is left is one or is none."""
+
+    def act(self):
+        with tf.Graph().as_default(), tf.Session() as session:
+            k = tf.get_variable("k", initializer=7)
+            session.run(k.initializer)
+            builder = tf.saved_model.builder.SavedModelBuilder(self.path("model"))
+            builder.add_meta_graph_and_variables(session, ["serve"])
+            builder.save()
+
+    def check(self, outcome):
+        if tf.saved_model.loader.maybe_saved_model_directory(self.path("model")):
+            with tf.Graph().as_default(), tf.Session() as session:
+                tf.saved_model.loader.load(session, ["serve"], self.path("model"))
+                assert session.run("k:0") == 7
+        else:
+            assert outcome != "ok"
+
+    def again(self):
+        shutil.rmtree(self.path("model"), ignore_errors=True)
+        self.act()
+        self.check("ok")
+
+
 class ManySmallTensors(Scene):
     """More variables than are datasets of their own, overwritten by the writer alone: the graph is not the subject."""
 
@@ -499,7 +592,7 @@ WRITING = [
     FirstSave, FirstSaveInANewDirectory, SecondSaveDeletingTheFirst, ThirdSaveOfTwoKept, Overwriting, WithoutState,
     WithoutGraph, NotDurable, Partitioned, Big, Sharded, OverwritingShards,
     ShardsToFile, FileToShards, InTheBackground, BackgroundShards, Compressed, ManySmallTensors, GraphExport, GraphExportAsText, StateUpdate, Removing,
-    MergingFiles, EditingFiles,
+    MergingFiles, EditingFiles, Pruning, Pinning, SavingBesideTheBest, SavingAModel,
 ]  # fmt: skip
 READING = [Restoring, ImportingAGraph]
 

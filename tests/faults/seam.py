@@ -99,6 +99,19 @@ def failing(at, code, *, sticky=False):
     return Seam(fault)
 
 
+def interrupting(first):
+    """Signals interrupt operation `first` and every other one from there: each is done when it is tried again."""
+
+    def fault(number, name, real, args):
+        if number >= first and (number - first) % 2 == 0:
+            if name == "close":
+                real(*args)
+            raise InterruptedError(errno.EINTR, "a signal came")
+        return real(*args)
+
+    return Seam(fault)
+
+
 def cutting(at, *, sticky=False):
     """Operation `at`, and when sticky each later one, moves about half the bytes it was asked for."""
 

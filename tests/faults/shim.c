@@ -1,5 +1,5 @@
-/* Beneath libc: counts the calls on files below one directory, and makes one of them (or all from one on) fail, move only
-   half, or be the last of the process. Loaded with LD_PRELOAD; armed by `faults_arm`. Syncs are counted but not done. */
+/* Beneath libc: counts the calls on files below one directory, and makes one of them (or all from one on, or every other) fail,
+   move only half, or be the last of the process. Loaded with LD_PRELOAD; armed by `faults_arm`. Syncs are counted but not done. */
 
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -45,7 +45,8 @@ static int is_open_below(int fd) {
 static int verdict(int counted) {
     if (!counted) return PASS;
     int number = __atomic_fetch_add(&calls, 1, __ATOMIC_SEQ_CST);
-    return number == target || (sticky && number > target) ? mode : PASS;
+    int is_due = number == target || (sticky && number > target && (number - target) % sticky == 0);
+    return is_due ? mode : PASS;
 }
 
 static void die(void) {

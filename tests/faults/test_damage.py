@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core import atomic
+from ckpt.core import atomic, defs
 from ckpt.core.errors import NotFoundError, OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
@@ -22,7 +22,8 @@ from ckpt.formats.hdf5_header import read_index
 from ckpt.formats.hdf5_layout import HEADER
 from ckpt.formats.shards import write_checkpoint
 from ckpt.saver.meta_files import read_meta_graph_file
-from ckpt.wire import metagraph_file
+from ckpt.saver.saved_model.loader import read_saved_model
+from ckpt.wire import metagraph_file, saved_model_file
 from tests.wire.metagraphs import same
 
 VALUES = {
@@ -31,12 +32,26 @@ VALUES = {
     "scope/flag": np.array([True, False, True]),
     "text": np.array([b"one", b"", b"three"], object),
 }
-KINDS = ("m.h5", "m.meta", "checkpoint", "s.index", "shard")
+WIDE = np.arange(1 << 14, dtype=np.float32) % 3  # large enough to be compressed, to little
+KINDS = (
+    "m.h5",
+    "m.meta",
+    "checkpoint",
+    "s.index",
+    "shard",
+    "z.h5",
+    "d.meta",
+    "saved_model.msgpack",
+)
+CHECKPOINTS = ("m.h5", "shard", "z.h5")  # that hold tensors
 
 
 @pytest.fixture
 def files(tmp_path):
-    """A directory with one checkpoint as a file and one as shards; `files["shard"]` is the second shard of it."""
+    """A directory with a checkpoint as a file, one as shards (`files["shard"]` is the second), one compressed (z.h5).
+
+    A graph as a file, one that is deflated (d.meta), and a SavedModel.
+    """
     with tf.Graph().as_default():
         tf.get_variable("a", [2, 3])
         tf.train.export_meta_graph(str(tmp_path / "m.meta"))
@@ -44,10 +59,22 @@ def files(tmp_path):
     entries = [TensorEntry(name, value) for name, value in VALUES.items()]
     write_checkpoint(tmp_path / "m", entries, metagraph=graph)
     write_checkpoint(tmp_path / "s", entries, metagraph=graph, shard_size=40)
+    wide = TensorEntry("wide", WIDE)
+    write_checkpoint(tmp_path / "z", [*entries, wide], metagraph=graph, compression="deflate")
+    (tmp_path / "d.meta").write_bytes(metagraph_file.pack(repetitive()))
+    assert (tmp_path / "d.meta").stat().st_size < 4096
+    models = saved_model_file.pack([metagraph_file.unpack(graph)])
+    (tmp_path / "saved_model.msgpack").write_bytes(models)
     tf.train.update_checkpoint_state(str(tmp_path), str(tmp_path / "m"))
     shards = sorted(tmp_path.glob("s.*.h5"))
     assert len(shards) == 3
     return {**{kind: tmp_path / kind for kind in KINDS}, "shard": shards[1]}
+
+
+def repetitive():
+    """A MetaGraph that is large enough to be deflated."""
+    nodes = tuple(defs.NodeDef(f"n{n}", "NoOp") for n in range(1500))
+    return defs.MetaGraphDef(graph_def=defs.GraphDef(nodes))
 
 
 class Tally:
@@ -57,12 +84,18 @@ class Tally:
         self.files = files
         self.directory = files["checkpoint"].parent
         self.graph = read_meta_graph_file(files["m.meta"])
+        self.graphs = {"m.meta": self.graph, "d.meta": repetitive()}
         self.count = Counter()
         self.unnamed = []
 
     def look(self, kind, *, variable=None):
         """Use the file of this kind. `variable` says in which one the damage lies."""
-        uses = {"m.meta": self._use_graph, "checkpoint": self._use_state}
+        uses = {
+            "m.meta": self._use_graph,
+            "d.meta": self._use_graph,
+            "checkpoint": self._use_state,
+            "saved_model.msgpack": self._use_model,
+        }
         errors = uses.get(kind, self._use_values)(kind)
         self.count["cases"] += 1
         self.count["detected"] += bool(errors)
@@ -80,12 +113,13 @@ class Tally:
 
     def _use_values(self, kind):
         """Open, read each tensor, verify; a value that comes must be the right one."""
-        prefix = self.directory / ("m" if kind == "m.h5" else "s")
+        prefix = self.directory / {"m.h5": "m", "z.h5": "z"}.get(kind, "s")
+        values = {**VALUES, "wide": WIDE} if kind == "z.h5" else VALUES
         errors = []
         try:
             with detect.open_reader(prefix) as reader:
-                assert sorted(reader.names()) == sorted(VALUES), "silent: other names"
-                for name, value in VALUES.items():
+                assert sorted(reader.names()) == sorted(values), "silent: other names"
+                for name, value in values.items():
                     self._compare(reader, name, value, errors)
                 try:
                     graph = metagraph_file.unpack(reader.metagraph())
@@ -108,7 +142,15 @@ class Tally:
 
     def _use_graph(self, kind):
         try:
-            graph = read_meta_graph_file(self.files["m.meta"])
+            graph = read_meta_graph_file(self.files[kind])
+            assert same(graph, self.graphs[kind]), "silent: graph"
+        except OpError as error:
+            return [error]
+        return []
+
+    def _use_model(self, kind):
+        try:
+            (graph,) = read_saved_model(self.directory)
             assert same(graph, self.graph), "silent: graph"
         except OpError as error:
             return [error]
@@ -140,12 +182,15 @@ def owners(path):
     """The variable that each byte of a checkpoint file is of, where it is of one."""
     with atomic.InputFile(path) as file:
         index, _ = read_index(file)
-    return {
-        at: name
-        for name in index.rows
-        for part in index.tensor(name).parts
-        for at in range(part.offset, part.offset + part.length)
-    }
+    found = {}
+    for name in index.rows:
+        for part in index.tensor(name).parts:
+            pieces = [(part.offset, part.length)]
+            if part.chunks is not None:
+                pieces = zip(part.chunks.offsets, part.chunks.lengths, strict=True)
+            for offset, length in pieces:
+                found |= dict.fromkeys(range(offset, offset + length), name)
+    return found
 
 
 def interesting(path, data):
@@ -156,12 +201,13 @@ def interesting(path, data):
 
 
 @pytest.mark.parametrize(
-    "kind", [*KINDS[1:4], *(pytest.param(k, marks=pytest.mark.slow) for k in ("m.h5", "shard"))]
+    "kind",
+    [pytest.param(k, marks=pytest.mark.slow if k in CHECKPOINTS else ()) for k in KINDS],
 )
 def test_a_flip_of_any_bit(files, kind):
     tally, path = Tally(files), files[kind]
     data = path.read_bytes()
-    dense = interesting(path, data) if kind != "shard" else set(range(64))
+    dense = set(range(64)) if kind in ("shard", "z.h5") else interesting(path, data)
     with path.open("r+b") as file:
         for at in range(len(data)):
             for bit in range(8) if at in dense else [at % 8]:
@@ -172,7 +218,7 @@ def test_a_flip_of_any_bit(files, kind):
     assert not tally.look(kind)
 
 
-@pytest.mark.parametrize("kind", ["m.h5", "shard"])
+@pytest.mark.parametrize("kind", CHECKPOINTS)
 def test_a_flip_in_a_variable_names_it(files, kind):
     tally, path = Tally(files), files[kind]
     data = path.read_bytes()
