@@ -102,6 +102,7 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
+        self._notes: Mapping[str, str] = {}  # what the metadata of its checkpoints says besides
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
@@ -304,7 +305,7 @@ class Saver:
                 "durable": durable,
                 "shard_size": shard_size,
                 "compression": compression,
-                "metadata": validity.metadata(step, rated, suffix),
+                "metadata": {**validity.metadata(step, rated, suffix), **self._notes},
             }
 
             def finish() -> None:
