@@ -221,15 +221,17 @@ from ckpt.model.resource_variable import (
 from ckpt.model.scopes import (
     AUTO_REUSE,
     VariableScope,
-    create_partitioned_variables,
-    get_local_variable,
-    get_variable,
     get_variable_scope,
     no_regularizer,
     variable_op_scope,
     variable_scope,
 )
 from ckpt.model.selection import select_variables
+from ckpt.model.shared_variables import (
+    create_partitioned_variables,
+    get_local_variable,
+    get_variable,
+)
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
 from ckpt.model.variables import (
@@ -444,9 +446,8 @@ from ckpt.ops.hashing import (
     string_to_hash_bucket_fast,
     string_to_hash_bucket_strong,
 )
-from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot, strided_slice
+from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot
 from ckpt.ops.indexing import range_ as range
-from ckpt.ops.indexing import slice_ as slice
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
 from ckpt.ops.linear_algebra import (
     cholesky,
@@ -563,6 +564,8 @@ from ckpt.ops.shaping import (
     tile,
     transpose,
 )
+from ckpt.ops.slicing import slice_ as slice
+from ckpt.ops.slicing import strided_slice
 from ckpt.ops.sorting import argsort, sort
 from ckpt.ops.spacing import lin_space
 from ckpt.ops.spacing import lin_space as linspace

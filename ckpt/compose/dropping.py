@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable
 
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
-from ckpt.core.selectors import Candidate, select
+from ckpt.core.selectors import Candidate, candidates, select
 from ckpt.core.spelling import similar
-from ckpt.core.tensor_roles import is_slot
+from ckpt.core.tensor_roles import is_slot, is_slot_of
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import dependent, needed, node_of
 from ckpt.saver.candidates import collections_of
@@ -29,22 +29,20 @@ def dropped_nodes(meta: defs.MetaGraphDef, drop: Iterable[str]) -> set[str]:
     for word in words:
         found |= _WORDS[word](meta)
     if names:
-        candidates = _candidates(meta)
-        found |= set(select(names, candidates, what="nodes"))
+        found |= set(select(names, _candidates(meta), what="nodes"))
     return dependent(meta.graph_def, found) if found else found
 
 
 def _candidates(meta: defs.MetaGraphDef) -> list[Candidate]:
-    """What selectors may know about the nodes; only variables have a dtype and collections."""
-    members = collections_of(meta)
-    return [
-        Candidate(
-            node.name,
-            node.attr["dtype"].base_dtype.name if node.op in VARIABLE_TYPES else "",
-            members.get(node.name, frozenset()),
-        )
-        for node in meta.graph_def.node
-    ]
+    """What selectors may know about the nodes; only variables have a dtype, collections and an owner."""
+    variables = {node.name: node for node in meta.graph_def.node if node.op in VARIABLE_TYPES}
+    known = candidates(
+        ((name, node.attr["dtype"].base_dtype.name) for name, node in variables.items()),
+        collections_of(meta),
+    )
+    facts = {fact.name: fact for fact in known}
+    none: frozenset[str] = frozenset()
+    return [facts.get(n.name) or Candidate(n.name, collections=none) for n in meta.graph_def.node]
 
 
 def kept_nodes(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:
@@ -88,7 +86,7 @@ def _slots(meta: defs.MetaGraphDef) -> set[str]:
         if node.op in VARIABLE_TYPES
         and node.name not in trainable
         and node.name in known
-        and is_slot(node.name)
+        and (is_slot(node.name) or is_slot_of(node.name, trainable))
     }
     return found | (_members(meta, GraphKeys.TRAIN_OP) if found else set())
 

@@ -14,12 +14,12 @@ without what any of the negated ones matches; negated ones alone start from ever
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from ckpt.core.errors import SelectionError
-from ckpt.core.tensor_roles import is_average, is_slot
+from ckpt.core.tensor_roles import is_average, is_slot, is_slot_of
 
 WORDS = ("slots", "trainable", "global", "ema", "float", "scope:NAME", "collection:NAME")
 """What may follow an `@`."""
@@ -45,7 +45,7 @@ class Selector:
     negated: bool
     matches: Callable[[Candidate], bool]
     collection: str = ""  # the one that it names
-    asks_graph: bool = False  # it judges by collections
+    asks_graph: bool = False  # it judges by collections, or could do so better with them
 
 
 def parse(patterns: str | Iterable[str]) -> list[Selector]:
@@ -68,6 +68,22 @@ def parse(patterns: str | Iterable[str]) -> list[Selector]:
             f"{len(wrong)} of {len(texts)} selectors cannot be understood:\n" + "\n".join(wrong)
         )
     return found
+
+
+def candidates(
+    dtypes: Iterable[tuple[str, str]], collections: Mapping[str, frozenset[str]] | None
+) -> list[Candidate]:
+    """What selectors may know about tensors: (name, dtype), and the collections of their variables, None without a graph.
+
+    A graph also tells the slots of optimizers whose names tell nothing.
+    """
+    if collections is None:
+        return [Candidate(name, dtype) for name, dtype in dtypes]
+    trained = {name for name, keys in collections.items() if "trainable_variables" in keys}
+    return [
+        Candidate(name, dtype, collections.get(name, _NOTHING), is_slot_of(name, trained))
+        for name, dtype in dtypes
+    ]
 
 
 def select(
@@ -183,7 +199,7 @@ def _word(text: str, negated: bool, word: str) -> Selector:
         near = _nearest(name, [w.partition(":")[0] for w in WORDS], 1)
         hint = f"; did you mean @{near[0]}?" if near else ""
         raise SelectionError(f"{text!r}: unknown word{hint} Known: {words}")
-    return Selector(text, negated, known[name], asks_graph=name in ("trainable", "global"))
+    return Selector(text, negated, known[name], asks_graph=name in ("trainable", "global", "slots"))
 
 
 def _collections(candidate: Candidate, text: str) -> frozenset[str]:

@@ -6,6 +6,7 @@ The names are those that TensorFlow 1's, Keras' and PyTorch's optimizers and ave
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _TF_SLOTS = (
     "Adam|AdaMax|AdamW|Nadam|LazyAdam|LAMB|LARS|Yogi|Momentum|MomentumW|RMSProp|Adagrad|AdagradDA|Adadelta|"
@@ -79,6 +80,12 @@ def is_average(name: str) -> bool:
 def is_slot(name: str) -> bool:
     """True for what an optimizer keeps: moments, accumulators, powers of beta, its own settings."""
     return bool(role(name)[1]) and not is_average(name)
+
+
+def is_slot_of(name: str, trained: Collection[str]) -> bool:
+    """True for what an optimizer of any name keeps beside one of the `trained` variables: `w/MyOptimizer`."""
+    owner = name.rpartition("/")[0]
+    return name not in trained and owner in trained and not is_average(name)
 
 
 def kind(name: str) -> tuple[str, ...]:

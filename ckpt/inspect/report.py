@@ -167,13 +167,8 @@ def select(
     try:
         asks = any(selector.asks_graph for selector in selectors.parse(wanted))
         members = collections() if asks and collections is not None else None
-        candidates = [
-            selectors.Candidate(
-                v.name, v.dtype, None if members is None else members.get(v.name, frozenset())
-            )
-            for v in report.variables
-        ]
-        names = set(selectors.select(wanted, candidates))
+        facts = selectors.candidates(((v.name, v.dtype) for v in report.variables), members)
+        names = set(selectors.select(wanted, facts))
     except SelectionError as error:
         raise SelectionError(f"{report.path}: {error}") from error
     return replace(report, variables=tuple(v for v in report.variables if v.name in names))

@@ -22,13 +22,13 @@ from ckpt.ops import (
     contraction,
     control,
     elementwise,
-    indexing,
     joining,
     random,
     reduction,
     resize,
     reversing,
     shaping,
+    slicing,
 )
 
 GREY = (0.2989, 0.587, 0.114)
@@ -214,7 +214,7 @@ def crop_to_bounding_box(
         sizes = joining.stack(
             [shaping.shape(x)[0], target_height, target_width, shaping.shape(x)[3]]
         )
-        found = indexing.slice_(x, begin, sizes)
+        found = slicing.slice_(x, begin, sizes)
         return _unbatched(_of_size(found, x, target_height, target_width), added)
 
 
@@ -311,7 +311,7 @@ def central_crop(image: Any, central_fraction: float) -> Tensor:
         begin, size = [top, left, 0], [rows - 2 * top, columns - 2 * left, -1]
         if x.shape.rank == 4:
             begin, size = [0, *begin], [-1, *size]
-        found = indexing.slice_(x, joining.stack(begin), joining.stack(size))
+        found = slicing.slice_(x, joining.stack(begin), joining.stack(size))
         found.set_shape([*x.shape.as_list()[:-3], None, None, x.shape.as_list()[-1]])
         return found
 

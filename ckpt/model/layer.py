@@ -19,7 +19,8 @@ from ckpt.graph.scopes import add_to_collection, name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import branches
 from ckpt.model.saveable import Dependency
-from ckpt.model.scopes import VariableScope, get_variable, get_variable_scope, variable_scope
+from ckpt.model.scopes import VariableScope, get_variable_scope, variable_scope
+from ckpt.model.shared_variables import get_variable
 from ckpt.model.variables import global_variables
 from ckpt.ops import control, elementwise, shaping
 

@@ -14,6 +14,7 @@ from ckpt.graph import convert, stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
 from ckpt.graph.scopes import control_dependencies, device, name_scope
+from ckpt.model.scopes import get_variable_scope
 from ckpt.model.variables import _ARGUMENTS, Variable, alone_on, guarded_initial_value
 from ckpt.ops import control, resource, slice_assign
 
@@ -42,8 +43,6 @@ def uses_resource(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
         return bool(given["variable_def"].is_resource)
     said = given.get("use_resource")
     if said is None:
-        from ckpt.model.scopes import get_variable_scope  # scopes build on variables
-
         said = get_variable_scope().use_resource
     return _default[0] if said is None else bool(said)
 

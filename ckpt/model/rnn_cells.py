@@ -15,7 +15,8 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import initializers
 from ckpt.model.saveable import Dependency
-from ckpt.model.scopes import get_variable, variable_scope
+from ckpt.model.scopes import variable_scope
+from ckpt.model.shared_variables import get_variable
 from ckpt.ops import activation, clipping, constants, elementwise, joining, matmul, shaping
 
 

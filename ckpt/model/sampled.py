@@ -18,12 +18,12 @@ from ckpt.ops import (
     control,
     elementwise,
     embedding,
-    indexing,
     joining,
     loss,
     matmul,
     scattering,
     shaping,
+    slicing,
 )
 
 
@@ -80,12 +80,12 @@ def _sampled_logits(
         sampled = elementwise.cast(sampled, dtypes.int64)
         ids = joining.concat([flat, sampled], 0)
         rows = _rows(weights, ids, strategy, dtype)
-        true_rows = indexing.slice_(rows, [0, 0], joining.stack([shaping.shape(flat)[0], -1]))
-        sampled_rows = indexing.slice_(rows, joining.stack([shaping.shape(flat)[0], 0]), [-1, -1])
+        true_rows = slicing.slice_(rows, [0, 0], joining.stack([shaping.shape(flat)[0], -1]))
+        sampled_rows = slicing.slice_(rows, joining.stack([shaping.shape(flat)[0], 0]), [-1, -1])
         sampled_logits = matmul.matmul(inputs, sampled_rows, transpose_b=True)
         offsets = _rows(biases, ids, strategy, dtype)
-        true_offsets = indexing.slice_(offsets, [0], shaping.shape(flat))
-        sampled_offsets = indexing.slice_(offsets, shaping.shape(flat), [-1])
+        true_offsets = slicing.slice_(offsets, [0], shaping.shape(flat))
+        sampled_offsets = slicing.slice_(offsets, shaping.shape(flat), [-1])
         true_logits = _dots(inputs, true_rows, num_true)
         true_logits = true_logits + shaping.reshape(true_offsets, [-1, num_true])
         sampled_logits = sampled_logits + sampled_offsets

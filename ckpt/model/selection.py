@@ -7,7 +7,7 @@ from typing import Any
 
 from ckpt.core import selectors
 from ckpt.core.selectors import Candidate
-from ckpt.core.tensor_roles import is_average
+from ckpt.core.tensor_roles import is_slot_of
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
@@ -75,9 +75,3 @@ def name_of(variable: Any) -> str:
     if info is not None:
         return str(info.full_name)
     return str(variable.op.name if hasattr(variable.op, "name") else variable.name)
-
-
-def is_slot_of(name: str, trained: set[str]) -> bool:
-    """True for what an optimizer of any name keeps beside one of the `trained` variables: `w/MyOptimizer`."""
-    owner, _, _ = name.rpartition("/")
-    return name not in trained and owner in trained and not is_average(name)

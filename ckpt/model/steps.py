@@ -9,7 +9,7 @@ from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.model import initializers
-from ckpt.model.scopes import get_variable
+from ckpt.model.shared_variables import get_variable
 
 
 def get_global_step(graph: Graph | None = None) -> Any:

@@ -32,6 +32,7 @@ from ckpt.ops import (
     random,
     reduction,
     shaping,
+    slicing,
     special,
 )
 from ckpt.ops.families import broadcast_shape
@@ -341,4 +342,4 @@ def random_crop(value: Any, size: Any, seed: int | None = None, name: str | None
             )
             % limit
         )
-        return indexing.slice_(value, offset, size, name=scope)
+        return slicing.slice_(value, offset, size, name=scope)

@@ -19,7 +19,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import constants, control, indexing, offsets, shaping
+from ckpt.ops import constants, control, indexing, offsets, shaping, slicing
 
 TIDX = Attr("type", dtypes.int32, INDEX)
 
@@ -83,13 +83,13 @@ def gradients_of_parts(values, axis, dy):
     """What of `dy` belongs to each of the values that stand one after another along `axis`."""
     parts = _known_parts(values, constant_value(axis))
     if parts is not None:
-        return [indexing.slice_(dy, begin, size) for begin, size in parts]
+        return [slicing.slice_(dy, begin, size) for begin, size in parts]
     positive = axis % shaping.rank(values[0])
     sizes = [shaping.shape(v) for v in values]
     if not all(v.shape.is_fully_defined() for v in values):
         sizes = shaping.shape_n(values)
     begins = offsets.concat_offset(positive, sizes)
-    return [indexing.slice_(dy, b, n) for b, n in zip(begins, sizes, strict=True)]
+    return [slicing.slice_(dy, b, n) for b, n in zip(begins, sizes, strict=True)]
 
 
 def _known_parts(values: Any, axis: Any) -> Any:

@@ -26,6 +26,7 @@ from ckpt.ops import (
     joining,
     matmul,
     shaping,
+    slicing,
 )
 
 
@@ -193,7 +194,7 @@ def _dense_losses(labels: Tensor, logits: Tensor, axis: int, name: str | None) -
     shape = shaping.shape(logits)
     logits_2d, labels_2d = _flattened(logits), _flattened(labels)
     losses, _ = softmax_cross_entropy_op(logits_2d, labels_2d, name=name)
-    outer = indexing.slice_(shape, [0], [elementwise.sub(rank, 1)])
+    outer = slicing.slice_(shape, [0], [elementwise.sub(rank, 1)])
     losses = shaping.reshape(losses, outer)
     if logits.shape.rank is not None:
         losses.set_shape(logits.shape[:-1])
@@ -210,7 +211,7 @@ def _moved_to_end(tensor: Tensor, axis: int, rank: Tensor) -> Tensor:
 def _flattened(tensor: Tensor) -> Tensor:
     """[..., classes] as [-1, classes]."""
     rank = shaping.rank(tensor)
-    last = indexing.slice_(shaping.shape(tensor), [elementwise.sub(rank, 1)], [1])
+    last = slicing.slice_(shaping.shape(tensor), [elementwise.sub(rank, 1)], [1])
     flat = shaping.reshape(tensor, joining.concat([[-1], last], 0))
     if tensor.shape.rank is not None:
         flat.set_shape((tensor.shape[:-1].num_elements(), tensor.shape[-1]))

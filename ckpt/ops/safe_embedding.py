@@ -8,7 +8,7 @@ from ckpt.core import dtypes
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor
-from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
+from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping, slicing
 from ckpt.ops import sparse_tensors as sparse
 from ckpt.ops.embedding import embedding_lookup_sparse
 
@@ -33,7 +33,7 @@ def safe_embedding_lookup_sparse(
         outer = sparse_ids.dense_shape
         rank = sparse_ids.dense_shape.shape[0].value
         last = rank - 1 if rank is not None else shaping.size(outer) - 1
-        lead = indexing.slice_(outer, [0], [last])
+        lead = slicing.slice_(outer, [0], [last])
         ids = sparse.sparse_reshape(
             sparse_ids, joining.stack([reduction.reduce_prod(lead), indexing.gather(outer, last)])
         )
@@ -52,8 +52,8 @@ def safe_embedding_lookup_sparse(
             flags = shaping.reshape(is_empty, [-1, 1])
             wide = shaping.tile(flags, joining.stack([1, shaping.shape(found)[1]]))
             found = compare.select(wide, constants.zeros_like(found), found, name=scope)
-        sizes = indexing.slice_(elementwise.cast(outer, dtypes.int32), [0], [last])
-        row = indexing.slice_(shaping.shape(found), [1], [-1])
+        sizes = slicing.slice_(elementwise.cast(outer, dtypes.int32), [0], [last])
+        row = slicing.slice_(shaping.shape(found), [1], [-1])
         result = shaping.reshape(found, joining.concat([sizes, row], 0))
         known, inner = sparse_ids.shape.sizes, found.shape.sizes
         if known is not None and inner is not None:

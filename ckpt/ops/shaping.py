@@ -17,7 +17,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value, constant_value_as_shape
-from ckpt.ops import constants, elementwise, indexing, joining, reduction
+from ckpt.ops import constants, elementwise, indexing, joining, reduction, slicing
 
 OUT = Attr("type", dtypes.int32, INDEX)
 TSHAPE = Attr("type", dtypes.int32, INDEX)
@@ -448,8 +448,8 @@ pad_v2_op.shape(_pad_shape)
 def _pad_grad(node, dy):
     x, paddings = node.inputs[:2]
     firsts = joining.stack([rank(x), 1])
-    begin = reshape_op(indexing.slice_(paddings, [0, 0], firsts), [-1])
-    return [indexing.slice_(dy, begin, shape_internal(x)), None] + [None] * (len(node.inputs) - 2)
+    begin = reshape_op(slicing.slice_(paddings, [0, 0], firsts), [-1])
+    return [slicing.slice_(dy, begin, shape_internal(x)), None] + [None] * (len(node.inputs) - 2)
 
 
 pad_op.grad(_pad_grad)

@@ -12,7 +12,7 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import Attr
-from ckpt.ops import indexing, state
+from ckpt.ops import slicing, state
 
 MASKS = ("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask")
 _ATTRS: dict[str, Any] = {"Index": Attr("type", allowed=INDEX), **dict.fromkeys(MASKS, 0)}
@@ -24,10 +24,10 @@ def _set(ref: Any, begin: Any, end: Any, strides: Any, value: Any, masks: dict[s
         raise InvalidArgumentError(None, None, "strides must be non-zero")
     with opened(ref) as (array,):
         try:
-            part = array[indexing.python_key(begin, end, strides, masks)]
+            part = array[slicing.python_key(begin, end, strides, masks)]
         except IndexError as error:
             raise InvalidArgumentError(
-                None, None, indexing.index_complaint(array, begin, masks, str(error))
+                None, None, slicing.index_complaint(array, begin, masks, str(error))
             ) from None
         if np.shape(part) != np.shape(value):
             raise InvalidArgumentError(
@@ -36,7 +36,7 @@ def _set(ref: Any, begin: Any, end: Any, strides: Any, value: Any, masks: dict[s
                 f"the part of the variable has shape {list(np.shape(part))}, the value {list(np.shape(value))}: "
                 "they must be the same",
             )
-        array[indexing.python_key(begin, end, strides, masks)] = value
+        array[slicing.python_key(begin, end, strides, masks)] = value
 
 
 @op(

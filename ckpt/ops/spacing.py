@@ -23,6 +23,7 @@ from ckpt.ops import (
     partitioning,
     reduction,
     shaping,
+    slicing,
 )
 
 
@@ -97,4 +98,4 @@ def _between_arrays(first: Tensor, last: Tensor, num: Any, axis: int) -> Tensor:
     inner = first + step * shaping.reshape(places, along)
     every = joining.concat([first, inner, last], axis)
     sizes = [num if a == axis % rank else -1 for a in range(rank)]
-    return indexing.slice_(every, [0] * rank, joining.stack(sizes))
+    return slicing.slice_(every, [0] * rank, joining.stack(sizes))

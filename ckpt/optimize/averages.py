@@ -12,8 +12,9 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.model.initializers import Zeros
 from ckpt.model.partitioned import PartitionedVariable
-from ckpt.model.scopes import get_variable, get_variable_scope, variable_scope
+from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
+from ckpt.model.shared_variables import get_variable
 from ckpt.model.variables import (
     Variable,
     global_variables,

@@ -16,8 +16,9 @@ from ckpt.graph.scopes import colocate_with, control_dependencies, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.model import initializers
 from ckpt.model.gradients import gradients
-from ckpt.model.scopes import count_as_created, get_variable_scope, variable_scope
+from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
+from ckpt.model.shared_variables import count_as_created
 from ckpt.model.variables import Variable, trainable_variables
 from ckpt.ops import constants, control, distinct, segments, shaping, state
 

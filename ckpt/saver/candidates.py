@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from ckpt.core import defs, selectors
 from ckpt.core.atomic import StrPath
 from ckpt.core.errors import SelectionError
-from ckpt.core.selectors import Candidate
 from ckpt.formats.base import TensorReader
 from ckpt.graph.selection import node_of
 
@@ -31,14 +30,7 @@ def selected(
         parsed = selectors.parse([*kept, *dropped])
         asks = any(selector.asks_graph for selector in parsed)
         members = collections_in(path) if asks else None
-        facts = [
-            Candidate(
-                name,
-                reader.spec(name).dtype,
-                None if members is None else members.get(name, frozenset()),
-            )
-            for name in names
-        ]
+        facts = selectors.candidates(((name, reader.spec(name).dtype) for name in names), members)
         return selectors.select([*kept, *dropped], facts, what="tensors")
     except SelectionError as error:
         raise SelectionError(f"{path}: {error}") from error

@@ -14,7 +14,7 @@ from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.graph import stack
 from ckpt.model.variables import Variable
 from ckpt.ops import state
-from ckpt.saver import readers, state_file
+from ckpt.saver import object_names, readers, state_file
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.saver import Saver
 from ckpt.saver.trackable import Trackable, is_trackable, variables_of
@@ -97,9 +97,9 @@ class Checkpoint(Trackable):
         """The Saver of these variables: the same one as before, so that nodes are added once."""
         key = tuple((name, id(variable)) for name, variable in sorted(variables.items()))
         if key not in self._savers:
-            self._savers[key] = Saver(
-                dict(variables), max_to_keep=None, allow_empty=True, name="checkpoint"
-            )
+            saver = Saver(dict(variables), max_to_keep=None, allow_empty=True, name="checkpoint")
+            saver._notes = object_names.noted(variables)
+            self._savers[key] = saver
         return self._savers[key]
 
 

@@ -1,10 +1,17 @@
-"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session."""
+"""Where the nodes of a graph were made, as a GraphDebugInfo message beside the MetaGraph. Runs no session.
+
+Who only asks for the name of the file loads no graph.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from ckpt.core import storage
-from ckpt.graph.graph import Graph
-from ckpt.graph.origins import Line, Origin, lines
+
+if TYPE_CHECKING:
+    from ckpt.graph.graph import Graph
+    from ckpt.graph.origins import Line, Origin
 
 SUFFIX = ".debug"
 
@@ -22,6 +29,7 @@ def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> No
     Nodes made by one line share a trace; the name of a node in the main graph ends in `@`. Source:
     tensorflow/core/framework/graph_debug_info.proto.
     """
+    from ckpt.graph.origins import lines
     from ckpt.wire import messages  # protobuf is loaded only when messages are used
 
     info = messages.GraphDebugInfo()

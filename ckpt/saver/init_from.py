@@ -17,8 +17,8 @@ from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device
 from ckpt.model.partitioned import PartitionedVariable
-from ckpt.model.scopes import created_by_get_variable
 from ckpt.model.selection import expanded, name_of
+from ckpt.model.shared_variables import created_by_get_variable
 from ckpt.model.variables import Variable, global_variables
 from ckpt.ops import io
 from ckpt.saver import readers, restore_errors

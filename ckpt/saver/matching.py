@@ -18,6 +18,7 @@ from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
 from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
 from ckpt.saver import restore_errors
+from ckpt.saver.object_names import graph_names
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import Mismatch, RestoreReport
 from ckpt.saver.restored import Restored
@@ -155,13 +156,13 @@ def match(
     """
     held = reader.names()
     names = list(dict.fromkeys(entry.name for entry in wanted))
-    sources = _renamed(path, held, names, policies)
+    sources = _sources(path, reader, names, policies)
     found = Match(held=len(held))
     joined: dict[str, Joint] = {}
     if policies.apply_suggestions and any(name not in sources for name in names):
         pairs = _suggestions(wanted, sources, reader).pairs
         found.suggested = {sources[old]: new for new, old in pairs.items()}
-        sources = dict(sources) | {new: sources[old] for new, old in pairs.items()}
+        sources |= {new: sources[old] for new, old in pairs.items()}
         joined = joints(reader, _absent(wanted, sources))
         reader = JoinedReader(reader, joined) if joined else reader
         sources |= {name: name for name in joined}
@@ -178,7 +179,7 @@ def match(
     }
     taken = used_parts(joined, used | {sources[m.name] for m in found.mismatched})
     found.unexpected = tuple(name for name in held if name not in taken)
-    _check(wanted, sources, reader, path, policies, found)
+    _check(wanted, sources, reader, path, policies, found, is_slot)
     return found
 
 
@@ -191,12 +192,27 @@ def _absent(wanted: Sequence[Restored], sources: Mapping[str, str]) -> dict[str,
     }
 
 
+def _sources(
+    path: str, reader: TensorReader, names: Sequence[str], policies: Policies
+) -> dict[str, str]:
+    """Name wanted -> name in the checkpoint, after the caller's rules.
+
+    Where a name is missing, those of an object-based checkpoint are what the graph that it was saved from called them.
+    """
+    keys = {name: name for name in reader.names()}
+    if not all(name in keys for name in names):
+        called = graph_names(reader)
+        keys = {called.get(key, key): key for key in keys}
+    if policies.rename is None:
+        return keys
+    renamed = _renamed(path, list(keys), names, policies)
+    return {new: keys[name] for new, name in renamed.items()}
+
+
 def _renamed(
     path: str, held: Sequence[str], names: Sequence[str], policies: Policies
 ) -> Mapping[str, str]:
-    """Name wanted -> name in the checkpoint, after the caller's rules."""
-    if policies.rename is None:
-        return {name: name for name in held}
+    """Name wanted -> one of `held`, after the caller's rules."""
     wanted = set(names)
     try:
         found = renames.renamed(held, policies.rename, wanted=wanted, allow_idle=True)
@@ -334,9 +350,11 @@ def _check(
     path: str,
     policies: Policies,
     found: Match,
+    is_slot: Callable[[Restored], bool],
 ) -> None:
     """Raise one error with everything that the policies make one; warn of what is unexpected where they say so."""
     missing = {e.name: _named(e) for e in found.left_to("error")}
+    lacking = found.left_to("error") or found.left_to("skip")
     is_wrong = bool(missing) or any(m.action == "error" for m in found.mismatched)
     refused = []
     if found.unexpected and policies.on_unexpected == "error":
@@ -361,6 +379,7 @@ def _check(
             explained,
             has_rules=policies.rename is not None,
             refused=refused,
+            are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),
         )
     if found.unexpected and policies.on_unexpected == "warn":
         some = ", ".join(found.unexpected[:20]) + (", …" if len(found.unexpected) > 20 else "")

@@ -8,7 +8,6 @@ from typing import Any
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions
-from ckpt.core.tensor_roles import is_slot
 from ckpt.saver.report import Mismatch, RestoreReport
 
 SHOWN = 30  # variables of one kind in a message; the report of the error has all
@@ -43,8 +42,12 @@ def failure(
     *,
     has_rules: bool,
     refused: Sequence[str] = (),
+    are_slots: bool = False,
 ) -> MissingVariablesError | MismatchedVariablesError:
-    """The error for what `report` says could not be restored; `refused` are further reasons, one line each."""
+    """The error for what `report` says could not be restored; `refused` are further reasons, one line each.
+
+    `are_slots`: all that is missing belongs to an optimizer.
+    """
     wrong = {m.name for m in report.mismatched if m.action == "error"} | {n.name for n in missing}
     parts = [
         f"{report.path}: {len(wrong)} of {total} variables cannot be restored, and nothing was assigned.",
@@ -52,7 +55,7 @@ def failure(
         *_mismatches(report.mismatched),
         *_listed(refused),
         *_way_out(missing, found, has_rules=has_rules, or_with="apply_suggestions=True"),
-        *_other_ways(missing, report.mismatched),
+        *_other_ways(missing, report.mismatched, are_slots=are_slots),
         _spare(report, held),
     ]
     kind = MissingVariablesError if missing else MismatchedVariablesError
@@ -154,8 +157,10 @@ def _way_out(
         yield f"    rename={written(found.guess)}"
 
 
-def _other_ways(missing: Sequence[Named], mismatched: Sequence[Mismatch]) -> Iterable[str]:
-    if missing and all(is_slot(named.name) for named in missing):
+def _other_ways(
+    missing: Sequence[Named], mismatched: Sequence[Mismatch], *, are_slots: bool
+) -> Iterable[str]:
+    if missing and are_slots:
         yield "All that is missing belongs to an optimizer: slots='optional' initializes it."
     elif missing:
         yield "on_missing='init' initializes what is missing, 'skip' leaves it alone."

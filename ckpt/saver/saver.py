@@ -18,6 +18,7 @@ from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
+from ckpt.saver.restored import KnownRestore
 from ckpt.saver.retention import Policy, Rule, Saved
 from ckpt.saver.var_list import saveable_objects, selected
 
@@ -101,9 +102,11 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
+        self._notes: Mapping[str, str] = {}  # what the metadata of its checkpoints says besides
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
+        self._known_restore = KnownRestore()
         self.saver_def: defs.SaverDef | None = None
         if saver_def is not None:
             self._take_def(saver_def)
@@ -302,7 +305,7 @@ class Saver:
                 "durable": durable,
                 "shard_size": shard_size,
                 "compression": compression,
-                "metadata": validity.metadata(step, rated, suffix),
+                "metadata": {**validity.metadata(step, rated, suffix), **self._notes},
             }
 
             def finish() -> None:
@@ -405,7 +408,7 @@ class Saver:
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)
-        report = restoring.restore(sess, self._def(), path, policies)
+        report = restoring.restore(sess, self._def(), path, policies, self._known_restore)
         self._history.was_restored(path)
         return report
 

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.formats.base import TensorEntry
+from ckpt.formats.hdf5_writer import write
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -197,3 +199,47 @@ def test_directories_are_made(tmp_path):
         sess.run(root.v.initializer)
         assert root.save(tmp_path / "a" / "b" / "c" / "x") == str(tmp_path / "a/b/c/x-1")
         assert root.write(tmp_path / "d" / "e" / "x") == str(tmp_path / "d/e/x")
+
+
+def model(scope="net"):
+    with tf.variable_scope(scope):
+        v = tf.get_variable("v", initializer=[1.0, 2.0])
+        w = tf.get_variable("w", initializer=3.0, use_resource=True)
+    optimizer = tf.train.AdamOptimizer(0.1)
+    return v, w, optimizer, optimizer.minimize(tf.reduce_sum(v * v) * w)
+
+
+def test_a_saver_finds_the_variables_of_objects_by_their_names_in_the_graph(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        v, w, optimizer, step = model()
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        path = tf.train.Checkpoint(a=v, b=w, optimizer=optimizer).save(tmp_path / "m")
+        wanted = {
+            v.name: sess.run(v).tolist() for v in tf.global_variables()[:-1]
+        }  # not save_counter
+    with tf.Graph().as_default(), tf.Session() as sess:
+        model()
+        report = tf.train.Saver().restore(sess, path)
+        assert {v.name: sess.run(v).tolist() for v in tf.global_variables()} == wanted
+        assert report.renamed["a/.ATTRIBUTES/VARIABLE_VALUE"] == "net/v"
+        assert report.unexpected == ("save_counter/.ATTRIBUTES/VARIABLE_VALUE",)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        v, *_ = model("other")
+        tf.train.Saver().restore(sess, path, rename={"net/": "other/"})
+        assert sess.run(v).tolist() == wanted["net/v:0"]
+        u = tf.get_variable("u", [])
+        with pytest.raises(tf.errors.NotFoundError, match="Key u not found"):
+            tf.train.Saver([u]).restore(sess, path)
+
+
+@pytest.mark.parametrize(
+    "noted", ["", "[1]", "{", "[" * 5000, '{"a": 3}', '{"a": "x", "b": "x"}', '{"gone": "x"}']
+)
+def test_names_that_nobody_can_have_noted_are_passed_over(tmp_path, noted):
+    entries = [TensorEntry(name, np.zeros(2, np.float32)) for name in "ab"]
+    write(tmp_path / "m.h5", entries, metadata={"graph_names": noted})
+    with tf.Graph().as_default(), tf.Session() as sess:
+        tf.get_variable("x", [2])
+        with pytest.raises(tf.errors.NotFoundError, match="Key x not found"):
+            tf.train.Saver().restore(sess, tmp_path / "m")

@@ -12,7 +12,7 @@ from ckpt.core import storage
 from ckpt.core.errors import DataLossError, NotFoundError, PermissionDeniedError
 from ckpt.saver import pruning, state_file
 from ckpt.saver.history import History
-from ckpt.saver.retention import BestN, EveryNSteps, LatestN, Policy, Saved
+from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN, Policy, Saved
 
 
 class Run:
@@ -169,6 +169,18 @@ def test_the_best_and_every_so_many_steps_are_kept_over_restarts(tmp_path):
     with Run(tmp_path, max_to_keep=1, keep=rules[:1]) as run:
         run.save(300, metrics={"loss": 0.05})
     assert held(tmp_path) == ["m-300"]
+
+
+def test_one_every_so_many_hours_is_kept_over_restarts_and_moves(tmp_path, monkeypatch):
+    clock = [1_000_000.0]
+    monkeypatch.setattr("time.time", lambda: clock[0])
+    place = tmp_path / "0"
+    for number, minutes in enumerate((0, 30, 60, 90, 120, 150)):
+        clock[0] = 1_000_000.0 + 60 * minutes
+        with Run(place, max_to_keep=1, keep=[EveryNHours(1)]) as run:
+            run.save(minutes)
+        place = shutil.move(place, tmp_path / str(number + 1))
+    assert held(place) == ["m-0", "m-120", "m-150", "m-60"]
 
 
 def test_metrics_must_be_numbers(tmp_path):

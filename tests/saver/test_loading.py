@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt import surgery
 from ckpt.core.errors import SelectionError
 from ckpt.formats import hdf5_writer
 from ckpt.formats.base import TensorEntry
+from ckpt.inspect import report as inspect
+from ckpt.saver.candidates import collections_in
 
 BIG = np.arange(4_000_000, dtype=np.float32).reshape(1000, 4000)
 
@@ -171,3 +174,31 @@ def test_arrays_that_cannot_be_saved_are_all_told_and_nothing_is_written(tmp_pat
     with pytest.raises(ValueError, match="no tensors to save"):
         tf.save(tmp_path / "m", {})
     assert not list(tmp_path.glob("m*"))
+
+
+def test_slots_of_an_optimizer_of_any_name_are_known_by_the_graph(tmp_path):
+    w = tf.get_variable("net/w", [4], partitioner=tf.fixed_size_partitioner(2))
+    b = tf.get_variable("net/b", [1])
+    loss = tf.reduce_sum(tf.convert_to_tensor(w)) + tf.reduce_sum(b)
+    tf.train.AdamOptimizer(name="Mine").minimize(loss, name="train")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    slots = [
+        "beta1_power",
+        "beta2_power",
+        "net/b/Mine",
+        "net/b/Mine_1",
+        "net/w/Mine",
+        "net/w/Mine_1",
+    ]
+    assert sorted(tf.load(prefix, "@slots")) == slots
+    assert sorted(tf.load(prefix, exclude="@slots")) == ["net/b", "net/w"]
+    report = inspect.select(inspect.inspect(prefix), ["!@slots"], lambda: collections_in(prefix))
+    assert sorted(report.names) == ["net/b", "net/w"]
+    assert sorted(surgery.drop(surgery.open_draft(prefix), ["@slots"]).tensors) == [
+        "net/b",
+        "net/w",
+    ]
+    frozen = surgery.freeze(surgery.open_draft(prefix), variables=["!@slots"])
+    assert sorted(frozen.tensors) == slots

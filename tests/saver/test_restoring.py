@@ -407,7 +407,7 @@ def test_an_optimizer_may_change(tmp_path, sess):
 
 def test_only_slots_missing_is_said(checkpoint, sess):
     variables = model()
-    tf.train.AdamOptimizer().minimize(sum(tf.reduce_sum(v) for v in variables.values()))
+    tf.train.AdamOptimizer(name="Mine").minimize(sum(tf.reduce_sum(v) for v in variables.values()))
     with pytest.raises(tf.errors.NotFoundError, match="slots='optional' initializes it"):
         tf.train.Saver().restore(sess, checkpoint[0])
 

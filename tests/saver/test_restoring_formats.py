@@ -72,8 +72,14 @@ def write_with(known):
     return write
 
 
+def write_compressed(path):
+    entries = [TensorEntry(name, array) for name, array in TENSORS.items()]
+    shards.write_checkpoint(str(path), entries, compression="deflate")
+
+
 WRITERS = {
     "toy": write_toy,
+    "compressed": write_compressed,
     "sharded": write_sharded,
     **{known.name: write_with(known) for known in detect.FORMATS if known.write and known.suffixes},
 }

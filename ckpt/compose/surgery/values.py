@@ -13,7 +13,7 @@ from ckpt.compose.surgery.calls import FUNCTIONS, READERS, Calls, reading
 from ckpt.compose.surgery.scopes import extract
 from ckpt.core import defs, dtypes
 from ckpt.core.errors import GraphError
-from ckpt.core.selectors import Candidate, select
+from ckpt.core.selectors import Candidate, candidates, select
 from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph
 from ckpt.graph.opdef import OPS
@@ -87,14 +87,16 @@ def freeze(
 def _candidates(draft: Draft) -> list[Candidate]:
     """What selectors may know about the entries of the checkpoint."""
     members, nodes = collections_of(draft.meta), draft.nodes
-    return [
-        Candidate(
-            key,
-            nodes[variables[0]].attr["dtype"].base_dtype.name,
-            frozenset(name for node in variables for name in members.get(node, ())),
-        )
-        for key, variables in draft.entries.items()
-    ]
+    return candidates(
+        (
+            (key, nodes[variables[0]].attr["dtype"].base_dtype.name)
+            for key, variables in draft.entries.items()
+        ),
+        {
+            key: frozenset(name for node in variables for name in members.get(node, ()))
+            for key, variables in draft.entries.items()
+        },
+    )
 
 
 def _parts(draft: Draft, keys: Sequence[str]) -> dict[str, Any]:

@@ -207,3 +207,34 @@ def case_configurations_of_cells(tf):
             }
             found[name] = [{k: v for k, v in sorted(config.items()) if k != "name"}, inner]
     return found
+
+
+def case_savers_of_object_checkpoints(tf):
+    """A Saver finds the variables of objects by the names that they had in the graph, slots among them."""
+
+    def made(resource, scope=""):
+        with tf.variable_scope(scope):
+            v = tf.get_variable("v", initializer=[1.0, 2.0], use_resource=resource)
+            w = tf.get_variable("s/w", initializer=3.0, use_resource=resource)
+        optimizer = tf.train.AdamOptimizer(0.1)
+        return v, w, optimizer, optimizer.minimize(tf.reduce_sum(v * v) * w)
+
+    v, w, optimizer, step = made(True)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        sess.run(step)
+        path = tf.train.Checkpoint(a=v, b=w, optimizer=optimizer).save("m")
+
+    def restored(resource, choose, scope=""):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            made(resource, scope)
+            chosen = [v for v in tf.global_variables() if choose(v.op.name)]
+            tf.train.Saver(chosen).restore(sess, path)
+            return {v.name: sess.run(v).tolist() for v in chosen}
+
+    found = {}
+    for resource in (False, True):
+        found[f"all, {resource}"] = lambda r=resource: restored(r, lambda name: True)
+        found[f"one, {resource}"] = lambda r=resource: restored(r, lambda name: name == "v")
+        found[f"others, {resource}"] = lambda r=resource: restored(r, lambda name: True, "scope")
+    return {**found, "initial": lambda: tf.train.init_from_checkpoint(path, {"v": v})}

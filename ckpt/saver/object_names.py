@@ -1,0 +1,41 @@
+"""What the graph calls the variables of an object-based checkpoint: noted in its metadata, so that a Saver finds them.
+
+TensorFlow notes the same in the description of the objects. Must not know Savers or sessions.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+from ckpt.formats.base import TensorReader
+from ckpt.model.selection import name_of
+from ckpt.model.variables import Variable
+
+GRAPH_NAMES = "graph_names"
+"""Key in a checkpoint's metadata: JSON, name in the checkpoint to name in the graph."""
+
+
+def noted(variables: Mapping[str, Any]) -> dict[str, str]:
+    """The metadata for a checkpoint of these: variables, partitioned ones or saveable objects by their keys."""
+    names = {
+        key: name_of(value) if isinstance(value, Variable) else str(value.name)
+        for key, value in variables.items()
+    }
+    return {GRAPH_NAMES: json.dumps(names, sort_keys=True)}
+
+
+def graph_names(reader: TensorReader) -> dict[str, str]:
+    """Name in the checkpoint -> name in the graph, where only one has it; {} where nobody noted them, or not so."""
+    text = reader.metadata().get(GRAPH_NAMES, "")
+    try:
+        found = json.loads(text) if text else {}
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    names = {key: name for key, name in found.items() if isinstance(name, str)}
+    often = Counter(names.values())
+    return {key: name for key, name in names.items() if often[name] == 1}
