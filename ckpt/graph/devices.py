@@ -174,3 +174,10 @@ def merge_device(text: Any) -> Any:
         return found
 
     return place
+
+
+def device_text(device: Any) -> str:
+    """The string of a device given as a string or as an object with `to_string`."""
+    if device is None:
+        return ""
+    return str(device.to_string() if hasattr(device, "to_string") else device)

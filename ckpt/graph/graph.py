@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,9 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
-from ckpt.graph.devices import canonical_name, merge_device
+from ckpt.graph.devices import device_text, merge_device
+from ckpt.graph.lookup import element_of
+from ckpt.graph.open_blocks import Controller, OpenBlocks, device_function, function_text
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin, origin
 from ckpt.graph.slices import IndexedSlices
@@ -23,36 +25,6 @@ if TYPE_CHECKING:
 
 _VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
 _VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
-
-
-class UnknownNameError(KeyError):
-    """The graph has nothing of this name. Its text ends with similar names, looked for when it is shown:
-
-    many who meet this error only ask whether a name is free.
-    """
-
-    def __init__(self, message: str, name: str, graph: Graph) -> None:
-        super().__init__(message)
-        self._name, self._graph = name, graph
-
-    def __str__(self) -> str:
-        near = self._graph.similar_names(self._name)
-        return repr(f"{self.args[0]} Similar names: {', '.join(near)}." if near else self.args[0])
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return KeyError, self.args
-
-
-class _Controller:
-    """One `control_dependencies` block: what must run first, and which nodes were made inside it."""
-
-    __slots__ = ("control_inputs", "is_new_stack", "outer", "seen")
-
-    def __init__(self, control_inputs: list[Operation] | None, outer: list[_Controller]) -> None:
-        self.is_new_stack = control_inputs is None
-        self.control_inputs = control_inputs or []
-        self.seen: set[Operation] = set()
-        self.outer = outer
 
 
 class Graph:
@@ -68,7 +40,7 @@ class Graph:
         self._nodes: list[Operation] = []
         self._by_name: dict[str, Operation] = {}
         self._names_in_use: dict[str, int] = {}
-        self._scopes = _Scopes()
+        self._scopes = OpenBlocks()
         self._collections: dict[Any, list[Any]] = {}
         self._functions: dict[str, Any] = {}
         self._bodies: dict[str, Any] = {}
@@ -270,77 +242,7 @@ class Graph:
 
         Raises TypeError for another kind of object, KeyError for an unknown name, ValueError for another graph.
         """
-        kinds = " or ".join(
-            kind
-            for kind, allowed in (("Tensor", allow_tensor), ("Operation", allow_operation))
-            if allowed
-        )
-        if not kinds:
-            raise ValueError("allow_tensor and allow_operation can't both be False.")
-        element = obj
-        if not isinstance(obj, (str, Tensor, Operation)) and hasattr(obj, "_as_graph_element"):
-            element = obj._as_graph_element()
-        if isinstance(element, (bytes, bytearray)):
-            element = bytes(element).decode()
-        if isinstance(element, str):
-            return self._element_by_name(element, kinds, allow_tensor, allow_operation)
-        if (isinstance(element, Tensor) and allow_tensor) or (
-            isinstance(element, Operation) and allow_operation
-        ):
-            if element.graph is not self:
-                kind = "Tensor" if isinstance(element, Tensor) else "Operation"
-                raise ValueError(f"{kind} {element} is not an element of this graph.")
-            return element
-        raise TypeError(f"Can not convert a {type(obj).__name__} into a {kinds}.")
-
-    def _element_by_name(
-        self, name: str, kinds: str, allow_tensor: bool, allow_operation: bool
-    ) -> Any:
-        if ":" in name:
-            if not allow_tensor:
-                raise ValueError(f"Name {name!r} appears to refer to a Tensor, not a {kinds}.")
-            op_name, _, index_text = name.partition(":")
-            if not (op_name and index_text.isdigit()):
-                raise ValueError(
-                    f"The name {name!r} looks a like a Tensor name, but is not a valid one. "
-                    'Tensor names must be of the form "<op_name>:<output_index>".'
-                )
-            node = self._by_name.get(op_name)
-            if node is None:
-                raise UnknownNameError(
-                    f"The name {name!r} refers to a Tensor which does not exist. The operation, {op_name!r}, "
-                    "does not exist in the graph.",
-                    op_name,
-                    self,
-                )
-            if int(index_text) >= len(node._outputs):
-                raise KeyError(
-                    f"The name {name!r} refers to a Tensor which does not exist. The operation, {op_name!r}, "
-                    f"exists but only has {len(node._outputs)} outputs."
-                )
-            return node._outputs[int(index_text)]
-        node = self._by_name.get(name)
-        if node is not None and allow_operation:
-            return node
-        if node is not None:
-            raise ValueError(
-                f"The name {name!r} refers to an Operation, not a {kinds}. "
-                'Tensor names must be of the form "<op_name>:<output_index>".'
-            )
-        if allow_operation:
-            raise UnknownNameError(
-                f"The name {name!r} refers to an Operation not in the graph.", name, self
-            )
-        raise ValueError(
-            f"The name {name!r} looks like an (invalid) Operation name, not a {kinds}. "
-            'Tensor names must be of the form "<op_name>:<output_index>".'
-        )
-
-    def similar_names(self, name: str) -> list[str]:
-        """Up to three operations whose names are nearly `name`, of the first 5,000."""
-        import difflib  # only an error that is shown needs it
-
-        return difflib.get_close_matches(name, list(self._by_name)[:5000], n=3)
+        return element_of(self, obj, allow_tensor, allow_operation)
 
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""
@@ -453,7 +355,7 @@ class Graph:
                 node = element.op if isinstance(element, Tensor) else element
                 waited[node] = None
             found = self._add_control_targets(list(waited))
-            scopes.controllers = [*before, _Controller(found, before)]
+            scopes.controllers = [*before, Controller(found, before)]
         scopes.note_use()
         try:
             yield
@@ -474,9 +376,9 @@ class Graph:
         else:
             place = device_name_or_function
             if callable(place):
-                shown, place = _function_text(place), _device_function(place)
+                shown, place = function_text(place), device_function(place)
             else:
-                shown = self.device_text(place)
+                shown = device_text(place)
                 place = merge_device(shown)
             place.said = (shown, origin(3))  # not in contextlib, which enters this block
             scopes.devices = [*before, place]
@@ -485,13 +387,6 @@ class Graph:
             yield
         finally:
             scopes.devices = before
-
-    @staticmethod
-    def device_text(device: Any) -> str:
-        """The string of a device given as a string or as an object with `to_string`."""
-        if device is None:
-            return ""
-        return str(device.to_string() if hasattr(device, "to_string") else device)
 
     @contextmanager
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
@@ -672,33 +567,6 @@ class Graph:
         """Scopes are per thread already; kept for programs that ask for it."""
 
 
-class _Scopes(threading.local):
-    """What the open blocks of one thread say about the nodes made in them."""
-
-    def __init__(self) -> None:
-        self.name = ""
-        self.controllers: list[_Controller] = []
-        self.devices: list[Callable[[Any], str]] = []
-        self.colocations: list[Operation] = []
-        self.attrs: dict[str, Any] = {}
-        self.gradient_overrides: dict[str, str] = {}
-        self.container = ""
-        self.is_used = False
-
-    def take_from(self, outer: _Scopes) -> None:
-        """Begin as the scopes of the graph around a function body: all but what orders and colocates."""
-        self.name = outer.name
-        self.devices = outer.devices
-        self.attrs = outer.attrs
-        self.gradient_overrides = outer.gradient_overrides
-        self.container = outer.container
-        self.is_used = outer.is_used
-
-    def note_use(self) -> None:
-        """From now on nodes must look at the scopes: until the first block there is nothing to apply."""
-        self.is_used = True
-
-
 def _plain_attr(value: Any) -> Any:
     """An attribute value as plain Python, from an AttrValue message or as it is."""
     if not hasattr(value, "WhichOneof"):
@@ -706,19 +574,6 @@ def _plain_attr(value: Any) -> Any:
     from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
     return tf_pb.attr_from_message(value)
-
-
-def _function_text(function: Any) -> str:
-    code = getattr(function, "__code__", None)
-    name = getattr(function, "__name__", repr(function))
-    return name if code is None else f"{name}<{code.co_filename}, {code.co_firstlineno}>"
-
-
-def _device_function(function: Callable[[Any], Any]) -> Any:
-    def place(node: Any) -> str:
-        return canonical_name(Graph.device_text(function(node)))
-
-    return place
 
 
 def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:

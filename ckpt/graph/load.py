@@ -11,6 +11,7 @@ from ckpt.core import defs, dtypes, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import CkptError, GraphError, ShapeError
 from ckpt.core.shapes import TensorShape
+from ckpt.graph.devices import device_text
 from ckpt.graph.graph import Graph
 from ckpt.graph.node_attrs import (
     attr_problems,
@@ -356,7 +357,7 @@ class _Loader:
         if controls or self.graph._scopes.controllers:
             operation._control_inputs = self._waits(operation, controls)
         if node.device:
-            operation.device = self.graph.device_text(node.device)
+            operation.device = device_text(node.device)
         if isinstance(stands_for, list):
             self.standing.append(operation)
         self.added[node.name] = operation

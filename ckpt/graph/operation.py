@@ -9,6 +9,7 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import OutOfRangeError
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import origins, stack
+from ckpt.graph.devices import device_text
 
 if TYPE_CHECKING:
     from ckpt.graph.graph import Graph
@@ -415,7 +416,7 @@ class Operation:
         return [g for g in found if g.startswith("loc:@")] or [f"loc:@{self.name}"]
 
     def _set_device(self, device: Any) -> None:
-        self.device = self.graph.device_text(device)
+        self.device = device_text(device)
 
     def _set_attr(self, name: str, value: Any) -> None:
         self.graph.set_attr(self, name, value)

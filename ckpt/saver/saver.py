@@ -18,6 +18,7 @@ from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
+from ckpt.saver.restored import KnownRestore
 from ckpt.saver.retention import Policy, Rule, Saved
 from ckpt.saver.var_list import saveable_objects, selected
 
@@ -105,6 +106,7 @@ class Saver:
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
+        self._known_restore = KnownRestore()
         self.saver_def: defs.SaverDef | None = None
         if saver_def is not None:
             self._take_def(saver_def)
@@ -407,7 +409,7 @@ class Saver:
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)
-        report = restoring.restore(sess, self._def(), path, policies)
+        report = restoring.restore(sess, self._def(), path, policies, self._known_restore)
         self._history.was_restored(path)
         return report
 

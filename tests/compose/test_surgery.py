@@ -106,7 +106,7 @@ def test_averages_take_the_place_of_their_variables(tmp_path, use_resource, rule
         np.testing.assert_array_equal(
             new[f"{scope}/{name}"], old[f"net/{name}/ExponentialMovingAverage"]
         )
-        assert changed[f"net/{name}/ExponentialMovingAverage"] in (f"net/{name}", f"new/{name}")
+        assert changed[f"net/{name}/ExponentialMovingAverage"] == f"{scope}/{name}"
     wanted = X @ new[f"{scope}/w"]
     np.testing.assert_allclose(values(path, "smooth:0", {"x:0": X}), wanted, rtol=1e-5)
     np.testing.assert_allclose(

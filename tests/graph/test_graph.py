@@ -200,6 +200,6 @@ def test_an_unknown_name_comes_with_similar_ones_which_are_looked_for_only_when_
         with pytest.raises(KeyError) as caught:
             graph.get_operation_by_name("weigths")
         assert str(pickle.loads(pickle.dumps(caught.value))).startswith('"The name')
-        monkeypatch.setattr(tf.Graph, "similar_names", None)
+        monkeypatch.setattr("ckpt.graph.lookup._similar_names", None)
         v = tf.get_variable("v", [2])
         tf.train.AdamOptimizer().minimize(tf.reduce_sum(v))  # asks whether names of slots are free

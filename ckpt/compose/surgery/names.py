@@ -41,7 +41,7 @@ def rename(draft: Draft, rules: Any) -> tuple[Draft, dict[str, str]]:
     fallback = renames.function(rules)  # frames and shared names are named like nodes and are none
     to_name: Callable[[str], str] = lambda name: node_names.get(name) or fallback(name)  # noqa: E731
     changed = {
-        **moved,
+        **{average: key_names[key] for average, key in moved.items()},
         **{k: v for k, v in key_names.items() if k != v and k not in node_names},
         **{k: v for k, v in node_names.items() if k != v},
     }
