@@ -286,7 +286,7 @@ class Saver:
         """
         if not self._is_built:
             raise RuntimeError("`build()` should be called before save if defer_build==True")
-        if not hasattr(sess, "run"):
+        if not hasattr(sess, "attach"):
             raise TypeError(f"'sess' must be a Session; {sess}")
         self._check_graph(sess)
         path = os.fsdecode(save_path)
@@ -405,6 +405,7 @@ class Saver:
             return RestoreReport("" if save_path is None else os.fsdecode(save_path))
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
+        sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)
