@@ -25,9 +25,7 @@ _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
 _PLAIN, _DEFLATED = 0, 1  # how the body is encoded
 _DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 1 << 30  # bytes
-_ALWAYS_ALLOWED = (
-    4 << 20
-)  # a deflated body may have been so many bytes, which become 64 MiB of records at most, ...
+_ALWAYS_ALLOWED = 4 << 20  # a deflated body may have been so many bytes, ...
 _MOST_EXPANSION = 32  # ... or so many times what it is now; graphs reach 25
 HEADER_BYTES = _HEAD.size + _CRC.size
 
