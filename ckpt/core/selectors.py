@@ -53,6 +53,8 @@ def parse(patterns: str | Iterable[str]) -> list[Selector]:
 
     Raises SelectionError (a ValueError) listing every pattern that cannot be understood, TypeError for what is no text.
     """
+    if not isinstance(patterns, Iterable):
+        raise TypeError(f"a selector is a text such as '**/kernel', not {patterns!r}")
     texts = [patterns] if isinstance(patterns, str) else list(patterns)
     found: list[Selector] = []
     wrong: list[str] = []

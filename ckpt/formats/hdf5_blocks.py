@@ -14,7 +14,7 @@ from ckpt.formats.hdf5_volumes import Checkpoint
 
 _ADVICE = "; restore the file from a copy"
 
-STEP = 512 * 1024  # bytes read at once: verified while they are in a core's cache
+STEP = 1024 * 1024  # bytes read at once: verified while they are in the caches of a core
 
 
 class Blocks:

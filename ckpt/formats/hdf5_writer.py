@@ -26,7 +26,9 @@ from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
 from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
-_STEP = 8 * BLOCK  # bytes of one write: they fit a core's cache, and large pages of the page cache
+_STEP = (
+    2 * BLOCK
+)  # bytes of one write: they fit a core's cache, and pages of the page cache that are never slow to come
 _COALESCED = 64 * 1024  # pieces up to this size are gathered before they are written
 _LARGE = 1024 * 1024  # boxes from this size on are written by several threads
 _SEGMENT = 16 * 1024 * 1024  # bytes that a thread writes before it takes the next task
@@ -205,7 +207,8 @@ def _write_segment(write: _Segment, box: Box, start: int, left: list[int]) -> No
 def _writer(file: Output) -> _Segment:
     """Writes in the usual way: the system copies each piece while it is still in the processor's cache.
 
-    Pieces end where large pages of the page cache do, so that each piece is few of them.
+    Pieces end at multiples of their size, so that each is few pages of the page cache. Longer ones would be huge pages,
+    which are slow to come where a virtual machine's host has taken back what was free.
     """
 
     def write_segment(box: Box, start: int, source: memoryview) -> None:

@@ -37,7 +37,9 @@ def selected(
 
 
 def _listed(patterns: Patterns) -> list[str]:
-    return [patterns] if isinstance(patterns, str) else list(patterns)
+    if isinstance(patterns, str) or not isinstance(patterns, Iterable):
+        return [patterns]  # who parses it says what it is not
+    return list(patterns)
 
 
 def collections_in(path: StrPath) -> dict[str, frozenset[str]] | None:

@@ -174,6 +174,10 @@ def _starts(assignment_map: Assignments) -> tuple[list[Start], list[str]]:
         pairs = list(assignment_map.items())
     elif isinstance(assignment_map, str):
         return _selected([assignment_map]), []
+    elif not isinstance(assignment_map, Iterable):
+        raise TypeError(
+            f"assignment_map is a dict, pairs, or variables and patterns, not {assignment_map!r}"
+        )
     else:
         pairs = list(assignment_map)
         if any(isinstance(member, (str, Variable, PartitionedVariable)) for member in pairs):

@@ -64,14 +64,18 @@ def save(
     This is the way in for values of other libraries: what they read is written here, and restored by a Saver. Anything
     that numpy makes an array of will do; strings are `bytes` or `str`. `metadata` is kept with them ("step" is the step);
     the other options are those of `Saver.save`. Raises AlreadyExistsError when there is such a checkpoint (unless
-    `force`), InvalidArgumentError listing everything that cannot be written, ValueError without tensors, ResourceExhaustedError
+    `force`), InvalidArgumentError listing everything that cannot be written, ValueError without tensors and for what is no array, ResourceExhaustedError
     when the disk is full.
     """
     name = os.fspath(prefix).removesuffix(".h5")
+    if not storage.split(name)[1]:
+        raise ValueError(f"'{name}' names a directory; add a file name, such as {name}model.ckpt")
+    if not isinstance(tensors, Mapping) or not all(isinstance(key, str) for key in tensors):
+        raise TypeError(f"{name}: tensors is a dict from names, which are texts, to arrays")
     if not tensors:
         raise ValueError(f"{name}: there are no tensors to save")
     check_free([f"{name}.h5", f"{name}.index", f"{name}.meta"], force=force)
-    entries = [TensorEntry(key, _as_array(value)) for key, value in tensors.items()]
+    entries = [TensorEntry(key, _as_array(key, value)) for key, value in tensors.items()]
     make_home(name)
     shards.write_checkpoint(
         name,
@@ -85,8 +89,11 @@ def save(
     return name
 
 
-def _as_array(value: Any) -> Array:
-    array = np.asarray(value)
+def _as_array(name: str, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name}: is no array: {error}") from error
     if array.dtype.kind != "U":
         return array
     encoded = [str(text).encode("utf-8") for text in array.reshape(-1)]

@@ -128,7 +128,7 @@ def no_initial_values(
         )
         lines += _perhaps(name, found)
     lines += [_more(len(missing)), *_listed(others)]
-    lines += _way_out(names, found, has_rules=has_rules)
+    lines += _way_out(names, found, has_rules=has_rules, do="Take them")
     some = ", ".join(held[:10]) + (", …" if len(held) > 10 else "")
     lines.append(f"The checkpoint holds {len(held)} tensors: {some}")
     error = InitialValuesError("\n".join(filter(None, lines)))
@@ -137,13 +137,18 @@ def no_initial_values(
 
 
 def _way_out(
-    missing: Sequence[Named], found: Suggestions, *, has_rules: bool, or_with: str = ""
+    missing: Sequence[Named],
+    found: Suggestions,
+    *,
+    has_rules: bool,
+    do: str = "Restore",
+    or_with: str = "",
 ) -> Iterable[str]:
     explained = sum(named.name in found.pairs for named in missing)
     if explained:
         rules = f"{found.rules} rule" + "s" * (found.rules != 1)
         last = ", after the rules that you gave" if has_rules else ""
-        yield f"{explained} of {len(missing)} are explained by {rules}, with equal dtypes and shapes. Restore with{last}"
+        yield f"{explained} of {len(missing)} are explained by {rules}, with equal dtypes and shapes. {do} with{last}"
         yield f"    rename={written(found.rename)}"
         if or_with:
             yield f"  or with {or_with}."

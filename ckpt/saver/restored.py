@@ -73,6 +73,23 @@ def restored(graph: Graph, restore_op_name: str) -> list[Restored]:
     return found
 
 
+class KnownRestore:
+    """What `restored` finds, looked for once per state of a graph."""
+
+    def __init__(self) -> None:
+        self._graph: Graph | None = None
+        self._key: tuple[int, int, str] | None = None
+        self._found: list[Restored] = []
+
+    def of(self, graph: Graph, restore_op_name: str) -> list[Restored]:
+        """Everything that running the operation takes from the checkpoint; not to be changed."""
+        key = (graph.version, graph.mutations, restore_op_name)
+        if self._graph is not graph or self._key != key:
+            self._found = restored(graph, restore_op_name)
+            self._graph, self._key = graph, key
+        return self._found
+
+
 def _source(tensor: Tensor) -> tuple[Tensor | None, bool]:
     """The output of a RestoreV2 that `tensor` is, and whether it has been reshaped; None when it is none."""
     is_reshaped = False

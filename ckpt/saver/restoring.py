@@ -19,10 +19,12 @@ from ckpt.ops.in_place import Prepared, restore_key
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
-from ckpt.saver.restored import Restored, restored
+from ckpt.saver.restored import KnownRestore, Restored
 
 
-def restore(sess: Any, saver_def: defs.SaverDef, path: str, policies: Policies) -> RestoreReport:
+def restore(
+    sess: Any, saver_def: defs.SaverDef, path: str, policies: Policies, known: KnownRestore
+) -> RestoreReport:
     """Set the variables of `saver_def` from the checkpoint of this prefix (or file), as the policies say.
 
     Raises ValueError for a checkpoint that is not there, one NotFoundError or InvalidArgumentError listing
@@ -38,7 +40,7 @@ def restore(sess: Any, saver_def: defs.SaverDef, path: str, policies: Policies) 
     feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
     targets: Any = saver_def.restore_op_name
     with paused(), detect.open_reader(resolved) as reader:
-        wanted = restored(sess.graph, saver_def.restore_op_name)
+        wanted = known.of(sess.graph, saver_def.restore_op_name)
         try:
             found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
         except OpError as error:

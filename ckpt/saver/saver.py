@@ -18,6 +18,7 @@ from ckpt.saver.history import History
 from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
+from ckpt.saver.restored import KnownRestore
 from ckpt.saver.retention import Policy, Rule, Saved
 from ckpt.saver.var_list import saveable_objects, selected
 
@@ -105,6 +106,7 @@ class Saver:
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
+        self._known_restore = KnownRestore()
         self.saver_def: defs.SaverDef | None = None
         if saver_def is not None:
             self._take_def(saver_def)
@@ -284,7 +286,7 @@ class Saver:
         """
         if not self._is_built:
             raise RuntimeError("`build()` should be called before save if defer_build==True")
-        if not hasattr(sess, "run"):
+        if not hasattr(sess, "attach"):
             raise TypeError(f"'sess' must be a Session; {sess}")
         self._check_graph(sess)
         path = os.fsdecode(save_path)
@@ -403,10 +405,11 @@ class Saver:
             return RestoreReport("" if save_path is None else os.fsdecode(save_path))
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
+        sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)
-        report = restoring.restore(sess, self._def(), path, policies)
+        report = restoring.restore(sess, self._def(), path, policies, self._known_restore)
         self._history.was_restored(path)
         return report
 

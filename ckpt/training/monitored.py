@@ -79,6 +79,10 @@ class _MonitoredSession:
             RecoverableSession(create) if should_recover else create()
         )
 
+    def _tf_sess(self) -> Any:
+        """The session behind it, None once it is closed: under TensorFlow's own name, which programs use to save."""
+        return self._coordinated_creator.tf_sess
+
     @property
     def graph(self) -> Graph | None:
         """The graph; None once closed."""
@@ -197,7 +201,7 @@ class SingularMonitoredSession(_MonitoredSession):
 
     def raw_session(self) -> Any:
         """The session inside, without hooks."""
-        return self._coordinated_creator.tf_sess
+        return self._tf_sess()
 
 
 def MonitoredTrainingSession(  # TensorFlow's name

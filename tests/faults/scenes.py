@@ -329,6 +329,8 @@ class Pruning(Saving):
     def again(self):
         self.act()
         self.check("ok")
+        self._save(4)  # which sweeps, as pruning does only when it writes
+        assert self.latest() == 4
 
 
 class SavingBesideTheBest(Pruning):

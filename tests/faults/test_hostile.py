@@ -164,7 +164,7 @@ LARGE_GRAPHS = {
     "nodes with an attribute each and a bad end": bad_at_its_end(CROWDED),
     "lists as attributes and a bad end": bad_at_its_end(b"\x95\xa0\xa0\x90\xa0\x8f" + b"".join(b"\xa1%c\x90" % (65 + n) for n in range(15))),
     "placeholders in lists and a bad end": bad_at_its_end(with_values(extension8(5, b""))),
-    "many shapes and a bad end": bad_at_its_end(with_values(*(extension8(2, b"\x92" + bytes([n % 128, n // 128])) for n in range(4096)))),
+    "many shapes and a bad end": body(b"".join(with_values(*(extension8(2, b"\x91\xce" + struct.pack(">I", n)) for n in range(first, first + 4096))) for first in range(0, 1 << 19, 4096)), 128, end=b"\x07"),
     "many kinds of operations and a bad end": body(b"".join(b"\x95\xa1n\xa5%05x\x90\xa0\x80" % n for n in range(SIZE // 32)), SIZE // 32, end=b"\x07"),
     "many placeholders and a bad end": bad_at_its_end(b"\x95\xa1n\xabPlaceholder\x90\xa0\x80"),
     "many collections and a bad end": body(b"", 0)[:-2] + b"\xdf" + struct.pack(">I", SIZE // 32) + b"".join(b"\xa5%05x\x92\xa9node_list\x90" % n for n in range(SIZE // 32)) + b"\x07",

@@ -13,7 +13,8 @@ import pytest
 import ckpt as tf
 from ckpt.core.errors import CkptError, NotFoundError
 from ckpt.formats import detect, hdf5_reader
-from tests.faults.scenes import Model
+from tests.faults.scenes import Model, outcome_of
+from tests.faults.seam import Seam, under
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 FORK = multiprocessing.get_context("fork")
@@ -144,6 +145,32 @@ def test_threads_that_save_at_once_write_whole_checkpoints(tmp_path):
             assert whole(model, str(tmp_path / f"t{number}-{k}")) == 3
     assert tf.train.latest_checkpoint(tmp_path) is not None
     assert not [n for n in os.listdir(tmp_path) if n.startswith(".ckpt-tmp-")]
+
+
+def test_a_save_in_the_middle_of_another_threads_save_leaves_it_its_files(tmp_path):
+    """The sweep of the second takes no temporary of this process for one that a dead process left."""
+    one, two = Model(), Model()
+    begun, go_on, outcomes = threading.Event(), threading.Event(), []
+
+    def fault(number, name, real, args):
+        if name == "replace" and threading.current_thread() is first and not begun.is_set():
+            begun.set()
+            assert go_on.wait(60)
+        return real(*args)
+
+    def save():
+        outcomes.append(outcome_of(lambda: one.save(str(tmp_path / "one"), 1)))
+
+    first = threading.Thread(target=save)
+    with under(Seam(fault)):
+        first.start()
+        assert begun.wait(60)
+        two.save(str(tmp_path / "two"), 2)
+        go_on.set()
+        first.join(60)
+    assert outcomes == ["ok"]
+    assert whole(one, str(tmp_path / "one")) == 1
+    assert whole(two, str(tmp_path / "two")) == 2
 
 
 def test_a_save_while_others_train_is_one_moment_of_each_variable(tmp_path):

@@ -198,3 +198,21 @@ def test_a_flip_in_a_chunk_is_found(tmp_path):
         with pytest.raises(DataLossError, match="'v'"):
             reader.verify()
         assert reader.read("v", (slice(10),)).tolist() == list(range(10))
+
+
+def test_a_chunk_that_is_another_stream_is_found(tmp_path):
+    """Its own checksum is right: only ours tells."""
+    path = tmp_path / "m.h5"
+    write(path, entries({"v": np.arange(100_000)}), compression="deflate:0", durable=False)
+    with Hdf5Reader(path) as reader:
+        chunks = reader._tensor("v").parts[0].chunks
+    place = slice(chunks.offsets[1], chunks.offsets[1] + chunks.lengths[1])
+    data = bytearray(path.read_bytes())
+    values = bytearray(zlib.decompress(data[place]))
+    values[7] ^= 1
+    other = zlib.compress(values, 0)
+    assert len(other) == chunks.lengths[1]
+    data[place] = other
+    path.write_bytes(data)
+    with Hdf5Reader(path) as reader, pytest.raises(DataLossError, match="'v'"):
+        reader.read("v")

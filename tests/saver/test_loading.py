@@ -54,6 +54,7 @@ def test_names_are_renamed(path):
 @pytest.mark.parametrize(
     ("options", "error", "told"),
     [
+        ({"include": 3}, TypeError, "a selector is a text"),
         ({"include": "a/embb"}, SelectionError, r"m\.h5: .*\n.*near it: a/emb"),
         ({"exclude": "b/v"}, SelectionError, r"m\.h5: .*\n.*'!b/v'; near it: b/w"),
         ({"include": "@trainable"}, SelectionError, "here are only the names of a file"),
@@ -171,8 +172,16 @@ def test_arrays_that_cannot_be_saved_are_all_told_and_nothing_is_written(tmp_pat
     wrong = {"a": np.array([{}]), "b": np.zeros(2, "datetime64[s]"), "c": [1.0]}
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"(?s)'a'.*'b'"):
         tf.save(tmp_path / "m", wrong)
-    with pytest.raises(ValueError, match="no tensors to save"):
-        tf.save(tmp_path / "m", {})
+    for tensors, error, told in [
+        ({}, ValueError, "no tensors to save"),
+        ({"w": [[1], [1, 2]]}, ValueError, "w: is no array: "),
+        ({3: [1]}, TypeError, "a dict from names, which are texts"),
+        ([1.0], TypeError, "a dict from names, which are texts"),
+    ]:
+        with pytest.raises(error, match=told):
+            tf.save(tmp_path / "m", tensors)
+    with pytest.raises(ValueError, match="names a directory; add a file name"):
+        tf.save(f"{tmp_path}/m/", {"w": [1]})
     assert not list(tmp_path.glob("m*"))
 
 

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import ckpt as tf
+from ckpt.saver.restored import restored as find
 
 DTYPES = [
     "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64",
@@ -320,6 +321,28 @@ def test_a_saver_restored_from_its_def_still_works(tmp_path):
         sess.run(a.assign(np.zeros((2, 3))))
         saver.restore(sess, prefix)
         np.testing.assert_array_equal(sess.run(a), before)
+
+
+def test_what_a_restore_takes_is_looked_for_once_per_state_of_the_graph(tmp_path, monkeypatch):
+    looked = []
+    monkeypatch.setattr(
+        "ckpt.saver.restored.restored", lambda *given: looked.append(given) or find(*given)
+    )
+    a, b = two_variables()
+    saver = tf.train.Saver([a])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        prefix = saver.save(sess, tmp_path / "m")
+        for _ in range(3):
+            saver.restore(sess, prefix)
+        assert len(looked) == 1
+        more = tf.assign(b, b, name="more")
+        saver.restore(sess, prefix)
+        assert len(looked) == 2
+        restore = sess.graph.get_operation_by_name(saver.as_saver_def().restore_op_name)
+        restore._add_control_input(more.op)
+        assert len(saver.restore(sess, prefix).restored) == 1
+        assert len(looked) == 3
 
 
 names = st.from_regex(

@@ -346,3 +346,21 @@ def test_the_error_of_a_queues_thread_ends_the_loop():
     ):
         while not session.should_stop():
             session.run(item)
+
+
+@pytest.mark.parametrize("kind", [tf.train.MonitoredSession, tf.train.SingularMonitoredSession])
+def test_a_saver_restores_into_it_and_saves_the_session_behind_it(tmp_path, kind):
+    with tf.Graph().as_default():
+        v = tf.get_variable("v", initializer=1.0)
+        saver, clear = tf.train.Saver(), tf.assign(v, 0.0)
+        with tf.Session() as sess:
+            sess.run(v.initializer)
+            path = saver.save(sess, tmp_path / "m")
+        with kind() as sess:
+            sess.run(clear)
+            saver.restore(sess, path)
+            assert sess.run(v) == 1.0
+            with pytest.raises(TypeError, match="must be a Session"):
+                saver.save(sess, tmp_path / "n")
+            assert saver.save(sess._tf_sess(), tmp_path / "n") == str(tmp_path / "n")
+        assert sess._tf_sess() is None

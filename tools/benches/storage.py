@@ -5,6 +5,7 @@ Sources of a contest are written once per run, before anything is timed, and lie
 
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -55,9 +56,10 @@ class Case:
         return {name: np.ones(shape, "f") for name, shape in shapes.items()}
 
     def target(self):
-        path = self.directory / "target"
-        path.unlink(missing_ok=True)
-        return path
+        """A path at which nothing is, nor shards of it: deleting what was there is no part of a save."""
+        for old in self.directory.glob("target*"):
+            old.unlink()
+        return self.directory / "target"
 
     def source(self, kind, tensors="tensors"):
         """A file of the kind, written once per run and then in the page cache."""
@@ -124,9 +126,10 @@ def _(case):
     from ckpt.formats.shards import write_checkpoint
 
     entries = [TensorEntry(*pair) for pair in case.tensors().items()]
-    save_ckpt(case.target(), {})()
-    size = case.size // 2 + (1 << 20)
-    return lambda: write_checkpoint(case.target(), entries, shard_size=size, durable=False)
+    target, size = case.target(), case.size // 2 + (1 << 20)
+    save_ckpt(target, {})()  # importing h5py is not saving
+    case.target()
+    return lambda: write_checkpoint(target, entries, shard_size=size, durable=False)
 
 
 @contestant("save", "ckpt Saver")
@@ -186,19 +189,26 @@ class saver:
         self.session = tf.Session()
         self.session.run(tf.global_variables_initializer())
         self._saver = tf.train.Saver(max_to_keep=None)
-        self._prefix = str(case.directory / library / "model")
+        self._directory = case.directory / library
+        self._count = 0
         self._options = {"write_meta_graph": write_meta_graph, "write_state": False}
         if library == "ckpt":
             self._options["durable"] = False
-        os.makedirs(case.directory / library, exist_ok=True)
+        shutil.rmtree(self._directory, ignore_errors=True)
+        self._directory.mkdir()
         self.save()  # makes the plan, and the graph's bytes
         self.restore()
 
     def save(self):
-        self._saver.save(self.session, self._prefix, **self._options)
+        """To a new name, as in training: some file systems write at once what replaces a file."""
+        self._count += 1
+        self._saver.save(self.session, self._prefix(), **self._options)
 
     def restore(self):
-        self._saver.restore(self.session, self._prefix)
+        self._saver.restore(self.session, self._prefix())
+
+    def _prefix(self):
+        return str(self._directory / f"model-{self._count}")
 
 
 @contestant("load into given arrays", "raw readinto")

@@ -33,12 +33,12 @@ class SavedModelBuilder:
 
     def __init__(self, export_dir: StrPath) -> None:
         self._directory = gfile.join(export_dir)
-        if gfile.exists(self._directory) and gfile.listdir(self._directory):
+        if storage.exists(self._directory) and storage.names_in(self._directory):
             raise AssertionError(
                 f"Export directory {self._directory} already exists, and isn't empty. Please choose a different export "
                 "directory, or delete all the contents of the specified directory."
             )
-        gfile.makedirs(self._directory)
+        storage.make_directory(self._directory, parents=True)
         self._meta_graphs: list[defs.MetaGraphDef] = []
         self._has_variables = False
 
@@ -71,7 +71,7 @@ class SavedModelBuilder:
         self._add_init_op(legacy_init_op, main_op)
         saver = _saver(saver)
         variables = gfile.join(self._directory, constants.VARIABLES_DIRECTORY)
-        gfile.makedirs(variables)
+        storage.make_directory(variables, parents=True)
         prefix = gfile.join(variables, constants.VARIABLES_FILENAME)
         saver.save(sess, prefix, write_meta_graph=False, write_state=False)
         self._copy(assets)
@@ -112,7 +112,7 @@ class SavedModelBuilder:
         else:
             name = constants.SAVED_MODEL_FILENAME
             data = saved_model_file.pack(self._meta_graphs)
-        gfile.makedirs(self._directory)
+        storage.make_directory(self._directory, parents=True)
         path: str = gfile.join(self._directory, name)
         storage.write_file(path, data)
         return path
@@ -168,10 +168,10 @@ class SavedModelBuilder:
         if not assets:
             return
         directory = gfile.join(self._directory, constants.ASSETS_DIRECTORY)
-        gfile.makedirs(directory)
+        storage.make_directory(directory, parents=True)
         for source, name in dict.fromkeys(assets.values()):
             target = gfile.join(directory, name)
-            if not gfile.exists(target):
+            if not storage.exists(target):
                 gfile.copy(source, target)
 
 

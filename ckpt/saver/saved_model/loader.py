@@ -23,7 +23,7 @@ _FILES = (
 
 def maybe_saved_model_directory(export_dir: StrPath) -> bool:
     """True when the directory holds a SavedModel, ours or TensorFlow's."""
-    return any(gfile.exists(gfile.join(export_dir, name)) for name in _FILES)
+    return any(storage.exists(gfile.join(export_dir, name)) for name in _FILES)
 
 
 def load(
@@ -61,7 +61,7 @@ def read_saved_model(export_dir: StrPath) -> list[defs.MetaGraphDef]:
     """The MetaGraphs of a SavedModel. Raises MissingFileError, UnparsableFileError."""
     for name in _FILES:
         path = gfile.join(export_dir, name)
-        if gfile.exists(path):
+        if storage.exists(path):
             data = storage.read_file(path, limit=MAX_META_BYTES)
             try:
                 return saved_model_file.load(data, path)

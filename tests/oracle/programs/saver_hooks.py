@@ -215,3 +215,25 @@ def case_intervals(tf):
         },
         "no directory": lambda: make(None, save_steps=1),
     }
+
+
+def case_monitored_sessions_and_savers(tf):
+    """A Saver restores into a monitored session; it saves only the session behind it."""
+    tf.train.get_or_create_global_step()
+    v = tf.get_variable("v", initializer=[1.0, 2.0], use_resource=False)
+    saver, clear = tf.train.Saver(), tf.assign(v, [0.0, 0.0])
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = saver.save(sess, "m")
+    found = {}
+    for kind in (tf.train.MonitoredSession, tf.train.SingularMonitoredSession):
+        with kind() as sess:
+            sess.run(clear)
+            saver.restore(sess, path)
+            found[f"{kind.__name__}, restored"] = sess.run(v)
+            try:
+                saver.save(sess, "n")
+            except TypeError:
+                found[f"{kind.__name__}, saved"] = "TypeError"
+            found[f"{kind.__name__}, behind it"] = saver.save(sess._tf_sess(), "n", 1)
+    return found
