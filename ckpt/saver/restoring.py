@@ -21,6 +21,9 @@ from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore, Restored
 
+# all that deflate gives: what is read is no larger than the variables that it must fit
+_MAX_EXPANSION = 1100
+
 
 def restore(
     sess: Any, saver_def: defs.SaverDef, path: str, policies: Policies, known: KnownRestore
@@ -39,7 +42,7 @@ def restore(
         ) from error
     feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
     targets: Any = saver_def.restore_op_name
-    with paused(), detect.open_reader(resolved) as reader:
+    with paused(), detect.open_reader(resolved, max_expansion=_MAX_EXPANSION) as reader:
         wanted = known.of(sess.graph, saver_def.restore_op_name)
         try:
             found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))

@@ -184,6 +184,25 @@ def test_a_bomb_is_refused_before_memory_is_taken(tmp_path, monkeypatch):
         assert not f["v"][5, 7:9].any()
 
 
+def test_a_saver_restores_what_it_saved_however_well_it_deflates(tmp_path, monkeypatch):
+    """It would be a bomb, were it not as large as the variables that are there."""
+    monkeypatch.setattr("ckpt.formats.hdf5_volumes._ALWAYS_ALLOWED", 1 << 20)
+    with ckpt.Graph().as_default(), ckpt.Session() as session:
+        v = ckpt.get_variable("v", initializer=ckpt.zeros([300, 10_000]))
+        session.run(v.initializer)
+        saver = ckpt.train.Saver()
+        prefix = saver.save(session, str(tmp_path / "m"), compression="deflate:9", durable=False)
+        with pytest.raises(DataLossError, match="max_expansion"):
+            ckpt.open(prefix)
+        session.run(v.assign(ckpt.ones([300, 10_000])))
+        saver.restore(session, prefix)
+        assert not session.run(v).any()
+    with ckpt.Graph().as_default(), ckpt.Session() as session:
+        ckpt.get_variable("v", [3])
+        with pytest.raises(ckpt.errors.InvalidArgumentError, match="shape"):
+            ckpt.train.Saver().restore(session, prefix)
+
+
 def test_a_flip_in_a_chunk_is_found(tmp_path):
     path = tmp_path / "m.h5"
     write(path, entries({"v": np.arange(100_000)}), compression="deflate", durable=False)
