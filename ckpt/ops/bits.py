@@ -54,7 +54,7 @@ def _enter_operator(
             return logical(x, y, name=name)
         return bitwise(x, y)
 
-    operator(f"__{name}__")(lambda x, y: elementwise._operator("", name, x, y, function))
+    operator(f"__{name}__")(lambda x, y: elementwise.applied(name, x, y, function))
 
 
 _enter_operator("and", compare.logical_and, bitwise_and)

@@ -97,7 +97,7 @@ for _method, _function, _name in (
     ("__ge__", greater_equal, "GreaterEqual"),
 ):
     operator(_method)(
-        lambda x, y, function=_function, name=_name: elementwise._operator("", name, x, y, function)
+        lambda x, y, function=_function, name=_name: elementwise.applied(name, x, y, function)
     )
 
 

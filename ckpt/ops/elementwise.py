@@ -510,7 +510,8 @@ def _common_range(held: Any, target: Any) -> tuple[Any, Any]:
     return least, most
 
 
-def _operator(type_name: str, name: str, x: Any, y: Any, function: Any) -> Any:
+def applied(name: str, x: Any, y: Any, function: Any) -> Any:
+    """What Python's operator gives that is the operation `function` of both sides, called `name`."""
     with name_scope(None, name, [x, y]) as scope:
         x, y = operands(x, y)
         return function(x, y, name=scope)
@@ -533,23 +534,20 @@ def operands(x: Any, y: Any) -> tuple[Tensor, Tensor]:
 
 @operator("__add__")
 def _add_operator(x, y):
-    return _operator(
-        "AddV2",
-        "add",
-        x,
-        y,
-        lambda a, b, name: (add_v1 if a.dtype.base_dtype == string else add_v2)(a, b, name=name),
-    )
+    def added(a, b, name):
+        return (add_v1 if a.dtype.base_dtype == string else add_v2)(a, b, name=name)
+
+    return applied("add", x, y, added)
 
 
 @operator("__sub__")
 def _sub_operator(x, y):
-    return _operator("Sub", "sub", x, y, sub)
+    return applied("sub", x, y, sub)
 
 
 @operator("__mul__")
 def _mul_operator(x, y):
-    return _operator("Mul", "mul", x, y, _multiply)
+    return applied("mul", x, y, _multiply)
 
 
 def _multiply(x: Tensor, y: Tensor, name: str) -> Tensor:
@@ -561,32 +559,32 @@ def _multiply(x: Tensor, y: Tensor, name: str) -> Tensor:
 
 @operator("__truediv__")
 def _truediv_operator(x, y):
-    return _operator("RealDiv", "truediv", x, y, _true_divide)
+    return applied("truediv", x, y, _true_divide)
 
 
 @operator("__div__")
 def _div_operator(x, y):
-    return _operator("Div", "div", x, y, div_op)
+    return applied("div", x, y, div_op)
 
 
 @operator("__floordiv__")
 def _floordiv_operator(x, y):
-    return _operator("FloorDiv", "floordiv", x, y, floor_div)
+    return applied("floordiv", x, y, floor_div)
 
 
 @operator("__mod__")
 def _mod_operator(x, y):
-    return _operator("FloorMod", "mod", x, y, floor_mod)
+    return applied("mod", x, y, floor_mod)
 
 
 @operator("__pow__")
 def _pow_operator(x, y):
-    return _operator("Pow", "pow", x, y, pow_op)
+    return applied("pow", x, y, pow_op)
 
 
 @operator("__matmul__")
 def _matmul_operator(x, y):
-    return _operator("MatMul", "matmul", x, y, matmul.matmul)
+    return applied("matmul", x, y, matmul.matmul)
 
 
 @operator("__neg__")
