@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from ckpt.core import defs, gfile, storage, versions
+from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import (
     GraphError,
@@ -161,7 +161,7 @@ def export_meta_graph(
         if meta_info_def is not None:
             found = replace(found, meta_info_def=plain(meta_info_def, defs.MetaInfoDef))
         if filename:
-            gfile.makedirs(storage.split(os.fspath(filename))[0])
+            storage.make_directory(storage.split(os.fspath(filename))[0], parents=True)
             write_meta_graph(filename, found, as_text=as_text)
         if filename and save_debug_info:
             write_debug_info(graph, debug_file(os.fspath(filename)))
