@@ -114,13 +114,6 @@ class Contents:
         self.lengths: list[int] = []
         self.splits: list[int] = []
 
-    def add(self, name: str, dtype: str, shape: tuple[int, ...], value: Array | list[Box]) -> None:
-        """The next tensor."""
-        self.rows[name] = len(self.rows)
-        self.dtypes.append(dtype)
-        self.shapes.append(shape)
-        self.values.append(value)
-
     def put(self, name: str, boxes: list[Box]) -> None:
         """The parts of a tensor that was added without any."""
         row = self.rows[name]
@@ -152,6 +145,11 @@ def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
     problems: list[str] = []
     contents = Contents()
     rows = contents.rows
+    add_dtype, add_shape = contents.dtypes.append, contents.shapes.append
+    add_value = (
+        contents.values.append
+    )  # for each of many thousands, a method of ours would cost more than it does
+    value: Array | list[Box]
     parts: dict[str, list[tuple[Array, str, SliceSpec | None]]] = {}
     kinds = _Kinds()
     for name, array, spec in tensors:
@@ -162,13 +160,18 @@ def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
                 array = np.asarray(array)
             dtype, is_plain = kinds[array.dtype]
             if spec is not None or name in rows:
-                if name not in rows:
-                    contents.add(name, dtype, (), [])
                 parts.setdefault(name, []).append((array, dtype, spec))
+                if name in rows:
+                    continue
+                value = []
             elif is_plain and array.flags.c_contiguous:
-                contents.add(name, dtype, array.shape, array)
+                value = array
             else:
-                contents.add(name, dtype, array.shape, [_box(name, dtype, array)])
+                value = [_box(name, dtype, array)]
+            rows[name] = len(rows)
+            add_dtype(dtype)
+            add_shape(array.shape)
+            add_value(value)
         except (TypeError, ValueError) as error:  # UnicodeEncodeError is a ValueError
             problems.append(f"  {name!r}: {error}")
     for name, group in parts.items():
