@@ -100,6 +100,7 @@ from ckpt.core.versions import (
 )
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
+from ckpt.graph.file_use import allow_file_operations
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import import_graph_def
 from ckpt.graph.keys import GraphKeys
@@ -767,6 +768,7 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_file_operations",
     "allow_py_functions",
     "angle",
     "arg_max",

@@ -14,7 +14,7 @@ from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
-from ckpt.run import dataflow, flow, insides, raising, views
+from ckpt.run import dataflow, file_access, flow, insides, raising, views
 from ckpt.run.callee import Callee
 from ckpt.run.prune import NO_STAND_INS, ordered, reached
 from ckpt.run.state import NodeContext, SessionState
@@ -72,11 +72,13 @@ def make_plan(
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
-    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel.
+    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel,
+    PermissionDeniedError listing every imported one that would use files it may not.
     """
     fed = set(feeds)
     wanted = [*(tensor.op for tensor in fetches if tensor not in fed), *targets]
     found, is_ordered = reached(wanted, fed, ran)
+    file_access.check(found, fed, state)
     if not any(node.type in dataflow.TYPES for node in found):
         nodes = ordered(found, is_ordered, fed)
         _check_runnable(nodes)
@@ -86,6 +88,7 @@ def make_plan(
         return plan
     stand_ins = _stand_ins(wanted, fetches, targets, fed, ran)
     found, _ = reached(wanted, fed, ran, stand_ins)
+    file_access.check(found, fed, state)
     if _has_dataflow(found, fetches, stand_ins):
         return _dataflow_plan(found, fetches, feeds, state, stand_ins)
     nodes = ordered(found, False, fed, stand_ins)
@@ -113,6 +116,7 @@ def _plan_with_insides(
     nodes, _ = reached(wanted, fed, ran, stand_ins)
     if _has_dataflow(nodes, left, stand_ins):
         return None
+    file_access.check(nodes, fed, state)
     ordered_nodes = ordered(nodes, False, fed, stand_ins)
     _check_runnable(ordered_nodes)
     planner = Planner(feeds, state, stand_ins, found.values())
@@ -518,9 +522,10 @@ class Planner:
     def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
-        is_pure = not opdef.is_stateful and opdef.lead != "ctx" and bool(inputs)
+        is_pure = not opdef.is_stateful and opdef.lead != "ctx" and opdef.files is None
         if (
             not is_pure
+            or not inputs
             or not node.outputs
             or any(i not in self.constants or i in self.is_cell for i in inputs)
         ):

@@ -218,7 +218,8 @@ def import_meta_graph(
     """Add a MetaGraph (a file name, a message or plain data) to `graph` (the default graph); returns its Saver.
 
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
-    operations, and then (Saver, those elements) is returned. Where the MetaGraph has no Saver, one over all
+    operations, and then (Saver, those elements) is returned. Its operations read and write only files that the caller of a run
+    names (the Saver's checkpoints, what is fed), any with `allow_file_operations=True`. Where the MetaGraph has no Saver, one over all
     variables of the graph is made; None when it brings none. Raises ValueError when inputs from outside an exported scope are not in
     `input_map`, or `input_map` names what is not there.
     """
@@ -263,6 +264,8 @@ def import_into(
     restore_collections_predicate: Callable[[str], bool] = lambda key: True,
     unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
     producer_op_list: Any = None,
+    allow_file_operations: bool = False,
+    source: str = "",
 ) -> Imported:
     """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
 
@@ -271,6 +274,7 @@ def import_into(
     """
     if isinstance(meta_graph_or_file, (str, bytes, os.PathLike)):
         meta_graph = read_meta_graph_file(os.fsdecode(meta_graph_or_file))
+        source = source or os.fsdecode(meta_graph_or_file)
     else:
         meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
     check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)
@@ -285,7 +289,11 @@ def import_into(
             with graph.name_scope(import_scope) as opened:
                 scope = opened.rstrip("/")
         unused: list[str] = []
-        operations = load_graph(graph, nodes, scope, mapped_tensors(graph, input_map), unused)
+        mapped = mapped_tensors(graph, input_map)
+        made_at = graph.imported(
+            source or "a MetaGraphDef", may_use_files=bool(allow_file_operations)
+        )
+        operations = load_graph(graph, nodes, scope, mapped, unused, made_at=made_at)
         if unused:
             raise ValueError(
                 f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
