@@ -52,6 +52,11 @@ def import_of(node: Operation) -> Imported | None:
     return noted if isinstance(noted, Imported) and not noted.may_use_files else None
 
 
+def may_use_files(graph: Graph) -> bool:
+    """Whether all nodes of a graph may: those that were built here always, imported ones where that was allowed."""
+    return all(noted.may_use_files for noted in graph.imports)
+
+
 def allow_file_operations(graph: Graph | None = None) -> None:
     """Let what was imported into `graph` (the default one where None) until now use any files when it is run.
 

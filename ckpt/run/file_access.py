@@ -15,8 +15,8 @@ import numpy as np
 
 from ckpt.core.defs import Func
 from ckpt.core.errors import PermissionDeniedError
-from ckpt.graph.file_use import HOW_TO_ALLOW, import_of
-from ckpt.graph.function import FuncGraph, body_of, root_of
+from ckpt.graph.file_use import HOW_TO_ALLOW, import_of, may_use_files
+from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Imported
 from ckpt.graph.static import constant_value
@@ -53,7 +53,7 @@ def check(nodes: Collection[Operation], fed: Collection[Tensor], state: SessionS
     node that calls it is.
     """
     graph = next(iter(nodes)).graph if nodes else None
-    if graph is None or all(noted.may_use_files for noted in root_of(graph).imports):
+    if graph is None or may_use_files(graph):
         return
     walk = _Walk(fed)
     walk.add_all(nodes)
@@ -106,7 +106,7 @@ class _Walk:
     def refused(self, *, is_saving: bool) -> Iterator[tuple[Operation, Imported, str]]:
         """The nodes that must not run, with what they would do."""
         for place in self._places.values():
-            for node in place.nodes:
+            for node in sorted(place.nodes, key=_number):
                 use = None if node.opdef is None else node.opdef.files
                 noted = None if use is None else import_of(node) or place.caller
                 if use is None or noted is None or not use.concerns(node):
@@ -116,6 +116,10 @@ class _Walk:
                 is_allowed = not use.writes or (use.saves and is_saving)
                 if not (is_allowed and found and allowed.issuperset(found)):
                     yield node, noted, _wish(node, found, allowed)
+
+
+def _number(node: Operation) -> int:
+    return node.node_id
 
 
 def _called(

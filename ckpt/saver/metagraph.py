@@ -18,7 +18,7 @@ from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import mapped_tensors, returned_element
-from ckpt.graph.load import load_graph
+from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.transaction import transaction
@@ -231,6 +231,7 @@ def import_meta_graph(
         imported = import_into(graph, meta_graph_or_file, clear_devices, import_scope, **kwargs)
         saver_def, saver = imported.meta_graph.saver_def, None
         if saver_def is not None and saver_def.save_tensor_name:
+            _check_own(imported, saver_def)
             saver = Saver.from_proto(saver_def, import_scope=imported.scope)
         elif imported.variables and saveable_objects():
             saver = Saver()
@@ -239,16 +240,35 @@ def import_meta_graph(
         return saver, [returned_element(imported.operations, element) for element in elements]
 
 
+def _check_own(imported: Imported, saver_def: defs.SaverDef) -> None:
+    """Raise GraphError where a Saver would run nodes that the graph had before, and that did not come with it."""
+    names = (saver_def.filename_tensor_name, saver_def.save_tensor_name, saver_def.restore_op_name)
+    lead = f"{imported.scope}/" if imported.scope else ""
+    foreign = [
+        name
+        for name in names
+        if (node := split_input(name)[0]) not in imported.operations
+        and lead + node in imported.graph._by_name
+    ]
+    if foreign:
+        raise GraphError(
+            f"saver_def names nodes that are not in its MetaGraph but in the graph that this is imported into: "
+            f"{', '.join(foreign)}"
+        )
+
+
 class Imported:
     """What an import added: operations and variables by their original names, and the scope they are in."""
 
     def __init__(
         self,
+        graph: Graph,
         meta_graph: defs.MetaGraphDef,
         scope: str,
         operations: dict[str, Operation],
         variables: dict[str, Any],
     ) -> None:
+        self.graph = graph
         self.meta_graph = meta_graph
         self.scope = scope
         self.operations = operations
@@ -304,4 +324,4 @@ def import_into(
             scope,
             lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key),
         )
-    return Imported(meta_graph, scope, operations, variables)
+    return Imported(graph, meta_graph, scope, operations, variables)

@@ -109,7 +109,12 @@ def _init_op(meta_graph: defs.MetaGraphDef) -> str | None:
                     f"Expected exactly one SavedModel init op in the collection {key}. "
                     f"Found {len(collection.value)}: {list(collection.value)}."
                 )
-            return str(collection.value[0])
+            name = str(collection.value[0])
+            if name not in {node.name for node in meta_graph.graph_def.node}:
+                raise KeyError(
+                    f"The name {name!r} refers to an Operation which is not in the SavedModel's graph."
+                )
+            return name
     return None
 
 

@@ -1,0 +1,889 @@
+"""Graphs that name files of those who run them: nothing is read or written that the caller of a run did not name. Gate G9."""
+
+import builtins
+import dis
+import importlib
+import inspect
+import os
+import sys
+from contextlib import contextmanager, suppress
+
+import numpy as np
+import pytest
+
+import ckpt as tf
+from ckpt.core import defs
+from ckpt.formats.tfrecord import framed
+from ckpt.graph.function import FuncGraph
+from ckpt.graph.opdef import OPS
+from ckpt.wire import metagraph_file, saved_model_file
+
+REFUSED = tf.errors.PermissionDeniedError
+_touched: list[str] = []
+_watched: list[str] = []
+
+
+def _hook(event, args):
+    if _watched:
+        texts = [os.fsdecode(a) for a in args if isinstance(a, (str, bytes, os.PathLike))]
+        _touched.extend(f"{event} {text}" for text in texts if _watched[0] in text)
+
+
+sys.addaudithook(_hook)
+
+
+@contextmanager
+def watched(path):
+    """A list of what the interpreter does in the block with files whose names contain `path`."""
+    _touched.clear()
+    _watched.append(str(path))
+    try:
+        yield _touched
+    finally:
+        _watched.clear()
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A folder with files of the user: none may be opened, none may change."""
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    (folder / "text").write_bytes(b"a,1\nb,2\n")
+    (folder / "records").write_bytes(framed(b"x"))
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", initializer=[1.0])
+        session.run(v.initializer)
+        saver = tf.train.Saver([v])
+        for name in ("model", "part-1", "part-2"):
+            saver.save(session, str(folder / name), write_meta_graph=False, write_state=False)
+    return folder
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def carried(tmp_path):
+    """The default graph as a file."""
+    path = str(tmp_path / "hostile.meta")
+    tf.train.export_meta_graph(path)
+    return path
+
+
+# Each operation type that uses files, as a graph that uses one of the secret ones: what to run.
+
+
+def element(dataset, *types):
+    shapes = [tf.TensorShape([])] * len(types)
+    handle = OPS["IteratorV2"](
+        shared_name="", container="", output_types=list(types), output_shapes=shapes
+    )
+    with tf.control_dependencies([OPS["MakeIterator"](dataset, handle)]):
+        return OPS["IteratorGetNext"](handle, output_types=list(types), output_shapes=shapes)
+
+
+def read_with(kind, path, read="ReaderReadV2", **attrs):
+    queue = tf.FIFOQueue(1, [tf.string], [()])
+    more = {"num_records": 1} if read == "ReaderReadUpToV2" else {}
+    with tf.control_dependencies([queue.enqueue([path])]):
+        return OPS[read](OPS[kind](**attrs), queue.queue_ref, **more)
+
+
+def table_from(path):
+    table = OPS["HashTableV2"](key_dtype=tf.string, value_dtype=tf.int64)
+    return OPS["InitializeTableFromTextFileV2"](table, path, key_index=-2, value_index=-1)
+
+
+def csv(name, path, *more):
+    return element(
+        OPS[name](path, "", 0, False, ",", True, "", np.zeros(0, np.int64), [[""], [0]], *more,
+                  output_types=[tf.string, tf.int32], output_shapes=[tf.TensorShape([])] * 2),
+        tf.string, tf.int32,
+    )  # fmt: skip
+
+
+def unigrams(path):
+    return OPS["FixedUnigramCandidateSampler"](
+        [[1]], num_true=1, num_sampled=1, unique=False, range_max=2, vocab_file=path
+    )
+
+
+TABLE = {
+    "ReadFile": lambda d: OPS["ReadFile"](f"{d}/text"),
+    "WriteFile": lambda d: OPS["WriteFile"](f"{d}/text", "overwritten"),
+    "MatchingFiles": lambda d: OPS["MatchingFiles"](f"{d}/*"),
+    "SaveV2": lambda d: OPS["SaveV2"](f"{d}/model", ["v"], [""], [tf.constant(1.0)]),
+    "RestoreV2": lambda d: OPS["RestoreV2"](f"{d}/model", ["v"], [""], dtypes=[tf.float32]),
+    "MergeV2Checkpoints": lambda d: OPS["MergeV2Checkpoints"]([f"{d}/part-1", f"{d}/part-2"], f"{d}/model"),
+    "TextLineDataset": lambda d: element(OPS["TextLineDataset"](f"{d}/text", "", 0), tf.string),
+    "TFRecordDataset": lambda d: element(OPS["TFRecordDataset"](f"{d}/records", "", 0), tf.string),
+    "FixedLengthRecordDataset": lambda d: element(OPS["FixedLengthRecordDataset"](f"{d}/text", 0, 4, 0, 0), tf.string),
+    "FixedLengthRecordDatasetV2": lambda d: element(
+        OPS["FixedLengthRecordDatasetV2"](f"{d}/text", 0, 4, 0, 0, ""), tf.string),
+    "CSVDataset": lambda d: csv("CSVDataset", f"{d}/text"),
+    "CSVDatasetV2": lambda d: csv("CSVDatasetV2", f"{d}/text", np.zeros(0, np.int64)),
+    "TextLineReaderV2": lambda d: read_with("TextLineReaderV2", f"{d}/text"),
+    "FixedLengthRecordReaderV2": lambda d: read_with("FixedLengthRecordReaderV2", f"{d}/text", record_bytes=4),
+    "TFRecordReaderV2": lambda d: read_with("TFRecordReaderV2", f"{d}/records"),
+    "WholeFileReaderV2": lambda d: read_with("WholeFileReaderV2", f"{d}/text"),
+    "ReaderReadV2": lambda d: read_with("WholeFileReaderV2", f"{d}/text"),
+    "ReaderReadUpToV2": lambda d: read_with("TextLineReaderV2", f"{d}/text", "ReaderReadUpToV2"),
+    "InitializeTableFromTextFileV2": lambda d: table_from(f"{d}/text"),
+    "GenerateVocabRemapping": lambda d: OPS["GenerateVocabRemapping"](
+        f"{d}/text", f"{d}/text", new_vocab_offset=0, num_new_vocab=1),
+    "FixedUnigramCandidateSampler": lambda d: unigrams(f"{d}/text"),
+    "PrintV2": lambda d: OPS["PrintV2"]("overwritten", output_stream=f"file://{d}/text"),
+}  # fmt: skip
+WRITING = {"WriteFile", "SaveV2", "MergeV2Checkpoints", "PrintV2"}
+each_operation = pytest.mark.parametrize("kind", TABLE)
+
+
+def name_of(made):
+    """The name of what to run: an operation has no other."""
+    return made.name if isinstance(made, (tf.Operation, tf.Tensor)) else made[0].name
+
+
+def test_the_table_has_every_operation_that_uses_files():
+    assert set(TABLE) == {kind for kind, opdef in OPS.items() if opdef.files is not None}
+    assert {kind for kind in TABLE if OPS[kind].files.writes} == WRITING
+
+
+@each_operation
+def test_an_imported_operation_is_refused_until_it_is_allowed(tmp_path, secret, kind):
+    with tf.Graph().as_default():
+        fetch = name_of(TABLE[kind](secret))
+        path = carried(tmp_path)
+    before = contents(secret)
+    with tf.Graph().as_default() as graph, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        with tf.Session() as session, pytest.raises(REFUSED) as refused:
+            session.run(fetch)
+        assert not touched
+        assert contents(secret) == before
+        message = str(refused.value)
+        assert all(part in message for part in (f"{kind} '", path, "allow_file_operations"))
+        assert str(secret) in message or "queue" in message
+
+        tf.allow_file_operations(graph)
+        with tf.Session() as session, suppress(tf.errors.NotFoundError):
+            session.run(fetch)
+        assert touched  # so the row is one of an operation that uses files
+
+
+@each_operation
+def test_nothing_is_computed_from_files_while_a_graph_is_imported(tmp_path, secret, kind):
+    """Shapes are found from constants: no constant is what a file holds."""
+    with tf.Graph().as_default():
+        made = TABLE[kind](secret)
+        if isinstance(made, (list, tuple)):
+            made = made[0]
+        if isinstance(made, tf.Tensor) and made.dtype.is_integer:
+            tf.reshape(tf.zeros([1]), tf.cast(tf.reshape(made, [-1]), tf.int32))
+        with watched(secret) as touched:
+            tf.train.import_meta_graph(carried(tmp_path), import_scope="again")
+        assert not touched
+
+
+# What a kernel reaches, found in its code: an operation that uses files and does not say so fails here.
+
+FILE_MODULES = (
+    "ckpt.core.storage", "ckpt.core.gfile", "ckpt.core.file_systems", "ckpt.core.atomic", "ckpt.core.remote",
+    "ckpt.core.gfile_v1", "ckpt.formats", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "h5py",
+)  # fmt: skip
+HARMLESS = {"ckpt.formats.base"}  # descriptions of tensors
+WITHOUT_FILES = {
+    "IdentityReaderV2": "gives the names themselves",
+    "ReaderNumRecordsProducedV2": "asks a reader", "ReaderNumWorkUnitsCompletedV2": "asks a reader",
+    "ReaderResetV2": "resets a reader", "ReaderRestoreStateV2": "for readers without an open file",
+    "ReaderSerializeStateV2": "for readers without an open file",
+}  # fmt: skip
+
+
+def _is_file_module(name):
+    inside = any(name == m or name.startswith(f"{m}.") for m in FILE_MODULES)
+    return inside and name not in HARMLESS
+
+
+def _codes(code):
+    yield code
+    for constant in code.co_consts:
+        if inspect.iscode(constant):
+            yield from _codes(constant)
+
+
+def _used(function):
+    """The global values, imported modules and captured values that a function names."""
+    for code in _codes(function.__code__):
+        instructions = list(dis.get_instructions(code))
+        for this, after in zip(instructions, [*instructions[1:], None], strict=True):
+            if this.opname == "IMPORT_NAME":
+                yield importlib.import_module(this.argval)
+            elif this.opname == "LOAD_GLOBAL":
+                value = function.__globals__.get(this.argval, getattr(builtins, this.argval, None))
+                is_harmless = value is os and after is not None and after.argval == "urandom"
+                if not is_harmless:
+                    yield value
+    for cell in function.__closure__ or ():
+        with suppress(ValueError):  # an empty one
+            yield cell.cell_contents
+
+
+def reaches_files(kernel):
+    """Whether a kernel names anything that opens files, itself or in what it calls in ckpt/ops."""
+    pending, seen = [kernel], set()
+    while pending:
+        value = pending.pop()
+        if id(value) in seen:
+            continue
+        seen.add(id(value))
+        module = value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", "")
+        if value is open or value is os or _is_file_module(str(module)):
+            return True
+        if not str(module).startswith("ckpt.ops"):
+            continue
+        if inspect.isfunction(value):
+            pending += _used(value)
+        elif inspect.isclass(value):
+            pending += [f for f in vars(value).values() if inspect.isfunction(f)]
+            pending += value.__bases__
+    return False
+
+
+def test_every_operation_that_reaches_files_says_so():
+    found = {kind for kind, opdef in OPS.items() if reaches_files(opdef.kernel)}
+    assert found - WITHOUT_FILES.keys() == TABLE.keys() - {"ReaderReadV2", "ReaderReadUpToV2"}
+
+
+# Functions, branches, loops, datasets
+
+
+def exported(tmp_path, build):
+    """The path of a graph that `build` made, and the name of what it returned."""
+    with tf.Graph().as_default():
+        made = build()
+        return carried(tmp_path), name_of(made)
+
+
+def in_a_branch(path):
+    return tf.cond(
+        tf.placeholder_with_default(True, []), lambda: tf.read_file(path), lambda: tf.constant("")
+    )
+
+
+def in_a_loop(path):
+    return tf.while_loop(lambda i, s: i < 1, lambda i, s: (i + 1, tf.read_file(path)), [0, ""])[1]
+
+
+def in_a_dataset(path):
+    numbers = tf.data.Dataset.range(1).map(lambda n: tf.read_file(path))
+    return tf.data.make_one_shot_iterator(numbers).get_next()
+
+
+def in_a_dataset_in_a_branch(path):
+    return tf.cond(
+        tf.placeholder_with_default(True, []), lambda: in_a_dataset(path), lambda: tf.constant("")
+    )
+
+
+def in_a_map(path):
+    return tf.map_fn(lambda n: tf.read_file(path), tf.constant([1]), tf.string)
+
+
+INSIDE = [in_a_branch, in_a_loop, in_a_dataset, in_a_dataset_in_a_branch, in_a_map]
+
+
+@pytest.mark.parametrize("build", INSIDE)
+def test_inside_of_functions_they_are_found_too(tmp_path, secret, build):
+    path, fetch = exported(tmp_path, lambda: build(str(secret / "text")))
+    with tf.Graph().as_default() as graph, tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        with pytest.raises(REFUSED, match=r"ReadFile.*'[^']*/secret/text'"):
+            session.run(fetch)
+        assert not touched
+        tf.allow_file_operations(graph)
+        assert b"a,1\nb,2\n" in session.run(fetch)
+
+
+def v1_control_flow(path, kind):
+    """Nodes of TensorFlow 1's control flow, as graphs that it wrote have them."""
+    pred = tf.constant(True)
+    if kind == "Switch":
+        _, taken = OPS["Switch"](tf.constant(path), pred)
+        return OPS["Merge"]([tf.read_file(taken), tf.constant("")])[0]
+    entered = OPS["Enter"](tf.constant(path), frame_name="f", is_constant=True)
+    return OPS["Exit"](tf.read_file(entered))
+
+
+@pytest.mark.parametrize("kind", ["Switch", "Enter"])
+def test_among_the_nodes_of_older_control_flow_they_are_found_too(tmp_path, secret, kind):
+    path, fetch = exported(tmp_path, lambda: v1_control_flow(str(secret / "text"), kind))
+    with tf.Graph().as_default(), tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        with pytest.raises(REFUSED, match="ReadFile"):
+            session.run(fetch)
+        assert not touched
+
+
+def test_a_function_that_the_caller_has_too_is_not_trusted_with_a_file_of_the_graph(
+    tmp_path, secret
+):
+    """The same function is shared; who calls it decides."""
+
+    def build(name):
+        path = tf.constant(name)
+        return tf.cond(
+            tf.placeholder_with_default(True, [], "pred"),
+            lambda: tf.read_file(path, "read"),
+            lambda: tf.constant(""),
+            name="mine",
+        )
+
+    path, fetch = exported(tmp_path, lambda: build(str(secret / "text")))
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        (tmp_path / "own").write_text("own")
+        own = build(str(tmp_path / "own"))
+        count = len(graph._bodies)
+        tf.train.import_meta_graph(path, import_scope="theirs")
+        assert len(graph._bodies) == count  # they are shared
+        assert session.run(own) == b"own"
+        with pytest.raises(REFUSED, match="ReadFile"):
+            session.run(f"theirs/{fetch}")
+
+
+def test_a_copy_for_a_gradient_is_no_way_round(tmp_path, secret):
+    def build():
+        x = tf.placeholder_with_default(2.0, [], "x")
+        size = lambda: tf.cast(tf.strings.length(tf.read_file(str(secret / "text"))), tf.float32)  # noqa: E731
+        return tf.cond(x > 0, lambda: x * size(), lambda: x, name="y")
+
+    path, fetch = exported(tmp_path, build)
+    with tf.Graph().as_default() as graph, tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        (slope,) = tf.gradients(graph.get_tensor_by_name(fetch), graph.get_tensor_by_name("x:0"))
+        with pytest.raises(REFUSED, match="ReadFile"):
+            session.run(slope)
+        assert not touched
+        tf.allow_file_operations(graph)
+        assert session.run(slope) == 8
+
+
+def test_what_stands_for_other_nodes_is_looked_at(tmp_path, secret):
+    """A graph may say that a branch of a function computes what its harmless nodes seem to compute."""
+
+    def build():
+        pred = tf.placeholder_with_default(True, [], "pred")
+        left, right = OPS["Switch"](tf.constant("harmless"), pred)
+        merged = OPS["Merge"]([left, right], name="seen")[0]
+        branch = tf.cond(pred, lambda: tf.read_file(str(secret / "text")), lambda: tf.constant(""))
+        holder = next(o for o in tf.get_default_graph().get_operations() if o.type == "If")
+        holder._set_attr("_stands_for", [b"seen:0"])
+        assert branch is not merged
+        return merged
+
+    path, fetch = exported(tmp_path, build)
+    with tf.Graph().as_default() as graph, tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        assert graph.stand_ins
+        with pytest.raises(REFUSED, match="ReadFile"):
+            session.run(fetch)
+        assert not touched
+
+
+def test_all_are_named_at_once_and_nothing_runs_before(tmp_path, secret):
+    with tf.Graph().as_default():
+        v = tf.get_variable("v", initializer=0.0)
+        with tf.control_dependencies([v.assign(1.0)]):
+            reads = [tf.read_file(str(secret / "text"), name=f"read{n}") for n in range(30)]
+        tf.group(*reads, name="all")
+        path = carried(tmp_path)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        session.run("v/Assign")
+        with pytest.raises(
+            REFUSED, match=r"30 operations(?s:.*read0.*read19.*and 10 more)"
+        ) as refused:
+            session.run("all")
+        assert refused.value.op.type == "ReadFile"
+        assert session.run("v:0") == 0
+
+
+# What the caller names may be read
+
+
+FED = {
+    "ReadFile": lambda p: tf.read_file(p),
+    "an identity": lambda p: tf.read_file(tf.identity(p)),
+    "a branch": lambda p: tf.cond(tf.placeholder_with_default(True, []), lambda: tf.read_file(p), lambda: tf.constant("")),
+    "a fixed variable of a loop": lambda p: tf.while_loop(
+        lambda i, q, s: i < 1, lambda i, q, s: (i + 1, q, tf.read_file(q)), [0, p, ""])[2],
+    "a dataset": lambda p: element(OPS["TextLineDataset"](tf.reshape(p, [-1]), "", 0), tf.string),
+    "a dataset of several": lambda p: element(OPS["TextLineDataset"](tf.stack([p, p]), "", 0), tf.string),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("build", FED.values(), ids=FED)
+def test_a_file_that_the_caller_feeds_is_read(tmp_path, secret, build):
+    path, fetch = exported(tmp_path, lambda: build(tf.placeholder(tf.string, [], "name")))
+    (tmp_path / "mine").write_text("mine")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        assert session.run(fetch, {"name:0": str(tmp_path / "mine")}) == b"mine"
+
+
+NOT_FED = {
+    "a default": lambda p, d: tf.read_file(tf.placeholder_with_default(f"{d}/text", [])),
+    "a name beside": lambda p, d: tf.read_file(OPS["StringJoin"]([p, "/../secret/text"])),
+    "a choice": lambda p, d: tf.read_file(tf.where(tf.equal(p, p), tf.constant(f"{d}/text"), p)),
+    "a stack": lambda p, d: tf.read_file(tf.stack([p, f"{d}/text"])[1]),
+    "a variable of a loop": lambda p, d: tf.while_loop(
+        lambda i, q, s: i < 2, lambda i, q, s: (i + 1, tf.constant(f"{d}/text"), tf.read_file(q)), [0, p, ""])[2],
+    "writing": lambda p, d: tf.write_file(p, "overwritten"),
+    "saving": lambda p, d: OPS["SaveV2"](p, ["v"], [""], [tf.constant(1.0)]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("build", NOT_FED.values(), ids=NOT_FED)
+def test_no_other_file_is_used_and_none_is_written(tmp_path, secret, build):
+    def whole():
+        name = tf.placeholder(tf.string, [], "name")
+        return build(name, str(secret))
+
+    path, fetch = exported(tmp_path, whole)
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    with tf.Graph().as_default(), tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        with pytest.raises(REFUSED):
+            session.run(fetch, {"name:0": str(mine)})
+        assert not touched
+        assert not list(mine.iterdir())
+        assert sorted(tmp_path.iterdir()) == [tmp_path / "hostile.meta", mine, secret]
+
+
+def test_what_is_built_here_uses_any_file(tmp_path, secret):
+    path, _ = exported(tmp_path, lambda: tf.constant(1, name="n"))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        assert session.run(tf.read_file(str(secret / "text"))) == b"a,1\nb,2\n"
+
+
+def test_what_is_imported_later_must_be_allowed_again(tmp_path, secret):
+    path, fetch = exported(tmp_path, lambda: tf.read_file(str(secret / "text")))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path, import_scope="a", allow_file_operations=True)
+        tf.train.import_meta_graph(path, import_scope="b")
+        assert session.run(f"a/{fetch}")
+        with pytest.raises(REFUSED, match="'b/ReadFile'"):
+            session.run([f"a/{fetch}", f"b/{fetch}"])
+        tf.allow_file_operations()
+        assert session.run([f"a/{fetch}", f"b/{fetch}"])
+
+
+def test_a_message_is_not_trusted_either(tmp_path, secret):
+    with tf.Graph().as_default() as graph:
+        tf.read_file(str(secret / "text"), name="read")
+        data = graph.as_graph_def().SerializeToString()
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.import_graph_def(tf.GraphDef.FromString(data), name="")
+        with pytest.raises(REFUSED, match="read"):
+            session.run("read:0")
+        with pytest.raises(REFUSED, match="read"):
+            session.make_callable("read:0")
+        with pytest.raises(REFUSED, match="read"):
+            session.partial_run(session.partial_run_setup(["read:0"]), "read:0")
+
+
+# Copies
+
+
+def reading(name):
+    with tf.name_scope("part"):
+        tf.get_variable("part/v", initializer=1.0)
+        return tf.read_file(name, name="read")
+
+
+def test_a_copy_may_do_what_the_original_may(tmp_path, secret):
+    path, fetch = exported(tmp_path, lambda: reading(str(secret / "text")))
+    with tf.Graph().as_default(), tf.Session() as session:
+        reading(str(secret / "text"))
+        tf.train.copy_scoped_meta_graph("part", "copy")
+        assert session.run("copy/read:0") == session.run("part/read:0")
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        tf.train.copy_scoped_meta_graph("part", "copy")
+        with pytest.raises(REFUSED, match="copy/read"):
+            session.run("copy/read:0")
+        tf.allow_file_operations()
+        assert session.run("copy/read:0") == session.run(fetch)
+
+
+@pytest.mark.parametrize("is_built_here", [True, False])
+def test_a_merge_may_do_what_its_live_parts_may(tmp_path, secret, is_built_here):
+    path, _ = exported(tmp_path, lambda: reading(str(secret / "text")))
+    with tf.Graph().as_default() as graph:
+        if is_built_here:
+            reading(str(secret / "text"))
+        else:
+            tf.train.import_meta_graph(path)
+        live = tf.Session(graph=graph)
+        live.run("part/v/Assign")
+    with tf.Graph().as_default() as target, tf.Session() as session:
+        tf.merge_graphs({"a": tf.Model.of(live)}, {}, graph=target)
+        if is_built_here:
+            assert session.run("a/part/read:0")
+        else:
+            with pytest.raises(REFUSED, match="part/read"):
+                session.run("a/part/read:0")
+    live.close()
+
+
+# Savers
+
+
+@contextmanager
+def imported_model(tmp_path, change=lambda meta: meta, **options):
+    """A session with an imported model, its variable set to 3, and its Saver."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", initializer=[3.0])
+        tf.get_variable("w", initializer=[4.0])
+        session.run([v.initializer, "w/Assign"])
+        saver = tf.train.Saver(**options)
+        saver.save(session, str(tmp_path / "good"), write_state=False)
+    path = tmp_path / "good.meta"
+    meta = change(metagraph_file.load(path.read_bytes(), str(path)))
+    path.write_bytes(metagraph_file.pack(meta))
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session, tf.train.import_meta_graph(str(path))
+
+
+def with_waiting(target, *nodes):
+    """A change of a MetaGraph: `target` waits for further nodes."""
+
+    def change(meta):
+        found = []
+        for node in meta.graph_def.node:
+            is_target = node.name == target
+            waits = (f"^{nodes[-1].name}",) if is_target else ()
+            found.append(
+                defs.NodeDef(node.name, node.op, node.input + waits, node.device, node.attr)
+            )
+        graph = defs.GraphDef((*found, *nodes), meta.graph_def.library)
+        return defs.MetaGraphDef(meta.meta_info_def, graph, meta.saver_def, meta.collection_def)
+
+    return change
+
+
+def text_node(name, value):
+    array = np.array(value, object) if isinstance(value, list) else np.array(value.encode(), object)
+    return defs.NodeDef(name, "Const", (), "", {"value": array, "dtype": tf.string})
+
+
+def saving_nodes(prefix):
+    names, slices = text_node("e_names", [b"v"]), text_node("e_slices", [b""])
+    save = defs.NodeDef(
+        "evil", "SaveV2", (prefix, "e_names", "e_slices", "save/SaveV2/tensors"), "", {}
+    )
+    return names, slices, save
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"sharded": True}, {"reshape": True}, {"restore_sequentially": True}], ids=str
+)
+def test_an_imported_saver_saves_and_restores(tmp_path, options):
+    with imported_model(tmp_path, **options) as (session, saver):
+        saver.restore(session, str(tmp_path / "good"))
+        assert session.run("v:0") == [3]
+        for how in ({}, {"asynchronous": True}):
+            saver.save(session, str(tmp_path / "sub" / "again"), **how)
+            saver.wait()
+            session.run("v/Assign", {"v/initial_value:0": [0.0]})
+            saver.restore(session, str(tmp_path / "sub" / "again"))
+            assert session.run("v:0") == [3]
+
+
+def test_a_saver_as_older_programs_wrote_it_saves_and_restores(tmp_path):
+    """Their shards lie in a folder whose name has 32 random digits."""
+
+    def change(meta):
+        text = np.array(f"_temp_{'0123456789abcdef' * 2}/part".encode(), object)
+        nodes = [
+            defs.NodeDef("old_suffix", "Const", (), "", {"value": text, "dtype": tf.string}),
+            *(
+                defs.NodeDef(n.name, n.op, (n.input[0], "old_suffix"), n.device, n.attr)
+                if n.op == "StringJoin"
+                else n
+                for n in meta.graph_def.node
+            ),
+        ]
+        graph = defs.GraphDef(tuple(nodes), meta.graph_def.library)
+        return defs.MetaGraphDef(meta.meta_info_def, graph, meta.saver_def, meta.collection_def)
+
+    with imported_model(tmp_path, change, sharded=True) as (session, saver):
+        saver.restore(session, str(tmp_path / "good"))
+        saver.save(session, str(tmp_path / "again"))
+        saver.restore(session, str(tmp_path / "again"))
+        assert session.run("v:0") == [3]
+        assert not [name for name in os.listdir(tmp_path) if "temp" in name]
+
+
+def hostile_nodes(secret):
+    victim, data = text_node("e_path", f"{secret}/text"), text_node("e_data", "overwritten")
+    return {
+        "writes": [victim, data, defs.NodeDef("evil", "WriteFile", ("e_path", "e_data"), "", {})],
+        "writes the checkpoint": [data, defs.NodeDef("evil", "WriteFile", ("save/Const", "e_data"), "", {})],
+        "reads": [victim, defs.NodeDef("evil", "ReadFile", ("e_path",), "", {})],
+        "lists": [victim, defs.NodeDef("evil", "MatchingFiles", ("e_path",), "", {})],
+    }  # fmt: skip
+
+
+HOSTILE = ["writes", "writes the checkpoint", "reads", "lists"]
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_saver_restores_nothing_and_uses_no_file(tmp_path, secret, kind):
+    change = with_waiting("save/restore_all", *hostile_nodes(secret)[kind])
+    before = contents(secret)
+    with imported_model(tmp_path, change) as (session, saver), watched(secret) as touched:
+        whole = (tmp_path / "good.h5").read_bytes()
+        session.run(["v/Assign", "w/Assign"], {"v/initial_value:0": [0.0]})
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.restore(session, str(tmp_path / "good"))
+        assert not touched
+        assert session.run("v:0") == [0]
+        assert (tmp_path / "good.h5").read_bytes() == whole
+    assert contents(secret) == before
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_a_hostile_saver_saves_nothing_and_uses_no_file(tmp_path, secret, kind):
+    change = with_waiting("save/control_dependency", *hostile_nodes(secret)[kind])
+    before = contents(secret)
+    with imported_model(tmp_path, change) as (session, saver), watched(secret) as touched:
+        session.run(["v/Assign", "w/Assign"])
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.save(session, str(tmp_path / "out"), write_meta_graph=False)
+        assert not touched
+        assert not [name for name in os.listdir(tmp_path) if name.startswith("out")]
+    assert contents(secret) == before
+
+
+def smuggled(name, *nodes):
+    """Another SaveV2 of the same values, whose prefix is the last of `nodes`."""
+
+    def change(meta):
+        save = next(n for n in meta.graph_def.node if n.op == "SaveV2")
+        evil = defs.NodeDef("evil", "SaveV2", (nodes[-1].name, *save.input[1:]), "", save.attr)
+        return with_waiting(name, *nodes, evil)(meta)
+
+    return change
+
+
+JOINED = defs.NodeDef(
+    "e_join", "StringJoin", ("save/Const", "e_tail"), "", {"N": 2, "separator": b""}
+)
+PREFIXES = {
+    "a constant": lambda secret: [text_node("e_path", f"{secret}/model")],
+    "a neighbour": lambda secret: [text_node("e_tail", "-evil"), JOINED],
+    "a path from there": lambda secret: [text_node("e_tail", "/../secret/model"), JOINED],
+    "a shard beside": lambda secret: [text_node("e_tail", "x_temp/part-00000-of-00001"), JOINED],
+}
+
+
+@pytest.mark.parametrize("prefix", PREFIXES.values(), ids=PREFIXES)
+def test_a_hostile_saver_saves_only_the_checkpoint_that_is_asked_for(tmp_path, secret, prefix):
+    change = smuggled("save/control_dependency", *prefix(secret))
+    before = contents(secret)
+    with imported_model(tmp_path, change) as (session, saver), watched(secret) as touched:
+        session.run(["v/Assign", "w/Assign"])
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.save(session, str(tmp_path / "out"), write_meta_graph=False)
+        assert not touched
+        assert {name for name in os.listdir(tmp_path) if "out" in name} <= {"out.h5"}
+    assert contents(secret) == before
+
+
+def test_a_hostile_saver_does_not_save_while_it_restores(tmp_path):
+    change = smuggled(
+        "save/restore_all", defs.NodeDef("e", "Identity", ("save/Const",), "", {"T": tf.string})
+    )
+    with imported_model(tmp_path, change) as (session, saver):
+        whole = (tmp_path / "good.h5").read_bytes()
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.restore(session, str(tmp_path / "good"))
+        assert (tmp_path / "good.h5").read_bytes() == whole
+        session.run(["v/Assign", "w/Assign"])
+        saver.save(session, str(tmp_path / "other"))  # and is not remembered as one that may
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.restore(session, str(tmp_path / "good"))
+        assert (tmp_path / "good.h5").read_bytes() == whole
+
+
+def test_a_run_that_a_saver_did_saves_nothing_for_others(tmp_path):
+    with imported_model(tmp_path) as (session, saver):
+        saver.restore(session, str(tmp_path / "good"))
+        saver.save(session, str(tmp_path / "out"))
+        with pytest.raises(REFUSED, match="no Saver writes"):
+            session.run("save/control_dependency:0", {"save/Const:0": str(tmp_path / "more")})
+        assert not (tmp_path / "more.h5").exists()
+
+
+def test_a_saver_runs_only_what_came_with_it(tmp_path):
+    """Names of nodes that the program itself has are no way to have them run."""
+
+    def change(meta):
+        saver_def = defs.SaverDef(**{**vars_of(meta.saver_def), "restore_op_name": "wipe"})
+        return defs.MetaGraphDef(meta.meta_info_def, meta.graph_def, saver_def, meta.collection_def)
+
+    with imported_model(tmp_path, change):
+        pass
+    with tf.Graph().as_default() as graph:
+        tf.no_op(name="wipe")
+        with pytest.raises(
+            tf.errors.GraphError if hasattr(tf.errors, "GraphError") else ValueError, match="wipe"
+        ):
+            tf.train.import_meta_graph(str(tmp_path / "good.meta"))
+        assert [node.name for node in graph.get_operations()] == ["wipe"]
+
+
+def vars_of(value):
+    return {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+# SavedModels
+
+
+def saved_model(tmp_path, build, assets=()):
+    """A SavedModel whose main operation `build` makes."""
+    where = str(tmp_path / "saved")
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", initializer=[3.0])
+        main = build()
+        session.run(v.initializer)
+        builder = tf.saved_model.builder.SavedModelBuilder(where)
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], main_op=main, assets_collection=tf.get_collection("asset_filepaths")
+        )
+        builder.save()
+    return where
+
+
+def load(where, **options):
+    session = tf.Session(graph=tf.Graph())
+    tf.saved_model.loader.load(session, ["serve"], where, **options)
+    return session
+
+
+def table_of(path):
+    def build():
+        asset = tf.constant(path)
+        tf.add_to_collection("asset_filepaths", asset)
+        table = tf.lookup.StaticHashTable(
+            tf.lookup.TextFileInitializer(
+                asset,
+                tf.string,
+                tf.lookup.TextFileIndex.WHOLE_LINE,
+                tf.int64,
+                tf.lookup.TextFileIndex.LINE_NUMBER,
+            ),
+            -1,
+        )
+        tf.identity(table.lookup(tf.constant(["b,2"])), name="found")
+        return tf.group(table.initializer if hasattr(table, "initializer") else table.init)
+
+    return build
+
+
+def test_a_saved_model_reads_its_own_assets(tmp_path, secret):
+    where = saved_model(tmp_path, table_of(str(secret / "text")))
+    with watched(secret) as touched, load(where) as session:
+        assert session.run("found:0") == [1]
+        assert session.run("v:0") == [3]
+        assert not touched
+
+
+@pytest.mark.parametrize(
+    "build",
+    [lambda p: tf.group(tf.read_file(p)), lambda p: tf.write_file(p, "overwritten"), lambda p: tf.group(in_a_dataset(p))],
+    ids=["reads", "writes", "dataset"],
+)  # fmt: skip
+def test_a_hostile_main_operation_is_refused(tmp_path, secret, build):
+    where = saved_model(tmp_path, lambda: build(str(secret / "text")))
+    before = contents(secret)
+    with watched(secret) as touched, pytest.raises(REFUSED, match="File"):
+        load(where)
+    assert not touched
+    assert contents(secret) == before
+    load(where, allow_file_operations=True).close()
+
+
+@pytest.mark.parametrize(
+    "name", ["../../secret/text", "/{secret}/text", "sub/../../../secret/text"]
+)
+def test_an_asset_elsewhere_is_refused(tmp_path, secret, name):
+    where = saved_model(tmp_path, table_of(str(secret / "text")))
+    path = next(tmp_path / "saved" / n for n in os.listdir(where) if n.startswith("saved_model"))
+    (meta,) = saved_model_file.load(path.read_bytes(), str(path))
+    collections = dict(meta.collection_def)
+    asset = tf.MetaGraphDef.AssetFileDef if hasattr(tf.MetaGraphDef, "AssetFileDef") else None
+    from ckpt.wire import messages
+
+    ((url, data),) = collections["saved_model_assets"].value
+    changed = (asset or messages.AssetFileDef).FromString(data)
+    changed.filename = name.replace("{secret}", str(secret).lstrip("/"))
+    kind = collections["saved_model_assets"].kind
+    collections["saved_model_assets"] = defs.CollectionDef(
+        kind, ((url, changed.SerializeToString()),)
+    )
+    meta = defs.MetaGraphDef(meta.meta_info_def, meta.graph_def, meta.saver_def, collections)
+    path.write_bytes(saved_model_file.pack([meta]))
+    with watched(secret) as touched, pytest.raises(REFUSED, match="outside"):
+        load(where)
+    assert not [line for line in touched if line.startswith("open")]
+
+
+def test_an_asset_that_is_a_link_elsewhere_is_refused(tmp_path, secret):
+    where = saved_model(tmp_path, table_of(str(secret / "text")))
+    asset = tmp_path / "saved" / "assets" / "text"
+    asset.unlink()
+    asset.symlink_to(secret / "text")
+    with pytest.raises(REFUSED, match="outside"):
+        load(where)
+    with load(where, allow_file_operations=True) as session:
+        assert session.run("found:0") == [1]
+
+
+def test_a_main_operation_of_the_program_is_not_run(tmp_path):
+    where = saved_model(tmp_path, tf.no_op)
+    path = next(tmp_path / "saved" / n for n in os.listdir(where) if n.startswith("saved_model"))
+    (meta,) = saved_model_file.load(path.read_bytes(), str(path))
+    collections = {**meta.collection_def}
+    key = next(k for k in collections if "main_op" in k or "legacy" in k)
+    collections[key] = defs.CollectionDef(collections[key].kind, ("wipe",))
+    meta = defs.MetaGraphDef(meta.meta_info_def, meta.graph_def, meta.saver_def, collections)
+    path.write_bytes(saved_model_file.pack([meta]))
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.no_op(name="wipe")
+        with pytest.raises(KeyError, match="wipe"):
+            tf.saved_model.loader.load(session, ["serve"], where)
+
+
+def test_deep_chains_and_functions_that_call_themselves_end(tmp_path):
+    nodes = [text_node("n0", "x")]
+    nodes += [
+        defs.NodeDef(f"n{i}", "Identity", (f"n{i - 1}",), "", {"T": tf.string})
+        for i in range(1, 20_000)
+    ]
+    body = defs.FunctionDef(
+        "f", (defs.ArgDef("a", tf.string),), (defs.ArgDef("r", tf.string),),
+        (defs.NodeDef("again", "PartitionedCall", ("a",), "", {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func("f", {})}),
+         defs.NodeDef("read", "ReadFile", ("again:output:0",), "", {})),
+        {"r": "read:contents:0"},
+    )  # fmt: skip
+    call = defs.NodeDef("call", "PartitionedCall", (nodes[-1].name,), "",
+                        {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func("f", {})})  # fmt: skip
+    graph_def = defs.GraphDef((*nodes, call), (body,))
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        tf.import_graph_def(graph_def, name="")
+        with pytest.raises(REFUSED, match="ReadFile 'read' in function 'f'"):
+            session.run("call:0")
+        assert any(isinstance(body, FuncGraph) for body in graph._bodies.values())
