@@ -121,12 +121,7 @@ def own_bodies(node: Operation, key: str) -> list[FuncGraph]:
         if body.is_shared:
             root = root_of(node.graph)
             definition = replace(function_def(body), name=function_name(root, func.name))
-            copy = loaded_body(root, definition, {}, ())
-            for made in copy.get_operations():
-                original = body._by_name.get(made.name)
-                if original is not None:
-                    made._origin = original._origin
-            body = copy
+            body = loaded_body(root, definition, {}, node._origin)
             body.is_shared = False
             funcs[position] = register_in(node.graph, body)
         found.append(body)

@@ -302,6 +302,9 @@ def test_inside_of_functions_they_are_found_too(tmp_path, secret, build):
         assert not touched
         tf.allow_file_operations(graph)
         assert b"a,1\nb,2\n" in session.run(fetch)
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path, allow_file_operations=True)
+        assert b"a,1\nb,2\n" in session.run(fetch)
 
 
 def v1_control_flow(path, kind):
@@ -342,9 +345,11 @@ def test_a_function_that_the_caller_has_too_is_not_trusted_with_a_file_of_the_gr
     with tf.Graph().as_default() as graph, tf.Session() as session:
         (tmp_path / "own").write_text("own")
         own = build(str(tmp_path / "own"))
+        length = tf.cast(tf.strings.length(own), tf.float32)
         count = len(graph._bodies)
         tf.train.import_meta_graph(path, import_scope="theirs")
         assert len(graph._bodies) == count  # they are shared
+        tf.gradients(length, graph.get_tensor_by_name("pred:0"))
         assert session.run(own) == b"own"
         with pytest.raises(REFUSED, match="ReadFile"):
             session.run(f"theirs/{fetch}")
@@ -386,6 +391,68 @@ def test_what_stands_for_other_nodes_is_looked_at(tmp_path, secret):
         assert graph.stand_ins
         with pytest.raises(REFUSED, match="ReadFile"):
             session.run(fetch)
+        assert not touched
+
+
+READING = {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func("reading", {})}
+A_FUNCTION = defs.FunctionDef(
+    "reading", (defs.ArgDef("path", tf.string),), (defs.ArgDef("content", tf.string),),
+    (defs.NodeDef("read", "ReadFile", ("path",), "", {}),), {"content": "read:contents:0"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_function_may_read_what_all_who_call_it_were_given(tmp_path, secret, order):
+    (tmp_path / "mine").write_text("mine")
+    calls = [
+        defs.NodeDef("good", "PartitionedCall", ("name",), "", READING),
+        defs.NodeDef("bad", "PartitionedCall", ("e_path",), "", READING),
+    ][::order]
+    name = defs.NodeDef("name", "Placeholder", (), "", {"dtype": tf.string})
+    nodes = (name, text_node("e_path", f"{secret}/text"), *calls)
+    with tf.Graph().as_default(), tf.Session() as session, watched(secret) as touched:
+        tf.import_graph_def(defs.GraphDef(nodes, (A_FUNCTION,)), name="")
+        feeds = {"name:0": str(tmp_path / "mine")}
+        assert session.run("good:0", feeds) == b"mine"
+        for fetches in ("bad:0", ["good:0", "bad:0"], ["bad:0", "good:0"]):
+            with pytest.raises(REFUSED, match="ReadFile 'read' in function 'reading'"):
+                session.run(fetches, feeds)
+        assert not touched
+
+
+def test_what_lies_inside_of_what_stands_for_others_is_looked_at(tmp_path, secret):
+    """A fetch may be taken from a branch that says that it holds it; then all of that branch runs."""
+    texts = {"T": tf.string}
+
+    def side(name, node):
+        nodes = (
+            text_node("p", f"{secret}/text"),
+            node,
+            defs.NodeDef("x", "Identity", ("r:contents:0",), "", texts),
+        )
+        return defs.FunctionDef(
+            name, (), (defs.ArgDef("y", tf.string),), nodes, {"y": "x:output:0"}
+        )
+
+    read = defs.NodeDef("r", "ReadFile", ("p:output:0",), "", {})
+    holder = {
+        "Tcond": tf.bool, "Tin": [], "Tout": [tf.string], "output_shapes": [], "_stands_for": ["seen:0"],
+        "then_branch": defs.Func("then", {}), "else_branch": defs.Func("else", {}),
+    }  # fmt: skip
+    nodes = (
+        defs.NodeDef("pred", "Placeholder", (), "", {"dtype": tf.bool}),
+        text_node("c", "harmless"),
+        defs.NodeDef("x", "Identity", ("c",), "", texts),
+        defs.NodeDef("switch", "Switch", ("x", "pred"), "", texts),
+        defs.NodeDef("seen", "Merge", ("switch", "switch:1"), "", {**texts, "N": 2}),
+        defs.NodeDef("holder", "If", ("pred",), "", holder),
+    )
+    library = (side("then", read), side("else", read))
+    with tf.Graph().as_default() as graph, tf.Session() as session, watched(secret) as touched:
+        tf.import_graph_def(defs.GraphDef(nodes, library), name="")
+        assert graph.stand_ins
+        with pytest.raises(REFUSED, match="'r' in function"):
+            session.run(["x:0", "seen:0"], {"pred:0": True})
         assert not touched
 
 
@@ -708,14 +775,34 @@ def test_a_hostile_saver_does_not_save_while_it_restores(tmp_path):
     )
     with imported_model(tmp_path, change) as (session, saver):
         whole = (tmp_path / "good.h5").read_bytes()
-        with pytest.raises(REFUSED, match="'evil'"):
+        session.run(["v/Assign", "w/Assign"], {"v/initial_value:0": [0.0]})
+        with pytest.raises(REFUSED, match=r"nothing was run(?s:.*)'evil'"):
             saver.restore(session, str(tmp_path / "good"))
+        assert session.run("v:0") == [0]
         assert (tmp_path / "good.h5").read_bytes() == whole
-        session.run(["v/Assign", "w/Assign"])
         saver.save(session, str(tmp_path / "other"))  # and is not remembered as one that may
         with pytest.raises(REFUSED, match="'evil'"):
             saver.restore(session, str(tmp_path / "good"))
         assert (tmp_path / "good.h5").read_bytes() == whole
+
+
+def test_a_hostile_saver_merges_no_checkpoints_of_others(tmp_path, secret):
+    """Merging takes files away from where they were."""
+    nodes = [
+        text_node("e_tail", "/../secret/part-1"),
+        JOINED,
+        defs.NodeDef(
+            "evil", "MergeV2Checkpoints", ("e_join", "save/Const"), "", {"delete_old_dirs": True}
+        ),
+    ]
+    before = contents(secret)
+    change = with_waiting("save/control_dependency", *nodes)
+    with imported_model(tmp_path, change) as (session, saver), watched(secret) as touched:
+        session.run(["v/Assign", "w/Assign"])
+        with pytest.raises(REFUSED, match="'evil'"):
+            saver.save(session, str(tmp_path / "out"), write_meta_graph=False)
+        assert not touched
+    assert contents(secret) == before
 
 
 def test_a_run_that_a_saver_did_saves_nothing_for_others(tmp_path):
