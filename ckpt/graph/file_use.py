@@ -6,12 +6,12 @@ caller of a run names (`run/file_access.py` looks after that), until the caller 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ckpt.graph import stack
-from ckpt.graph.origins import Imported
+from ckpt.graph.origins import Imported, Origin, origin
 
 if TYPE_CHECKING:
     from ckpt.graph.graph import Graph
@@ -46,6 +46,11 @@ def _text(value: Any) -> str:
     return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
 
 
+def is_imported(node: Operation) -> bool:
+    """Whether a node came with a graph from elsewhere."""
+    return isinstance(node._origin, Imported)
+
+
 def import_of(node: Operation) -> Imported | None:
     """The import that a node came with where that may use no files; None for nodes that may."""
     noted = node._origin
@@ -55,6 +60,13 @@ def import_of(node: Operation) -> Imported | None:
 def may_use_files(graph: Graph) -> bool:
     """Whether all nodes of a graph may: those that were built here always, imported ones where that was allowed."""
     return all(noted.may_use_files for noted in graph.imports)
+
+
+def origin_of_copies(target: Graph, sources: Sequence[Graph]) -> Origin:
+    """The origin of nodes that are copied into `target` out of these graphs: they may do what all of those may."""
+    if not any(source.imports for source in sources):
+        return origin()
+    return target.imported("a copy", may_use_files=all(map(may_use_files, sources)))
 
 
 def allow_file_operations(graph: Graph | None = None) -> None:

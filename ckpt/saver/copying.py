@@ -7,7 +7,7 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.graph import stack
-from ckpt.graph.file_use import may_use_files
+from ckpt.graph.file_use import origin_of_copies
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import returned_element
 from ckpt.saver import metagraph
@@ -137,6 +137,6 @@ def copy_scoped_meta_graph(
         )
     meta: defs.MetaGraphDef = metagraph.export(source, export_scope=from_scope)
     imported = metagraph.import_into(
-        target, meta, import_scope=to_scope, allow_file_operations=may_use_files(source)
+        target, meta, import_scope=to_scope, made_at=origin_of_copies(target, [source])
     )
     return _by_old_names(imported)

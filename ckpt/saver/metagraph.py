@@ -21,6 +21,7 @@ from ckpt.graph.importing import mapped_tensors, returned_element
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
+from ckpt.graph.origins import Origin
 from ckpt.graph.transaction import transaction
 from ckpt.saver.debug_info import debug_file, write_debug_info
 from ckpt.saver.meta_collections import add_collections, collection_defs
@@ -286,6 +287,7 @@ def import_into(
     producer_op_list: Any = None,
     allow_file_operations: bool = False,
     source: str = "",
+    made_at: Origin | None = None,
 ) -> Imported:
     """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
 
@@ -310,9 +312,9 @@ def import_into(
                 scope = opened.rstrip("/")
         unused: list[str] = []
         mapped = mapped_tensors(graph, input_map)
-        made_at = graph.imported(
-            source or "a MetaGraphDef", may_use_files=bool(allow_file_operations)
-        )
+        if made_at is None:
+            may = bool(allow_file_operations)
+            made_at = graph.imported(source or "a MetaGraphDef", may_use_files=may)
         operations = load_graph(graph, nodes, scope, mapped, unused, made_at=made_at)
         if unused:
             raise ValueError(

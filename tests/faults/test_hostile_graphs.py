@@ -623,6 +623,33 @@ def test_a_merge_may_do_what_its_live_parts_may(tmp_path, secret, is_built_here)
     live.close()
 
 
+# Python functions
+
+
+def test_an_imported_node_calls_no_function_that_the_program_has(tmp_path):
+    """A token says which function of a graph is meant: that of another graph may say the same."""
+    called = []
+
+    def built():
+        return tf.py_func(lambda: called.append(1) or np.float32(1), [], tf.float32, name="f")
+
+    with tf.Graph().as_default(), tf.Session() as session:
+        own = built()
+        token = own.op.get_attr("token").decode()
+        tf.train.import_meta_graph(carried(tmp_path), import_scope="theirs")
+        with pytest.raises(REFUSED, match="allow_py_functions"):
+            session.run("theirs/f:0")
+        assert not called
+        assert session.run(own) == 1
+        tf.allow_py_functions({token: lambda: np.float32(2)})
+        assert session.run("theirs/f:0") == 2
+    with tf.Graph().as_default(), tf.Session() as session:
+        with tf.name_scope("part"):
+            built()
+        tf.train.copy_scoped_meta_graph("part", "copy")
+        assert session.run("copy/f:0") == 1
+
+
 # Savers
 
 
