@@ -406,6 +406,10 @@ class Saver:
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
         sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
+        if not hasattr(sess, "attach"):
+            raise TypeError(f"'sess' must be a Session; {sess}")
+        if not self._is_built:
+            raise RuntimeError("`build()` should be called before restore if defer_build==True")
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)
