@@ -159,6 +159,7 @@ from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
+    is_variable_initialized,
     report_uninitialized_variables,
 )
 from ckpt.model.initializers import Constant as constant_initializer
@@ -234,25 +235,23 @@ from ckpt.model.shared_variables import (
 )
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
-from ckpt.model.variables import (
-    Variable,
-    VariableAggregation,
-    VariableSynchronization,
+from ckpt.model.variable_collections import (
     all_variables,
     global_variables,
     global_variables_initializer,
     initialize_all_variables,
     initialize_local_variables,
     initialize_variables,
-    is_variable_initialized,
     local_variables,
     local_variables_initializer,
     model_variables,
     moving_average_variables,
     trainable_variables,
-    variable_creator_scope,
     variables_initializer,
 )
+from ckpt.model.variable_creators import variable_creator_scope
+from ckpt.model.variable_modes import VariableAggregation, VariableSynchronization
+from ckpt.model.variables import Variable
 from ckpt.ops.arithmetic import (
     accumulate_n,
     count_nonzero,

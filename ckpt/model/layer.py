@@ -21,7 +21,7 @@ from ckpt.model import branches
 from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import VariableScope, get_variable_scope, variable_scope
 from ckpt.model.shared_variables import get_variable
-from ckpt.model.variables import global_variables
+from ckpt.model.variable_collections import global_variables
 from ckpt.ops import control, elementwise, shaping
 
 _COUNTS = ("__layer_name_uids",)

@@ -15,12 +15,12 @@ from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
 from ckpt.model.shared_variables import get_variable
-from ckpt.model.variables import (
-    Variable,
+from ckpt.model.variable_collections import (
     global_variables,
     moving_average_variables,
     trainable_variables,
 )
+from ckpt.model.variables import Variable
 from ckpt.ops import control, elementwise
 from ckpt.ops.state import is_resource_like
 from ckpt.optimize.optimizer import make_slot
