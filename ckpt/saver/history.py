@@ -42,7 +42,7 @@ class History:
         self._restored: str | None = None
         self._saves_since_restore = 0
         self._to_delete: dict[str, Doomed] = {}  # those that could not be deleted are tried again
-        self._gone: set[str] = set()  # those that the last commit deleted
+        self._gone: set[str] = set()  # those that the last commit deleted: nobody need look again
 
     @property
     def last_checkpoints(self) -> list[str]:
@@ -54,6 +54,7 @@ class History:
         self.remembered = tuple(saved)
         self._told = [one.name for one in saved]
         self._is_told = True
+        self._gone = set()
 
     def resume(self, state: CheckpointState, save_path: str) -> None:
         """Go on where another process ended, as a CheckpointManager does, and when it last kept one for good.
