@@ -24,6 +24,7 @@ from ckpt.model.initialized import batch_scatter_update, initialized_value
 from ckpt.model.variable_creators import open_creators, through
 from ckpt.model.variable_modes import VariableAggregation, VariableSynchronization, mode_of
 from ckpt.ops import control, scatter, state
+from ckpt.wire.plain import message, plain
 
 
 class _MadeByCreators(type):
@@ -89,7 +90,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
         if variable_def is not None:
             if initial_value is not None:
                 raise ValueError("variable_def and initial_value are mutually exclusive.")
-            self._init_from_def(plain_variable_def(variable_def), import_scope)
+            self._init_from_def(plain(variable_def, defs.VariableDef), import_scope)
         else:
             self._trainable = self._is_trainable(trainable)
             with lifted() as graph:
@@ -419,10 +420,8 @@ class Variable(Operators, metaclass=_MadeByCreators):
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """This variable as a VariableDef message, or None when it is not in `export_scope`."""
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
         found = self.to_def(export_scope)
-        return None if found is None else tf_pb.to_message(found)
+        return None if found is None else message(found)
 
     @staticmethod
     def from_proto(variable_def: Any, import_scope: str | None = None) -> Variable:
@@ -475,15 +474,6 @@ def _variable_tensor(value: Tensor, validate_shape: bool, scope: str, shape: Any
     if validate_shape and not value.shape.is_fully_defined():
         raise ValueError(f"initial_value must have a shape specified: {value}")
     return state.variable_v2(dtype=value.dtype.base_dtype, shape=found, name=scope)  # type: ignore[no-any-return]
-
-
-def plain_variable_def(variable_def: Any) -> defs.VariableDef:
-    """A VariableDef as plain data, from plain data or from a message of TensorFlow's or ours."""
-    if isinstance(variable_def, defs.VariableDef):
-        return variable_def
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.from_message(variable_def, defs.VariableDef)  # type: ignore[no-any-return]  # as asked for
 
 
 def _tensor_of_variable(
