@@ -159,6 +159,7 @@ from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
+    is_variable_initialized,
     report_uninitialized_variables,
 )
 from ckpt.model.initializers import Constant as constant_initializer
@@ -234,25 +235,23 @@ from ckpt.model.shared_variables import (
 )
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
-from ckpt.model.variables import (
-    Variable,
-    VariableAggregation,
-    VariableSynchronization,
+from ckpt.model.variable_collections import (
     all_variables,
     global_variables,
     global_variables_initializer,
     initialize_all_variables,
     initialize_local_variables,
     initialize_variables,
-    is_variable_initialized,
     local_variables,
     local_variables_initializer,
     model_variables,
     moving_average_variables,
     trainable_variables,
-    variable_creator_scope,
     variables_initializer,
 )
+from ckpt.model.variable_creators import variable_creator_scope
+from ckpt.model.variable_modes import VariableAggregation, VariableSynchronization
+from ckpt.model.variables import Variable
 from ckpt.ops.arithmetic import (
     accumulate_n,
     count_nonzero,
@@ -276,6 +275,7 @@ from ckpt.ops.blocks import (
     space_to_batch_nd,
     space_to_depth,
 )
+from ckpt.ops.casting import cast
 from ckpt.ops.checking import (
     Assert,
     Print,
@@ -311,6 +311,7 @@ from ckpt.ops.clipping import (
     clip_by_norm,
     clip_by_value,
     global_norm,
+    saturate_cast,
 )
 from ckpt.ops.compare import (
     equal,
@@ -370,6 +371,11 @@ from ckpt.ops.distinct import (
     unique_with_counts,
 )
 from ckpt.ops.distributions import multinomial, random_crop, random_gamma, random_poisson
+from ckpt.ops.division import div, div_no_nan, divide, floor_div, floordiv, truediv
+from ckpt.ops.division import floor_mod as floormod
+from ckpt.ops.division import floor_mod as mod
+from ckpt.ops.division import real_div as realdiv
+from ckpt.ops.division import truncate_mod as truncatemod
 from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
@@ -381,19 +387,13 @@ from ckpt.ops.elementwise import (
     atan,
     atan2,
     atanh,
-    cast,
     ceil,
     conj,
     cos,
     cosh,
-    div,
-    div_no_nan,
-    divide,
     exp,
     expm1,
     floor,
-    floor_div,
-    floordiv,
     is_finite,
     is_inf,
     is_nan,
@@ -404,7 +404,6 @@ from ckpt.ops.elementwise import (
     reciprocal,
     rint,
     rsqrt,
-    saturate_cast,
     sigmoid,
     sign,
     sin,
@@ -414,17 +413,12 @@ from ckpt.ops.elementwise import (
     squared_difference,
     tan,
     tanh,
-    truediv,
 )
-from ckpt.ops.elementwise import floor_mod as floormod
-from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow
-from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
-from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.extraction import extract_image_patches, extract_volume_patches
 from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_args,

@@ -19,6 +19,7 @@ from ckpt.graph.open_blocks import Controller, OpenBlocks, device_function, func
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin, origin
 from ckpt.graph.slices import IndexedSlices
+from ckpt.wire.plain import message, plain_attr
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
@@ -118,7 +119,7 @@ class Graph:
         for key, value in scopes.attrs.items():
             found = value(node) if callable(value) else value
             if found is not None:
-                added[key] = _plain_attr(found)
+                added[key] = plain_attr(found)
         changed: dict[str, Any] = {}
         if scopes.container and node.attrs.get("container") == "":
             changed["container"] = scopes.container
@@ -181,7 +182,7 @@ class Graph:
 
     def set_attr(self, node: Operation, name: str, value: Any) -> None:
         """Set an attribute of a node, from a plain value or an AttrValue message."""
-        node.attrs = {**node.attrs, name: _plain_attr(value)}
+        node.attrs = {**node.attrs, name: plain_attr(value)}
         self.touch()
 
     def attr_of(self, node: Operation, name: str) -> Any:
@@ -193,9 +194,8 @@ class Graph:
     def node_message(self, node: Operation) -> Any:
         """The node as a NodeDef message."""
         from ckpt.graph.dump import node_def  # dump builds on Graph
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
-        return tf_pb.to_message(node_def(node))
+        return message(node_def(node))
 
     def op_message(self, node: Operation) -> Any:
         """The signature of the node's type as an OpDef message."""
@@ -558,22 +558,12 @@ class Graph:
     def as_graph_def(self, from_version: int | None = None, add_shapes: bool = False) -> Any:
         """This graph as a GraphDef message; only nodes from `from_version` on, with their output shapes if asked."""
         from ckpt.graph.dump import graph_def  # dump builds on Graph
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
 
         with paused():
-            return tf_pb.to_message(graph_def(self, from_version, add_shapes))
+            return message(graph_def(self, from_version, add_shapes))
 
     def switch_to_thread_local(self) -> None:
         """Scopes are per thread already; kept for programs that ask for it."""
-
-
-def _plain_attr(value: Any) -> Any:
-    """An attribute value as plain Python, from an AttrValue message or as it is."""
-    if not hasattr(value, "WhichOneof"):
-        return value
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.attr_from_message(value)
 
 
 def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:

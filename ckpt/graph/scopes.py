@@ -76,6 +76,13 @@ def colocate_with(op: Any, ignore_existing: bool = False) -> Iterator[None]:
 
 
 @contextmanager
+def alone_on(place: Any) -> Iterator[None]:
+    """Makes nodes on that device, on none when it is None, and beside no other node."""
+    with colocate_with(None, ignore_existing=True), device(place):
+        yield
+
+
+@contextmanager
 def op_scope(values: Sequence[Any], name: Any, default_name: str | None = None) -> Iterator[str]:
     """Deprecated spelling of `name_scope(name, default_name, values)`."""
     with name_scope(name, default_name, values) as scope:

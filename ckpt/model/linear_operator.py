@@ -14,7 +14,8 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import (
+from ckpt.ops import (  # fmt: skip
+    casting,
     checking,
     constants,
     control,
@@ -26,7 +27,7 @@ from ckpt.ops import (
     partitioning,
     reduction,
     shaping,
-)  # fmt: skip
+)
 
 
 def on_one_batch(*tensors: Tensor) -> list[Tensor]:
@@ -712,4 +713,4 @@ def argument(x: Tensor, adjoint_arg: bool) -> Tensor:
 
 def real_part(x: Tensor) -> Tensor:
     """The real parts."""
-    return elementwise.cast(x, x.dtype.real_dtype) if x.dtype.is_complex else x
+    return casting.cast(x, x.dtype.real_dtype) if x.dtype.is_complex else x

@@ -26,7 +26,8 @@ from ckpt.model.linear_operator import (
     on_one_batch,
     real_part,
 )  # fmt: skip
-from ckpt.ops import (
+from ckpt.ops import (  # fmt: skip
+    casting,
     checking,
     compare,
     constants,
@@ -40,7 +41,7 @@ from ckpt.ops import (
     reduction,
     shaping,
     sorting,
-)  # fmt: skip
+)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -221,7 +222,7 @@ class LinearOperatorHouseholder(LinearOperator):
 
     def _unit(self) -> Tensor:
         length = linear_algebra.norm(self._axis, axis=-1, keepdims=True)
-        return self._axis / elementwise.cast(length, self.dtype)  # type: ignore[no-any-return]
+        return self._axis / casting.cast(length, self.dtype)  # type: ignore[no-any-return]
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         x = argument(x, adjoint_arg)
@@ -232,7 +233,7 @@ class LinearOperatorHouseholder(LinearOperator):
         return self._matmul(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
 
     def _trace(self) -> Tensor:
-        size = elementwise.cast(self.domain_dimension_tensor(), self.dtype)
+        size = casting.cast(self.domain_dimension_tensor(), self.dtype)
         return constants.ones(self.batch_shape_tensor(), self.dtype) * (size - 2)  # type: ignore[no-any-return]
 
     def _determinant(self) -> Tensor:
@@ -306,8 +307,8 @@ class LinearOperatorPermutation(LinearOperator):
 
     def _to_dense(self) -> Tensor:
         places = indexing.range_(shaping.shape(self._perm)[-1])
-        found = compare.equal(_rows(self._perm), elementwise.cast(places, self._perm.dtype))
-        return elementwise.cast(found, self.dtype)
+        found = compare.equal(_rows(self._perm), casting.cast(places, self._perm.dtype))
+        return casting.cast(found, self.dtype)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         if self._perm.shape.rank != 1:

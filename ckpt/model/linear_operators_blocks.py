@@ -19,7 +19,8 @@ from ckpt.model.linear_operator import (
     conjugate,
     on_one_batch,
 )  # fmt: skip
-from ckpt.ops import (
+from ckpt.ops import (  # fmt: skip
+    casting,
     constants,
     diagonals,
     elementwise,
@@ -29,7 +30,7 @@ from ckpt.ops import (
     partitioning,
     reduction,
     shaping,
-)  # fmt: skip
+)
 
 
 def _summed(shapes: Sequence[TensorShape], places: Sequence[int]) -> list[int | None]:
@@ -311,7 +312,7 @@ class LinearOperatorKronecker(LinearOperator):
     def _others(self, operator: LinearOperator, dtype: Any) -> Tensor:
         """How often the determinant of one factor counts."""
         count = self.domain_dimension_tensor() // operator.domain_dimension_tensor()
-        return elementwise.cast(count, dtype)
+        return casting.cast(count, dtype)
 
     def _are_square(self) -> bool:
         return all(o.is_square for o in self._operators)

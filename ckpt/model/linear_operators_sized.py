@@ -13,6 +13,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.model.linear_operator import LinearOperator, argument, conjugate, no_zeros, real_part
 from ckpt.ops import (
+    casting,
     checking,
     constants,
     control,
@@ -59,7 +60,7 @@ def _whole(value: Any, what: str) -> Tensor:
     known = constant_value(tensor)
     if known is not None and known < 0:
         raise ValueError(f"Argument `{what}` must be non-negative. Found: {value}")
-    return elementwise.cast(tensor, dtypes.int32)
+    return casting.cast(tensor, dtypes.int32)
 
 
 class LinearOperatorIdentity(_Sized):
@@ -109,7 +110,7 @@ class LinearOperatorIdentity(_Sized):
         return constants.zeros(self.batch_shape_tensor(), self.dtype)
 
     def _trace(self) -> Tensor:
-        return self._one_each() * elementwise.cast(self._row_count, self.dtype)  # type: ignore[no-any-return]
+        return self._one_each() * casting.cast(self._row_count, self.dtype)  # type: ignore[no-any-return]
 
     def _inverse(self) -> LinearOperator:
         return self
@@ -175,7 +176,7 @@ class LinearOperatorScaledIdentity(_Sized):
         return argument(rhs, adjoint_arg) / self._factor(adjoint)  # type: ignore[no-any-return]
 
     def _count(self, dtype: Any) -> Tensor:
-        return elementwise.cast(self._row_count, dtype)
+        return casting.cast(self._row_count, dtype)
 
     def _diag_part(self) -> Tensor:
         ones = constants.ones(joining.stack([self._row_count]), self.dtype)

@@ -32,7 +32,8 @@ from ckpt.run.fetches import Fetches
 from ckpt.run.generate import generate
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.partial import PartialRun
-from ckpt.run.plan import Plan, make_plan
+from ckpt.run.plan import Plan
+from ckpt.run.planning import make_plan
 from ckpt.run.stages import Stage, Stages
 from ckpt.run.state import SessionState
 from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced

@@ -19,7 +19,8 @@ from ckpt.graph.scopes import device
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.selection import expanded, name_of
 from ckpt.model.shared_variables import created_by_get_variable
-from ckpt.model.variables import Variable, global_variables
+from ckpt.model.variable_collections import global_variables
+from ckpt.model.variables import Variable
 from ckpt.ops import io
 from ckpt.saver import readers, restore_errors
 from ckpt.saver.saveables import of_variable

@@ -29,32 +29,7 @@ from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.saver.var_list import saveable_objects
 from ckpt.wire import metagraph_file, metagraph_json
-
-
-def message(value: Any) -> Any:
-    """Plain data as a protobuf message."""
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.to_message(value)
-
-
-def plain_saver_def(value: Any) -> defs.SaverDef:
-    """A SaverDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
-
-
-def plain_graph_def(value: Any) -> defs.GraphDef:
-    """A GraphDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return plain(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
-
-
-def plain(value: Any, kind: type) -> Any:
-    """A value of `core.defs`: itself, or from a message of TensorFlow's or ours."""
-    if isinstance(value, kind):
-        return value
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.from_message(value, kind)
+from ckpt.wire.plain import message, plain
 
 
 def collection_sizes(graph: Graph) -> tuple[tuple[str, int], ...]:
@@ -150,7 +125,7 @@ def export_meta_graph(
     with paused():
         found = export(
             graph,
-            None if saver_def is None else plain_saver_def(saver_def),
+            None if saver_def is None else plain(saver_def, defs.SaverDef),
             collection_list,
             clear_devices,
             strip_default_attrs,

@@ -21,6 +21,7 @@ from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore
 from ckpt.saver.retention import Policy, Rule, Saved
 from ckpt.saver.var_list import saveable_objects, selected
+from ckpt.wire.plain import message, plain
 
 _V1, _V2 = 1, 2  # Source: TensorFlow core/protobuf/saver.proto, CheckpointFormatVersion
 
@@ -118,7 +119,7 @@ class Saver:
 
     def _take_def(self, saver_def: Any) -> None:
         try:
-            found = metagraph.plain_saver_def(saver_def)
+            found = plain(saver_def, defs.SaverDef)
         except TypeError as error:
             raise ValueError(f"saver_def must be a SaverDef: {error}") from error
         metagraph.check_saver_def(found)
@@ -141,7 +142,7 @@ class Saver:
                 raise ValueError("No variables to save")
             self._is_empty = True
             return
-        self.saver_def = metagraph.plain_saver_def(
+        self.saver_def = plain(
             self._builder.build(
                 members,
                 reshape=self._reshape,
@@ -151,7 +152,8 @@ class Saver:
                 name=self._name,
                 restore_sequentially=self._restore_sequentially,
                 filename=self._filename or "model",
-            )
+            ),
+            defs.SaverDef,
         )
 
     def as_saver_def(self) -> Any:
@@ -161,7 +163,7 @@ class Saver:
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The SaverDef message with names as they are inside `export_scope`; None when the Saver is not in it."""
         found = self.to_def(export_scope)
-        return None if found is None else metagraph.message(found)
+        return None if found is None else message(found)
 
     def to_def(self, export_scope: str | None = None) -> defs.SaverDef | None:
         """The plain SaverDef with names as they are inside `export_scope`; None when the Saver is not in it."""
@@ -176,11 +178,11 @@ class Saver:
     @staticmethod
     def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
-        plain = metagraph.plain_saver_def(saver_def)
+        found = plain(saver_def, defs.SaverDef)
         if import_scope:
             prefix = import_scope.rstrip("/") + "/"
-            plain = renamed_saver(plain, lambda name: prefix + name)
-        return Saver(saver_def=plain, name=import_scope)
+            found = renamed_saver(found, lambda name: prefix + name)
+        return Saver(saver_def=found, name=import_scope)
 
     def _def(self) -> defs.SaverDef:
         if self.saver_def is None:

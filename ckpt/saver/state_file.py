@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from numbers import Real
 
 from ckpt.core import storage
@@ -64,12 +64,14 @@ os.register_at_fork(after_in_child=lambda: globals().update(lock=threading.RLock
 @dataclass(frozen=True, slots=True)
 class Record:
     """What TensorFlow's fields cannot say about a checkpoint: it is pinned, an interval of
-    keep_checkpoint_every_n_hours keeps it for good, or another Saver of this directory remembers it.
+    keep_checkpoint_every_n_hours keeps it for good, another Saver of this directory remembers it, or it is about to be
+    deleted together with its MetaGraph file, whose suffix `deleted` is then.
     """
 
     time: float
     pinned: bool = False
     preserved: bool = False
+    deleted: str = ""
 
 
 @dataclass(slots=True)
@@ -395,8 +397,10 @@ def _unquoted(token: str) -> str:
 
 
 def _record_text(name: str, record: Record) -> str:
-    flags = {flag: True for flag in ("pinned", "preserved") if getattr(record, flag)}
-    return json.dumps({"name": name, "time": record.time, **flags})
+    notes = asdict(record)
+    return json.dumps(
+        {"name": name, **{key: note for key, note in notes.items() if note or key == "time"}}
+    )
 
 
 def _record(text: str) -> tuple[str, Record]:
@@ -410,7 +414,10 @@ def _record(text: str) -> tuple[str, Record]:
     name, when = found.get("name"), found.get("time")
     if not isinstance(name, str) or not isinstance(when, float):
         raise ValueError(f"a record has no name and time: {text[:80]}")
-    return name, Record(when, found.get("pinned") is True, found.get("preserved") is True)
+    deleted = found.get("deleted", "")
+    if not isinstance(deleted, str) or "/" in deleted or "\0" in deleted:
+        raise ValueError(f"a record has a suffix that is none: {text[:80]}")
+    return name, Record(when, found.get("pinned") is True, found.get("preserved") is True, deleted)
 
 
 def _parse(text: str) -> CheckpointState:

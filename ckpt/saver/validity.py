@@ -109,6 +109,14 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
     )
 
 
+def meta_suffix_of(prefix: str) -> str | None:
+    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says."""
+    try:
+        return detect.read_metadata(prefix).get(META_SUFFIX)
+    except OpError:
+        return None
+
+
 def is_ours(prefix: str) -> bool:
     """True when the checkpoint is there, in a format that a Saver writes. Raises OpError where nobody can tell now."""
     try:

@@ -17,8 +17,9 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device, name_scope
 from ckpt.model import initializers
 from ckpt.model.partitioned import PartitionedVariable
+from ckpt.model.save_slices import SaveSliceInfo
 from ckpt.model.selection import name_of, select_variables
-from ckpt.model.variables import SaveSliceInfo, Variable
+from ckpt.model.variables import Variable
 from ckpt.ops import compare, constants, elementwise, indexing, io, joining, shaping, vocabulary
 from ckpt.saver import readers
 from ckpt.saver.init_from import Held, Start, by_name, check_any, initialize_with

@@ -14,6 +14,7 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.saver.latest import latest_checkpoint
 from ckpt.saver.state_file import (
     CheckpointState,
+    Record,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
@@ -83,6 +84,14 @@ def test_a_file_of_tensorflow_is_read_and_moved_absolute_paths_are_found_here(tm
     assert state.all_model_checkpoint_paths[0] == "/gone/m.ckpt-1"
     assert state.all_model_checkpoint_timestamps == [1763800000.25, 1763800001.5]
     assert state.last_preserved_timestamp == 1763799999.0
+
+
+@pytest.mark.parametrize("deleted", ["/../../x", "a\0", 3])
+def test_a_note_of_a_deletion_that_leads_elsewhere_is_refused(tmp_path, deleted):
+    state = CheckpointState("m", ["m"], records={"m-1": Record(1.0, deleted=deleted)})
+    write_state(tmp_path, state)
+    with pytest.raises(DataLossError, match="suffix"):
+        read_state(tmp_path)
 
 
 @pytest.mark.parametrize("path", ["../m", "a/m", ".", "..", "a/..", "x\0", "/a/.."])

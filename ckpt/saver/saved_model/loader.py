@@ -13,6 +13,7 @@ from ckpt.saver import metagraph
 from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.saved_model import constants
 from ckpt.wire import saved_model_file
+from ckpt.wire.plain import message
 
 _FILES = (
     constants.SAVED_MODEL_FILENAME_JSON,
@@ -54,7 +55,7 @@ def load(
         if init_op is not None:
             assets = _asset_paths(sess.graph, meta_graph, export_dir, import_scope)
             sess.run(_element(sess.graph, init_op, import_scope), assets)
-    return metagraph.message(meta_graph)
+    return message(meta_graph)
 
 
 def read_saved_model(export_dir: StrPath) -> list[defs.MetaGraphDef]:
