@@ -178,10 +178,13 @@ class Index:
                 [*(one.lengths for one in chunks), [length for _, length in others]],
             )
         )
-        order = np.argsort(offsets)
-        offsets, ends = offsets[order], (offsets + lengths)[order]
-        is_apart = bool((ends >= offsets).all() and (ends[:-1] <= offsets[1:]).all())
-        return int(ends[-1]) if is_apart else None
+        if (offsets[:-1] > offsets[1:]).any():
+            order = np.argsort(offsets)
+            offsets = offsets[order]
+            lengths = lengths[order]
+        lengths += offsets  # the ends
+        is_apart = (lengths >= offsets).all() and (lengths[:-1] <= offsets[1:]).all()
+        return int(lengths[-1]) if is_apart else None
 
 
 def damaged(path: str, found: str, meaning: str) -> DataLossError:
