@@ -9,7 +9,8 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.model.linear_operator import LinearOperator, conjugate, dense_product, no_zeros
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.products import argument, dense_product, no_zeros
 from ckpt.ops import (  # fmt: skip
     casting,
     checking,
@@ -164,21 +165,21 @@ class _Circulant(LinearOperator):
         """The columns of `x` [..., n, k] after their transforms were multiplied with `spectrum`."""
         forward, backward = self._transforms()
         kind = self._complex()
-        rows = casting.cast(linear_algebra.adjoint(conjugate(x)), kind)
+        rows = casting.cast(linear_algebra.adjoint(elementwise.conj_of(x)), kind)
         sizes = shaping.shape(rows)
         blocks = shaping.reshape(rows, joining.concat([sizes[:-1], self.block_shape_tensor()], 0))
         spectrum = shaping.expand_dims(casting.cast(spectrum, kind), axis=-self._depth - 1)
         found = backward(spectrum * forward(blocks))
         flat = shaping.reshape(found, joining.concat([shaping.shape(found)[: -self._depth], sizes[-1:]], 0))  # fmt: skip
-        return casting.cast(linear_algebra.adjoint(conjugate(flat)), self.dtype)
+        return casting.cast(linear_algebra.adjoint(elementwise.conj_of(flat)), self.dtype)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        x = linear_algebra.adjoint(x) if adjoint_arg else x
-        return self._applied(x, conjugate(self._spectrum) if adjoint else self._spectrum)
+        x = argument(x, adjoint_arg)
+        return self._applied(x, elementwise.conj_of(self._spectrum) if adjoint else self._spectrum)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
-        spectrum = conjugate(self._spectrum) if adjoint else self._spectrum
+        rhs = argument(rhs, adjoint_arg)
+        spectrum = elementwise.conj_of(self._spectrum) if adjoint else self._spectrum
         return self._applied(rhs, elementwise.reciprocal(spectrum))
 
     def _flat(self) -> Tensor:
@@ -214,7 +215,7 @@ class _Circulant(LinearOperator):
         )  # fmt: skip
 
     def _adjoint(self) -> LinearOperator:
-        return self if self._self_adjoint else self._made(conjugate(self._spectrum))
+        return self if self._self_adjoint else self._made(elementwise.conj_of(self._spectrum))
 
     def _inverse(self) -> LinearOperator:
         return self._made(1.0 / self._spectrum)
@@ -230,7 +231,7 @@ class _Circulant(LinearOperator):
     def _assert_self_adjoint(self) -> Any:
         if not self._spectrum.dtype.is_complex:
             return control.no_op()
-        return checking.assert_equal(self._spectrum, conjugate(self._spectrum), message="Spectrum was not real.")  # fmt: skip
+        return checking.assert_equal(self._spectrum, elementwise.conj_of(self._spectrum), message="Spectrum was not real.")  # fmt: skip
 
 
 def _circulant(name: str, depth: int, doc: str) -> Any:
