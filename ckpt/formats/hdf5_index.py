@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import prod
 from operator import add
 from typing import NamedTuple
@@ -172,10 +173,10 @@ class Index:
         chunks = self.chunks.values()
         others = [*self._raw_ranges(), own, (0, USER_BLOCK)]
         offsets, lengths = (
-            np.concatenate([np.asarray(column, "u8") for column in columns])
-            for columns in (
-                [*(one.offsets for one in chunks), [at for at, _ in others]],
-                [*(one.lengths for one in chunks), [length for _, length in others]],
+            np.concatenate([*map(np.frombuffer, columns, repeat("u8")), np.array(more, "u8")])
+            for columns, more in (
+                ([one.offsets for one in chunks], [at for at, _ in others]),
+                ([one.lengths for one in chunks], [length for _, length in others]),
             )
         )
         if (offsets[:-1] > offsets[1:]).any():
