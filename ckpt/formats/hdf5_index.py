@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from math import prod
 from operator import add
 from typing import NamedTuple
@@ -172,20 +171,18 @@ class Index:
 
         chunks = self.chunks.values()
         others = [*self._raw_ranges(), own, (0, USER_BLOCK)]
-        offsets, lengths = (
-            np.concatenate([*map(np.frombuffer, columns, repeat("u8")), np.array(more, "u8")])
+        starts, ends = (
+            np.concatenate([*[np.frombuffer(column, "u8") for column in columns], more])  # type: ignore[call-overload]  # they are memoryviews
             for columns, more in (
-                ([one.offsets for one in chunks], [at for at, _ in others]),
-                ([one.lengths for one in chunks], [length for _, length in others]),
+                ([one.offsets for one in chunks], np.array([at for at, _ in others], "u8")),
+                ([one.lengths for one in chunks], np.array([size for _, size in others], "u8")),
             )
         )
-        if (offsets[:-1] > offsets[1:]).any():
-            order = np.argsort(offsets)
-            offsets = offsets[order]
-            lengths = lengths[order]
-        lengths += offsets  # the ends
-        is_apart = (lengths >= offsets).all() and (lengths[:-1] <= offsets[1:]).all()
-        return int(lengths[-1]) if is_apart else None
+        ends += starts
+        is_apart = bool((ends >= starts).all())
+        starts.sort()
+        ends.sort()  # pieces lie apart when each time the next begins after as many have ended as had begun
+        return int(ends[-1]) if is_apart and (ends[:-1] <= starts[1:]).all() else None
 
 
 def damaged(path: str, found: str, meaning: str) -> DataLossError:

@@ -29,7 +29,7 @@ from ckpt.saver.plain_state import SEALED
 
 DEFAULT_NAME = "checkpoint"
 
-_LIMIT = 8 * 1024 * 1024  # bytes: 40,000 checkpoints with long names
+_LIMIT = 6 * 1024 * 1024  # bytes: 30,000 checkpoints with long names
 _LONGEST = (
     1 << 15
 )  # characters of a quoted text or a record: paths have 4,096 bytes, escaped four times as many

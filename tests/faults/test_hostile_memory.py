@@ -3,16 +3,20 @@
 import struct
 import sys
 import zlib
+from array import array
 
 import msgpack
 import numpy as np
 import pytest
 from crc32c import crc32c
+from hypothesis import given
+from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.core.errors import CkptError, DataLossError
-from ckpt.formats import string_payload, tfrecord
+from ckpt.formats import hdf5_index, string_payload, tfrecord
 from ckpt.formats.base import TensorEntry
+from ckpt.formats.hdf5_index import Chunks, Index
 from ckpt.formats.hdf5_layout import MOST_TENSORS
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
@@ -171,11 +175,11 @@ def test_a_shard_index_of_nothing_takes_little_memory(tmp_path, empty):
 
 BEGIN = b'model_checkpoint_path: "m"\n'
 STATES = {
-    "one long text": b'a: "%s"\n' % (b"a" * (7 * MIB)),
-    "one text that does not end": b'a: "%s\n' % (b"a" * (7 * MIB)),
-    "one long text beyond the basic plane": b'a: "%s\xf0\x9f\x98\x80"\n' % (b"a" * (7 * MIB)),
-    "one text of escapes": b'a: "%s"\n' % (b"\\1" * (3 * MIB)),
-    "a record of empty lists": b'# ckpt: {"name":"a","time":1.5,"x":[%s1]}\n' % (b"[]," * (2 * MIB)),
+    "one long text": b'a: "%s"\n' % (b"a" * (5 * MIB)),
+    "one text that does not end": b'a: "%s\n' % (b"a" * (5 * MIB)),
+    "one long text beyond the basic plane": b'a: "%s\xf0\x9f\x98\x80"\n' % (b"a" * (5 * MIB)),
+    "one text of escapes": b'a: "%s"\n' % (b"\\1" * (2 * MIB)),
+    "a record of empty lists": b'# ckpt: {"name":"a","time":1.5,"x":[%s1]}\n' % (b"[]," * (5 * MIB // 3)),
     "a text that is too long for any file to be read": b'a: "%s"\n' % (b"a" * (9 * MIB)),
 }  # fmt: skip
 
@@ -235,3 +239,19 @@ def test_a_compressed_record_may_be_longer_where_the_reader_says_so(tmp_path, mo
         list(tf.python_io.tf_record_iterator(path, kind))
     options = tf.python_io.TFRecordOptions(kind, max_expansion=2000)
     assert list(tf.python_io.tf_record_iterator(path, options)) == [bytes(MIB)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 8)), max_size=8), st.integers(0, 8))
+def test_many_chunks_are_compared_as_few_are(pieces, cut):
+    """The chunks of two parts, and an index at 4096."""
+    moved = [(4100 + at, size) for at, size in pieces]
+    columns = [memoryview(array("Q", column)) for column in zip(*moved, strict=True)] or [b"", b""]
+    chunks = {
+        n: Chunks((1,), (), *(column[part] for column in columns))
+        for n, part in enumerate((slice(cut), slice(cut, None)))
+    }
+    index = Index({}, [], [], [], [], {}, [0, 0], [9, 9], [], [], chunks, {}, {}, {}, None, 0, 4096)
+    few = index.extent((4096, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5_index, "_FEW_CHUNKS", -1)
+        assert index.extent((4096, 4)) == few
