@@ -295,8 +295,8 @@ def _state_path(directory: StrPath, latest_filename: str | None) -> str:
 
 
 def _joined(directory: str, path: str, file: str) -> str:
-    if path == "./":
-        return storage.joined(directory, "")
+    if path in (".", "./"):  # the first is TensorFlow's
+        return storage.joined(directory or ".", "")
     base = storage.split(path.removeprefix("./"))[1]
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
     if (
