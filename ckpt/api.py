@@ -275,6 +275,7 @@ from ckpt.ops.blocks import (
     space_to_batch_nd,
     space_to_depth,
 )
+from ckpt.ops.casting import cast
 from ckpt.ops.checking import (
     Assert,
     Print,
@@ -310,6 +311,7 @@ from ckpt.ops.clipping import (
     clip_by_norm,
     clip_by_value,
     global_norm,
+    saturate_cast,
 )
 from ckpt.ops.compare import (
     equal,
@@ -369,6 +371,11 @@ from ckpt.ops.distinct import (
     unique_with_counts,
 )
 from ckpt.ops.distributions import multinomial, random_crop, random_gamma, random_poisson
+from ckpt.ops.division import div, div_no_nan, divide, floor_div, floordiv, truediv
+from ckpt.ops.division import floor_mod as floormod
+from ckpt.ops.division import floor_mod as mod
+from ckpt.ops.division import real_div as realdiv
+from ckpt.ops.division import truncate_mod as truncatemod
 from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
@@ -380,19 +387,13 @@ from ckpt.ops.elementwise import (
     atan,
     atan2,
     atanh,
-    cast,
     ceil,
     conj,
     cos,
     cosh,
-    div,
-    div_no_nan,
-    divide,
     exp,
     expm1,
     floor,
-    floor_div,
-    floordiv,
     is_finite,
     is_inf,
     is_nan,
@@ -403,7 +404,6 @@ from ckpt.ops.elementwise import (
     reciprocal,
     rint,
     rsqrt,
-    saturate_cast,
     sigmoid,
     sign,
     sin,
@@ -413,17 +413,12 @@ from ckpt.ops.elementwise import (
     squared_difference,
     tan,
     tanh,
-    truediv,
 )
-from ckpt.ops.elementwise import floor_mod as floormod
-from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow
-from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
-from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.extraction import extract_image_patches, extract_volume_patches
 from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_args,

@@ -8,7 +8,8 @@ from ckpt.core.dtypes import (
     quint8, resource, string, uint16, uint32, uint64, uint8, variant,
 )
 from ckpt.ops.complex_numbers import complex_ as complex
-from ckpt.ops.elementwise import cast, saturate_cast
+from ckpt.ops.casting import cast
+from ckpt.ops.clipping import saturate_cast
 from ckpt.ops.text import as_string
 
 __all__ = [

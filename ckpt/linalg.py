@@ -2,33 +2,32 @@
 # fmt: off
 # isort: skip_file
 
-from ckpt.model.linear_operator import (
-    LinearOperator,
-    LinearOperatorAdjoint,
-    LinearOperatorComposition,
-    LinearOperatorInversion,
-    LinearOperatorLowerTriangular,
-)
-from ckpt.model.linear_operators import (
-    LinearOperatorDiag,
-    LinearOperatorFullMatrix,
-    LinearOperatorHouseholder,
-    LinearOperatorPermutation,
-    LinearOperatorTridiag,
-)
-from ckpt.model.linear_operators_blocks import (
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.blocks import (
     LinearOperatorBlockDiag,
     LinearOperatorBlockLowerTriangular,
     LinearOperatorKronecker,
     LinearOperatorLowRankUpdate,
 )
-from ckpt.model.linear_operators_shifts import (
+from ckpt.model.linear_operators.dense import LinearOperatorFullMatrix, LinearOperatorLowerTriangular
+from ckpt.model.linear_operators.derived import (
+    LinearOperatorAdjoint,
+    LinearOperatorComposition,
+    LinearOperatorInversion,
+)
+from ckpt.model.linear_operators.few_numbers import (
+    LinearOperatorDiag,
+    LinearOperatorHouseholder,
+    LinearOperatorPermutation,
+    LinearOperatorTridiag,
+)
+from ckpt.model.linear_operators.shifts import (
     LinearOperatorCirculant,
     LinearOperatorCirculant2D,
     LinearOperatorCirculant3D,
     LinearOperatorToeplitz,
 )
-from ckpt.model.linear_operators_sized import (
+from ckpt.model.linear_operators.sized import (
     LinearOperatorIdentity,
     LinearOperatorScaledIdentity,
     LinearOperatorZeros,

@@ -124,6 +124,6 @@ def batch_scatter_update(
 
 
 def _as(tensor: Any, dtype: Any) -> Any:
-    from ckpt.ops.elementwise import cast  # one use
+    from ckpt.ops.casting import cast  # one use
 
     return cast(tensor, dtype)

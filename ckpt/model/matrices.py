@@ -12,8 +12,10 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.loops import while_loop
 from ckpt.ops import (
+    casting,
     constants,
     diagonals,
+    division,
     elementwise,
     indexing,
     joining,
@@ -42,13 +44,13 @@ def expm(input: Any, name: str | None = None) -> Tensor:
         if shape.rank is not None and not shape[-1].is_compatible_with(shape[-2]):
             raise ValueError(f"Input must be a square matrix, got {shape}")
         size = reduction.reduce_max(reduction.reduce_sum(elementwise.abs_(matrix), -2))
-        size = elementwise.cast(size, dtypes.float64)
+        size = casting.cast(size, dtypes.float64)
         doublings = elementwise.ceil(elementwise.log(size / THETA) / np.log(2.0))
-        doublings = elementwise.cast(elementwise.maximum(doublings, 0.0), dtypes.int32)
+        doublings = casting.cast(elementwise.maximum(doublings, 0.0), dtypes.int32)
         scale = elementwise.pow_(
-            constants.constant(0.5, dtypes.float64), elementwise.cast(doublings, dtypes.float64)
+            constants.constant(0.5, dtypes.float64), casting.cast(doublings, dtypes.float64)
         )
-        root = _pade(matrix * elementwise.cast(scale, matrix.dtype))
+        root = _pade(matrix * casting.cast(scale, matrix.dtype))
         found: Tensor = while_loop(
             lambda i, _: i < doublings,
             lambda i, power: (i + 1, matmul.matmul(power, power)),
@@ -91,13 +93,13 @@ def normalize(
     with name_scope(name, "normalize", [tensor]):
         tensor = convert.convert_to_tensor(tensor)
         size = linear_algebra.norm(tensor, ord=ord, axis=axis, keepdims=True)
-        size = elementwise.cast(size, tensor.dtype)
+        size = casting.cast(size, tensor.dtype)
         return tensor / size, size
 
 
 def _precision(a: Tensor) -> Tensor:
     """The rounding error of the dtype times the longer side."""
-    sides = elementwise.cast(shaping.shape(a)[-2:], a.dtype.real_dtype)
+    sides = casting.cast(shaping.shape(a)[-2:], a.dtype.real_dtype)
     found: Tensor = reduction.reduce_max(sides) * np.finfo(a.dtype.as_numpy_dtype).eps
     return found
 
@@ -110,11 +112,11 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | Non
     with name_scope(name, "pinv", [a]):
         a = convert.convert_to_tensor(a, name="a")
         _check_floating(a)
-        limit = 10 * _precision(a) if rcond is None else elementwise.cast(rcond, a.dtype.real_dtype)
+        limit = 10 * _precision(a) if rcond is None else casting.cast(rcond, a.dtype.real_dtype)
         s, u, v = linear_algebra.svd(a)
         least = shaping.expand_dims(limit * reduction.reduce_max(s, -1), -1)
-        inverse = elementwise.div_no_nan(elementwise.cast(s > least, s.dtype), s)
-        scaled = v * elementwise.cast(shaping.expand_dims(inverse, -2), v.dtype)
+        inverse = division.div_no_nan(casting.cast(s > least, s.dtype), s)
+        scaled = v * casting.cast(shaping.expand_dims(inverse, -2), v.dtype)
         return matmul.matmul(scaled, u, adjoint_b=True)
 
 
@@ -133,7 +135,7 @@ def matrix_rank(
         s = linear_algebra.svd(a, compute_uv=False)
         if tol is None:
             tol = _precision(a) * reduction.reduce_max(s, -1, keepdims=True)
-        found: Tensor = reduction.reduce_sum(elementwise.cast(s > tol, dtypes.int32), -1)
+        found: Tensor = reduction.reduce_sum(casting.cast(s > tol, dtypes.int32), -1)
         return found
 
 
@@ -270,4 +272,4 @@ def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "reciprocal_no_nan", [x]) as scope:
         x = convert.convert_to_tensor(x, name="x")
         one = constants.constant(1, dtype=x.dtype.base_dtype, name="one")
-        return elementwise.div_no_nan_op(one, x, name=scope)  # type: ignore[no-any-return]
+        return division.div_no_nan_op(one, x, name=scope)  # type: ignore[no-any-return]

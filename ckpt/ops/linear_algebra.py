@@ -20,9 +20,11 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.ops import (
+    casting,
     complex_numbers,
     constants,
     diagonals,
+    division,
     elementwise,
     joining,
     matmul,
@@ -315,7 +317,7 @@ def matrix_solve_ls_grad(node, dy):
     is_tall = rows >= columns
     gram = matmul.matmul(a, a, adjoint_a=is_tall, adjoint_b=not is_tall)
     unit = diagonals.eye(min(rows, columns), dtype=a.dtype.base_dtype)
-    chol = cholesky(gram + elementwise.cast(weight, a.dtype) * unit)
+    chol = cholesky(gram + casting.cast(weight, a.dtype) * unit)
     if is_tall:
         z = cholesky_solve(chol, dy)
         xz = matmul.matmul(x, z, adjoint_b=True)
@@ -385,7 +387,7 @@ def _tall_qr_grad(q, r, dq, dr):
     found = matmul.matmul(q, dr + over_r(lower)) + over_r(dq - matmul.matmul(q, qdq))
     if q.dtype.base_dtype in COMPLEX:
         corner = diagonals.matrix_diag_part(rdr - adjoint(qdq))
-        part = corner - elementwise.cast(complex_numbers.real(corner), corner.dtype)
+        part = corner - casting.cast(complex_numbers.real(corner), corner.dtype)
         found = found + over_r(matmul.matmul(q, diagonals.matrix_diag(part)))
     return found
 
@@ -430,7 +432,7 @@ def self_adjoint_eig_grad(node, de, dv):
 def _gaps(e: Tensor) -> Tensor:
     """1 / (e[j] - e[i]), and 0 where both are equal."""
     difference = shaping.expand_dims(e, -2) - shaping.expand_dims(e, -1)
-    return elementwise.div_no_nan_op(constants.ones_like(difference), difference)
+    return division.div_no_nan_op(constants.ones_like(difference), difference)
 
 
 def self_adjoint_eig(tensor: Any, name: str | None = None) -> Any:
@@ -490,7 +492,7 @@ def svd_grad(node, ds, du, dv):
     def turned(basis, change):
         part = matmul.matmul(basis, change, adjoint_a=True)
         outside = change - matmul.matmul(basis, part)
-        return gaps * (part - adjoint(part)), elementwise.real_div(outside, columns)
+        return gaps * (part - adjoint(part)), division.real_div(outside, columns)
 
     turn_u, out_u = turned(u, du)
     turn_v, out_v = turned(v, dv)

@@ -13,7 +13,7 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import elementwise, reduction, shaping
+from ckpt.ops import elementwise, reduction, shaping, unbroadcasting
 
 RING = FLOATING | COMPLEX | INDEX | {uint8, uint16, uint32, uint64}
 
@@ -123,7 +123,7 @@ def _sum_batch(x: Tensor, dx: Tensor) -> Tensor:
     if x.shape.is_fully_defined() and dx.shape.sizes == x.shape.sizes:
         return dx
     shape_x, shape_dx = shaping.shape(x), shaping.shape(dx)
-    axes, _ = elementwise.broadcast_gradient_args(shape_x[:-2], shape_dx[:-2])
+    axes, _ = unbroadcasting.broadcast_gradient_args(shape_x[:-2], shape_dx[:-2])
     return shaping.reshape(reduction.sum_op(dx, axes), shape_x)
 
 
