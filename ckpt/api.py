@@ -349,6 +349,7 @@ from ckpt.ops.decoding import (
     parse_tensor,
     serialize_tensor,
 )
+from ckpt.ops.decompositions import cholesky, qr, self_adjoint_eig, self_adjoint_eigvals, svd
 from ckpt.ops.diagonals import (
     diag,
     diag_part,
@@ -443,22 +444,16 @@ from ckpt.ops.hashing import (
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
-from ckpt.ops.linear_algebra import (
-    cholesky,
+from ckpt.ops.linear_algebra import matrix_determinant, matrix_inverse
+from ckpt.ops.linear_systems import (
     cholesky_solve,
-    matrix_determinant,
-    matrix_inverse,
     matrix_solve,
     matrix_solve_ls,
     matrix_triangular_solve,
-    norm,
-    qr,
-    self_adjoint_eig,
-    self_adjoint_eigvals,
-    svd,
 )
 from ckpt.ops.matmul import matmul
 from ckpt.ops.matrix_functions import matrix_square_root
+from ckpt.ops.norms import norm
 from ckpt.ops.packed_strings import decode_compressed, decode_json_example
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,

@@ -14,14 +14,16 @@ from ckpt.model.loops import while_loop
 from ckpt.ops import (
     casting,
     constants,
+    decompositions,
     diagonals,
     division,
     elementwise,
     indexing,
     joining,
-    linear_algebra,
+    linear_systems,
     matmul,
     matrix_functions,
+    norms,
     reduction,
     shaping,
     sorting,
@@ -69,7 +71,7 @@ def _pade(a: Tensor) -> Tensor:
     odd = matmul.matmul(a, inner + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
     even = matmul.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2)
     even = even + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    return linear_algebra.matrix_solve(even - odd, even + odd)
+    return linear_systems.matrix_solve(even - odd, even + odd)
 
 
 def matvec(
@@ -92,7 +94,7 @@ def normalize(
     """(`tensor` divided by its norm along `axis`, that norm with the axes kept)."""
     with name_scope(name, "normalize", [tensor]):
         tensor = convert.convert_to_tensor(tensor)
-        size = linear_algebra.norm(tensor, ord=ord, axis=axis, keepdims=True)
+        size = norms.norm(tensor, ord=ord, axis=axis, keepdims=True)
         size = casting.cast(size, tensor.dtype)
         return tensor / size, size
 
@@ -113,7 +115,7 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | Non
         a = convert.convert_to_tensor(a, name="a")
         _check_floating(a)
         limit = 10 * _precision(a) if rcond is None else casting.cast(rcond, a.dtype.real_dtype)
-        s, u, v = linear_algebra.svd(a)
+        s, u, v = decompositions.svd(a)
         least = shaping.expand_dims(limit * reduction.reduce_max(s, -1), -1)
         inverse = division.div_no_nan(casting.cast(s > least, s.dtype), s)
         scaled = v * casting.cast(shaping.expand_dims(inverse, -2), v.dtype)
@@ -132,7 +134,7 @@ def matrix_rank(
     with name_scope(name, "matrix_rank", [a]):
         a = convert.convert_to_tensor(a, name="a")
         _check_floating(a)
-        s = linear_algebra.svd(a, compute_uv=False)
+        s = decompositions.svd(a, compute_uv=False)
         if tol is None:
             tol = _precision(a) * reduction.reduce_max(s, -1, keepdims=True)
         found: Tensor = reduction.reduce_sum(casting.cast(s > tol, dtypes.int32), -1)
@@ -156,8 +158,8 @@ def lu_solve(
         perm = convert.convert_to_tensor(perm, dtypes.int32)
         rhs = convert.convert_to_tensor(rhs)
         lower, upper = _parts(lower_upper)
-        inner = linear_algebra.matrix_triangular_solve(lower, _rows(rhs, perm), lower=True)
-        return linear_algebra.matrix_triangular_solve(upper, inner, lower=False)
+        inner = linear_systems.matrix_triangular_solve(lower, _rows(rhs, perm), lower=True)
+        return linear_systems.matrix_triangular_solve(upper, inner, lower=False)
 
 
 def lu_reconstruct(

@@ -115,10 +115,10 @@ def batch_mat_mul_grad(node, dz):
         dy = batch_mat_mul(dz, x, adj_x=True, adj_y=adj_x, name="MatMul")
     else:
         dy = batch_mat_mul(x, dz, adj_x=not adj_x, name="MatMul")
-    return [_sum_batch(x, dx), _sum_batch(y, dy)]
+    return [sum_batch(x, dx), sum_batch(y, dy)]
 
 
-def _sum_batch(x: Tensor, dx: Tensor) -> Tensor:
+def sum_batch(x: Tensor, dx: Tensor) -> Tensor:
     """`dx` summed over the batch axes along which `x` was broadcast."""
     if x.shape.is_fully_defined() and dx.shape.sizes == x.shape.sizes:
         return dx

@@ -219,7 +219,7 @@ def sequence_mask(
     with name_scope(name, "SequenceMask", [lengths, maxlen]):
         lengths = convert.convert_to_tensor(lengths)
         if maxlen is None:
-            maxlen = reduction.reduce_max(lengths, reduction._axis_tensor(lengths, None))
+            maxlen = reduction.reduce_max(lengths, reduction.axis_tensor(lengths, None))
             maxlen = elementwise.maximum(constants.constant(0, dtype=maxlen.dtype), maxlen)
         else:
             maxlen = convert.convert_to_tensor(maxlen)

@@ -300,7 +300,7 @@ max_op.grad(_extreme_grad)
 min_op.grad(_extreme_grad)
 
 
-def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
+def axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
     """The axes as TensorFlow's Python front makes them: all of them where none are named."""
     if reduction_indices is not None:
         if axis is not None:
@@ -326,7 +326,7 @@ def _front(opdef, doc, to_tensor=None):
             input_tensor, dtype=None if isinstance(input_tensor, Tensor) else to_tensor
         )
         keep = bool(keepdims if keepdims is not None else keep_dims)
-        reduced = opdef(x, _axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
+        reduced = opdef(x, axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
         if axis is None and reduction_indices is None and not keep:
             reduced.set_shape(())
         return reduced

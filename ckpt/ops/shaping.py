@@ -429,7 +429,8 @@ def _padded(x, paddings, value):
     return np.pad(x, widths, constant_values=value) if np.ndim(x) else x
 
 
-def _pad_shape(x, paddings, *rest):
+def pad_shape(x, paddings, *rest):
+    """The shape rule of padding: sizes grow by the paddings, where these are known. Raises ShapeError for negative ones."""
     widths = constant_value(paddings)
     if widths is not None and (np.asarray(widths) < 0).any():
         raise ShapeError(f"Paddings must be non-negative, got {np.asarray(widths).tolist()}")
@@ -448,8 +449,8 @@ def _pad_shape(x, paddings, *rest):
     ]
 
 
-pad_op.shape(_pad_shape)
-pad_v2_op.shape(_pad_shape)
+pad_op.shape(pad_shape)
+pad_v2_op.shape(pad_shape)
 
 
 def _pad_grad(node, dy):

@@ -14,13 +14,15 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.linear_operators.products import argument, on_one_batch
-from ckpt.ops import (  # fmt: skip
+from ckpt.ops import (
     checking,
     constants,
     control,
+    decompositions,
     diagonals,
     elementwise,
     linear_algebra,
+    linear_systems,
     reduction,
     shaping,
 )
@@ -122,8 +124,8 @@ class LinearOperator:
         rhs = argument(rhs, adjoint_arg)
         dense, rhs = on_one_batch(self._to_dense(), rhs)
         if self._by_cholesky():
-            return linear_algebra.cholesky_solve(linear_algebra.cholesky(dense), rhs)
-        return linear_algebra.matrix_solve(dense, rhs, adjoint=adjoint)
+            return linear_systems.cholesky_solve(decompositions.cholesky(dense), rhs)
+        return linear_systems.matrix_solve(dense, rhs, adjoint=adjoint)
 
     def _solvevec(self, rhs: Tensor, adjoint: bool = False) -> Tensor:
         found = self._solve(shaping.expand_dims(rhs, axis=-1), adjoint=adjoint)
@@ -158,7 +160,7 @@ class LinearOperator:
 
     def _log_abs_determinant(self) -> Tensor:
         if self._by_cholesky():
-            factor = linear_algebra.cholesky(self._to_dense())
+            factor = decompositions.cholesky(self._to_dense())
             logs = elementwise.log(diagonals.matrix_diag_part(factor))
             return 2 * reduction.reduce_sum(logs, axis=-1)  # type: ignore[no-any-return]
         found: Tensor = linear_algebra.slogdet(self._to_dense())[1]
@@ -167,13 +169,13 @@ class LinearOperator:
     def _eigvals(self) -> Tensor:
         if not self._self_adjoint:
             raise NotImplementedError("Only self-adjoint matrices are supported.")
-        return linear_algebra.self_adjoint_eigvals(self._to_dense())
+        return decompositions.self_adjoint_eigvals(self._to_dense())
 
     def _cond(self) -> Tensor:
         if self._self_adjoint:
             values = elementwise.abs_(self._eigvals())
         else:
-            values = linear_algebra.svd(self._to_dense(), compute_uv=False)
+            values = decompositions.svd(self._to_dense(), compute_uv=False)
         return reduction.reduce_max(values, axis=-1) / reduction.reduce_min(values, axis=-1)  # type: ignore[no-any-return]
 
     def _adjoint(self) -> LinearOperator:
@@ -190,7 +192,7 @@ class LinearOperator:
         from ckpt.model.linear_operators.dense import LinearOperatorLowerTriangular  # it is one
 
         return LinearOperatorLowerTriangular(
-            linear_algebra.cholesky(self._to_dense()), is_non_singular=True
+            decompositions.cholesky(self._to_dense()), is_non_singular=True
         )
 
     def _assert_non_singular(self) -> Any:
@@ -199,7 +201,7 @@ class LinearOperator:
         return checking.assert_less(self._cond(), constants.constant(limit, self.dtype.real_dtype), message=text)  # fmt: skip
 
     def _assert_positive_definite(self) -> Any:
-        return control.group(linear_algebra.cholesky(self._to_dense()).op)
+        return control.group(decompositions.cholesky(self._to_dense()).op)
 
     def _assert_self_adjoint(self) -> Any:
         dense = self._to_dense()

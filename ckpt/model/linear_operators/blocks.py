@@ -16,13 +16,15 @@ from ckpt.model.linear_operators.base import LinearOperator
 from ckpt.model.linear_operators.dense import LinearOperatorLowerTriangular
 from ckpt.model.linear_operators.derived import checked_operators
 from ckpt.model.linear_operators.products import argument, on_one_batch
-from ckpt.ops import (  # fmt: skip
+from ckpt.ops import (
     casting,
     constants,
+    decompositions,
     diagonals,
     elementwise,
     joining,
     linear_algebra,
+    linear_systems,
     matmul,
     partitioning,
     reduction,
@@ -428,7 +430,7 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         solved = self._base._solve(rhs, adjoint=adjoint)
         inner = matmul.matmul(right, solved, adjoint_a=True)
         capacitance, inner = on_one_batch(capacitance, inner)
-        inner = linear_algebra.matrix_solve(capacitance, inner, adjoint=adjoint)
+        inner = linear_systems.matrix_solve(capacitance, inner, adjoint=adjoint)
         return solved - self._base._solve(matmul.matmul(left, inner), adjoint=adjoint)  # type: ignore[no-any-return]
 
     def _determinant(self) -> Tensor:
@@ -451,5 +453,5 @@ class LinearOperatorLowRankUpdate(LinearOperator):
 
     def _cholesky(self) -> LinearOperator:
         return LinearOperatorLowerTriangular(
-            linear_algebra.cholesky(self._to_dense()), is_non_singular=True
+            decompositions.cholesky(self._to_dense()), is_non_singular=True
         )

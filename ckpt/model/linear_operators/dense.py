@@ -10,7 +10,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.linear_operators.base import LinearOperator
 from ckpt.model.linear_operators.products import argument, dense_product, no_zeros, on_one_batch
-from ckpt.ops import diagonals, elementwise, linear_algebra, reduction, shaping
+from ckpt.ops import diagonals, elementwise, linear_systems, reduction, shaping
 
 
 class LinearOperatorFullMatrix(LinearOperator):
@@ -83,7 +83,7 @@ class LinearOperatorLowerTriangular(LinearOperator):
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         rhs = argument(rhs, adjoint_arg)
         tril, rhs = on_one_batch(self._tril, rhs)
-        return linear_algebra.matrix_triangular_solve(tril, rhs, lower=True, adjoint=adjoint)
+        return linear_systems.matrix_triangular_solve(tril, rhs, lower=True, adjoint=adjoint)
 
     def _to_dense(self) -> Tensor:
         return self._tril

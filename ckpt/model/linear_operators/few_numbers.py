@@ -25,7 +25,7 @@ from ckpt.model.linear_operators.products import (
     on_one_batch,
     real_part,
 )
-from ckpt.ops import (  # fmt: skip
+from ckpt.ops import (
     casting,
     checking,
     compare,
@@ -35,8 +35,8 @@ from ckpt.ops import (  # fmt: skip
     elementwise,
     indexing,
     joining,
-    linear_algebra,
     matmul,
+    norms,
     reduction,
     shaping,
     sorting,
@@ -185,7 +185,7 @@ class LinearOperatorHouseholder(LinearOperator):
         return joining.concat([shape, shape[-1:]], 0)
 
     def _unit(self) -> Tensor:
-        length = linear_algebra.norm(self._axis, axis=-1, keepdims=True)
+        length = norms.norm(self._axis, axis=-1, keepdims=True)
         return self._axis / casting.cast(length, self.dtype)  # type: ignore[no-any-return]
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
