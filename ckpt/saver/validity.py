@@ -134,14 +134,17 @@ def step_of(prefix: str) -> int | None:
 
 
 def prefixes_among(names: Iterable[str]) -> list[str]:
-    """The prefixes of the checkpoints among the names of a directory's files, each once."""
+    """The prefixes of the checkpoints among the names of a directory's files, each once.
+
+    Hidden files are none, but for the one that a save to `dir/` makes, `dir/.h5`: its prefix is empty.
+    """
     suffixes = [suffix for known in detect.FORMATS for suffix in known.suffixes]
     return list(
         dict.fromkeys(
             name.removesuffix(suffix)
             for name in names
             for suffix in suffixes
-            if name.endswith(suffix) and name != suffix and not name.startswith(".")
+            if name.endswith(suffix) and (name == suffix or not name.startswith("."))
             if not SHARD_NAME.fullmatch(name)
         )
     )
@@ -161,11 +164,13 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     problems = []
     for name, value in (metrics or {}).items():
         try:
-            plain[str(name)] = float(value)
+            plain[name] = float(value)
         except (TypeError, ValueError, OverflowError):
             problems.append(f"{name!r} is {value!r}")
+        if not isinstance(name, str):
+            problems.append(f"{name!r} is no text")
     if problems:
-        raise TypeError(f"metrics must be numbers: {', '.join(problems)}")
+        raise TypeError(f"metrics must be numbers by name: {', '.join(problems)}")
     return plain
 
 
