@@ -91,13 +91,18 @@ class LazyTensor:
 
         Integers, slices and `...` read only their range; any other index reads the tensor first. Raises IndexError.
         """
-        cut = _cut(key, self.shape)
+        try:
+            cut = _cut(key, self.shape)
+        except IndexError as error:
+            raise IndexError(f"{self._checkpoint.path}: {self.name}: {error}") from None
         if cut is None:
             return np.array(self.view()[key])
         part, rest = cut
         values = self._checkpoint._open_reader().read(self.name, part=part)
         found: Array = values[rest]
-        return found.copy() if found.size < values.size else found  # let go of what steps left out
+        if isinstance(found, np.ndarray) and found.size < values.size:
+            return found.copy()  # let go of what steps left out
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy:

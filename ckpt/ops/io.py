@@ -46,7 +46,8 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
         specs = [_slice_spec(text) if text else None for text in texts(shape_and_slices)]
         entries = list(map(TensorEntry, texts(tensor_names), tensors, specs))
     part = _SHARD.fullmatch(path)
-    extras = dict(ctx.attachment(part[1] if part else path) or {})
+    attached = ctx.attachment(part[1] if part else path)
+    extras = dict(attached or {})
     later = extras.pop("later", None)
     if part is not None:
         extras = {name: value for name, value in extras.items() if name not in _OF_THE_WHOLE}
@@ -56,7 +57,7 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
 
     def write():
         try:
-            if part is not None:
+            if part is not None or attached is None:  # else the Saver has made it
                 directory = storage.split(path)[0]
                 storage.make_directory(directory, durable=extras.get("durable", True))
             shards.write_checkpoint(path, shards.taken(entries), threads=threads, **extras)

@@ -402,7 +402,8 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
         f" defined at {where}" if where else ""
     )
     if isinstance(error, OpError):
-        named: OpError = type(error)(node.node_def, node, error.message + place)
+        kinds = (kind for kind in type(error).__mro__ if kind.__module__ == OpError.__module__)
+        named: OpError = next(kinds)(node.node_def, node, f"{error}{place}")
         return named
     if isinstance(error, MemoryError):
         return ResourceExhaustedError(node.node_def, node, f"out of memory: {error}{place}")

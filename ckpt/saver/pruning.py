@@ -57,9 +57,10 @@ def prune_checkpoints(
 
     The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
     what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
-    file is written first. `dry_run` changes nothing. Raises ValueError without rules, NotFoundError when there is no
+    file is written first. `dry_run` changes nothing. Raises ValueError without rules, TypeError for what is none, NotFoundError when there is no
     state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
     """
+    rules = retention.checked_rules(() if rules is None else rules)
     if not rules:
         raise ValueError("prune_checkpoints needs at least one rule, such as LatestN(5)")
     with state_file.lock:

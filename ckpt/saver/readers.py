@@ -63,6 +63,8 @@ class CheckpointReader:
                 + (f"; it holds {', '.join(near)}" if near else ""),
             )
         values = self._reader.read(name)
+        if values.dtype.names is not None:  # quantized integers, plain ones as from a session
+            values = values.view(values.dtype[0])
         return values if values.ndim else values[()]
 
     def debug_string(self) -> bytes:

@@ -19,7 +19,7 @@ from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore
-from ckpt.saver.retention import Policy, Rule, Saved
+from ckpt.saver.retention import Policy, Rule, Saved, checked_rules
 from ckpt.saver.var_list import saveable_objects, selected
 from ckpt.wire.plain import message, plain
 
@@ -34,7 +34,7 @@ class Saver:
     `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when None or not
     positive), one for good every `keep_checkpoint_every_n_hours` (each, when None), and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
     `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
-    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
+    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable or no rule.
 
     `reshape` restores values of other shapes with as many elements. `sharded` writes a file per device under one index.
     `restore_sequentially` reads each variable only when the one before has been set, which takes less memory. `builder`
@@ -81,6 +81,7 @@ class Saver:
             )
         _check_version(write_version)
         _check_limits(max_to_keep, keep_checkpoint_every_n_hours)
+        rules = checked_rules(keep)
         self._var_list = var_list
         self._reshape = reshape
         self._sharded = bool(sharded)
@@ -113,7 +114,7 @@ class Saver:
             self._take_def(saver_def)
         elif not defer_build:
             self.build()
-        self._history = History(Policy(self._max_to_keep, self._keep_hours, tuple(keep)))
+        self._history = History(Policy(self._max_to_keep, self._keep_hours, rules))
         self._turns = Turns()
         self._growth = Growth()
 
@@ -408,6 +409,10 @@ class Saver:
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
         sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
+        if not hasattr(sess, "attach"):
+            raise TypeError(f"'sess' must be a Session; {sess}")
+        if not self._is_built:
+            raise RuntimeError("`build()` should be called before restore if defer_build==True")
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)

@@ -19,6 +19,7 @@ from ckpt.core import storage
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import (
     DataLossError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
@@ -286,7 +287,11 @@ def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
         return False
     try:
         return storage.is_file(detect.resolve(name))
-    except (NotFoundError, InvalidArgumentError):
+    except (
+        NotFoundError,
+        InvalidArgumentError,
+        FailedPreconditionError,
+    ):  # no file, or no plain one
         return False
 
 
@@ -460,6 +465,10 @@ def _check_seal(data: bytes, path: str) -> None:
         raise _damaged(path, "is empty")
     seal = _SEAL.search(data)
     if seal is None:
+        if b"model_checkpoint_path" not in data:
+            raise _damaged(
+                path, "does not say what the latest checkpoint is; it was overwritten or cut short"
+            )
         # what we write has a comment in its first line and the list behind it; what was typed may lack the last newline
         if not data.endswith(b"\n") and not re.search(rb"\sall_model_checkpoint_paths:", data):
             raise _damaged(path, "was cut short")

@@ -161,11 +161,13 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     problems = []
     for name, value in (metrics or {}).items():
         try:
-            plain[str(name)] = float(value)
+            plain[name] = float(value)
         except (TypeError, ValueError, OverflowError):
             problems.append(f"{name!r} is {value!r}")
+        if not isinstance(name, str):
+            problems.append(f"{name!r} is no text")
     if problems:
-        raise TypeError(f"metrics must be numbers: {', '.join(problems)}")
+        raise TypeError(f"metrics must be numbers by name: {', '.join(problems)}")
     return plain
 
 

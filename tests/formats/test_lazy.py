@@ -88,6 +88,21 @@ def test_a_checkpoint_is_a_mapping_of_tensors(path):
         f["big"]
 
 
+@pytest.mark.parametrize("key", [0, -1, np.int64(1), (0,), ...])
+def test_one_text_of_many_is_read_as_numpy_gives_it(path, key):
+    with ckpt.open(path) as f:
+        found, expected = f["text"][key], TENSORS["text"][key]
+        assert type(found) is type(expected)
+        assert np.array_equal(found, expected)
+        assert f["scalar"][()] == 5
+
+
+@pytest.mark.parametrize("key", [2, -3, (0, 0)])
+def test_an_index_that_does_not_fit_names_file_and_tensor(path, key):
+    with ckpt.open(path) as f, pytest.raises(IndexError, match=rf"{path}: text: .*(out of|too)"):
+        f["text"][key]
+
+
 def test_opening_reads_the_header_and_the_index_only(path, counted):
     with ckpt.open(path) as f:
         assert f["big"].shape == (3000, 1000)

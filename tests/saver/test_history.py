@@ -186,6 +186,8 @@ def test_one_every_so_many_hours_is_kept_over_restarts_and_moves(tmp_path, monke
 def test_metrics_must_be_numbers(tmp_path):
     with Run(tmp_path) as run, pytest.raises(TypeError, match=r"'a' is 'x', 'b' is \[\]"):
         run.save(1, metrics={"a": "x", "b": [], "c": 1})
+    with Run(tmp_path) as run, pytest.raises(TypeError, match="by name: 3 is no text"):
+        run.save(1, metrics={3: 1})
     assert os.listdir(tmp_path) == []
 
 
@@ -403,6 +405,27 @@ def test_pruning_keeps_the_latest_whatever_the_rules_say(tmp_path):
         run.save(1, metrics={"loss": 0})
         run.save(2, metrics={"loss": 1})
     assert tf.train.prune_checkpoints(tmp_path, [BestN("loss")]).delete == {}
+
+
+def test_rules_are_looked_at_before_anything_is_saved_or_deleted(tmp_path):
+    with pytest.raises(TypeError, match="a list of rules"):
+        Run(tmp_path, keep=[3])
+    with Run(tmp_path) as run:
+        run.save(1)
+    with pytest.raises(TypeError, match="a list of rules"):
+        tf.train.prune_checkpoints(tmp_path, LatestN(1))
+    assert held(tmp_path) == ["m-1"]
+
+
+@pytest.mark.parametrize("what", [os.mkfifo, os.mkdir, lambda file: os.symlink("m-1.h5", file)])
+def test_something_else_in_the_place_of_an_old_checkpoint_stops_no_save(tmp_path, what):
+    with Run(tmp_path, max_to_keep=1) as run:
+        run.save(1)
+        (tmp_path / "m-1.h5").unlink()
+        what(tmp_path / "m-1.h5")
+        run.save(2)
+    assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
+    assert listed(tmp_path) == ["m-2"]
 
 
 def test_pruning_without_rules_or_knowledge_is_refused(tmp_path):

@@ -149,6 +149,12 @@ def test_text_that_is_no_state_is_data_loss(tmp_path, text):
         latest_checkpoint(tmp_path)
 
 
+def test_bytes_of_something_else_are_not_called_a_state_cut_short(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(bytes(range(256)))
+    with pytest.raises(DataLossError, match="does not say what the latest checkpoint is"):
+        latest_checkpoint(tmp_path)
+
+
 def test_a_fifo_or_directory_in_its_place_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "checkpoint")
     with pytest.raises(OpError, match="FIFO"):
@@ -167,6 +173,8 @@ def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
     assert not checkpoint_exists(tmp_path / "m")
     assert not checkpoint_exists(tmp_path)
     assert not checkpoint_exists("nul\0")
+    os.mkfifo(tmp_path / "fifo.h5")
+    assert not checkpoint_exists(tmp_path / "fifo")
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n  "])
