@@ -25,6 +25,7 @@ from ckpt.graph.transaction import transaction
 from ckpt.saver.debug_info import debug_file, write_debug_info
 from ckpt.saver.meta_collections import add_collections, collection_defs
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.reimport import nodes_there
 from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.saver.var_list import saveable_objects
@@ -194,15 +195,19 @@ def import_meta_graph(
 
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
     operations, and then (Saver, those elements) is returned. Where the MetaGraph has no Saver, one over all
-    variables of the graph is made; None when it brings none. Raises ValueError when inputs from outside an exported scope are not in
-    `input_map`, or `input_map` names what is not there.
+    variables of the graph is made; None when it brings none. What is imported a second time is added under other names, as in
+    TensorFlow, and Saver, collections and elements are those that are there. Raises ValueError when inputs from outside
+    an exported scope are not in `input_map`, or `input_map` names what is not there, TakenNamesError (a GraphError) when
+    the graph has other nodes of the same names.
     """
     from ckpt.saver.saver import Saver  # the Saver exports through this module
 
     elements = kwargs.pop("return_elements", None)
     graph = graph if graph is not None else stack.get_default_graph()
     with transaction(graph), graph.as_default():
-        imported = import_into(graph, meta_graph_or_file, clear_devices, import_scope, **kwargs)
+        imported = import_into(
+            graph, meta_graph_or_file, clear_devices, import_scope, may_be_there=True, **kwargs
+        )
         saver_def, saver = imported.meta_graph.saver_def, None
         if saver_def is not None and saver_def.save_tensor_name:
             saver = Saver.from_proto(saver_def, import_scope=imported.scope)
@@ -238,9 +243,12 @@ def import_into(
     restore_collections_predicate: Callable[[str], bool] = lambda key: True,
     unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
     producer_op_list: Any = None,
+    *,
+    may_be_there: bool = False,
 ) -> Imported:
     """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
 
+    Where all of its nodes `may_be_there` already, they count as imported, and copies that nothing refers to are added.
     Raises ValueError for entries of `input_map` that nothing uses and for unbound inputs that it does not name,
     GraphError listing every problem of the nodes.
     """
@@ -260,7 +268,17 @@ def import_into(
             with graph.name_scope(import_scope) as opened:
                 scope = opened.rstrip("/")
         unused: list[str] = []
-        operations = load_graph(graph, nodes, scope, mapped_tensors(graph, input_map), unused)
+        there: dict[str, Operation] = {}
+        if may_be_there and not input_map:
+            there = nodes_there(graph, nodes, scope)
+        operations = load_graph(
+            graph,
+            nodes,
+            scope,
+            mapped_tensors(graph, input_map),
+            unused,
+            unique=bool(there),
+        )
         if unused:
             raise ValueError(
                 f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
@@ -270,5 +288,6 @@ def import_into(
             meta_graph,
             scope,
             lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key),
+            are_there=bool(there),
         )
-    return Imported(meta_graph, scope, operations, variables)
+    return Imported(meta_graph, scope, there or operations, variables)

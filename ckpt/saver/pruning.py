@@ -29,7 +29,7 @@ def pin_checkpoint(
     Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
     """
     prefix = os.fspath(checkpoint_prefix)
-    directory, name = storage.split(prefix)
+    directory, name = storage.split(prefix)[0], state_file.listed_name(prefix)
     if not state_file.checkpoint_exists(prefix):
         raise MissingCheckpointError(prefix, [prefix])
     with state_file.lock:

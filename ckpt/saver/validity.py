@@ -134,14 +134,17 @@ def step_of(prefix: str) -> int | None:
 
 
 def prefixes_among(names: Iterable[str]) -> list[str]:
-    """The prefixes of the checkpoints among the names of a directory's files, each once."""
+    """The prefixes of the checkpoints among the names of a directory's files, each once.
+
+    Hidden files are none, but for the one that a save to `dir/` makes, `dir/.h5`: its prefix is empty.
+    """
     suffixes = [suffix for known in detect.FORMATS for suffix in known.suffixes]
     return list(
         dict.fromkeys(
             name.removesuffix(suffix)
             for name in names
             for suffix in suffixes
-            if name.endswith(suffix) and name != suffix and not name.startswith(".")
+            if name.endswith(suffix) and (name == suffix or not name.startswith("."))
             if not SHARD_NAME.fullmatch(name)
         )
     )

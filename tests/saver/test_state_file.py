@@ -94,7 +94,7 @@ def test_a_note_of_a_deletion_that_leads_elsewhere_is_refused(tmp_path, deleted)
         read_state(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["../m", "a/m", ".", "..", "a/..", "x\0", "/a/.."])
+@pytest.mark.parametrize("path", ["../m", "a/m", "..", "a/..", "x\0", "/a/.."])
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path, path):
     write_state(tmp_path, CheckpointState(path, [path]))
     with pytest.raises(DataLossError, match="base name"):
