@@ -87,6 +87,7 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.errors import OpError
+from ckpt.core.limits import allow_large_graphs
 from ckpt.core.log import get_logger
 from ckpt.core.shapes import Dimension, TensorShape, dimension_value
 from ckpt.core.shapes import size_at as dimension_at_index
@@ -756,6 +757,7 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_large_graphs",
     "allow_py_functions",
     "angle",
     "arg_max",

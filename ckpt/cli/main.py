@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from ckpt.core import errors
+from ckpt.core.limits import allow_large_graphs, graph_elements
 
 EXIT_CODES = """\b
 Exit codes:
@@ -81,8 +82,11 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--large-graphs", is_flag=True, help="Read graphs of more than some million nodes, too."
+)
 @click.version_option(package_name="ckpt", message="%(prog)s %(version)s")
-def program(debug: bool) -> None:
+def program(debug: bool, large_graphs: bool) -> None:
     """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file.
 
     A model is named by a checkpoint's prefix (run/model.ckpt-100), one of its files, or a directory: its latest
@@ -92,10 +96,11 @@ def program(debug: bool) -> None:
 
 def run(args: list[str]) -> int:
     """Run the program and return its exit code; errors are written to standard error."""
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    debug, large_graphs = "--debug" in args, "--large-graphs" in args
+    args = [arg for arg in args if arg not in ("--debug", "--large-graphs")]
     try:
-        result = program.main(args, prog_name="ckpt", standalone_mode=False)
+        with allow_large_graphs(None if large_graphs else graph_elements()):
+            result = program.main(args, prog_name="ckpt", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  # raised again unless it is the user's
         return outcome(error, args, debug=debug)

@@ -30,14 +30,19 @@ from ckpt.saver.plain_state import SEALED
 
 DEFAULT_NAME = "checkpoint"
 
-_LIMIT = 16 * 1024 * 1024  # bytes
+_LIMIT = 6 * 1024 * 1024  # bytes: 30,000 checkpoints with long names
+_LONGEST = (
+    1 << 15
+)  # characters of a quoted text or a record: paths have 4,096 bytes, escaped four times as many
 _SEAL = re.compile(rb"# crc32c: ([0-9a-f]{8})\n\Z")
 _RECORD = re.compile(r"^# ckpt: (\{.*\})$", re.MULTILINE)
 _TOKEN = re.compile(
-    r"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
-    | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*') | (?P<number>[-+]?[\w.][\w.+-]*)""",
+    rf"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
+    | (?P<text>"(?:[^"\\\n]|\\.){{0,{_LONGEST}}}"|'(?:[^'\\\n]|\\.){{0,{_LONGEST}}}')
+    | (?P<number>[-+]?[\w.][\w.+-]*)""",
     re.VERBOSE,
 )
+_QUOTED = re.compile(rb'"(?:[^"\\\n]|\\.){0,%d}"' % _LONGEST)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|[xX][0-9a-fA-F]{1,2}|.)", re.DOTALL)
 _ESCAPES = {
     b"n": b"\n",
@@ -126,6 +131,7 @@ def read_state(directory: StrPath, latest_filename: str | None = None) -> Checkp
     _check_seal(data, path)
     try:
         text = data.decode()
+        del data  # the text is as long
         state = _parse(text)
         state.records = dict(_record(found[1]) for found in _RECORD.finditer(text))
     except ValueError as error:
@@ -404,6 +410,8 @@ def _record_text(name: str, record: Record) -> str:
 
 def _record(text: str) -> tuple[str, Record]:
     """Raises ValueError for what `_record_text` does not write."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"a record has {len(text)} characters, expected at most {_LONGEST}")
     try:
         found = json.loads(text)
     except RecursionError:
@@ -472,7 +480,7 @@ def _check_seal(data: bytes, path: str) -> None:
         # what we write has a comment in its first line and the list behind it; what was typed may lack the last newline
         if not data.endswith(b"\n") and not re.search(rb"\sall_model_checkpoint_paths:", data):
             raise _damaged(path, "was cut short")
-        if b"#" in re.sub(rb'"(?:[^"\\\n]|\\.)*"', b"", data):
+        if b"#" in _QUOTED.sub(b"", data):
             raise _damaged(path, "has lost its checksum line")
         return
     if crc32c(data[: seal.start()]) != int(seal[1], 16):

@@ -24,7 +24,7 @@ _HEAD = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
 _PLAIN, _DEFLATED = 0, 1  # how the body is encoded
-_DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 1 << 30  # bytes
+_DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 256 << 20  # bytes; more are stored as they are
 _ALWAYS_ALLOWED = 4 << 20  # a deflated body may have been so many bytes, ...
 _MOST_EXPANSION = 32  # ... or so many times what it is now; graphs reach 25
 HEADER_BYTES = _HEAD.size + _CRC.size
@@ -50,9 +50,9 @@ def sealed(body: bytes, *, may_deflate: bool = True) -> bytes:
     return head + _CRC.pack(crc32c(body, crc32c(head))) + body
 
 
-def unsealed(data: bytes) -> memoryview:
+def unsealed(data: bytes | memoryview) -> memoryview:
     """The body of a `.meta` file, checked. Raises Damage."""
-    if len(data) < HEADER_BYTES or not data.startswith(MAGIC):
+    if len(data) < HEADER_BYTES or data[: len(MAGIC)] != MAGIC:
         raise Damage("is not a ckpt .meta file, or its beginning is damaged")
     _, version, encoding, length = _HEAD.unpack_from(data)
     if length != len(data) - HEADER_BYTES:
@@ -73,7 +73,7 @@ def unsealed(data: bytes) -> memoryview:
     return _inflated(body) if encoding == _DEFLATED else body
 
 
-def unfolded(data: bytes) -> int:
+def unfolded(data: bytes | memoryview) -> int:
     """How long the body of a `.meta` file is said to be when it is no longer deflated."""
     if len(data) < HEADER_BYTES + _LENGTH.size or _HEAD.unpack_from(data)[2] == _PLAIN:
         return len(data)
@@ -83,7 +83,7 @@ def unfolded(data: bytes) -> int:
 
 def largest(deflated: int) -> int:
     """What so many deflated bytes may have been: the records in them take up to 40 times that."""
-    return max(_ALWAYS_ALLOWED, _MOST_EXPANSION * deflated)
+    return max(deflated, min(max(_ALWAYS_ALLOWED, _MOST_EXPANSION * deflated), _DEFLATED_UP_TO))
 
 
 def _inflated(body: memoryview) -> memoryview:
@@ -112,11 +112,10 @@ def parsed(
             check_present(memoryview(body))
         if len(body) <= LARGE:
             return unpackb(body, ext_hook)
-        from ckpt.wire.metagraph_walk import MOST_ELEMENTS, Budget
+        from ckpt.wire.metagraph_budget import MOST_ELEMENTS, record_budget
 
         longest = MOST_ELEMENTS if longest is None else longest
-        budget = Budget()
-        budget.left = longest + MOST_ELEMENTS
+        budget = record_budget(longest + MOST_ELEMENTS)
         limits = {"max_array_len": longest, "max_map_len": MOST_ELEMENTS}
         return unpackb(body, ext_hook, list_hook=budget.take, object_hook=budget.take, **limits)
 

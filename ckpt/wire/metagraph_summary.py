@@ -5,7 +5,7 @@ Must not know live graphs, nor where the bytes are stored.
 
 from __future__ import annotations
 
-from ckpt.wire.metagraph_body import LARGE, Damage, MsgpackErrors, parsed, unsealed
+from ckpt.wire.metagraph_body import LARGE, Damage, parsed, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,10 +62,10 @@ def summarised(data: bytes) -> MetaGraphSummary:
         if len(body) <= LARGE:
             counts.tree(*parsed(body, _light_value))
         else:
+            from ckpt.wire.metagraph_budget import graph_budget
             from ckpt.wire.metagraph_walk import look
 
-            with MsgpackErrors():
-                look(body, counts, _light_value)
+            look(body, counts, _light_value, graph_budget())
         return counts.summary()
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise Damage(f"its records are not those of a MetaGraph: {error}") from error

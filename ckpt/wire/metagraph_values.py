@@ -15,8 +15,8 @@ from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
 from ckpt.wire.metagraph_body import Damage
+from ckpt.wire.metagraph_budget import MOST_ELEMENTS, RECORD, Budget, record_elements
 from ckpt.wire.metagraph_tree import FIELDS, shown
-from ckpt.wire.metagraph_walk import MOST_ELEMENTS
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
@@ -85,9 +85,10 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
 def decoder(
     unpackb: Callable[..., Any],
     check_attrs: Callable[[Any, str], dict[str, Any]],
+    budget: Budget,
     depth: int = 0,
 ) -> Callable[[int, bytes], Any]:
-    """The function that turns extension types into values, `depth` functions deep."""
+    """The function that turns extension types into values, `depth` functions deep, as many as the budget allows."""
     shapes: dict[bytes, TensorShape] = {}
 
     def decode(code: int, data: bytes) -> Any:
@@ -97,11 +98,13 @@ def decoder(
             if len(data) > _LONGEST_SHAPE:
                 raise Damage(f"a shape takes {len(data)} bytes")
             if data not in shapes:
+                budget.spend(RECORD)
                 if len(shapes) == _SHAPES_KEPT:
                     shapes.clear()
                 shapes[data] = read_shape(unpackb(data, _no_extension))
             return shapes[data]
         if code == TENSOR:
+            budget.spend(2 * RECORD)
             # a list of strings is as long as there are strings
             return read_tensor(unpackb(data, _no_extension, max(len(data), MOST_ELEMENTS)))
         if code == PLACEHOLDER:
@@ -110,7 +113,9 @@ def decoder(
             raise Damage(f"extension type {code} is not part of the format")
         if depth >= DEEPEST_FUNC:
             raise Damage(f"functions are nested more than {DEEPEST_FUNC} deep")
-        return read_func(unpackb(data, decoder(unpackb, check_attrs, depth + 1)), check_attrs)
+        func = unpackb(data, decoder(unpackb, check_attrs, budget, depth + 1))
+        budget.spend(record_elements(func))
+        return read_func(func, check_attrs)
 
     return decode
 
