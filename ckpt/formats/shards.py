@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
-from ckpt.core.atomic import new_token
 from ckpt.core.errors import DataLossError, InvalidArgumentError, OpError, UnimplementedError
+from ckpt.core.temporaries import new_token
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
@@ -194,7 +194,7 @@ def _remove_superseded(path: str, save: str) -> None:
     with suppress(OpError):
         found = [match for n in storage.names_in(directory) if (match := SHARD_NAME.fullmatch(n))]
         earlier = [match for match in found if match["stem"] == stem and match["save"] != save]
-        under_way = storage.temporaries(directory) if earlier else set()
+        under_way = storage.tokens_in(directory) if earlier else set()
         for match in earlier:
             if match["save"] not in under_way:
                 storage.remove_file(storage.joined(directory, match[0]))
