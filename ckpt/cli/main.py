@@ -19,6 +19,7 @@ Exit codes:
   2    wrong usage or configuration
   3    input is missing, corrupt or of an unsupported format
   4    names, shapes or dtypes do not match
+  5    of another format than ckpt's, so that it cannot be verified
   6    refused: the output exists
   7    out of disk space or memory
   130  interrupted

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ckpt.core import defs, selectors
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import SelectionError
+from ckpt.core.system import StrPath
 from ckpt.formats.base import TensorReader
 from ckpt.graph.selection import node_of
 

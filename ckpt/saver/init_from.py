@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt.core import renames
-from ckpt.core.atomic import StrPath
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import scopes_of, similar
 from ckpt.core.suggestions import Suggestions, suggest
+from ckpt.core.system import StrPath
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device
 from ckpt.model.partitioned import PartitionedVariable

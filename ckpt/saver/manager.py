@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt.core import gfile, storage
-from ckpt.core.atomic import StrPath
+from ckpt.core.system import StrPath
 from ckpt.graph import stack
 from ckpt.saver import saving, state_file
 from ckpt.saver.checkpoint import Checkpoint

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
 from ckpt.saver import debug_info, latest, retention, state_file, validity

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.saver import state_file
 from ckpt.saver.latest import newest_listed, why_none

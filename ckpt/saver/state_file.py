@@ -16,7 +16,6 @@ from dataclasses import asdict, dataclass, field
 from numbers import Real
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import (
     DataLossError,
@@ -25,6 +24,7 @@ from ckpt.core.errors import (
     NotFoundError,
     PermissionDeniedError,
 )
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.saver.plain_state import SEALED
 

@@ -18,6 +18,7 @@ from ckpt.core.errors import (
     UnimplementedError,
 )
 from ckpt.formats import detect
+from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
@@ -36,10 +37,13 @@ _OF_THE_FILE = (  # errors that say what a file is; others say that nobody can t
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a checkpoint is not whole; `keeps_values` when its variables can be restored all the same."""
+    """Why a checkpoint is not whole; `keeps_values` when its variables can be restored all the same; `is_foreign` when
+    it is one of another program, of which nobody here can tell whether it is.
+    """
 
     reason: str
     keeps_values: bool
+    is_foreign: bool = False
 
 
 def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
@@ -57,7 +61,8 @@ def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
     except NotFoundError as error:
         return Problem(f"its files are gone: {error.message}", keeps_values=False)
     except OpError as error:
-        return Problem(str(error), keeps_values=False)
+        is_foreign = isinstance(error, ForeignFileError)
+        return Problem(str(error), keeps_values=False, is_foreign=is_foreign)
 
 
 def _read_all(reader: Any) -> None:

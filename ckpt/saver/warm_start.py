@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt.core import dtypes, selectors
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import SelectionError
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import similar
+from ckpt.core.system import StrPath
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor

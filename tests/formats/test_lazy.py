@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ckpt
-from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, SelectionError
+from ckpt.core.input_file import InputFile
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_layout import BLOCK
 from ckpt.formats.hdf5_writer import write

@@ -242,7 +242,7 @@ def test_a_copy_of_the_values_alone_is_restorable_and_never_deleted(run, tmp_pat
 
 
 def test_every_failure_of_the_operating_system_is_typed(run, monkeypatch):
-    from ckpt.core import atomic
+    from ckpt.core import system
 
     class Broken:
         def __getattr__(self, name):
@@ -251,7 +251,7 @@ def test_every_failure_of_the_operating_system_is_typed(run, monkeypatch):
 
             return fail if name in ("open", "listdir") else getattr(os, name)
 
-    monkeypatch.setattr(atomic, "files", Broken())
+    monkeypatch.setattr(system, "files", Broken())
     with pytest.raises(OpError, match="Input/output error"):
         latest_checkpoint(run)
     with pytest.raises(OpError, match="Input/output error"):

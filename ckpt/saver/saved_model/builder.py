@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
-from ckpt.core.atomic import StrPath
+from ckpt.core.system import StrPath
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
+from ckpt.core.system import StrPath
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 from ckpt.saver.meta_files import MAX_META_BYTES
