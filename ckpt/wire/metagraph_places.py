@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import struct
 
-import msgpack
-
 from ckpt.wire.metagraph_body import Damage
 
 SMALL = (
@@ -56,6 +54,8 @@ class Places:
         self._begin(at)
 
     def _begin(self, at: int) -> None:
+        import msgpack
+
         self._base = at
         self._walker = msgpack.Unpacker(
             _Source(self._body, at), max_buffer_size=SMALL, strict_map_key=True
@@ -75,13 +75,15 @@ class Places:
 
     def ends(self, count: int) -> list[int]:
         """Where the next value begins, and where it and the `count - 1` after it end; goes behind them."""
+        from msgpack import BufferFull
+
         walker, base = self._walker, self._base
         skip, tell = walker.skip, walker.tell
         found = [base + tell()]
         for _ in range(count):
             try:
                 skip()
-            except msgpack.BufferFull:
+            except BufferFull:
                 self._skip_large(found[-1])
                 walker, base = self._walker, self._base
                 skip, tell = walker.skip, walker.tell
