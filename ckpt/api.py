@@ -87,6 +87,7 @@ from ckpt.core.dtypes import (
 )
 from ckpt.core.dtypes import bool_ as bool
 from ckpt.core.errors import OpError
+from ckpt.core.limits import allow_large_graphs
 from ckpt.core.log import get_logger
 from ckpt.core.shapes import Dimension, TensorShape, dimension_value
 from ckpt.core.shapes import size_at as dimension_at_index
@@ -160,6 +161,7 @@ from ckpt.model.hessian import hessians
 from ckpt.model.initialized import (
     assert_variables_initialized,
     batch_scatter_update,
+    is_variable_initialized,
     report_uninitialized_variables,
 )
 from ckpt.model.initializers import Constant as constant_initializer
@@ -235,25 +237,23 @@ from ckpt.model.shared_variables import (
 )
 from ckpt.model.template import make_template
 from ckpt.model.tensor_array import TensorArray
-from ckpt.model.variables import (
-    Variable,
-    VariableAggregation,
-    VariableSynchronization,
+from ckpt.model.variable_collections import (
     all_variables,
     global_variables,
     global_variables_initializer,
     initialize_all_variables,
     initialize_local_variables,
     initialize_variables,
-    is_variable_initialized,
     local_variables,
     local_variables_initializer,
     model_variables,
     moving_average_variables,
     trainable_variables,
-    variable_creator_scope,
     variables_initializer,
 )
+from ckpt.model.variable_creators import variable_creator_scope
+from ckpt.model.variable_modes import VariableAggregation, VariableSynchronization
+from ckpt.model.variables import Variable
 from ckpt.ops.arithmetic import (
     accumulate_n,
     count_nonzero,
@@ -277,6 +277,7 @@ from ckpt.ops.blocks import (
     space_to_batch_nd,
     space_to_depth,
 )
+from ckpt.ops.casting import cast
 from ckpt.ops.checking import (
     Assert,
     Print,
@@ -312,6 +313,7 @@ from ckpt.ops.clipping import (
     clip_by_norm,
     clip_by_value,
     global_norm,
+    saturate_cast,
 )
 from ckpt.ops.compare import (
     equal,
@@ -349,6 +351,7 @@ from ckpt.ops.decoding import (
     parse_tensor,
     serialize_tensor,
 )
+from ckpt.ops.decompositions import cholesky, qr, self_adjoint_eig, self_adjoint_eigvals, svd
 from ckpt.ops.diagonals import (
     diag,
     diag_part,
@@ -371,6 +374,11 @@ from ckpt.ops.distinct import (
     unique_with_counts,
 )
 from ckpt.ops.distributions import multinomial, random_crop, random_gamma, random_poisson
+from ckpt.ops.division import div, div_no_nan, divide, floor_div, floordiv, truediv
+from ckpt.ops.division import floor_mod as floormod
+from ckpt.ops.division import floor_mod as mod
+from ckpt.ops.division import real_div as realdiv
+from ckpt.ops.division import truncate_mod as truncatemod
 from ckpt.ops.elementwise import abs_ as abs
 from ckpt.ops.elementwise import (
     acos,
@@ -382,19 +390,13 @@ from ckpt.ops.elementwise import (
     atan,
     atan2,
     atanh,
-    cast,
     ceil,
     conj,
     cos,
     cosh,
-    div,
-    div_no_nan,
-    divide,
     exp,
     expm1,
     floor,
-    floor_div,
-    floordiv,
     is_finite,
     is_inf,
     is_nan,
@@ -405,7 +407,6 @@ from ckpt.ops.elementwise import (
     reciprocal,
     rint,
     rsqrt,
-    saturate_cast,
     sigmoid,
     sign,
     sin,
@@ -415,17 +416,12 @@ from ckpt.ops.elementwise import (
     squared_difference,
     tan,
     tanh,
-    truediv,
 )
-from ckpt.ops.elementwise import floor_mod as floormod
-from ckpt.ops.elementwise import floor_mod as mod
 from ckpt.ops.elementwise import mul as multiply
 from ckpt.ops.elementwise import neg as negative
 from ckpt.ops.elementwise import pow_ as pow
-from ckpt.ops.elementwise import real_div as realdiv
 from ckpt.ops.elementwise import round_ as round
 from ckpt.ops.elementwise import sub as subtract
-from ckpt.ops.elementwise import truncate_mod as truncatemod
 from ckpt.ops.extraction import extract_image_patches, extract_volume_patches
 from ckpt.ops.fake_quant import (
     fake_quant_with_min_max_args,
@@ -450,22 +446,16 @@ from ckpt.ops.hashing import (
 from ckpt.ops.indexing import boolean_mask, gather, invert_permutation, one_hot
 from ckpt.ops.indexing import range_ as range
 from ckpt.ops.joining import concat, dynamic_stitch, split, stack, unstack
-from ckpt.ops.linear_algebra import (
-    cholesky,
+from ckpt.ops.linear_algebra import matrix_determinant, matrix_inverse
+from ckpt.ops.linear_systems import (
     cholesky_solve,
-    matrix_determinant,
-    matrix_inverse,
     matrix_solve,
     matrix_solve_ls,
     matrix_triangular_solve,
-    norm,
-    qr,
-    self_adjoint_eig,
-    self_adjoint_eigvals,
-    svd,
 )
 from ckpt.ops.matmul import matmul
 from ckpt.ops.matrix_functions import matrix_square_root
+from ckpt.ops.norms import norm
 from ckpt.ops.packed_strings import decode_compressed, decode_json_example
 from ckpt.ops.partitioning import (
     broadcast_dynamic_shape,
@@ -769,6 +759,7 @@ __all__ = [
     "add_to_collections",
     "all_variables",
     "allow_file_operations",
+    "allow_large_graphs",
     "allow_py_functions",
     "angle",
     "arg_max",

@@ -18,9 +18,9 @@ from ckpt.model.initializers import UniformUnitScaling as uniform_unit_scaling
 from ckpt.model.initializers import VarianceScaling as variance_scaling
 from ckpt.model.initializers import Zeros as zeros
 from ckpt.model.lookup import tables_initializer
-from ckpt.model.variables import global_variables_initializer as global_variables
-from ckpt.model.variables import local_variables_initializer as local_variables
-from ckpt.model.variables import variables_initializer as variables
+from ckpt.model.variable_collections import global_variables_initializer as global_variables
+from ckpt.model.variable_collections import local_variables_initializer as local_variables
+from ckpt.model.variable_collections import variables_initializer as variables
 
 __all__ = [
     "Initializer",

@@ -19,13 +19,14 @@ from ckpt.ops.compare import (
 from ckpt.ops.complex_numbers import angle, imag, real
 from ckpt.ops.cumulative import cumprod, cumsum, cumulative_logsumexp
 from ckpt.ops.distinct import bincount, confusion_matrix
+from ckpt.ops.division import (
+    divide, div_no_nan as divide_no_nan, floordiv, floor_mod as floormod, floor_mod as mod, truediv,
+)
 from ckpt.ops.elementwise import (
-    abs_ as abs, acos, acosh, add, add_n, asin, asinh, atan, atan2, atanh, ceil, conj, cos,
-    cosh, divide, div_no_nan as divide_no_nan, exp, expm1, floor, floordiv,
-    floor_mod as floormod, is_finite, is_inf, is_nan, log, log1p, maximum, minimum,
-    floor_mod as mod, mul as multiply, neg as negative, pow_ as pow, reciprocal, rint,
-    round_ as round, rsqrt, sigmoid, sign, sin, sinh, sqrt, square, squared_difference,
-    sub as subtract, tan, tanh, truediv,
+    abs_ as abs, acos, acosh, add, add_n, asin, asinh, atan, atan2, atanh, ceil, conj, cos, cosh,
+    exp, expm1, floor, is_finite, is_inf, is_nan, log, log1p, maximum, minimum, mul as multiply,
+    neg as negative, pow_ as pow, reciprocal, rint, round_ as round, rsqrt, sigmoid, sign, sin, sinh,
+    sqrt, square, squared_difference, sub as subtract, tan, tanh,
 )
 from ckpt.ops.indexing import invert_permutation
 from ckpt.ops.largest import in_top_k, top_k

@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from ckpt.core import errors
+from ckpt.core.limits import allow_large_graphs, graph_elements
 
 EXIT_CODES = """\b
 Exit codes:
@@ -18,6 +19,7 @@ Exit codes:
   2    wrong usage or configuration
   3    input is missing, corrupt or of an unsupported format
   4    names, shapes or dtypes do not match
+  5    of another format than ckpt's, so that it cannot be verified
   6    refused: the output exists
   7    out of disk space or memory
   130  interrupted
@@ -80,8 +82,11 @@ class Verbs(click.Group):
 
 @click.group(cls=Verbs, epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.option(
+    "--large-graphs", is_flag=True, help="Read graphs of more than some million nodes, too."
+)
 @click.version_option(package_name="ckpt", message="%(prog)s %(version)s")
-def program(debug: bool) -> None:
+def program(debug: bool, large_graphs: bool) -> None:
     """Inspect, merge and edit saved models: checkpoints, graphs, and both in one file.
 
     A model is named by a checkpoint's prefix (run/model.ckpt-100), one of its files, or a directory: its latest
@@ -91,10 +96,11 @@ def program(debug: bool) -> None:
 
 def run(args: list[str]) -> int:
     """Run the program and return its exit code; errors are written to standard error."""
-    debug = "--debug" in args
-    args = [arg for arg in args if arg != "--debug"]
+    debug, large_graphs = "--debug" in args, "--large-graphs" in args
+    args = [arg for arg in args if arg not in ("--debug", "--large-graphs")]
     try:
-        result = program.main(args, prog_name="ckpt", standalone_mode=False)
+        with allow_large_graphs(None if large_graphs else graph_elements()):
+            result = program.main(args, prog_name="ckpt", standalone_mode=False)
         sys.stdout.flush()
     except BaseException as error:  # noqa: BLE001  # raised again unless it is the user's
         return outcome(error, args, debug=debug)

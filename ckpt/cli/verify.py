@@ -32,7 +32,9 @@ def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
     """Read every byte of checkpoints and compare it with the checksums.
 
     PATH is a prefix, any file of a checkpoint, or a directory or its state file: all checkpoints in the directory.
-    Exits with 1 when one is damaged, with 3 when a path leads to none; the others are verified all the same.
+    One of another program (TensorFlow, PyTorch, safetensors ...) has no checksums that ckpt knows: it is told which, and
+    what reads it. Exits with 3 when a path leads to none, else with 1 when one is damaged, else with 5 when one is of another
+    format; the others are verified all the same.
     """
     from ckpt.core.errors import NotFoundError
     from ckpt.saver import validity
@@ -48,7 +50,10 @@ def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
     _show(problems, as_json=as_json)
     if lost:
         raise NotFoundError(None, None, "\n".join(lost))
-    return 1 if any(problems.values()) else 0
+    found = [problem for problem in problems.values() if problem is not None]
+    if not found:
+        return 0
+    return 5 if all(problem.is_foreign for problem in found) else 1
 
 
 def _show(problems: Mapping[str, Problem | None], *, as_json: bool) -> None:
@@ -58,8 +63,10 @@ def _show(problems: Mapping[str, Problem | None], *, as_json: bool) -> None:
         from ckpt.inspect.render import printable
 
         for prefix, problem in problems.items():
-            state = "ok" if problem is None else "damaged"
-            fields = (state, prefix) if problem is None else (state, prefix, problem.reason)
+            if problem is None:
+                fields = ["ok", prefix]
+            else:
+                fields = ["other" if problem.is_foreign else "damaged", prefix, problem.reason]
             sys.stdout.write("\t".join(printable(field) for field in fields) + "\n")
 
 
@@ -84,7 +91,7 @@ def _prefixes(path: str) -> list[str]:
     return [prefix]
 
 
-def _json(problems: Mapping[str, object]) -> str:
+def _json(problems: Mapping[str, Problem | None]) -> str:
     import json
 
     document = {
@@ -94,8 +101,9 @@ def _json(problems: Mapping[str, object]) -> str:
             {
                 "path": prefix,
                 "whole": problem is None,
-                "reason": getattr(problem, "reason", None),
-                "values_whole": problem is None or getattr(problem, "keeps_values", False),
+                "foreign": problem is not None and problem.is_foreign,
+                "reason": None if problem is None else problem.reason,
+                "values_whole": problem is None or problem.keeps_values,
             }
             for prefix, problem in problems.items()
         ],

@@ -12,22 +12,13 @@ from ckpt.compose.surgery.values import freeze
 from ckpt.core import defs
 from ckpt.graph.selection import needed, node_of
 from ckpt.saver.savings import VARIABLE_TYPES
+from ckpt.wire.plain import message, plain
 
 
 def _plain(graph_def: Any) -> defs.GraphDef:
-    if isinstance(graph_def, defs.GraphDef):
-        return graph_def
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
     if not hasattr(graph_def, "node"):
         raise TypeError(f"graph_def must be a graph_pb2.GraphDef proto, not {graph_def!r}")
-    return tf_pb.from_message(graph_def, defs.GraphDef)  # type: ignore[no-any-return]
-
-
-def _message(graph: defs.GraphDef) -> Any:
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.to_message(graph)
+    return plain(graph_def, defs.GraphDef)
 
 
 def extract_sub_graph(graph_def: Any, dest_nodes: Sequence[str]) -> Any:
@@ -43,7 +34,7 @@ def extract_sub_graph(graph_def: Any, dest_nodes: Sequence[str]) -> Any:
         if name not in names:
             raise AssertionError(f"{name} is not in graph")
     kept = needed(graph, dest_nodes)
-    return _message(replace(graph, node=tuple(n for n in graph.node if n.name in kept)))
+    return message(replace(graph, node=tuple(n for n in graph.node if n.name in kept)))
 
 
 _PASSING = ("CheckNumerics", "Identity", "StopGradient")
@@ -70,7 +61,7 @@ def remove_training_nodes(input_graph: Any, protected_nodes: Iterable[str] | Non
         for node in graph.node
         if node.name not in gone
     )
-    return _message(replace(graph, node=kept))
+    return message(replace(graph, node=kept))
 
 
 def convert_variables_to_constants(
@@ -94,14 +85,14 @@ def convert_variables_to_constants(
         and node.name not in set(variable_names_blacklist or ())
     ]
     if not chosen:
-        return _message(graph)
+        return message(graph)
     values = sess.run([_readable(sess, graph, name) for name in chosen])
     draft = Draft(
         defs.MetaGraphDef(graph_def=graph),
         {name: (name,) for name in chosen},
         dict(zip(chosen, values, strict=True)),
     )
-    return _message(freeze(draft).meta.graph_def)
+    return message(freeze(draft).meta.graph_def)
 
 
 def _readable(sess: Any, graph: defs.GraphDef, name: str) -> str:

@@ -18,8 +18,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ckpt.core import atomic
-from ckpt.core.atomic import Buffer
+from ckpt.core import atomic, local_files, system, temporaries
 from ckpt.core.errors import (
     DataLossError,
     FailedPreconditionError,
@@ -30,6 +29,7 @@ from ckpt.core.errors import (
     UnimplementedError,
     from_os_error,
 )
+from ckpt.core.system import Buffer
 
 if TYPE_CHECKING:
     from typing import Self
@@ -65,7 +65,7 @@ class Upload:
             sweep(self.path.rpartition("/")[0])
         self._mark.__enter__()
         try:
-            with atomic._typed(self.path, "creating a temporary file for the upload"):
+            with system.typed(self.path, "creating a temporary file for the upload"):
                 self._fd, self._temporary = tempfile.mkstemp(prefix="ckpt-upload-")
                 self._forget_name()
         except BaseException as error:
@@ -82,7 +82,7 @@ class Upload:
 
     def reserve(self, length: int) -> None:
         """Raise ResourceExhaustedError when the local temporary file has no room for `length` bytes."""
-        atomic.check_room(self.path, tempfile.gettempdir(), length)
+        local_files.check_room(self.path, tempfile.gettempdir(), length)
 
     def write(self, data: Buffer, offset: int) -> None:
         """Write all of `data` at `offset` of the temporary file."""
@@ -104,8 +104,8 @@ class Upload:
 
     def truncate(self, length: int) -> None:
         """Make the file exactly `length` bytes long."""
-        with atomic._typed(self.path, "setting the length"):
-            atomic._again(atomic.files.ftruncate, self._fd, length)
+        with system.typed(self.path, "setting the length"):
+            system.again(system.files.ftruncate, self._fd, length)
         self._length = length
 
     def __exit__(
@@ -141,9 +141,9 @@ class Upload:
             )
 
     def _put_beside(self) -> None:
-        name = atomic.temporary_name(atomic.new_token())
+        name = temporaries.temporary_name(temporaries.new_token())
         beside = f"{self._name.rpartition('/')[0]}/{name}"
-        with atomic.owned(name):
+        with temporaries.owned(name):
             try:
                 self._put_as(beside)
                 with typed(self.path, "moving the uploaded file to it"):
@@ -319,11 +319,11 @@ def marked(url: str, token: str) -> Iterator[None]:
     The mark says which file that is, so that `sweep` can tell whether they are part of something whole.
     """
     directory, _, target = url.rpartition("/")
-    name = atomic.temporary_name(token)
+    name = temporaries.temporary_name(token)
     mark = f"{directory}/{name}"
     store, path = store_of(mark)
     try:
-        with atomic.owned(name):
+        with temporaries.owned(name):
             with typed(url, "putting a mark beside it"):
                 store.pipe_file(path, target.encode() + _END)
             yield
@@ -339,9 +339,9 @@ def sweep(directory: str) -> None:
     with suppress(OpError):
         names = names_in(directory)
         for name in names:
-            mark = atomic.TEMPORARY.fullmatch(name)
+            mark = temporaries.TEMPORARY.fullmatch(name)
             path = f"{directory}/{name}"
-            if mark and atomic.is_abandoned(mark, path, modified):
+            if mark and temporaries.is_abandoned(mark, path, modified):
                 belonging = [other for other in names if f".{mark[3]}-" in other]
                 if belonging and not _is_committed(directory, name, mark[3]):
                     for other in belonging:
@@ -361,9 +361,11 @@ def _is_committed(directory: str, mark: str, token: str) -> bool:
         return False
 
 
-def temporaries(directory: str) -> set[str]:
+def tokens_in(directory: str) -> set[str]:
     """The tokens of the marks and temporaries below this name."""
-    return {match[3] for match in map(atomic.TEMPORARY.fullmatch, names_in(directory)) if match}
+    return {
+        match[3] for match in map(temporaries.TEMPORARY.fullmatch, names_in(directory)) if match
+    }
 
 
 def move_file(source: str, target: str) -> None:
@@ -417,7 +419,9 @@ def typed(url: str, doing: str) -> Iterator[None]:
     except OpError:
         raise
     except FileNotFoundError as error:
-        raise NotFoundError(None, None, f"{url}: {doing} failed: there is none") from error
+        raise NotFoundError(
+            None, None, f"{url}: {doing} failed: no such file, directory or bucket"
+        ) from error
     except PermissionError as error:
         raise PermissionDeniedError(None, None, f"{url}: {doing} failed: {error}") from error
     except (ConnectionError, TimeoutError) as error:

@@ -12,8 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ckpt.core import atomic
-from ckpt.core.atomic import Buffer, InputFile, NewFile, StrPath
+from ckpt.core import atomic, input_file, local_files, temporaries
+from ckpt.core.atomic import NewFile
+from ckpt.core.input_file import InputFile
+from ckpt.core.system import Buffer, StrPath
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -149,7 +151,7 @@ def write_file(target: StrPath, data: Buffer, *, durable: bool = True) -> None:
 def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
     """The whole content of a file. Raises DataLossError when it is longer than `limit` bytes."""
     if not is_remote(path):
-        return atomic.read_file(path, limit=limit, follow=follow)
+        return input_file.read_file(path, limit=limit, follow=follow)
     from ckpt.core import remote
 
     return remote.read_file(os.fspath(path), limit=limit)
@@ -161,7 +163,7 @@ def exists(path: StrPath) -> bool:
         from ckpt.core import remote
 
         return remote.exists(os.fspath(path))
-    return atomic.exists(path)
+    return local_files.exists(path)
 
 
 def is_directory(path: StrPath) -> bool:
@@ -170,7 +172,7 @@ def is_directory(path: StrPath) -> bool:
         from ckpt.core import remote
 
         return remote.is_directory(os.fspath(path))
-    return atomic.is_directory(path)
+    return local_files.is_directory(path)
 
 
 def is_file(path: StrPath) -> bool:
@@ -179,7 +181,7 @@ def is_file(path: StrPath) -> bool:
         from ckpt.core import remote
 
         return remote.is_file(os.fspath(path))
-    return atomic.is_file(path)
+    return local_files.is_file(path)
 
 
 def names_in(directory: StrPath) -> list[str]:
@@ -188,7 +190,7 @@ def names_in(directory: StrPath) -> list[str]:
         from ckpt.core import remote
 
         return remote.names_in(os.fspath(directory))
-    return atomic.names_in(directory)
+    return local_files.names_in(directory)
 
 
 def modified(path: StrPath) -> float:
@@ -197,13 +199,13 @@ def modified(path: StrPath) -> float:
         from ckpt.core import remote
 
         return remote.modified(os.fspath(path))
-    return atomic.modified(path)
+    return local_files.modified(path)
 
 
 def check_room(path: StrPath, length: int) -> None:
     """Raise ResourceExhaustedError when the disk of `path` has no room for `length` more bytes; of stores nobody knows."""
     if not is_remote(path):
-        atomic.check_room(path, split(os.fspath(path))[0], length)
+        local_files.check_room(path, split(os.fspath(path))[0], length)
 
 
 def remove_file(path: StrPath) -> None:
@@ -213,7 +215,7 @@ def remove_file(path: StrPath) -> None:
 
         remote.remove_file(os.fspath(path))
     else:
-        atomic.remove_file(path)
+        local_files.remove_file(path)
 
 
 def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:
@@ -223,7 +225,7 @@ def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None
 
         remote.move_file(os.fspath(source), os.fspath(target))
     else:
-        atomic.move_file(source, target, durable=durable)
+        local_files.move_file(source, target, durable=durable)
 
 
 @contextmanager
@@ -248,13 +250,13 @@ def sweep(directory: StrPath) -> None:
         remote.sweep(os.fspath(directory))
 
 
-def temporaries(directory: StrPath) -> set[str]:
+def tokens_in(directory: StrPath) -> set[str]:
     """The tokens of the files that are being written in a directory."""
     if is_remote(directory):
         from ckpt.core import remote
 
-        return remote.temporaries(os.fspath(directory))
-    return atomic.temporaries(directory)
+        return remote.tokens_in(os.fspath(directory))
+    return temporaries.tokens_in(directory)
 
 
 def resolved(path: StrPath) -> str:
@@ -269,7 +271,7 @@ def make_directory(directory: StrPath, *, parents: bool = False, durable: bool =
 
         remote.make_directory(os.fspath(directory))
     else:
-        atomic.make_directory(directory, parents=parents, durable=durable)
+        local_files.make_directory(directory, parents=parents, durable=durable)
 
 
 def split(path: str) -> tuple[str, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from ckpt.core.errors import UnimplementedError
+from ckpt.core.storage import open_input
 from ckpt.formats.base import Format, StrPath, TensorEntry
 from ckpt.formats.hdf5_layout import FORMAT, MAGIC
 from ckpt.formats.shard_index import SHARD_MAGIC
@@ -45,13 +47,24 @@ def write(
     write_hdf5(path, tensors, metadata=metadata, durable=durable)
 
 
+def _is_foreign(head: bytes) -> bool:
+    from ckpt.formats.foreign import is_beginning_damaged  # asked only of what is none of our files
+
+    is_hdf5 = any(head.startswith(SIGNATURE, at) for at in _USER_BLOCKS)
+    return is_hdf5 and not is_beginning_damaged(head)
+
+
 def _open_foreign(path: StrPath) -> Hdf5Reader:
-    raise UnimplementedError(
-        None,
-        None,
-        f"{path}: is an HDF5 file without ckpt's user block, written by another program: read it with h5py, and give "
-        "the arrays to ckpt.save(prefix, {name: array})",
-    )
+    from ckpt.formats.foreign import ForeignHdf5Error  # only an error needs it
+
+    found = f"{os.fspath(path)}: is an HDF5 file without ckpt's user block"
+    way_in = "read it with h5py, and give the arrays to ckpt.save(prefix, {name: array})"
+    with open_input(path) as file:
+        head = file.read(0, min(file.size, _USER_BLOCKS[1]))
+    if not head.strip(b"\0"):
+        lost = "written by another program, or by ckpt and its first bytes were lost"
+        raise UnimplementedError(None, None, f"{found}, {lost}: {way_in}")
+    raise ForeignHdf5Error(None, None, f"{found}, written by another program: {way_in}")
 
 
 HDF5 = Format(
@@ -73,7 +86,7 @@ SHARDED_HDF5 = Format(
 FOREIGN_HDF5 = Format(
     name="foreign hdf5",
     suffixes=(),
-    recognises=lambda head: any(head.startswith(SIGNATURE, at) for at in _USER_BLOCKS),
+    recognises=_is_foreign,
     open=_open_foreign,
     write=None,
     layout="docs/formats/ckpt-hdf5.md",

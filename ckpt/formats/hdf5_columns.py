@@ -15,10 +15,12 @@ from operator import add, gt
 from typing import Any
 
 from ckpt.core.collector import paused
+from ckpt.formats.counter import Counter
 from ckpt.formats.hdf5_index import Blob, Chunks, Index, Pipeline, damaged
 from ckpt.formats.hdf5_layout import (
     ITEM_SIZE,
     MAX_LIST,
+    MOST_TENSORS,
     Columns,
     blocks_of,
     check_length,
@@ -77,22 +79,9 @@ def _fields(data: bytes) -> Any:
         # the maps of an index have an entry per tensor at most, and a tensor takes 31 bytes or more
         max_map_len=_FEW_ENTRIES + len(data) // 32,
         strict_map_key=True,
-        list_hook=_Counter(_MAX_LISTS).take,
-        object_hook=_Counter(_MAX_MAPS).take,
+        list_hook=Counter(_MAX_LISTS).take,
+        object_hook=Counter(_MAX_MAPS).take,
     )
-
-
-class _Counter:
-    """Stops after so many lists or maps: an empty one takes 64 times its bytes."""
-
-    def __init__(self, left: int) -> None:
-        self._left = left
-
-    def take(self, made: Any) -> Any:
-        self._left -= 1
-        if self._left < 0:
-            raise ValueError("has more lists or maps than an index needs")
-        return made
 
 
 def _index_of(columns: Columns) -> Index:
@@ -146,6 +135,8 @@ class _Parts:
         self._shapes = columns.shapes()
         self._splits = columns.column("splits", "I", columns.count)
         total = sum(map(max, self._splits, repeat(1)))
+        if total > MOST_TENSORS:
+            raise ValueError(f"holds {total} parts of tensors, expected at most {MOST_TENSORS}")
         self._lengths = columns.column("lengths", "Q", total)  # no list of `total` before this
         self._owners = [n for n, split in enumerate(self._splits) for _ in range(split or 1)]
 

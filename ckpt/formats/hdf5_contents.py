@@ -182,9 +182,10 @@ def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
             contents.put(name, _joined(name, group))
         except (TypeError, ValueError) as error:
             problems.append(f"  {name!r}: {error}")
-    if len(rows) > MOST_TENSORS:
+    pieces = len(rows) + sum([len(contents.boxes(name)) - 1 for name in parts])
+    if pieces > MOST_TENSORS:
         problems.append(
-            f"  {len(rows)} tensors are more than the {MOST_TENSORS} of one file; give a shard_size"
+            f"  {pieces} tensors and parts are more than the {MOST_TENSORS} of one file; give a shard_size"
         )
     if problems:
         raise InvalidArgumentError(

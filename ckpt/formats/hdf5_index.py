@@ -12,7 +12,9 @@ from operator import add
 from typing import NamedTuple
 
 from ckpt.core.errors import DataLossError
-from ckpt.formats.hdf5_layout import ITEM_SIZE
+from ckpt.formats.hdf5_layout import ITEM_SIZE, USER_BLOCK, extent
+
+_FEW_CHUNKS = 1 << 16
 
 Pipeline = tuple[tuple[int, tuple[int, ...]], ...]
 
@@ -141,18 +143,46 @@ class Index:
 
     def ranges(self) -> list[tuple[int, int]]:
         """Offset and length of every checksummed piece that is not empty, in file order."""
-        found = [pair for pair in zip(self.offsets, self.lengths, strict=True) if pair[1]]
-        if self.chunks:
-            found = [
-                (self.offsets[n], length)
-                for n, length in enumerate(self.lengths)
-                if length and n not in self.chunks
-            ]
-            for chunks in self.chunks.values():
-                found += zip(chunks.offsets, chunks.lengths, strict=True)
+        found = self._raw_ranges()
+        for chunks in self.chunks.values():
+            found += zip(chunks.offsets, chunks.lengths, strict=True)
+        return sorted(found)
+
+    def _raw_ranges(self) -> list[tuple[int, int]]:
+        """Those that are no chunks, in any order."""
+        pairs = zip(self.offsets, self.lengths, strict=True)
+        if not self.chunks:
+            found = [pair for pair in pairs if pair[1]]
+        else:
+            found = [pair for n, pair in enumerate(pairs) if pair[1] and n not in self.chunks]
         if self.metagraph is not None and self.metagraph.length:
             found.append((self.metagraph.offset, self.metagraph.length))
-        return sorted(found)
+        return found
+
+    def has_many_chunks(self) -> bool:
+        """True when there are so many that tuples of them would take six times as much memory as arrays."""
+        return sum([len(chunks.lengths) for chunks in self.chunks.values()]) > _FEW_CHUNKS
+
+    def extent(self, own: tuple[int, int]) -> int | None:
+        """Where the last piece ends, the index at `own` among them; None when two overlap or one lies in the user block."""
+        if not self.has_many_chunks():
+            return extent([*self.ranges(), own])
+        import numpy as np  # such a file has gigabytes of values, or is hostile
+
+        chunks = self.chunks.values()
+        others = [*self._raw_ranges(), own, (0, USER_BLOCK)]
+        starts, ends = (
+            np.concatenate([*[np.frombuffer(column, "u8") for column in columns], more])  # type: ignore[call-overload]  # they are memoryviews
+            for columns, more in (
+                ([one.offsets for one in chunks], np.array([at for at, _ in others], "u8")),
+                ([one.lengths for one in chunks], np.array([size for _, size in others], "u8")),
+            )
+        )
+        ends += starts
+        is_apart = bool((ends >= starts).all())
+        starts.sort()
+        ends.sort()  # pieces lie apart when each time the next begins after as many have ended as had begun
+        return int(ends[-1]) if is_apart and (ends[:-1] <= starts[1:]).all() else None
 
 
 def damaged(path: str, found: str, meaning: str) -> DataLossError:

@@ -132,10 +132,10 @@ class Columns:
         self.block: int = fields["block"]
         if type(self.block) is not int or not 4096 <= self.block <= 1 << 24:
             raise ValueError(f"block is {str(self.block)[:40]}, expected 4096 to {1 << 24}")
-        self.names = self._names()
-        self.count = len(self.names)
+        self.count = len(self.column("name_ends", "Q", None))
         if self.count > MOST_TENSORS:
             raise ValueError(f"holds {self.count} tensors, expected at most {MOST_TENSORS}")
+        self.names = self._names()
         self.rows = dict(zip(self.names, range(self.count), strict=True))
         if len(self.rows) != self.count:
             raise ValueError("holds a tensor name twice")

@@ -339,24 +339,34 @@ class Hdf5Reader:
             raise self._incomplete(tensor, out.shape)
 
     def _read_strings(self, tensor: Tensor, box: _Box, out: Array | None) -> Array:
-        out = self._target(tensor, box, out)
+        if out is not None:
+            self._target(tensor, box, out)
+        held = [(part, both) for part in tensor.parts if (both := _shared(part, box)) is not None]
+        pieces = [
+            (self._strings(tensor, part, inside), outside) for part, (inside, outside) in held
+        ]
+        if out is None and len(pieces) == 1 and pieces[0][0].shape == tuple(n for _, n in box):
+            return pieces[0][0]
+        out = self._target(tensor, box, out)  # no memory for values that turn out not to be there
         filled = np.zeros(out.shape, bool)
-        for part in tensor.parts:
-            shared = _shared(part, box)
-            if shared is None:
-                continue
-            payload = bytearray(part.length)
-            self._blocks.read(tensor, part, 0, memoryview(payload))
-            try:
-                values = string_payload.decode(bytes(payload), part.shape)
-            except ValueError as error:
-                raise self._blocks.damage(f"tensor {tensor.name!r}: {error}") from error
-            inside, outside = shared
-            out[outside] = values[tuple(slice(a, a + n) for a, n in inside)]
+        for values, outside in pieces:
+            out[outside] = values
             filled[outside] = True
         if not filled.all():
             raise self._incomplete(tensor, out.shape)
         return out
+
+    def _strings(self, tensor: Tensor, part: Part, inside: _Box) -> Array:
+        """What a part holds of a box that lies inside it and counts from its corner."""
+        payload = bytearray(part.length)
+        self._blocks.read(tensor, part, 0, memoryview(payload))
+        try:
+            values = string_payload.decode(payload, part.shape)
+        except ValueError as error:
+            raise self._blocks.damage(f"tensor {tensor.name!r}: {error}") from error
+        if values.shape == tuple(n for _, n in inside):
+            return values
+        return values[tuple(slice(a, a + n) for a, n in inside)].copy()
 
     def _settle(self, tensor: Tensor, out: Array) -> None:
         """Bytes to values: refuse what is no bool, swap where the machine is big-endian."""

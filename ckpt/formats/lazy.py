@@ -91,13 +91,18 @@ class LazyTensor:
 
         Integers, slices and `...` read only their range; any other index reads the tensor first. Raises IndexError.
         """
-        cut = _cut(key, self.shape)
+        try:
+            cut = _cut(key, self.shape)
+        except IndexError as error:
+            raise IndexError(f"{self._checkpoint.path}: {self.name}: {error}") from None
         if cut is None:
             return np.array(self.view()[key])
         part, rest = cut
         values = self._checkpoint._open_reader().read(self.name, part=part)
         found: Array = values[rest]
-        return found.copy() if found.size < values.size else found  # let go of what steps left out
+        if isinstance(found, np.ndarray) and found.size < values.size:
+            return found.copy()  # let go of what steps left out
+        return found
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
         if copy:
@@ -192,8 +197,9 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
     given = len(keys) - keys.count(Ellipsis)
     if given > len(shape) or keys.count(Ellipsis) > 1:
         raise IndexError(f"too many indices for a tensor of shape {shape}: {key!r}")
+    ends: list[Any] = [...]  # with it, numpy makes arrays also of single elements
     if Ellipsis not in keys:
-        keys.append(Ellipsis)
+        keys.append(ends.pop())
     at = keys.index(Ellipsis)
     keys[at : at + 1] = [slice(None)] * (len(shape) - given)
     part: list[slice] = []
@@ -211,4 +217,4 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
                 raise IndexError(f"index {one} is out of bounds for an axis of size {full}")
             part.append(slice(one % full, one % full + 1))
             rest.append(0)
-    return tuple(part), tuple(rest)
+    return tuple(part), (*rest, *ends)

@@ -35,7 +35,9 @@ class TFRecordOptions:
 
     `flush_mode` is what `flush` asks of zlib (0: nothing, 2: all that was written can be read, 3: and from there on without
     what came before), and what happens every `input_buffer_size` bytes; `window_bits`, `compression_level`, `mem_level` and
-    `compression_strategy` are zlib's. `output_buffer_size` and `compression_method` change nothing. Raises ValueError for an unknown `compression_type`.
+    `compression_strategy` are zlib's. `output_buffer_size` and `compression_method` change nothing. `max_expansion`, which is ckpt's own, is how many times the bytes of a compressed file
+    one record of it may take (200 unless given), or 1 GiB if that is more. Raises ValueError for an unknown
+    `compression_type`.
     """
 
     compression_type_map = _NAMES
@@ -51,6 +53,8 @@ class TFRecordOptions:
         compression_method: int | None = None,
         mem_level: int | None = None,
         compression_strategy: int | None = None,
+        *,
+        max_expansion: int | None = None,
     ) -> None:
         self.get_compression_type_string(compression_type)
         self.compression_type = compression_type
@@ -62,6 +66,7 @@ class TFRecordOptions:
         self.compression_method = compression_method
         self.mem_level = mem_level
         self.compression_strategy = compression_strategy
+        self.max_expansion = max_expansion
 
     @classmethod
     def get_compression_type_string(cls, options: Any) -> str:
@@ -130,8 +135,11 @@ class TFRecordWriter:
 def tf_record_iterator(path: Path, options: Any = None) -> Iterator[bytes]:
     """The records of a TFRecord file, one after the other.
 
-    Raises NotFoundError for a missing file and DataLossError, with the place, for a damaged or truncated record.
+    Raises NotFoundError for a missing file and DataLossError, with the place, for a damaged or truncated record, and for one
+    that claims more than `options.max_expansion` allows.
     """
     kind = TFRecordOptions.get_compression_type_string(options)
-    with tfrecord.RecordReader(os.fsdecode(path), kind) as reader:
+    most = options.max_expansion if isinstance(options, TFRecordOptions) else None
+    most = tfrecord.MAX_EXPANSION if most is None else most
+    with tfrecord.RecordReader(os.fsdecode(path), kind, max_expansion=most) as reader:
         yield from reader

@@ -14,6 +14,7 @@ from typing import Any
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.core.storage import Input
+from ckpt.formats.counter import Counter
 
 SHARD_MAGIC = b"\x89CKPT-IX\r\n\x1a\n\0\0\0\0"
 SHARD_VERSION = 1
@@ -23,6 +24,7 @@ SHARD_NAME = re.compile(r"(?P<stem>.*)\.(?P<save>[0-9a-f]{16})-[0-9]{5}-of-[0-9]
 _HEADER = struct.Struct("<16sIIQI")  # magic, version, zero, length of the body, its crc
 _SEAL = struct.Struct("<I")
 _LARGEST = 1 << 22  # 4096 names of 255 bytes and their numbers, with room
+_MOST_LISTS, _MOST_MAPS = MOST_SHARDS + 1, 1  # a row for each shard and the list of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,13 @@ def _parsed(body: bytes, path: str) -> list[Shard]:
 
     try:
         fields = msgpack.unpackb(
-            body, max_array_len=MOST_SHARDS, max_map_len=16, max_ext_len=0, strict_map_key=True
+            body,
+            max_array_len=MOST_SHARDS,
+            max_map_len=16,
+            max_ext_len=0,
+            strict_map_key=True,
+            list_hook=Counter(_MOST_LISTS).take,
+            object_hook=Counter(_MOST_MAPS).take,
         )
         shards = [_shard(row) for row in fields["files"]]
     except (ValueError, KeyError, TypeError) as error:  # msgpack's own errors are ValueErrors too

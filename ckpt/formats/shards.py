@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
-from ckpt.core.atomic import new_token
 from ckpt.core.errors import DataLossError, InvalidArgumentError, OpError, UnimplementedError
+from ckpt.core.temporaries import new_token
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_header import identity_of
 from ckpt.formats.shard_index import (
@@ -48,6 +48,16 @@ def bytes_of(size: int | str) -> int:
     if number < 1:
         raise ValueError(f"{size!r} is no size; write bytes, or such as 500MB or 5GiB")
     return number
+
+
+def check_options(shard_size: int | str | None, compression: str | None) -> None:
+    """Raise what `write_checkpoint` would raise for these, before anything is prepared for it."""
+    if shard_size is not None:
+        _checked_size(shard_size)
+    if compression is not None:
+        from ckpt.formats.hdf5_filters import check_compression
+
+        check_compression(compression)
 
 
 def write_checkpoint(
@@ -194,7 +204,7 @@ def _remove_superseded(path: str, save: str) -> None:
     with suppress(OpError):
         found = [match for n in storage.names_in(directory) if (match := SHARD_NAME.fullmatch(n))]
         earlier = [match for match in found if match["stem"] == stem and match["save"] != save]
-        under_way = storage.temporaries(directory) if earlier else set()
+        under_way = storage.tokens_in(directory) if earlier else set()
         for match in earlier:
             if match["save"] not in under_way:
                 storage.remove_file(storage.joined(directory, match[0]))

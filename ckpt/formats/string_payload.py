@@ -9,6 +9,8 @@ import numpy as np
 
 Array = np.ndarray[Any, Any]
 
+_AT_ONCE = 1 << 16  # strings whose places are Python numbers at one time
+
 
 def encode(array: Array) -> Array:
     """The payload of an array of bytes or str (as UTF-8), as a uint8 array. Raises TypeError for others."""
@@ -17,19 +19,24 @@ def encode(array: Array) -> Array:
     return np.frombuffer(ends + b"".join(items), np.uint8)
 
 
-def decode(payload: bytes, shape: tuple[int, ...]) -> Array:
-    """The object array of bytes. Raises ValueError when the payload does not hold `shape` elements."""
+def decode(payload: bytes | bytearray, shape: tuple[int, ...]) -> Array:
+    """The object array of bytes. Raises ValueError, before a string is made, when the payload does not hold `shape`
+    elements."""
     count = prod(shape)
     if len(payload) < 8 * count:
         raise ValueError(f"{len(payload)} bytes cannot hold {count} strings")
-    ends = np.frombuffer(payload, "<u8", count).tolist()
-    starts = [0, *ends]
-    if any(a > b for a, b in zip(starts, ends)) or starts[-1] != len(payload) - 8 * count:
+    ends = np.frombuffer(payload, "<u8", count)
+    text = memoryview(payload)[8 * count :]
+    last = int(ends[-1]) if count else 0
+    if last != len(text) or bool((ends[1:] < ends[:-1]).any()):
         raise ValueError("the ends of the strings do not fit the payload")
-    text = payload[8 * count :]
-    out = np.empty(count, object)
-    out[:] = [text[a:b] for a, b in zip(starts, ends)]
-    return out.reshape(shape)
+    out = np.empty(shape, object)
+    flat, start = out.reshape(-1), 0
+    for first in range(0, count, _AT_ONCE):
+        here = ends[first : first + _AT_ONCE].tolist()
+        flat[first : first + _AT_ONCE] = [bytes(text[a:b]) for a, b in zip([start, *here], here)]
+        start = here[-1]
+    return out
 
 
 def _as_bytes(item: object) -> bytes:

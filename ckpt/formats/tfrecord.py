@@ -5,6 +5,7 @@ Byte layout: docs/formats/tfrecord.md.
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Iterator
@@ -25,6 +26,8 @@ FOOTER = _CHECK.size
 """Bytes behind a record: its checksum."""
 _MASK_DELTA = 0xA282EAD8  # Source: TensorFlow's documentation of TFRecord, "masked_crc"
 _CHUNK = 1 << 20
+MAX_EXPANSION = 200  # how much longer than its compressed file a record may be ...
+_ALWAYS_ALLOWED = 1 << 30  # ... or so many bytes
 COMPRESSIONS = ("", "GZIP", "ZLIB")
 WINDOW = {"GZIP": 16, "ZLIB": 0}  # what zlib adds to the window size for the wrapper of RFC 1952
 
@@ -120,15 +123,37 @@ def source_of(file: BinaryIO, path: str, compression: str, *, window_bits: int =
     return Inflated(file, path, window_bits + WINDOW[kind]) if kind else file
 
 
-class RecordReader:
-    """Reads the records of one file in order; `offset` is where the next begins (in the uncompressed bytes)."""
+def _left_in(file: BinaryIO) -> int:
+    """Bytes from where an open file is read next to its end."""
+    at = file.tell()
+    end = file.seek(0, io.SEEK_END)
+    file.seek(at)
+    return max(end - at, 0)
 
-    def __init__(self, path: str, compression: str = "", *, window_bits: int = 15) -> None:
+
+class RecordReader:
+    """Reads the records of one file in order; `offset` is where the next begins (in the uncompressed bytes).
+
+    A record of a compressed file may take `max_expansion` times the bytes of that file, or 1 GiB if that is more.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        compression: str = "",
+        *,
+        window_bits: int = 15,
+        max_expansion: int = MAX_EXPANSION,
+    ) -> None:
         checked_compression(compression)
         self.path = path
         self.offset = 0
         self._file = file_systems.file_system(path).open(path, "rb")
         self._source = source_of(self._file, path, compression, window_bits=window_bits)
+        self._longest: int | None = None
+        if isinstance(self._source, Inflated):
+            size = _left_in(self._file) if self._file.seekable() else 0
+            self._longest = max(_ALWAYS_ALLOWED, max_expansion * size)
 
     def read(self) -> bytes | None:
         """The next record, None behind the last. Raises DataLossError for a damaged or truncated one."""
@@ -140,6 +165,12 @@ class RecordReader:
         (length,) = _LENGTH.unpack_from(header)
         if _CHECK.unpack_from(header, _LENGTH.size)[0] != masked_crc(header[: _LENGTH.size]):
             raise self._damage("corrupted record", "the checksum of its length is wrong")
+        if self._longest is not None and length > self._longest:
+            raise self._damage(
+                "record too long",
+                f"it claims {length} bytes, more than the {self._longest} that a compressed file of this size may hold; "
+                "if they are there, read it with a larger max_expansion",
+            )
         record = self._bytes(length)
         footer = self._bytes(FOOTER) if len(record) == length else b""
         if len(footer) < FOOTER:
@@ -161,6 +192,8 @@ class RecordReader:
         """`length` bytes, or what is left; memory grows with what is there, not with what a header claims."""
         if length <= _CHUNK:
             return self._source.read(length)
+        if self._longest is None and self._file.seekable():  # then it is known what is there
+            return self._source.read(min(length, _left_in(self._file)))
         parts: list[bytes] = []
         while length:
             part = self._source.read(min(length, _CHUNK))

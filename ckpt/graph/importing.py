@@ -12,6 +12,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.wire.plain import plain
 
 
 def mapped_tensors(graph: Graph, input_map: Mapping[str, Any] | None) -> dict[str, Tensor]:
@@ -47,13 +48,9 @@ def converted_inputs(graph: Graph, input_map: Mapping[str, Any] | None) -> dict[
 
 
 def _plain_graph(value: Any) -> defs.GraphDef:
-    if isinstance(value, defs.GraphDef):
-        return value
-    if not hasattr(value, "SerializeToString"):
+    if not isinstance(value, defs.GraphDef) and not hasattr(value, "SerializeToString"):
         raise TypeError(f"Argument `graph_def` must be a GraphDef proto, not {value!r}.")
-    from ckpt.wire import tf_pb
-
-    return tf_pb.from_message(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
+    return plain(value, defs.GraphDef)
 
 
 def import_graph_def(
@@ -73,7 +70,7 @@ def import_graph_def(
     `input_map` or `return_elements` that are not in the GraphDef, listing all of them, and TypeError for those that are no strings.
     """
     graph = stack.get_default_graph()
-    plain = _plain_graph(graph_def)
+    given = _plain_graph(graph_def)
     if return_elements is not None and not all(isinstance(e, str) for e in return_elements):
         raise TypeError(
             f"Argument `return_elements` must be a list of strings. Obtained {return_elements}."
@@ -86,8 +83,8 @@ def import_graph_def(
     else:
         scope, mapped = "", only_tensors(graph, input_map)
     unused: list[str] = []
-    plain = without_unknown_defaults(plain, producer_op_list)
-    operations = load_graph(graph, plain, scope, mapped, unused, unique=True)
+    given = without_unknown_defaults(given, producer_op_list)
+    operations = load_graph(graph, given, scope, mapped, unused, unique=True)
     if unused:
         raise ValueError(
             f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"

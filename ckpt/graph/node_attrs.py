@@ -16,6 +16,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED
+from ckpt.wire.plain import plain_attr
 
 
 def known_attrs(opdef: OpDef, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,10 +86,8 @@ def without_unknown_defaults(graph_def: defs.GraphDef, producer_op_list: Any) ->
     """
     if producer_op_list is None:
         return graph_def
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
     defaults = {
-        (op.name, attr.name): tf_pb.attr_from_message(attr.default_value)
+        (op.name, attr.name): plain_attr(attr.default_value)
         for op in producer_op_list.op
         for attr in op.attr
         if attr.HasField("default_value")
@@ -173,14 +172,7 @@ def node_from_parts(
     attrs: Mapping[str, Any],
 ) -> Operation:
     """What `Graph.create_op` adds: attributes may be plain values or AttrValue messages."""
-    plain: dict[str, Any] = {}
-    for key, value in attrs.items():
-        if hasattr(value, "WhichOneof"):
-            from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-            plain[key] = tf_pb.attr_from_message(value)
-        else:
-            plain[key] = value
+    plain = {key: plain_attr(value) for key, value in attrs.items()}
     opdef = OPS.get(op_type)
     full = graph.unique_op_name(name)
     kinds = None if output_types is None else [dtypes.as_dtype(d) for d in output_types]

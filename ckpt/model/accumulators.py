@@ -10,7 +10,7 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import accumulators, elementwise
+from ckpt.ops import accumulators, casting
 
 
 class SparseAccumulatorTakeGradient(NamedTuple):
@@ -142,8 +142,8 @@ class SparseConditionalAccumulator(ConditionalAccumulatorBase):
         where that is known. Running it raises InvalidArgumentError where these do not fit together, or the accumulator.
         """
         step = _as_step(local_step)
-        indices = elementwise.cast(grad_indices, all_dtypes.int64)
-        shape = elementwise.cast([] if grad_shape is None else grad_shape, all_dtypes.int64)
+        indices = casting.cast(grad_indices, all_dtypes.int64)
+        shape = casting.cast([] if grad_shape is None else grad_shape, all_dtypes.int64)
         made: Operation = accumulators.sparse_apply_gradient(
             self._accumulator_ref, step, indices, grad_values, shape, dtype=self._dtype,
             has_known_shape=grad_shape is not None, name=name,
@@ -171,5 +171,5 @@ class SparseConditionalAccumulator(ConditionalAccumulatorBase):
 
 def _as_step(value: Any) -> Tensor:
     """A time step as an int64."""
-    step: Tensor = elementwise.cast(convert.convert_to_tensor(value), all_dtypes.int64)
+    step: Tensor = casting.cast(convert.convert_to_tensor(value), all_dtypes.int64)
     return step

@@ -28,6 +28,7 @@ from ckpt.model.queues import (
     common_shape,
 )
 from ckpt.ops import (
+    casting,
     compare,
     constants,
     control,
@@ -200,7 +201,7 @@ def _summarize(queue: QueueBase, through: _Through) -> None:
         return
     beyond = elementwise.maximum(0, queue.size() - through.kept)
     room = through.capacity - through.kept
-    full = elementwise.cast(beyond, dtypes.float32) * (1.0 / room)
+    full = casting.cast(beyond, dtypes.float32) * (1.0 / room)
     summary.scalar(f"fraction_over_{through.kept}_of_{room}_full", full)
 
 
@@ -299,7 +300,7 @@ def _put(queue: QueueBase, row: list[Tensor], enqueue_many: bool, keep: Tensor) 
     """The operation that puts an example, or several, or those that are to be kept."""
     put = queue.enqueue_many if enqueue_many else queue.enqueue
     if keep.shape.rank == 1:
-        places = elementwise.cast(keep, dtypes.int32)
+        places = casting.cast(keep, dtypes.int32)
         return put([partitioning.dynamic_partition(tensor, places, 2)[1] for tensor in row])
     known = constant_value(keep)
     if known is not None and bool(known):

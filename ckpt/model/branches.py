@@ -13,7 +13,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.composites import flat_tensors, packed, tensors_of
-from ckpt.ops import compare, control, flow
+from ckpt.ops import casting, compare, control, flow, joining, reduction
 
 
 def cond(
@@ -119,11 +119,9 @@ def _check_alike(first: _Branch, second: _Branch) -> None:
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):
         if a.dtype.base_dtype != b.dtype.base_dtype:
             if {a.dtype.base_dtype, b.dtype.base_dtype} == dtypes.INDEX and ours[i - 1 :]:
-                from ckpt.ops import elementwise  # only where slices have indices of two kinds
-
                 for branch, tensor in ((first, a), (second, b)):
                     with branch.graph.as_default():
-                        branch.graph.outputs[i] = elementwise.cast(tensor, dtypes.int64)
+                        branch.graph.outputs[i] = casting.cast(tensor, dtypes.int64)
                 continue
             raise ValueError(
                 f"Outputs of '{first.what}' and '{second.what}' must have the same type(s). Received "
@@ -184,9 +182,7 @@ def switch_case(
             raise TypeError(f"'branch_index' must be a Tensor, got {type(branch_index)}")
         if not branch_index.dtype.is_integer:
             raise TypeError(f"'branch_index' must be an integer Tensor, got {branch_index.dtype}")
-        from ckpt.ops import elementwise  # beside its only caller
-
-        index = elementwise.cast(branch_index, dtypes.int32)
+        index = casting.cast(branch_index, dtypes.int32)
         functions = _indexed(branch_fns, default)
         branches = [
             _Branch(f"switch_case_{i}", f, f"branch {i}", False) for i, f in enumerate(functions)
@@ -274,10 +270,8 @@ def _guarded(last: tuple[Any, Callable[[], Any]], predicates: Sequence[Any]) -> 
 
 
 def _at_most_one(predicates: Sequence[Any]) -> Operation:
-    from ckpt.ops import elementwise, joining, reduction  # beside their only caller
-
     held = joining.stack(list(predicates), name="preds_c")
-    count = reduction.reduce_sum(elementwise.cast(held, dtypes.int32), name="num_true_conds")
+    count = reduction.reduce_sum(casting.cast(held, dtypes.int32), name="num_true_conds")
     at_most_one = compare.less(count, 2, name="two_true_conds")
     names = ", ".join(p.name for p in predicates)
     message = f"Input error: exclusive=True: more than 1 conditions ({names}) evaluated as True:"

@@ -10,12 +10,12 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor
 from ckpt.model.functional import map_fn
-from ckpt.ops import (
+from ckpt.ops import (  # fmt: skip
+    casting,
     compare,
     constants,
     ctc,
     distinct,
-    elementwise,
     indexing,
     joining,
     partitioning,
@@ -23,7 +23,7 @@ from ckpt.ops import (
     reversing,
     scattering,
     shaping,
-)  # fmt: skip
+)
 
 
 def ctc_loss_v2(
@@ -92,7 +92,7 @@ def ctc_unique_labels(labels: Any, name: str | None = None) -> tuple[Tensor, Ten
                 0
             ]
             padded = reversing.pad(found.y, [[0, missing]])
-            return elementwise.cast(padded, dtypes.int64), found.idx
+            return casting.cast(padded, dtypes.int64), found.idx
 
         found = map_fn(of_row, labels, dtype=(dtypes.int64, dtypes.int32))
         return found[0], found[1]
@@ -110,7 +110,7 @@ def collapse_repeated(labels: Any, seq_length: Any, name: str | None = None) -> 
             seq_length, maxlen=shaping.shape(labels)[1] if width is None else width
         )
         is_new = compare.logical_and(is_new, within)
-        counts = reduction.reduce_sum(elementwise.cast(is_new, dtypes.int32), axis=1)
+        counts = reduction.reduce_sum(casting.cast(is_new, dtypes.int32), axis=1)
         most = reduction.reduce_max(counts)
         is_there = partitioning.sequence_mask(counts, maxlen=most)
         flat_labels, flat_new = shaping.reshape(labels, [-1]), shaping.reshape(is_new, [-1])
@@ -123,4 +123,4 @@ def collapse_repeated(labels: Any, seq_length: Any, name: str | None = None) -> 
         )
         batch = labels.shape.as_list()[0]
         rows = shaping.shape(labels)[0] if batch is None else batch
-        return shaping.reshape(flat, [rows, most]), elementwise.cast(counts, seq_length.dtype)
+        return shaping.reshape(flat, [rows, most]), casting.cast(counts, seq_length.dtype)

@@ -18,6 +18,7 @@ from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset import Dataset, int64_tensor, made, seeds_of
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.ops import (
+    casting,
     checking,
     compare,
     constants,
@@ -183,10 +184,10 @@ def bucket_by_sequence_length(
     sizes = constants.constant(bucket_batch_sizes, dtypes.int64)
 
     def bucket(*element: Any) -> Tensor:
-        length = elementwise.cast(element_length_func(*element), dtypes.int64)
+        length = casting.cast(element_length_func(*element), dtypes.int64)
         limits = constants.constant(list(bucket_boundaries), dtypes.int64)
         found: Tensor = reduction.reduce_sum(
-            elementwise.cast(compare.greater_equal(length, limits), dtypes.int64)
+            casting.cast(compare.greater_equal(length, limits), dtypes.int64)
         )
         return found
 
@@ -384,7 +385,7 @@ def rejection_resample(
         given = initial_dist
 
         def classified(*element: Any) -> Any:
-            label = elementwise.cast(class_func(*element), dtypes.int32)
+            label = casting.cast(class_func(*element), dtypes.int32)
             return label, element[0] if len(element) == 1 else element
 
         pairs = dataset.map(classified)
@@ -407,7 +408,7 @@ def _counted(pairs: Dataset, wanted: Tensor) -> Dataset:
         label, element = pair
         size = shaping.size(wanted)
         new = counts + indexing.one_hot(label, size, dtype=dtypes.int64)
-        share = elementwise.cast(new, dtypes.float32)
+        share = casting.cast(new, dtypes.float32)
         return new, (label, element, share / reduction.reduce_sum(share))
 
     start = constants.ones([shaping.size(wanted)], dtypes.int64)

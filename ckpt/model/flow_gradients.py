@@ -19,8 +19,8 @@ from ckpt.model.branches import branch_node
 from ckpt.model.gradients import DIFFERENTIABLE, backpropagated, summed, takes_none
 from ckpt.model.loops import while_node
 from ckpt.ops import (
+    casting,
     constants,
-    elementwise,
     flow,
     resource,
     shaping,
@@ -68,7 +68,7 @@ def _is_sparse(grad: Any) -> bool:
 
 def _slices(grad: IndexedSlices) -> tuple[Tensor, Tensor]:
     """The rows and their numbers; numbers of one kind, so that all of them can be put together."""
-    return grad.values, elementwise.cast(grad.indices, dtypes.int64)
+    return grad.values, casting.cast(grad.indices, dtypes.int64)
 
 
 def _dense(grad: Any) -> Any:

@@ -15,7 +15,7 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.model import imported_flow
-from ckpt.ops import constants, control, elementwise, joining, segments, shaping
+from ckpt.ops import casting, constants, control, elementwise, joining, segments, shaping
 from ckpt.run.dataflow import TYPES as IMPORTED_FLOW
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
@@ -473,7 +473,7 @@ def summed(grads: list[Any], op_name: str) -> Any:
             if any(g.indices.dtype.base_dtype == dtypes.int64 for g in grads)
             else dtypes.int32
         )
-        indices = joining.concat([elementwise.cast(g.indices, wide) for g in grads], 0)
+        indices = joining.concat([casting.cast(g.indices, wide) for g in grads], 0)
         return IndexedSlices(values, indices, grads[0].dense_shape)
     return elementwise.add_n_op(grads)  # which makes tensors of the slices, with names of its own
 

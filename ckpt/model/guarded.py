@@ -11,8 +11,8 @@ from typing import Any
 from ckpt.core.defs import Func
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.model import variables
 from ckpt.model.initialized import initialized_value
+from ckpt.model.variable_collections import global_variables, local_variables
 from ckpt.run.dataflow import TYPES as IMPORTED_FLOW
 
 _SAFE = frozenset({"IsVariableInitialized", "VarIsInitializedOp", "ReadVariableOp"})
@@ -30,6 +30,8 @@ def guarded(value: Tensor, name: str) -> Tensor:
     Copies are called like their originals, `_` and `name` appended. What assigns, branches or loops is not copied:
     such a value needs its variables.
     """
+    if not value.op._inputs and not value.dtype._is_ref_dtype:
+        return value
     try:
         return _Guard(value.graph, name).of(value)
     except _Unguardable:
@@ -100,7 +102,7 @@ class _Guard:
 
     def _copy(self, op: Operation) -> list[Tensor]:
         inputs = [self._now(t) for t in op._inputs]
-        name = self.graph._claimed(f"{op.name}_{self.name}")
+        name = self.graph.claimed_name(f"{op.name}_{self.name}")
         return self.graph.add(op.type, op.opdef, inputs, dict(op.attrs), name)._outputs
 
     def _now(self, tensor: Tensor) -> Tensor:
@@ -115,7 +117,7 @@ def _is_left_alone(op: Operation) -> bool:
 
 def _variable_of(op: Operation) -> Any:
     """The global or local variable that the operation holds; the newest are looked at first. None where it is none."""
-    for variable in (*reversed(variables.global_variables()), *variables.local_variables()):
+    for variable in (*reversed(global_variables()), *local_variables()):
         if getattr(variable, "op", None) is op:
             return None if variable.initial_value is None else variable
     return None

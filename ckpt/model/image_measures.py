@@ -13,6 +13,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model import images as whole
 from ckpt.ops import (
+    casting,
     constants,
     contraction,
     convolution,
@@ -107,7 +108,7 @@ def psnr(a: Any, b: Any, max_val: float, name: str | None = None) -> Tensor:
     """The peak signal-to-noise ratio of images [..., rows, columns, channels], in decibels: float32 [...]."""
     with name_scope(name, "PSNR", [a, b]):
         kind = convert.convert_to_tensor(a).dtype
-        limit = elementwise.cast(max_val, kind)
+        limit = casting.cast(max_val, kind)
         limit, a, b = (whole.convert_image_dtype(v, dtypes.float32) for v in (limit, a, b))
         error = reduction.reduce_mean(elementwise.squared_difference(a, b), [-3, -2, -1])
         peak = 20 * elementwise.log(limit) / math.log(10.0)
@@ -126,14 +127,12 @@ def _fitted(images: Tensor, *targets: int) -> tuple[Any, Any]:
         exact = [n / ratio for n in sizes]
         before = [max(0, math.floor((t - n) / np.float32(2))) for n, t in zip(exact, targets, strict=True)]  # fmt: skip
         return [math.floor(n) for n in exact], before
-    actual = [
-        elementwise.cast(n, dtypes.float32) for n in joining.unstack(shaping.shape(images)[1:3])
-    ]
+    actual = [casting.cast(n, dtypes.float32) for n in joining.unstack(shaping.shape(images)[1:3])]
     ratio = elementwise.maximum(*[n / float(t) for n, t in zip(actual, targets, strict=True)])
     fitted = [n / ratio for n in actual]
     gaps = [elementwise.floor((float(t) - n) / 2) for n, t in zip(fitted, targets, strict=True)]
-    whole_gaps = [elementwise.cast(elementwise.maximum(gap, 0.0), dtypes.int32) for gap in gaps]
-    rounded = [elementwise.cast(elementwise.floor(n), dtypes.int32) for n in fitted]
+    whole_gaps = [casting.cast(elementwise.maximum(gap, 0.0), dtypes.int32) for gap in gaps]
+    rounded = [casting.cast(elementwise.floor(n), dtypes.int32) for n in fitted]
     return joining.stack(rounded), whole_gaps
 
 

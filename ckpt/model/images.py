@@ -16,11 +16,14 @@ from ckpt.graph.static import constant_value_as_shape
 from ckpt.model import branches
 from ckpt.ops import (
     arithmetic,
+    casting,
+    clipping,
     colours,
     compare,
     constants,
     contraction,
     control,
+    division,
     elementwise,
     joining,
     random,
@@ -107,9 +110,9 @@ def resize_images(
 
 def _fitting(images: Tensor, size: Tensor) -> Tensor:
     """The largest size with the images' own proportions that fits into `size`."""
-    old = elementwise.cast(shaping.shape(images)[1:3], dtypes.float32)
-    scale = reduction.reduce_min(elementwise.cast(size, dtypes.float32) / old)
-    return elementwise.cast(elementwise.round_(old * scale), dtypes.int32)
+    old = casting.cast(shaping.shape(images)[1:3], dtypes.float32)
+    scale = reduction.reduce_min(casting.cast(size, dtypes.float32) / old)
+    return casting.cast(elementwise.round_(old * scale), dtypes.int32)
 
 
 def _standing(image: Tensor) -> Tensor:
@@ -181,7 +184,7 @@ def _random_flip(axis: int, image: Any, seed: int | None, name: str) -> Tensor:
             batch = shaping.shape(x)[0]
             chance = random.random_uniform([batch], 0, 1.0, seed=seed)
             flips = elementwise.round_(shaping.reshape(chance, [batch, 1, 1, 1]))
-            flips = elementwise.cast(flips, x.dtype)
+            flips = casting.cast(flips, x.dtype)
             found = flips * _mirrored(x, axis) + (1 - flips) * x
         found.set_shape(x.shape)
         return found
@@ -320,8 +323,8 @@ def _before_middle(size: Any, fraction: float) -> Any:
     """How many rows or columns are before the middle ones."""
     if isinstance(size, int):
         return int((size - size * fraction) / 2)
-    exact = elementwise.cast(size, dtypes.float64)
-    return elementwise.cast((exact - exact * fraction) / 2, dtypes.int32)
+    exact = casting.cast(size, dtypes.float64)
+    return casting.cast((exact - exact * fraction) / 2, dtypes.int32)
 
 
 def per_image_standardization(image: Any) -> Tensor:
@@ -329,13 +332,13 @@ def per_image_standardization(image: Any) -> Tensor:
     with name_scope(None, "per_image_standardization", [image]) as scope:
         x = convert.convert_to_tensor(image, name="image")
         axes = [-1, -2, -3]
-        x = elementwise.cast(_standing(x), dtypes.float32)
+        x = casting.cast(_standing(x), dtypes.float32)
         count = reduction.reduce_prod(shaping.shape(x)[-3:])
         mean = reduction.reduce_mean(x, axes, keepdims=True)
         deviation = arithmetic.reduce_std(x, axes, keepdims=True)
-        least = elementwise.rsqrt(elementwise.cast(count, x.dtype))
+        least = elementwise.rsqrt(casting.cast(count, x.dtype))
         deviation = elementwise.maximum(deviation, least)
-        return elementwise.div(x - mean, deviation, name=scope)
+        return division.div(x - mean, deviation, name=scope)
 
 
 def convert_image_dtype(
@@ -352,14 +355,14 @@ def convert_image_dtype(
             )
     if dtype == held:
         return control.identity(image, name=name)  # type: ignore[no-any-return]
-    cast = elementwise.saturate_cast if saturate else elementwise.cast
+    cast = clipping.saturate_cast if saturate else casting.cast
     with name_scope(name, "convert_image", [image]) as scope:
         if held.is_integer and dtype.is_integer:
             return _between_integers(image, dtype, cast, scope)
         if held.is_floating and dtype.is_floating:
-            return elementwise.cast(image, dtype, name=scope)
+            return casting.cast(image, dtype, name=scope)
         if held.is_integer:
-            return elementwise.mul(elementwise.cast(image, dtype), 1.0 / held.max, name=scope)  # type: ignore[no-any-return]
+            return elementwise.mul(casting.cast(image, dtype), 1.0 / held.max, name=scope)  # type: ignore[no-any-return]
         return cast(elementwise.mul(image, dtype.max + 0.5), dtype, name=scope)
 
 
@@ -367,7 +370,7 @@ def _between_integers(image: Tensor, dtype: Any, cast: Any, name: str) -> Tensor
     held = image.dtype.base_dtype
     if held.max > dtype.max:
         step = (held.max + 1) // (dtype.max + 1)
-        return cast(elementwise.floordiv(image, step), dtype, name=name)  # type: ignore[no-any-return]
+        return cast(division.floordiv(image, step), dtype, name=name)  # type: ignore[no-any-return]
     step = (dtype.max + 1) // (held.max + 1)
     return elementwise.mul(cast(image, dtype), step, name=name)  # type: ignore[no-any-return]
 
@@ -385,7 +388,7 @@ def adjust_brightness(image: Any, delta: Any) -> Tensor:
     """Pixels plus `delta`, which is meant for the range [0, 1]."""
     with name_scope(None, "adjust_brightness", [image, delta]) as scope:
         return _as_floats(
-            image, lambda x: elementwise.add(x, elementwise.cast(delta, x.dtype), name=scope)
+            image, lambda x: elementwise.add(x, casting.cast(delta, x.dtype), name=scope)
         )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.graph import convert, stack
+from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
-from ckpt.model import variables
 from ckpt.model.selection import expanded
+from ckpt.model.variable_collections import global_variables, local_variables
 from ckpt.ops import compare, constants, indexing, joining, scatter, shaping, state
 from ckpt.ops.reduction import reduce_prod
 
@@ -32,6 +33,11 @@ def initialized_value(variable: Any, initial: Any = None) -> Any:
     return found
 
 
+def is_variable_initialized(variable: Any) -> Tensor:
+    """A bool tensor: does the variable have a value?"""
+    return state.is_variable_initialized(variable)
+
+
 def report_uninitialized_variables(
     var_list: Sequence[Any] | None = None, name: str = "report_uninitialized_variables"
 ) -> Any:
@@ -41,7 +47,7 @@ def report_uninitialized_variables(
     """
     var_list = _chosen(var_list)
     if var_list is None:
-        var_list = variables.global_variables() + variables.local_variables()
+        var_list = global_variables() + local_variables()
         if not var_list:
             var_list = [
                 node.outputs[0]
@@ -65,7 +71,7 @@ def assert_variables_initialized(var_list: Sequence[Any] | None = None) -> Any:
     """
     var_list = _chosen(var_list)
     if var_list is None:
-        var_list = variables.global_variables() + variables.local_variables()
+        var_list = global_variables() + local_variables()
     if not var_list:
         var_list = [
             node.outputs[0]
@@ -87,7 +93,7 @@ def _chosen(var_list: Sequence[Any] | None) -> Sequence[Any] | None:
     """`var_list` with the variables that its patterns select. Raises SelectionError (a ValueError)."""
     if not var_list:
         return var_list
-    return expanded(var_list, variables.global_variables() + variables.local_variables())
+    return expanded(var_list, global_variables() + local_variables())
 
 
 def batch_scatter_update(
@@ -118,6 +124,6 @@ def batch_scatter_update(
 
 
 def _as(tensor: Any, dtype: Any) -> Any:
-    from ckpt.ops.elementwise import cast  # one use
+    from ckpt.ops.casting import cast  # one use
 
     return cast(tensor, dtype)

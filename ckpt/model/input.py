@@ -15,7 +15,16 @@ from ckpt.model import summary
 from ckpt.model.queue_runner import QueueRunner, add_queue_runner
 from ckpt.model.queues import FIFOQueue, QueueBase
 from ckpt.model.variables import Variable
-from ckpt.ops import checking, constants, control, elementwise, files, indexing, random, shaping
+from ckpt.ops import (
+    casting,
+    checking,
+    constants,
+    control,
+    files,
+    indexing,
+    random,
+    shaping,
+)
 
 
 def match_filenames_once(pattern: Any, name: str | None = None) -> Variable:
@@ -78,7 +87,7 @@ def input_producer(
 
 def summarize_fullness(queue: QueueBase, capacity: int, name: str | None = None) -> None:
     """Add a summary of how full the queue is, from 0 to 1."""
-    full = elementwise.cast(queue.size(), dtypes.float32) * (1.0 / capacity)
+    full = casting.cast(queue.size(), dtypes.float32) * (1.0 / capacity)
     summary.scalar(name or f"fraction_of_{capacity}_full", full)
 
 

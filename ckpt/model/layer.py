@@ -21,8 +21,8 @@ from ckpt.model import branches
 from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import VariableScope, get_variable_scope, variable_scope
 from ckpt.model.shared_variables import get_variable
-from ckpt.model.variables import global_variables
-from ckpt.ops import control, elementwise, shaping
+from ckpt.model.variable_collections import global_variables
+from ckpt.ops import casting, control, shaping
 
 _COUNTS = ("__layer_name_uids",)
 
@@ -362,7 +362,7 @@ class Layer:
         for output in flat(outputs):
             with name_scope("ActivityRegularizer"):
                 total = self.activity_regularizer(output)
-                batch = elementwise.cast(shaping.shape(output)[0], total.dtype)
+                batch = casting.cast(shaping.shape(output)[0], total.dtype)
                 self.add_loss(total / batch, inputs=inputs)
 
     def _distinct(self, outputs: Any, inputs: Any) -> Any:

@@ -15,6 +15,7 @@ from ckpt.model.layer import InputSpec, Layer, smart_choice, smart_constant
 from ckpt.ops import (
     activation,
     batch_norm,
+    casting,
     constants,
     control,
     elementwise,
@@ -164,10 +165,10 @@ class BatchNormalization(Layer):
         kind = variable.dtype.base_dtype
         with name_scope("AssignMovingAvg", values=[variable, value]) as scope:
             if hasattr(momentum, "op"):
-                rate = elementwise.cast(1.0 - momentum, kind)
+                rate = casting.cast(1.0 - momentum, kind)
             else:
                 rate = constants.constant(1.0 - momentum, dtype=kind, name="decay")
-            delta = (variable.value() - elementwise.cast(value, kind)) * rate
+            delta = (variable.value() - casting.cast(value, kind)) * rate
             return state.assign_sub(variable, delta, name=scope)
 
     def _moved(self, variable: Any, value: Any, momentum: float, training: Any) -> Any:
@@ -341,7 +342,7 @@ class BatchNormalization(Layer):
 
 def _like(variable: Any, value: Any) -> Any:
     """The variable's value in the dtype of `value`."""
-    return elementwise.cast(variable.value(), value.dtype)
+    return casting.cast(variable.value(), value.dtype)
 
 
 def _then(scale: Any, offset: Any, then_scale: Any, then_offset: Any) -> tuple[Any, Any]:

@@ -14,7 +14,7 @@ from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import add_to_collection, colocate_with, name_scope
 from ckpt.model.saveable import SaveableObject, SaveSpec
-from ckpt.ops import compare, constants, control, elementwise, indexing, shaping, tables
+from ckpt.ops import casting, compare, constants, control, elementwise, indexing, shaping, tables
 
 
 class TextFileIndex:
@@ -264,11 +264,11 @@ def index_table_from_tensor(
         if kind.is_integer != keys.dtype.is_integer:
             raise ValueError(f"Expected {kind.name} keys, got {keys.dtype.name}.")
         count = keys.shape.num_elements()
-        values = constants.constant(np.arange(count or 0), dtypes.int64) if count is not None else elementwise.cast(
+        values = constants.constant(np.arange(count or 0), dtypes.int64) if count is not None else casting.cast(
             _places(keys), dtypes.int64)  # fmt: skip
         with name_scope(None, "hash_table"):
             initializer = KeyValueTensorInitializer(
-                elementwise.cast(keys, dtypes.int64) if keys.dtype.is_integer else keys,
+                casting.cast(keys, dtypes.int64) if keys.dtype.is_integer else keys,
                 values,
                 name="table_init",
             )

@@ -16,9 +16,11 @@ from ckpt.graph.scopes import add_to_collection, control_dependencies, name_scop
 from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import (
     activation,
+    casting,
     compare,
     constants,
     control,
+    division,
     elementwise,
     indexing,
     loss,
@@ -63,7 +65,7 @@ def _refuse_none(**values: Any) -> None:
 
 
 def _as_float(value: Any) -> Tensor:
-    return elementwise.cast(value, dtypes.float32)
+    return casting.cast(value, dtypes.float32)
 
 
 def _pair(labels: Any, predictions: Any) -> tuple[Tensor, Tensor]:
@@ -162,7 +164,7 @@ def _num_present(losses: Tensor, weights: Any, per_batch: bool = False) -> Tenso
 
 def _num_elements(losses: Tensor) -> Tensor:
     with name_scope(None, "num_elements", [losses]) as scope:
-        return elementwise.cast(shaping.size(losses, name=scope), losses.dtype)
+        return casting.cast(shaping.size(losses, name=scope), losses.dtype)
 
 
 def compute_weighted_loss(
@@ -182,7 +184,7 @@ def compute_weighted_loss(
         kind = losses.dtype
         losses, weights = _as_float(losses), _as_float(weights)
         found = _reduced(elementwise.mul(losses, weights), losses, weights, reduction)
-        found = elementwise.cast(found, kind)
+        found = casting.cast(found, kind)
         add_loss(found, loss_collection)
         return found
 
@@ -199,7 +201,7 @@ def _reduced(weighted: Tensor, losses: Tensor, weights: Tensor, kind: str) -> An
         count = _num_elements(losses)
     else:
         count = _num_present(losses, weights)
-    return elementwise.div_no_nan(reduction.reduce_sum(total), count, name="value")
+    return division.div_no_nan(reduction.reduce_sum(total), count, name="value")
 
 
 def absolute_difference(
@@ -296,12 +298,12 @@ def mean_pairwise_squared_error(
             axes = indexing.range_(1, shaping.rank(errors))
             squares = reduction.reduce_sum(elementwise.square(errors), axes, keepdims=True)
             count = _num_present(errors, weights, per_batch=True)
-            first = 2.0 * elementwise.div_no_nan(
+            first = 2.0 * division.div_no_nan(
                 squares, elementwise.maximum(count - 1, 0), name="value"
             )
             sums = elementwise.square(reduction.reduce_sum(errors, axes, keepdims=True))
             pairs = elementwise.maximum(elementwise.mul(count, count - 1), 0)
-            second = 2.0 * elementwise.div_no_nan(sums, pairs, name="value")
+            second = 2.0 * division.div_no_nan(sums, pairs, name="value")
             total = reduction.reduce_sum(elementwise.mul(first - second, weights))
             some = compare.greater(reduction.reduce_sum(count), 0)
             found = compare.where(some, total, constants.zeros_like(total), name="value")
@@ -331,7 +333,7 @@ def sigmoid_cross_entropy(
         scope, "sigmoid_cross_entropy_loss", (logits, multi_class_labels, weights)
     ) as inner:
         logits = convert.convert_to_tensor(logits)
-        labels = elementwise.cast(multi_class_labels, logits.dtype)
+        labels = casting.cast(multi_class_labels, logits.dtype)
         logits.shape.assert_is_compatible_with(labels.shape)
         if label_smoothing > 0:
             labels = labels * (1 - label_smoothing) + 0.5 * label_smoothing
@@ -349,10 +351,10 @@ def softmax_cross_entropy(
     _refuse_none(onehot_labels=onehot_labels, logits=logits)
     with name_scope(scope, "softmax_cross_entropy_loss", (logits, onehot_labels, weights)) as inner:
         logits = convert.convert_to_tensor(logits)
-        labels = elementwise.cast(onehot_labels, logits.dtype)
+        labels = casting.cast(onehot_labels, logits.dtype)
         logits.shape.assert_is_compatible_with(labels.shape)
         if label_smoothing > 0:
-            classes = elementwise.cast(shaping.shape(labels)[1], logits.dtype)
+            classes = casting.cast(shaping.shape(labels)[1], logits.dtype)
             least = label_smoothing / classes
             labels = labels * (1.0 - label_smoothing) + least
         labels = control.stop_gradient(labels, name="labels_stop_gradient")

@@ -12,14 +12,18 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.loops import while_loop
 from ckpt.ops import (
+    casting,
     constants,
+    decompositions,
     diagonals,
+    division,
     elementwise,
     indexing,
     joining,
-    linear_algebra,
+    linear_systems,
     matmul,
     matrix_functions,
+    norms,
     reduction,
     shaping,
     sorting,
@@ -42,13 +46,13 @@ def expm(input: Any, name: str | None = None) -> Tensor:
         if shape.rank is not None and not shape[-1].is_compatible_with(shape[-2]):
             raise ValueError(f"Input must be a square matrix, got {shape}")
         size = reduction.reduce_max(reduction.reduce_sum(elementwise.abs_(matrix), -2))
-        size = elementwise.cast(size, dtypes.float64)
+        size = casting.cast(size, dtypes.float64)
         doublings = elementwise.ceil(elementwise.log(size / THETA) / np.log(2.0))
-        doublings = elementwise.cast(elementwise.maximum(doublings, 0.0), dtypes.int32)
+        doublings = casting.cast(elementwise.maximum(doublings, 0.0), dtypes.int32)
         scale = elementwise.pow_(
-            constants.constant(0.5, dtypes.float64), elementwise.cast(doublings, dtypes.float64)
+            constants.constant(0.5, dtypes.float64), casting.cast(doublings, dtypes.float64)
         )
-        root = _pade(matrix * elementwise.cast(scale, matrix.dtype))
+        root = _pade(matrix * casting.cast(scale, matrix.dtype))
         found: Tensor = while_loop(
             lambda i, _: i < doublings,
             lambda i, power: (i + 1, matmul.matmul(power, power)),
@@ -67,7 +71,7 @@ def _pade(a: Tensor) -> Tensor:
     odd = matmul.matmul(a, inner + b[7] * a6 + b[5] * a4 + b[3] * a2 + b[1] * eye)
     even = matmul.matmul(a6, b[12] * a6 + b[10] * a4 + b[8] * a2)
     even = even + b[6] * a6 + b[4] * a4 + b[2] * a2 + b[0] * eye
-    return linear_algebra.matrix_solve(even - odd, even + odd)
+    return linear_systems.matrix_solve(even - odd, even + odd)
 
 
 def matvec(
@@ -90,14 +94,14 @@ def normalize(
     """(`tensor` divided by its norm along `axis`, that norm with the axes kept)."""
     with name_scope(name, "normalize", [tensor]):
         tensor = convert.convert_to_tensor(tensor)
-        size = linear_algebra.norm(tensor, ord=ord, axis=axis, keepdims=True)
-        size = elementwise.cast(size, tensor.dtype)
+        size = norms.norm(tensor, ord=ord, axis=axis, keepdims=True)
+        size = casting.cast(size, tensor.dtype)
         return tensor / size, size
 
 
 def _precision(a: Tensor) -> Tensor:
     """The rounding error of the dtype times the longer side."""
-    sides = elementwise.cast(shaping.shape(a)[-2:], a.dtype.real_dtype)
+    sides = casting.cast(shaping.shape(a)[-2:], a.dtype.real_dtype)
     found: Tensor = reduction.reduce_max(sides) * np.finfo(a.dtype.as_numpy_dtype).eps
     return found
 
@@ -110,11 +114,11 @@ def pinv(a: Any, rcond: Any = None, validate_args: bool = False, name: str | Non
     with name_scope(name, "pinv", [a]):
         a = convert.convert_to_tensor(a, name="a")
         _check_floating(a)
-        limit = 10 * _precision(a) if rcond is None else elementwise.cast(rcond, a.dtype.real_dtype)
-        s, u, v = linear_algebra.svd(a)
+        limit = 10 * _precision(a) if rcond is None else casting.cast(rcond, a.dtype.real_dtype)
+        s, u, v = decompositions.svd(a)
         least = shaping.expand_dims(limit * reduction.reduce_max(s, -1), -1)
-        inverse = elementwise.div_no_nan(elementwise.cast(s > least, s.dtype), s)
-        scaled = v * elementwise.cast(shaping.expand_dims(inverse, -2), v.dtype)
+        inverse = division.div_no_nan(casting.cast(s > least, s.dtype), s)
+        scaled = v * casting.cast(shaping.expand_dims(inverse, -2), v.dtype)
         return matmul.matmul(scaled, u, adjoint_b=True)
 
 
@@ -130,10 +134,10 @@ def matrix_rank(
     with name_scope(name, "matrix_rank", [a]):
         a = convert.convert_to_tensor(a, name="a")
         _check_floating(a)
-        s = linear_algebra.svd(a, compute_uv=False)
+        s = decompositions.svd(a, compute_uv=False)
         if tol is None:
             tol = _precision(a) * reduction.reduce_max(s, -1, keepdims=True)
-        found: Tensor = reduction.reduce_sum(elementwise.cast(s > tol, dtypes.int32), -1)
+        found: Tensor = reduction.reduce_sum(casting.cast(s > tol, dtypes.int32), -1)
         return found
 
 
@@ -154,8 +158,8 @@ def lu_solve(
         perm = convert.convert_to_tensor(perm, dtypes.int32)
         rhs = convert.convert_to_tensor(rhs)
         lower, upper = _parts(lower_upper)
-        inner = linear_algebra.matrix_triangular_solve(lower, _rows(rhs, perm), lower=True)
-        return linear_algebra.matrix_triangular_solve(upper, inner, lower=False)
+        inner = linear_systems.matrix_triangular_solve(lower, _rows(rhs, perm), lower=True)
+        return linear_systems.matrix_triangular_solve(upper, inner, lower=False)
 
 
 def lu_reconstruct(
@@ -270,4 +274,4 @@ def reciprocal_no_nan(x: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "reciprocal_no_nan", [x]) as scope:
         x = convert.convert_to_tensor(x, name="x")
         one = constants.constant(1, dtype=x.dtype.base_dtype, name="one")
-        return elementwise.div_no_nan_op(one, x, name=scope)  # type: ignore[no-any-return]
+        return division.div_no_nan_op(one, x, name=scope)  # type: ignore[no-any-return]

@@ -16,7 +16,7 @@ from ckpt.graph.scopes import control_dependencies
 from ckpt.model.losses import broadcast_weights
 from ckpt.model.scopes import variable_scope
 from ckpt.model.variables import Variable
-from ckpt.ops import compare, constants, elementwise, reduction, shaping, state
+from ckpt.ops import casting, compare, constants, division, elementwise, reduction, shaping, state
 
 Metric = tuple[Any, Any]
 
@@ -43,13 +43,13 @@ def entered(value: Any, update: Any, metrics_collections: Any, updates_collectio
 
 def as_float(value: Any) -> Tensor:
     """The value as float32."""
-    cast: Tensor = elementwise.cast(value, dtypes.float32)
+    cast: Tensor = casting.cast(value, dtypes.float32)
     return cast
 
 
 def quotient(total: Any, count: Any, name: str) -> Tensor:
     """total / count, and 0 where nothing was counted."""
-    found: Tensor = elementwise.div_no_nan(total, elementwise.maximum(count, 0), name=name)
+    found: Tensor = division.div_no_nan(total, elementwise.maximum(count, 0), name=name)
     return found
 
 
@@ -114,7 +114,7 @@ def mean(
 def weighted(values: Tensor, weights: Any) -> tuple[Tensor, Tensor]:
     """(values times weights, the weights in the shape of the values)."""
     values, _, weights = squeezed(values, None, weights)
-    weights = broadcast_weights(elementwise.cast(weights, values.dtype.base_dtype), values)
+    weights = broadcast_weights(casting.cast(weights, values.dtype.base_dtype), values)
     product: Tensor = elementwise.mul(values, weights)
     return product, weights
 
@@ -150,7 +150,7 @@ def accuracy(
     """How often predictions equal labels."""
     found, wanted, weights = squeezed(predictions, labels, weights)
     if wanted is not None and found.dtype.base_dtype != wanted.dtype.base_dtype:
-        found = elementwise.cast(found, wanted.dtype)
+        found = casting.cast(found, wanted.dtype)
     correct = as_float(compare.equal(found, wanted))
     return mean(correct, weights, metrics_collections, updates_collections, name or "accuracy")
 

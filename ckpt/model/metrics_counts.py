@@ -20,12 +20,14 @@ from ckpt.model.metrics import (
 )
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import (
+    casting,
     checking,
     compare,
     constants,
     control,
     diagonals,
     distinct,
+    division,
     elementwise,
     reduction,
     scatter,
@@ -43,8 +45,8 @@ def _counted(kind: str, is_label: bool, is_prediction: bool, what: str) -> Calla
     ) -> Metric:  # fmt: skip
         with variable_scope(name, kind, (predictions, labels, weights)):
             found, wanted, weights = squeezed(
-                elementwise.cast(predictions, dtypes.bool_),
-                elementwise.cast(labels, dtypes.bool_),
+                casting.cast(predictions, dtypes.bool_),
+                casting.cast(labels, dtypes.bool_),
                 weights,
             )
             both = compare.logical_and(
@@ -100,8 +102,8 @@ def _share(
     updates_collections: Any,
 ) -> Metric:  # fmt: skip
     """true positives / (true positives + those that `of_false` counts)."""
-    predictions = elementwise.cast(predictions, dtypes.bool_)
-    found, wanted, weights = squeezed(predictions, elementwise.cast(labels, dtypes.bool_), weights)
+    predictions = casting.cast(predictions, dtypes.bool_)
+    found, wanted, weights = squeezed(predictions, casting.cast(labels, dtypes.bool_), weights)
     hits = true_positives(wanted, found, weights)
     misses = of_false(wanted, found, weights)
     value, update = (
@@ -123,7 +125,7 @@ def mean_iou(
         found, wanted, weights = _flat(predictions, labels, weights)
         size = [num_classes, num_classes]
         matrix = metric_variable(size, dtypes.float64, "total_confusion_matrix")
-        classes = elementwise.cast(num_classes, dtypes.int64)
+        classes = casting.cast(num_classes, dtypes.int64)
         batch = distinct.confusion_matrix(
             wanted, found, classes, dtype=dtypes.float64, weights=weights
         )
@@ -157,7 +159,7 @@ def mean_per_class_accuracy(
             correct = elementwise.mul(correct, weights)
         more = scatter.scatter_add(total, wanted, each)
         right = scatter.scatter_add(count, wanted, correct)
-        shares = elementwise.div_no_nan(count.value(), elementwise.maximum(total.value(), 0))
+        shares = division.div_no_nan(count.value(), elementwise.maximum(total.value(), 0))
         value = reduction.reduce_mean(shares, name="mean_accuracy")
         update = quotient(right, more, "update_op")
         return entered(value, update, metrics_collections, updates_collections)
@@ -166,9 +168,9 @@ def mean_per_class_accuracy(
 def _flat(predictions: Any, labels: Any, weights: Any) -> tuple[Tensor, Tensor, Tensor | None]:
     """Predictions, labels as int64 and weights as vectors."""
     predictions = convert.convert_to_tensor(predictions)
-    labels = elementwise.cast(labels, dtypes.int64)
+    labels = casting.cast(labels, dtypes.int64)
     predictions.shape.assert_is_compatible_with(labels.shape)
-    parts = [elementwise.cast(predictions, dtypes.int64), labels]
+    parts = [casting.cast(predictions, dtypes.int64), labels]
     if weights is not None:
         parts.append(broadcast_weights(as_float(weights), as_float(labels)))
     flat = [part if part.shape.ndims == 1 else shaping.reshape(part, [-1]) for part in parts]

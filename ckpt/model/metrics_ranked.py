@@ -18,9 +18,11 @@ from ckpt.model.branches import cond
 from ckpt.model.losses import assert_broadcastable, broadcast_weights
 from ckpt.model.metrics import Metric, entered, metric_variable
 from ckpt.ops import (
+    casting,
     compare,
     constants,
     cumulative,
+    division,
     elementwise,
     joining,
     largest,
@@ -91,25 +93,25 @@ def average_precision_at_k(
     name_of_all = _named("average_precision", k, None)
     with name_scope(name, name_of_all, (predictions, labels, weights)) as scope:
         predictions = convert.convert_to_tensor(predictions)
-        top = elementwise.cast(largest.top_k(predictions, k)[1], dtypes.int64)
-        classes = elementwise.cast(shaping.shape(predictions)[-1], dtypes.int64)
+        top = casting.cast(largest.top_k(predictions, k)[1], dtypes.int64)
+        classes = casting.cast(shaping.shape(predictions)[-1], dtypes.int64)
         wanted = _only_classes(_with_last_axis(labels, top), classes)
         precisions = _average_precision(wanted, top, k)
         if weights is not None:
-            weights = broadcast_weights(elementwise.cast(weights, dtypes.float64), precisions)
+            weights = broadcast_weights(casting.cast(weights, dtypes.float64), precisions)
             precisions = elementwise.mul(precisions, weights)
         with name_scope(None, "max", (precisions,)) as inner:
             most = metric_variable([], dtypes.float64, inner)
             if weights is None:
-                size = elementwise.cast(shaping.size(precisions), dtypes.float64)
+                size = casting.cast(shaping.size(precisions), dtypes.float64)
             else:
                 size = reduction.reduce_sum(weights)
             longer = state.assign_add(most, size, name="update")
         with name_scope(None, "total", (precisions,)) as inner:
             total = metric_variable([], dtypes.float64, inner)
             more = state.assign_add(total, reduction.reduce_sum(precisions), name="update")
-        value = elementwise.div_no_nan(total.value(), most.value(), name="mean")
-        update = elementwise.div_no_nan(more, longer, name=scope)
+        value = division.div_no_nan(total.value(), most.value(), name="mean")
+        update = division.div_no_nan(more, longer, name=scope)
         return entered(value, update, metrics_collections, updates_collections)
 
 
@@ -142,14 +144,14 @@ def _ratio(
     missed: str, labels: Any, top: Any, k: int | None, class_id: int | None, weights: Any, scope: str
 ) -> Metric:  # fmt: skip
     """true positives / (true positives + those that `missed` names), so far and after one more batch."""
-    found = elementwise.cast(top, dtypes.int64)
+    found = casting.cast(top, dtypes.int64)
     wanted = _with_last_axis(labels, found)
     if class_id is not None:
         wanted, found = _of_class(wanted, class_id), _of_class(found, class_id)
     hits = _streamed("true_positive", wanted, found, k, class_id, weights)
     others = _streamed(missed, wanted, found, k, class_id, weights)
-    value = elementwise.real_div(hits[0], elementwise.add(hits[0], others[0]), name=scope)
-    update = elementwise.real_div(hits[1], elementwise.add(hits[1], others[1]), name="update")
+    value = division.real_div(hits[0], elementwise.add(hits[0], others[0]), name=scope)
+    update = division.real_div(hits[1], elementwise.add(hits[1], others[1]), name="update")
     return value, update
 
 
@@ -165,9 +167,9 @@ def _streamed(
 ) -> tuple[Tensor, Tensor]:
     """How many there are of the kind, so far and after this batch."""
     with name_scope(None, _named(kind, k, class_id)) as scope:
-        number = elementwise.cast(sets.set_size(SETS[kind](wanted, found)), dtypes.float64)
+        number = casting.cast(sets.set_size(SETS[kind](wanted, found)), dtypes.float64)
         if weights is not None:
-            each = elementwise.cast(weights, dtypes.float64)
+            each = casting.cast(weights, dtypes.float64)
             with control_dependencies([assert_broadcastable(each, number)]):
                 number = elementwise.mul(number, each)
         count = metric_variable([], dtypes.float64, scope)
@@ -187,14 +189,14 @@ def _of_class(classes: Any, class_id: int) -> Any:
 def _with_last_axis(labels: Any, predictions: Tensor) -> Any:
     """The labels as int64, with a last axis of size 1 where there is one label to a row."""
     if isinstance(labels, SparseTensor):
-        values = elementwise.cast(labels.values, dtypes.int64)
+        values = casting.cast(labels.values, dtypes.int64)
         sparse = SparseTensor(labels.indices, values, labels.dense_shape)
         ranks = sparse.shape.ndims, predictions.shape.ndims
         if None in ranks or ranks[0] == ranks[1]:
             return sparse
         longer = joining.concat([sparse.dense_shape, constants.constant([1], dtypes.int64)], 0)
         return sparse_tensors.sparse_reshape(sparse, longer)
-    dense = elementwise.cast(labels, dtypes.int64)
+    dense = casting.cast(labels, dtypes.int64)
     ranks = dense.shape.ndims, predictions.shape.ndims
     if None in ranks or ranks[0] == ranks[1]:
         return dense
@@ -227,12 +229,12 @@ def _average_precision(labels: Any, top: Tensor, k: int) -> Tensor:
             )
         else:
             known = reduction.reduce_sum(
-                elementwise.cast(compare.greater_equal(labels, 0), dtypes.int32), -1
+                casting.cast(compare.greater_equal(labels, 0), dtypes.int32), -1
             )
         same = compare.equal(shaping.expand_dims(top, -1), shaping.expand_dims(labels, -2))
-        is_label = elementwise.cast(reduction.reduce_any(same, -1), dtypes.float64)
+        is_label = casting.cast(reduction.reduce_any(same, -1), dtypes.float64)
         hits = cumulative.cumsum(is_label, -1)
         places = cumulative.cumsum(constants.ones_like(is_label), -1)
         total = reduction.reduce_sum(hits / places * is_label, -1)
-        found: Tensor = total / elementwise.cast(elementwise.minimum(known, k), dtypes.float64)
+        found: Tensor = total / casting.cast(elementwise.minimum(known, k), dtypes.float64)
         return found

@@ -12,11 +12,13 @@ from ckpt.model.losses import broadcast_weights
 from ckpt.model.metrics import Metric, as_float, entered, metric_variable, squeezed
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import (
+    casting,
     checking,
     compare,
     constants,
     control,
     cumulative,
+    division,
     elementwise,
     reduction,
     shaping,
@@ -40,16 +42,14 @@ def _counts(
     with control_dependencies(
         [
             checking.assert_greater_equal(
-                predictions, elementwise.cast(0.0, dtypes.float32), message=inside
+                predictions, casting.cast(0.0, dtypes.float32), message=inside
             ),
             checking.assert_less_equal(
-                predictions, elementwise.cast(1.0, dtypes.float32), message=inside
+                predictions, casting.cast(1.0, dtypes.float32), message=inside
             ),
         ]
     ):
-        found, wanted, weights = squeezed(
-            predictions, elementwise.cast(labels, dtypes.bool_), weights
-        )
+        found, wanted, weights = squeezed(predictions, casting.cast(labels, dtypes.bool_), weights)
     row = shaping.reshape(found, [1, -1])
     edges = constants.constant(list(thresholds), dtypes.float32, [len(thresholds), 1])
     positive = compare.greater(row, edges)
@@ -124,7 +124,7 @@ def recall_at_thresholds(
 
 def _shares(name: str, kinds: tuple[str, str], pairs: tuple[Counts, Counts]) -> list[Tensor]:
     return [
-        elementwise.real_div(c[kinds[0]], TINY + c[kinds[0]] + c[kinds[1]], name=f"{name}_{suffix}")
+        division.real_div(c[kinds[0]], TINY + c[kinds[0]] + c[kinds[1]], name=f"{name}_{suffix}")
         for c, suffix in zip(pairs, ("value", "update_op"), strict=True)
     ]
 
@@ -196,16 +196,14 @@ def _interpolated(tp: Tensor, fp: Tensor, fn: Tensor) -> Tensor:
     """The area under precision over recall, which between two points is not linear: false positives are, in true ones."""
     gained = tp[:-1] - tp[1:]
     p = tp + fp
-    slope = elementwise.div_no_nan(
-        gained, elementwise.maximum(p[:-1] - p[1:], 0), name="prec_slope"
-    )
+    slope = division.div_no_nan(gained, elementwise.maximum(p[:-1] - p[1:], 0), name="prec_slope")
     intercept = tp[1:] - slope * p[1:]
     ratio = compare.where(
         compare.logical_and(p[:-1] > 0, p[1:] > 0),
-        elementwise.div_no_nan(p[:-1], elementwise.maximum(p[1:], 0)),
+        division.div_no_nan(p[:-1], elementwise.maximum(p[1:], 0)),
         constants.ones_like(p[1:]),
     )
-    steps = elementwise.div_no_nan(
+    steps = division.div_no_nan(
         slope * (gained + intercept * elementwise.log(ratio)),
         elementwise.maximum(tp[1:] + fn[1:], 0),
         name="pr_auc_increment",
@@ -253,16 +251,14 @@ def _require_share(**values: float) -> None:
 def _sensitivity(c: Counts, specificity: float, name: str) -> Tensor:
     tp, fn, tn, fp = (c[kind] for kind in COUNTS)
     at = reduction.argmin(elementwise.abs_(tn / (tn + fp + TINY) - specificity), 0)
-    found: Tensor = elementwise.real_div(tp[at], tp[at] + fn[at] + TINY, name=name)
+    found: Tensor = division.real_div(tp[at], tp[at] + fn[at] + TINY, name=name)
     return found
 
 
 def _specificity(c: Counts, sensitivity: float, name: str) -> Tensor:
     tp, fn, tn, fp = (c[kind] for kind in COUNTS)
     distance = elementwise.abs_(tp / (tp + fn + TINY) - sensitivity)
-    is_nearest = elementwise.cast(
-        compare.equal(distance, reduction.reduce_min(distance)), dtypes.int64
-    )
+    is_nearest = casting.cast(compare.equal(distance, reduction.reduce_min(distance)), dtypes.int64)
     at = reduction.argmax(cumulative.cumsum(is_nearest), 0)  # the last of them
-    found: Tensor = elementwise.real_div(tn[at], tn[at] + fp[at] + TINY, name=name)
+    found: Tensor = division.real_div(tn[at], tn[at] + fp[at] + TINY, name=name)
     return found

@@ -11,11 +11,11 @@ from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
-from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation, Operators, Tensor
-from ckpt.graph.scopes import control_dependencies, device, name_scope
+from ckpt.graph.scopes import alone_on, control_dependencies, device, name_scope
+from ckpt.model.guarded import guarded
 from ckpt.model.scopes import get_variable_scope
-from ckpt.model.variables import _ARGUMENTS, Variable, alone_on, guarded_initial_value
+from ckpt.model.variables import _ARGUMENTS, Variable
 from ckpt.ops import control, resource, slice_assign
 
 _default: list[bool] = [False]
@@ -96,7 +96,7 @@ class ResourceVariable(Variable):
         with name_scope("IsInitialized"):
             self._is_initialized = resource.var_is_initialized(self._handle)
         with name_scope("Assign") as scope, alone_on(self._handle.device or None):
-            value = guarded_initial_value(value, self._handle.op.name)
+            value = guarded(value, self._handle.op.name)
             self._initializer_op = resource.assign_variable(self._handle, value, name=scope)
         with name_scope("Read"), device(self._handle.device or None):
             self._element = self._read()
@@ -107,25 +107,16 @@ class ResourceVariable(Variable):
         self._snapshot = self._element if self._cached is None else self._cached
 
     def _init_from_def(self, variable_def: defs.VariableDef, import_scope: str | None) -> None:
-        graph = stack.get_default_graph()
-
-        def found(name: str) -> Any:
-            return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
-
-        self._handle = self._variable = found(variable_def.variable_name)
-        self._initializer_op = found(variable_def.initializer_name)
-        self._initial_value = (
-            found(variable_def.initial_value_name) if variable_def.initial_value_name else None
-        )
+        super()._init_from_def(variable_def, import_scope)
+        self._handle = self._variable
         node = resource.handle_node(self._handle)
         if node is None:
             raise ValueError(f"{self._handle!r} is no handle of a variable")
         self._dtype = node.attrs["dtype"]
-        self._snapshot = self._element = found(variable_def.snapshot_name)
+        self._element = self._snapshot
         if self._snapshot.op.type != "ReadVariableOp":
             self._cached = self._snapshot
             self._element = self._snapshot.op.inputs[0]
-        self._read_def(variable_def, import_scope)
 
     def to_def(self, export_scope: str | None = None) -> defs.VariableDef | None:
         """This variable by the names of its parts."""
@@ -133,11 +124,6 @@ class ResourceVariable(Variable):
 
         found = super().to_def(export_scope)
         return None if found is None else replace(found, is_resource=True)
-
-    @staticmethod
-    def from_proto(variable_def: Any, import_scope: str | None = None) -> Variable:
-        """The variable that a VariableDef names in the default graph."""
-        return Variable(variable_def=variable_def, import_scope=import_scope)
 
     @property
     def handle(self) -> Tensor:
@@ -154,10 +140,6 @@ class ResourceVariable(Variable):
         """The static shape of the value."""
         return resource.handle_shape(self._handle)
 
-    def get_shape(self) -> TensorShape:
-        """The static shape of the value."""
-        return self.shape
-
     def set_shape(self, shape: Any) -> None:
         """Add what is known about the shape."""
         self._handle.__dict__["_handle_shape"] = self.shape.merge_with(as_shape(shape))
@@ -166,11 +148,6 @@ class ResourceVariable(Variable):
     def op(self) -> Operation:
         """The operation that makes the handle."""
         return self._handle.op
-
-    @property
-    def graph(self) -> Graph:
-        """The graph of the variable."""
-        return self._handle.graph
 
     @property
     def create(self) -> Operation:

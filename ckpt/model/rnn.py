@@ -17,6 +17,7 @@ from ckpt.model.rnn_cells import is_cell, leading_sizes, zero_state_of
 from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
 from ckpt.ops import (
+    casting,
     checking,
     compare,
     constants,
@@ -67,7 +68,7 @@ def _start(cell: Any, initial_state: Any, batch: Any, dtype: Any) -> Any:
 def _lengths(sequence_length: Any) -> Tensor | None:
     if sequence_length is None:
         return None
-    found: Tensor = elementwise.cast(sequence_length, dtypes.int32)
+    found: Tensor = casting.cast(sequence_length, dtypes.int32)
     if found.shape.rank not in (None, 1):
         raise ValueError(
             f"sequence_length must be a vector of length batch_size, but saw shape: {found.shape}"
@@ -433,7 +434,7 @@ def _turned(inputs: list[Any], lengths: Any) -> list[Any]:
     columns = []
     for column in zip(*flat, strict=True):
         joined = joining.stack(list(column))
-        turned = _reversed(joined, elementwise.cast(lengths, dtypes.int64), 0, 1)
+        turned = _reversed(joined, casting.cast(lengths, dtypes.int64), 0, 1)
         columns.append(joining.unstack(turned, num=len(column)))
     found = [
         nest.pack_sequence_as(i, list(row))

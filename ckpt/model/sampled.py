@@ -14,6 +14,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.ops import (
     candidates,
+    casting,
     constants,
     control,
     elementwise,
@@ -49,17 +50,17 @@ def _without_hits(
     """`logits` of the drawn classes, the least possible where such a class is a true one of the row."""
     rows, places, weights = candidates.compute_accidental_hits(labels, sampled, num_true)
     rows = shaping.reshape(rows, [-1, 1])
-    places = shaping.reshape(elementwise.cast(places, dtypes.int32), [-1, 1])
+    places = shaping.reshape(casting.cast(places, dtypes.int32), [-1, 1])
     indices = joining.concat([rows, places], 1, "sparse_indices")
     shape = joining.concat([shaping.shape(labels)[:1], shaping.expand_dims(num_sampled, 0)], 0)
-    weights = elementwise.cast(weights, logits.dtype.base_dtype)
+    weights = casting.cast(weights, logits.dtype.base_dtype)
     hidden = scattering.sparse_to_dense(indices, shape, weights, 0.0, validate_indices=False)
     found: Tensor = logits + hidden
     return found
 
 
 def _rows(table: Any, ids: Tensor, strategy: str, dtype: Any) -> Tensor:
-    return elementwise.cast(embedding.embedding_lookup(table, ids, strategy), dtype)
+    return casting.cast(embedding.embedding_lookup(table, ids, strategy), dtype)
 
 
 def _sampled_logits(
@@ -69,7 +70,7 @@ def _sampled_logits(
     """(logits, labels), both [batch, num_true + num_sampled], the true classes first."""
     with name_scope(name, "compute_sampled_logits", [weights, biases, inputs, labels]):
         inputs = convert.convert_to_tensor(inputs, name="inputs")
-        labels = elementwise.cast(convert.convert_to_tensor(labels, name="labels"), dtypes.int64)
+        labels = casting.cast(convert.convert_to_tensor(labels, name="labels"), dtypes.int64)
         dtype = inputs.dtype.base_dtype
         flat = shaping.reshape(labels, [-1])
         if sampled_values is None:
@@ -77,7 +78,7 @@ def _sampled_logits(
                 labels, num_true, num_sampled, True, num_classes, seed
             )
         sampled, true_count, sampled_count = (control.stop_gradient(v) for v in sampled_values)
-        sampled = elementwise.cast(sampled, dtypes.int64)
+        sampled = casting.cast(sampled, dtypes.int64)
         ids = joining.concat([flat, sampled], 0)
         rows = _rows(weights, ids, strategy, dtype)
         true_rows = slicing.slice_(rows, [0, 0], joining.stack([shaping.shape(flat)[0], -1]))

@@ -7,7 +7,7 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
-from ckpt.ops import checking, elementwise, reduction, shaping
+from ckpt.ops import casting, checking, division, elementwise, reduction, shaping
 
 
 def compute_average_loss(
@@ -17,9 +17,9 @@ def compute_average_loss(
     losses = convert.convert_to_tensor(per_example_loss)
     held = losses.dtype
     if sample_weight is not None:
-        weights = elementwise.cast(convert.convert_to_tensor(sample_weight), dtypes.float32)
-        losses = elementwise.mul(elementwise.cast(losses, dtypes.float32), weights)
-    losses = elementwise.cast(losses, held)
+        weights = casting.cast(convert.convert_to_tensor(sample_weight), dtypes.float32)
+        losses = elementwise.mul(casting.cast(losses, dtypes.float32), weights)
+    losses = casting.cast(losses, held)
     if global_batch_size is None:
         replicas = 1
         global_batch_size = shaping.shape(losses)[0] * replicas
@@ -30,10 +30,10 @@ def compute_average_loss(
         global_batch_size, message="global_batch_size must be non-negative."
     )
     total = reduction.reduce_sum(losses)
-    return elementwise.div_no_nan(total, elementwise.cast(global_batch_size, losses.dtype))
+    return division.div_no_nan(total, casting.cast(global_batch_size, losses.dtype))
 
 
 def scale_regularization_loss(regularization_loss: Any) -> Tensor:
     """The sum of the losses by the number of replicas, which is 1."""
-    found: Tensor = elementwise.truediv(reduction.reduce_sum(regularization_loss), 1.0)
+    found: Tensor = division.truediv(reduction.reduce_sum(regularization_loss), 1.0)
     return found

@@ -20,8 +20,9 @@ from ckpt.model.partitioned import (
     checked_partitions,
     slices_of,
 )
+from ckpt.model.save_slices import SaveSliceInfo
 from ckpt.model.scopes import chained, get_variable_scope, variable_scope
-from ckpt.model.variables import SaveSliceInfo, Variable
+from ckpt.model.variables import Variable
 
 _STORE = ("__variable_store",)
 

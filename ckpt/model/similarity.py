@@ -18,8 +18,10 @@ from ckpt.graph.scopes import name_scope
 from ckpt.model import images
 from ckpt.ops import (
     activation,
+    casting,
     constants,
     convolution,
+    division,
     elementwise,
     joining,
     pooling,
@@ -81,7 +83,7 @@ def _prepared(a: Any, b: Any, max_val: Any, least: int) -> tuple[Tensor, Tensor,
     depth = whole.as_list()[2]
     if depth is None:
         raise ValueError("the number of channels must be known while the graph is built")
-    limit = images.convert_image_dtype(elementwise.cast(max_val, a.dtype), dtypes.float32)
+    limit = images.convert_image_dtype(casting.cast(max_val, a.dtype), dtypes.float32)
     return (
         images.convert_image_dtype(a, dtypes.float32),
         images.convert_image_dtype(b, dtypes.float32),
@@ -129,7 +131,7 @@ def _halved(image: Tensor) -> Tensor:
     sizes = shaping.shape(image)[1:3]
     static = image.shape.as_list()[1:3]
     if None in static or any(s % 2 for s in static if s is not None):
-        odd = elementwise.floor_mod(sizes, 2)
+        odd = division.floor_mod(sizes, 2)
         none = [constants.constant(0), constants.constant(0)]
         pads = joining.stack([none, [0, odd[0]], [0, odd[1]], none])
         known = [None if s is None else s + s % 2 for s in static]

@@ -1,11 +1,9 @@
-"""Variables as programs see them, and the operations that fill them. Must not know optimizers or files."""
+"""Variables as programs see them. Must not know optimizers or files."""
 
 from __future__ import annotations
 
-import enum
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 from ckpt.core import defs, dtypes
@@ -18,31 +16,15 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Operators, Reference, Tensor
-from ckpt.graph.scopes import colocate_with, control_dependencies, device, name_scope
+from ckpt.graph.scopes import alone_on, colocate_with, control_dependencies, device, name_scope
 from ckpt.graph.slices import IndexedSlices
-from ckpt.model.selection import expanded
+from ckpt.model import save_slices
+from ckpt.model.guarded import guarded
+from ckpt.model.initialized import batch_scatter_update, initialized_value
+from ckpt.model.variable_creators import open_creators, through
+from ckpt.model.variable_modes import VariableAggregation, VariableSynchronization, mode_of
 from ckpt.ops import control, scatter, state
-
-_CREATORS = ("__variable_creators",)
-"""The collection that holds the open `variable_creator_scope`s of a graph, outermost first."""
-
-
-class VariableSynchronization(enum.Enum):
-    """When copies of a variable on several machines agree; here there is one copy."""
-
-    AUTO = 0
-    NONE = 1
-    ON_WRITE = 2
-    ON_READ = 3
-
-
-class VariableAggregation(enum.Enum):
-    """How updates of several copies become one; here there is one copy."""
-
-    NONE = 0
-    SUM = 1
-    MEAN = 2
-    ONLY_FIRST_REPLICA = 3
+from ckpt.wire.plain import message, plain
 
 
 class _MadeByCreators(type):
@@ -52,38 +34,18 @@ class _MadeByCreators(type):
         """A variable."""
         if cls is not Variable:
             return super().__call__(*args, **kwargs)
-        creators = stack.get_default_graph().get_collection(_CREATORS)
+        creators = open_creators()
         if not creators:
             return cls._make(*args, **kwargs)
         if args:
             kwargs.update(zip(_ARGUMENTS, args, strict=False))
-        made: Callable[..., Any] = cls._make
-        for creator in creators:
-            made = _bound_creator(creator, made)
-        return made(**kwargs)
+        return through(creators, cls._make)(**kwargs)
 
     def _make(cls, *args: Any, **kwargs: Any) -> Any:
         from ckpt.model.resource_variable import ResourceVariable, uses_resource  # it is a Variable
 
         kind: Any = ResourceVariable if uses_resource(args, kwargs) else cls
         return type.__call__(kind, *args, **kwargs)
-
-
-def _bound_creator(
-    creator: Callable[..., Any], following: Callable[..., Any]
-) -> Callable[..., Any]:
-    return lambda **kwargs: creator(following, **kwargs)
-
-
-@contextmanager
-def variable_creator_scope(variable_creator: Callable[..., Any]) -> Iterator[None]:
-    """Variables made in the block come from `variable_creator(next_creator, **kwargs)`; the innermost is asked first."""
-    creators = stack.get_default_graph().get_collection_ref(_CREATORS)
-    creators.append(variable_creator)
-    try:
-        yield
-    finally:
-        creators.remove(variable_creator)
 
 
 class Variable(Operators, metaclass=_MadeByCreators):
@@ -119,16 +81,16 @@ class Variable(Operators, metaclass=_MadeByCreators):
         shape: Any = None,
     ) -> None:
         self._caching_device = caching_device
-        self._save_slice_info: SaveSliceInfo | None = None
+        self._save_slice_info: save_slices.SaveSliceInfo | None = None
         if constraint is not None and not callable(constraint):
             raise ValueError("The `constraint` argument must be a callable.")
         self._constraint = constraint
-        self._synchronization = _member(VariableSynchronization, synchronization)
-        self._aggregation = _member(VariableAggregation, aggregation)
+        self._synchronization = mode_of(VariableSynchronization, synchronization)
+        self._aggregation = mode_of(VariableAggregation, aggregation)
         if variable_def is not None:
             if initial_value is not None:
                 raise ValueError("variable_def and initial_value are mutually exclusive.")
-            self._init_from_def(plain_variable_def(variable_def), import_scope)
+            self._init_from_def(plain(variable_def, defs.VariableDef), import_scope)
         else:
             self._trainable = self._is_trainable(trainable)
             with lifted() as graph:
@@ -175,7 +137,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
                 value = convert.convert_to_tensor(initial_value, wanted, name="initial_value")
                 self._variable = _variable_tensor(value, validate_shape, scope, shape)
             self._initial_value = value
-            value = guarded_initial_value(value, self._variable.op.name)
+            value = guarded(value, self._variable.op.name)
             with colocate_with(self._variable.op):
                 assigned = state.assign_op(
                     self._variable, value, validate_shape=validate_shape, name="Assign"
@@ -209,12 +171,9 @@ class Variable(Operators, metaclass=_MadeByCreators):
             found(variable_def.initial_value_name) if variable_def.initial_value_name else None
         )
         self._snapshot = found(variable_def.snapshot_name)
-        self._read_def(variable_def, import_scope)
-
-    def _read_def(self, variable_def: defs.VariableDef, import_scope: str | None) -> None:
         self._trainable = variable_def.trainable
-        self._synchronization = _member(VariableSynchronization, variable_def.synchronization)
-        self._aggregation = _member(VariableAggregation, variable_def.aggregation)
+        self._synchronization = mode_of(VariableSynchronization, variable_def.synchronization)
+        self._aggregation = mode_of(VariableAggregation, variable_def.aggregation)
         piece = variable_def.save_slice_info_def
         if piece is not None:
             if not len(piece.full_shape) == len(piece.var_offset) == len(piece.var_shape):
@@ -223,11 +182,11 @@ class Variable(Operators, metaclass=_MadeByCreators):
                     f"numbers of axes: {piece.full_shape}, {piece.var_offset}, {piece.var_shape}"
                 )
             full = f"{import_scope}/{piece.full_name}" if import_scope else piece.full_name
-            self._save_slice_info = SaveSliceInfo(
+            self._save_slice_info = save_slices.SaveSliceInfo(
                 full, list(piece.full_shape), list(piece.var_offset), list(piece.var_shape)
             )
 
-    SaveSliceInfo: Any = None  # set below; TensorFlow nests the class
+    SaveSliceInfo = save_slices.SaveSliceInfo  # TensorFlow nests the class
 
     @property
     def name(self) -> str:
@@ -261,7 +220,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
 
     def get_shape(self) -> TensorShape:
         """The static shape."""
-        return self._variable.shape
+        return self.shape
 
     def set_shape(self, shape: Any) -> None:
         """Add what is known about the shape."""
@@ -355,8 +314,6 @@ class Variable(Operators, metaclass=_MadeByCreators):
 
     def initialized_value(self) -> Any:
         """The value, or the initial value where the variable has none yet: for initial values of other variables."""
-        from ckpt.model.initialized import initialized_value  # it builds on variables
-
         return initialized_value(self)
 
     def count_up_to(self, limit: int) -> Any:
@@ -424,8 +381,6 @@ class Variable(Operators, metaclass=_MadeByCreators):
         self, sparse_delta: Any, use_locking: bool = False, name: str | None = None
     ) -> Any:
         """Set IndexedSlices whose indices have leading batch axes, when run."""
-        from ckpt.model.initialized import batch_scatter_update  # it builds on variables
-
         return self._scattered(batch_scatter_update, sparse_delta, use_locking, name)
 
     def scatter_nd_add(self, indices: Any, updates: Any, name: str | None = None) -> Any:
@@ -465,10 +420,8 @@ class Variable(Operators, metaclass=_MadeByCreators):
 
     def to_proto(self, export_scope: str | None = None) -> Any:
         """This variable as a VariableDef message, or None when it is not in `export_scope`."""
-        from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
         found = self.to_def(export_scope)
-        return None if found is None else tf_pb.to_message(found)
+        return None if found is None else message(found)
 
     @staticmethod
     def from_proto(variable_def: Any, import_scope: str | None = None) -> Variable:
@@ -487,10 +440,10 @@ class Variable(Operators, metaclass=_MadeByCreators):
     def _as_graph_element(self) -> Tensor:
         return self._variable
 
-    def _set_save_slice_info(self, info: SaveSliceInfo) -> None:
+    def _set_save_slice_info(self, info: save_slices.SaveSliceInfo) -> None:
         self._save_slice_info = info
 
-    def _get_save_slice_info(self) -> SaveSliceInfo | None:
+    def _get_save_slice_info(self) -> save_slices.SaveSliceInfo | None:
         return self._save_slice_info
 
     @property
@@ -510,62 +463,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
         return f"<tf.Variable '{self.name}' shape={self.shape} dtype={self.dtype.name}>"
 
 
-class SaveSliceInfo:
-    """Which part of a partitioned variable a variable is: full name and shape, first index, own shape."""
-
-    def __init__(
-        self, full_name: str, full_shape: list[int], var_offset: list[int], var_shape: list[int]
-    ) -> None:
-        self.full_name = full_name
-        self.full_shape = full_shape
-        self.var_offset = var_offset
-        self.var_shape = var_shape
-
-    @property
-    def spec(self) -> str:
-        """TensorFlow's shape_and_slice notation: `8 4 0,3:0,4`, a trailing space when there is no axis."""
-        full = " ".join(str(size) for size in self.full_shape)
-        parts = ":".join(f"{o},{s}" for o, s in zip(self.var_offset, self.var_shape, strict=True))
-        return f"{full} {parts}"
-
-    def to_def(self, strip: Callable[[str], str]) -> defs.SaveSliceInfoDef:
-        """This slice as plain data, its name shortened by `strip`."""
-        return defs.SaveSliceInfoDef(
-            strip(self.full_name),
-            tuple(self.full_shape),
-            tuple(self.var_offset),
-            tuple(self.var_shape),
-        )
-
-
-Variable.SaveSliceInfo = SaveSliceInfo
 _ARGUMENTS = tuple(inspect.signature(Variable.__init__).parameters)[1:]
-
-
-def _member(kind: Any, value: Any) -> Any:
-    """The member of an enumeration that `value` is, numbers; None is the first."""
-    if isinstance(value, kind):
-        return value
-    if value is None or (isinstance(value, int) and value in [m.value for m in kind]):
-        return kind(value or 0)
-    words = "synchronization" if kind is VariableSynchronization else "aggregation"
-    raise ValueError(f"Invalid variable {words} mode: {value}.")
-
-
-@contextmanager
-def alone_on(place: Any) -> Iterator[None]:
-    """Makes nodes on that device, on none when it is None, and beside no other node."""
-    with colocate_with(None, ignore_existing=True), device(place):
-        yield
-
-
-def guarded_initial_value(value: Tensor, name: str) -> Tensor:
-    """What to assign to the variable `name`, also while the variables that `value` depends on have no values."""
-    if not value.op._inputs and not value.dtype._is_ref_dtype:
-        return value
-    from ckpt.model.guarded import guarded  # it builds on variables
-
-    return guarded(value, name)
 
 
 def _variable_tensor(value: Tensor, validate_shape: bool, scope: str, shape: Any) -> Tensor:
@@ -576,15 +474,6 @@ def _variable_tensor(value: Tensor, validate_shape: bool, scope: str, shape: Any
     if validate_shape and not value.shape.is_fully_defined():
         raise ValueError(f"initial_value must have a shape specified: {value}")
     return state.variable_v2(dtype=value.dtype.base_dtype, shape=found, name=scope)  # type: ignore[no-any-return]
-
-
-def plain_variable_def(variable_def: Any) -> defs.VariableDef:
-    """A VariableDef as plain data, from plain data or from a message of TensorFlow's or ours."""
-    if isinstance(variable_def, defs.VariableDef):
-        return variable_def
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.from_message(variable_def, defs.VariableDef)  # type: ignore[no-any-return]  # as asked for
 
 
 def _tensor_of_variable(
@@ -598,61 +487,3 @@ def _tensor_of_variable(
 
 
 convert.register_tensor_conversion_function(Variable, _tensor_of_variable)
-
-
-def all_variables() -> list[Any]:
-    """Deprecated spelling of `global_variables`."""
-    return global_variables()
-
-
-def global_variables(scope: str | None = None) -> list[Any]:
-    """The variables shared between machines: the default collection."""
-    return stack.get_default_graph().get_collection(GraphKeys.GLOBAL_VARIABLES, scope)
-
-
-def local_variables(scope: str | None = None) -> list[Any]:
-    """The variables of this process only, counters of metrics for instance."""
-    return stack.get_default_graph().get_collection(GraphKeys.LOCAL_VARIABLES, scope)
-
-
-def model_variables(scope: str | None = None) -> list[Any]:
-    """The variables that inference needs."""
-    return stack.get_default_graph().get_collection(GraphKeys.MODEL_VARIABLES, scope)
-
-
-def trainable_variables(scope: str | None = None) -> list[Any]:
-    """The variables that optimizers change."""
-    return stack.get_default_graph().get_collection(GraphKeys.TRAINABLE_VARIABLES, scope)
-
-
-def moving_average_variables(scope: str | None = None) -> list[Any]:
-    """The variables whose moving averages are kept."""
-    return stack.get_default_graph().get_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, scope)
-
-
-def variables_initializer(var_list: Sequence[Any] | None, name: str = "init") -> Operation:
-    """An operation that initialises all variables of the list."""
-    if var_list:
-        chosen = expanded(var_list, global_variables() + local_variables())
-        return control.group(*[v.initializer for v in chosen], name=name)
-    return control.group(name=name)
-
-
-def global_variables_initializer() -> Operation:
-    """An operation that initialises all global variables."""
-    return variables_initializer(global_variables())
-
-
-def local_variables_initializer() -> Operation:
-    """An operation that initialises all local variables."""
-    return variables_initializer(local_variables())
-
-
-def is_variable_initialized(variable: Any) -> Tensor:
-    """A bool tensor: does the variable have a value?"""
-    return state.is_variable_initialized(variable)
-
-
-initialize_variables = variables_initializer
-initialize_all_variables = global_variables_initializer
-initialize_local_variables = local_variables_initializer

@@ -10,7 +10,7 @@ from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.lookup import StaticHashTable
-from ckpt.ops import compare, elementwise, searching
+from ckpt.ops import casting, compare, elementwise, searching
 
 UNKNOWN = -1
 
@@ -84,7 +84,7 @@ class StaticVocabularyTable:
             raise TypeError(
                 f"Signature mismatch. Keys must be dtype {self.key_dtype}, got {keys.dtype.base_dtype}."
             )
-        held = elementwise.cast(keys, self._table.key_dtype) if keys.dtype.is_integer else keys
+        held = casting.cast(keys, self._table.key_dtype) if keys.dtype.is_integer else keys
         with name_scope(name, f"{self.name}_Lookup"):
             words = opdef_of("AsString")(held) if held.dtype.is_integer else held
             bucket = opdef_of("StringToHashBucketFast")(

@@ -13,7 +13,7 @@ from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
+from ckpt.ops import casting, compare, constants, elementwise, indexing, joining, reduction, shaping
 from ckpt.ops.families import same_shape
 
 SELU_SCALE = 1.0507009873554804934193349852946
@@ -328,7 +328,7 @@ def leaky_relu(features: Any, alpha: float = 0.2, name: str | None = None) -> Te
     with name_scope(name, "LeakyRelu", [features, alpha]) as scope:
         features = convert.convert_to_tensor(features, name="features")
         if features.dtype.is_integer:
-            features = elementwise.cast(features, float32)
+            features = casting.cast(features, float32)
         if isinstance(alpha, np.ndarray):
             alpha = alpha.item()
         return leaky_relu_op(features, alpha=alpha, name=scope)

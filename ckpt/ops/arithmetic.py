@@ -15,7 +15,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import compare, constants, control, elementwise, reduction, shaping
+from ckpt.ops import casting, compare, constants, control, division, elementwise, reduction, shaping
 from ckpt.ops.families import binary, binary_by_slopes, broadcast_shape
 
 FIELD = FLOATING | COMPLEX
@@ -76,8 +76,8 @@ def multiply_no_nan(x: Any, y: Any, name: str | None = None) -> Tensor:
 
 def _not_zero(x: Tensor) -> Tensor:
     """1 where `x` is not 0, else 0."""
-    zero = elementwise.cast(0.0, x.dtype.base_dtype)
-    return elementwise.cast(compare.not_equal(x, zero), x.dtype.base_dtype)
+    zero = casting.cast(0.0, x.dtype.base_dtype)
+    return casting.cast(compare.not_equal(x, zero), x.dtype.base_dtype)
 
 
 next_after = binary(
@@ -158,7 +158,7 @@ def scalar_mul(scalar: Any, x: Any, name: str | None = None) -> Any:
 
 def truncatediv(x: Any, y: Any, name: str | None = None) -> Tensor:
     """x / y of integers, rounded towards 0."""
-    return elementwise.truncate_div(x, y, name=name)
+    return division.truncate_div(x, y, name=name)
 
 
 def log_sigmoid(x: Any, name: str | None = None) -> Tensor:
@@ -227,13 +227,13 @@ def count_nonzero(
     with name_scope(name, "count_nonzero", [input_tensor]):
         x = convert.convert_to_tensor(input_tensor if input is None else input, name="input")
         zero = constants.zeros([], dtype=x.dtype.base_dtype)
-        found = elementwise.cast(compare.not_equal(x, zero), dtypes.int64)
-        return elementwise.cast(reduction.reduce_sum(found, axis, keepdims=keep), dtype)
+        found = casting.cast(compare.not_equal(x, zero), dtypes.int64)
+        return casting.cast(reduction.reduce_sum(found, axis, keepdims=keep), dtype)
 
 
 def _converter(dtype: dtypes.DType, default_name: str) -> Any:
     def convert_to(x: Any, name: str = default_name) -> Any:
-        return elementwise.cast(x, dtype, name=name)
+        return casting.cast(x, dtype, name=name)
 
     convert_to.__doc__ = f"`x` as {dtype.name}."
     return convert_to

@@ -16,7 +16,7 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
-from ckpt.ops import constants, elementwise, reduction, shaping
+from ckpt.ops import casting, constants, elementwise, reduction, shaping
 
 NARROW = frozenset({dtypes.float16, dtypes.bfloat16, dtypes.float32})
 ONLY_FLOAT = frozenset({dtypes.float32})
@@ -197,10 +197,10 @@ def _second_order(node, d_dx, d_dscale, d_doffset):
     axes = [i for i in range(rank) if i != (1 if first else rank - 1)]
     wide = [1 if i in axes else -1 for i in range(rank)]
     kind = dtypes.float32
-    dy, x, d = (elementwise.cast(t, kind) for t in (dy, x, d_dx))
+    dy, x, d = (casting.cast(t, kind) for t in (dy, x, d_dx))
 
     def along(v):
-        return shaping.reshape(elementwise.cast(v, kind), wide) if v.shape.rank == 1 else v
+        return shaping.reshape(casting.cast(v, kind), wide) if v.shape.rank == 1 else v
 
     def total(v):
         return reduction.reduce_sum(v, axes, keepdims=True)
@@ -228,8 +228,8 @@ def _second_order(node, d_dx, d_dscale, d_doffset):
         by_scale = total(d * r * inner)
     flat = shaping.reshape(by_scale, [-1])
     return [
-        elementwise.cast(by_dy, node.inputs[0].dtype), elementwise.cast(by_x, node.inputs[1].dtype),
-        elementwise.cast(flat, scale.dtype), *[None] * (len(node.inputs) - 3),
+        casting.cast(by_dy, node.inputs[0].dtype), casting.cast(by_x, node.inputs[1].dtype),
+        casting.cast(flat, scale.dtype), *[None] * (len(node.inputs) - 3),
     ]  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core.dtypes import FLOATING
-from ckpt.ops import compare, elementwise
+from ckpt.ops import casting, compare, division, elementwise
 from ckpt.ops.families import unary
 from ckpt.ops.special import in_float64, in_scope
 
@@ -184,7 +184,7 @@ bessel_y0_op = _op(
     "The Bessel function of the second kind Y0(x).",
 )  # fmt: skip
 bessel_y1_op = _op(
-    "BesselY1", y_values(1), lambda x, y, dy: dy * (bessel_y0(x) - elementwise.div(y, x)),
+    "BesselY1", y_values(1), lambda x, y, dy: dy * (bessel_y0(x) - division.div(y, x)),
     "The Bessel function of the second kind Y1(x).",
 )  # fmt: skip
 bessel_k0_op = _op(
@@ -193,7 +193,7 @@ bessel_k0_op = _op(
 )  # fmt: skip
 bessel_k1_op = _op(
     "BesselK1", lambda x: k1e_values(x) * np.exp(-x),
-    lambda x, y, dy: dy * (-bessel_k0(x) - elementwise.div(y, x)),
+    lambda x, y, dy: dy * (-bessel_k0(x) - division.div(y, x)),
     "The modified Bessel function of the second kind K1(x).",
 )  # fmt: skip
 bessel_k0e_op = _op(
@@ -206,8 +206,8 @@ bessel_k1e_op = _op(
 
 def _j1_slope(x, y):
     is_zero = compare.equal(x, 0)
-    at_zero = elementwise.cast(0.5, x.dtype.base_dtype)
-    return compare.select_v2(is_zero, at_zero, bessel_j0(x) - elementwise.div(y, x))
+    at_zero = casting.cast(0.5, x.dtype.base_dtype)
+    return compare.select_v2(is_zero, at_zero, bessel_j0(x) - division.div(y, x))
 
 
 def _k1e_slope(x, y):

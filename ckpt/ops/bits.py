@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core.dtypes import INTEGER, bool_
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
-from ckpt.ops import compare, elementwise
+from ckpt.ops import compare, operators
 from ckpt.ops.families import binary, same_shape, unary
 
 NONE = "bits have no derivative"
@@ -54,7 +54,7 @@ def _enter_operator(
             return logical(x, y, name=name)
         return bitwise(x, y)
 
-    operator(f"__{name}__")(lambda x, y: elementwise.applied(name, x, y, function))
+    operator(f"__{name}__")(lambda x, y: operators.applied(name, x, y, function))
 
 
 _enter_operator("and", compare.logical_and, bitwise_and)

@@ -16,7 +16,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import elementwise, shaping
+from ckpt.ops import casting, shaping
 
 METHOD = Attr("string", "bilinear", frozenset({"bilinear", "nearest"}))
 PIXELS = Attr(
@@ -413,9 +413,7 @@ def non_max_suppression(
 
 def _thresholds(boxes: Tensor, **values: Any) -> list[Tensor]:
     return [
-        elementwise.cast(
-            convert.convert_to_tensor(v, preferred_dtype=float32, name=name), boxes.dtype
-        )
+        casting.cast(convert.convert_to_tensor(v, preferred_dtype=float32, name=name), boxes.dtype)
         for name, v in values.items()
     ]
 

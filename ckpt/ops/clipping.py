@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from ckpt.core import dtypes
+from ckpt.core.dtypes import COMPLEX, NUMERIC
 from ckpt.graph import convert
+from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.slices import IndexedSlices
 from ckpt.ops import (
     activation,
+    casting,
     compare,
+    complex_numbers,
     constants,
     control,
     elementwise,
@@ -19,7 +25,32 @@ from ckpt.ops import (
     joining,
     reduction,
     shaping,
+    unbroadcasting,
 )
+
+
+@op("ClipByValue", "t: T, clip_value_min: T, clip_value_max: T -> output: T", T=NUMERIC)
+def clip_by_value_op(xp, t, low, high):
+    """`t` with values below `clip_value_min` or above `clip_value_max` replaced by these."""
+    return xp.minimum(xp.maximum(t, low), high)
+
+
+@clip_by_value_op.shape
+def clip_by_value_shape(t, low, high):
+    return [t.shape]
+
+
+@clip_by_value_op.grad
+def clip_by_value_grad(node, dy):
+    t, low, high = node.inputs
+    nothing = constants.zeros_like(dy)
+    below, above = compare.less(t, low), compare.greater(t, high)
+    inside = compare.select_v2(compare.logical_or(below, above), nothing, dy)
+    return [
+        inside,
+        unbroadcasting.unbroadcast(low, t, compare.select_v2(below, dy, nothing), None)[0],
+        unbroadcasting.unbroadcast(high, t, compare.select_v2(above, dy, nothing), None)[0],
+    ]
 
 
 def clip_by_value(t: Any, clip_value_min: Any, clip_value_max: Any, name: str | None = None) -> Any:
@@ -119,10 +150,42 @@ def clip_by_average_norm(t: Any, clip_norm: Any, name: str | None = None) -> Ten
     """`t` scaled so that its norm divided by its number of elements is at most `clip_norm`."""
     with name_scope(name, "clip_by_average_norm", [t, clip_norm]) as scope:
         t = convert.convert_to_tensor(t, name="t")
-        count = elementwise.cast(shaping.size(t), dtypes.float32)
+        count = casting.cast(shaping.size(t), dtypes.float32)
         squares = t * t
         axes = indexing.range_(shaping.rank(t))
         inverse = elementwise.rsqrt(reduction.reduce_sum(squares, axes))
         scaled = t * clip_norm
         limit = elementwise.minimum(inverse * count, constants.constant(1.0) / clip_norm)
         return control.identity(scaled * limit, name=scope)
+
+
+def saturate_cast(value: Any, dtype: Any, name: str | None = None) -> Tensor:
+    """`value` clipped to what both dtypes can hold, then cast; of complex numbers the real part becomes a real number.
+
+    Raises TypeError for truth values and strings, which have no range.
+    """
+    with name_scope(name, "saturate_cast", [value]) as scope:
+        value = convert.convert_to_tensor(value, name="value")
+        dtype = dtypes.as_dtype(dtype).base_dtype
+        if value.dtype.base_dtype in COMPLEX:
+            if dtype in COMPLEX:
+                return casting.cast(value, dtype, name=scope)
+            value = complex_numbers.real(value)
+        held = value.dtype.base_dtype
+        low, high = _common_range(held, dtype.real_dtype)
+        limits = (convert.convert_to_tensor(v, dtype=held) for v in (low, high))
+        return casting.cast(clip_by_value_op(value, *limits, name="clamp"), dtype, name=scope)
+
+
+def _common_range(held: Any, target: Any) -> tuple[Any, Any]:
+    """The least and the greatest value of `held` that `target` can hold."""
+    low, high = max(held.min, target.min), min(held.max, target.max)
+    if not held.is_floating:
+        return low, high
+    kind = held.as_numpy_dtype
+    least, most = kind(low), kind(high)
+    if float(least) < low:  # rounded out of the target's range
+        least = np.nextafter(least, kind(0))
+    if float(most) > high:
+        most = np.nextafter(most, kind(0))
+    return least, most

@@ -12,7 +12,7 @@ from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.signature import Attr
 from ckpt.ops import indexing, reduction, reversing
-from ckpt.ops.elementwise import div_no_nan
+from ckpt.ops.division import div_no_nan
 from ckpt.ops.families import same_shape
 
 KINDS = Attr("type", dtypes.float32, dtypes.FLOATING)

@@ -13,7 +13,7 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import constants, elementwise, indexing, reduction
+from ckpt.ops import constants, indexing, operators, unbroadcasting
 from ckpt.ops.families import comparison, same_shape
 
 ANYTHING = NUMERIC | {bool_, string}
@@ -97,7 +97,7 @@ for _method, _function, _name in (
     ("__ge__", greater_equal, "GreaterEqual"),
 ):
     operator(_method)(
-        lambda x, y, function=_function, name=_name: elementwise.applied(name, x, y, function)
+        lambda x, y, function=_function, name=_name: operators.applied(name, x, y, function)
     )
 
 
@@ -147,8 +147,8 @@ def select_v2_grad(node, dy):
     y = node.outputs[0]
     return [
         None,
-        reduction.unbroadcast(t, y, d_t, None)[0],
-        reduction.unbroadcast(e, y, d_e, None)[0],
+        unbroadcasting.unbroadcast(t, y, d_t, None)[0],
+        unbroadcasting.unbroadcast(e, y, d_e, None)[0],
     ]
 
 

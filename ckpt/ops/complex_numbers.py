@@ -13,7 +13,7 @@ from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import constants, elementwise, reduction
+from ckpt.ops import casting, compare, constants, division, elementwise, unbroadcasting
 from ckpt.ops.families import broadcast_shape, same_shape
 
 COMPLEX_TYPE = Attr("type", dtypes.complex64, COMPLEX)
@@ -35,7 +35,7 @@ complex_op.shape(broadcast_shape)
 @complex_op.grad
 def complex_grad(node, dy):
     x, y = node.inputs
-    return reduction.unbroadcast(x, y, real(dy), imag(dy))
+    return unbroadcasting.unbroadcast(x, y, real(dy), imag(dy))
 
 
 def _part(type_name: str, kernel: Any, gradient: Any) -> OpDef:
@@ -101,8 +101,26 @@ def angle(input: Any, name: str | None = None) -> Tensor:
         x = convert.convert_to_tensor(input, name="input")
         if x.dtype.base_dtype in COMPLEX:
             return angle_op(x, Tout=x.dtype.base_dtype.real_dtype, name=scope)
-        from ckpt.ops import compare  # compare stands on this room's neighbours only
-
         is_negative = compare.less(x, 0.0)
         pi = np.pi * constants.ones_like(x)
         return compare.select(is_negative, pi, constants.zeros_like(x))
+
+
+@op("ComplexAbs", "x: T -> y: Tout", T=COMPLEX_TYPE, Tout=PART_TYPE)
+def complex_abs_op(xp, x):
+    """The length of complex numbers."""
+    return xp.abs(x)
+
+
+complex_abs_op.shape(same_shape)
+
+
+@complex_abs_op.grad
+def complex_abs_grad(node, dy):
+    x = node.inputs[0]
+    return [casting.cast(division.div_no_nan_op(dy, node.outputs[0]), x.dtype) * x]
+
+
+def complex_abs(x: Tensor, name: str | None = None) -> Tensor:
+    """The length of complex numbers, in their real dtype."""
+    return complex_abs_op(x, Tout=x.dtype.base_dtype.real_dtype, name=name)

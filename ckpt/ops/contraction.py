@@ -16,7 +16,17 @@ from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, constants, elementwise, indexing, joining, matmul, reduction, shaping
+from ckpt.ops import (
+    compare,
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    matmul,
+    reduction,
+    shaping,
+    unbroadcasting,
+)
 
 
 def _parsed(equation: str) -> tuple[list[str], str]:
@@ -167,7 +177,7 @@ def _einsum_input_grad(x: Tensor, names: str, parts: list[tuple[str, Tensor]]) -
         found.set_shape(x.shape)
     if "." in names:
         shape = shaping.shape(found)
-        axes, _ = elementwise.broadcast_gradient_args(shape_x, shape)
+        axes, _ = unbroadcasting.broadcast_gradient_args(shape_x, shape)
         found = shaping.reshape(reduction.sum_op(found, axes), shape_x)
     return found
 

@@ -15,7 +15,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import elementwise
+from ckpt.ops import division, elementwise
 
 
 def _scanned(x, axis, exclusive, reverse, accumulate, start):
@@ -94,7 +94,7 @@ def cumprod_grad(node, dy):
     exclusive, reverse = node.attrs["exclusive"], node.attrs["reverse"]
     product = cumprod_op(x, axis, exclusive=exclusive, reverse=reverse)
     total = cumsum_op(product * dy, axis, exclusive=exclusive, reverse=not reverse)
-    return [elementwise.div_no_nan(total, x), None]
+    return [division.div_no_nan(total, x), None]
 
 
 @cumulative_logsumexp_op.grad

@@ -15,7 +15,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
-from ckpt.ops import blocks, constants, elementwise, joining, shaping
+from ckpt.ops import blocks, constants, division, joining, shaping
 
 
 def required_space_to_batch_paddings(
@@ -54,8 +54,8 @@ def _paddings_when_run(
 ) -> tuple[Tensor, Tensor]:
     start, end = base[:, 0], base[:, 1]
     whole = sizes + start + end
-    extra = elementwise.floor_mod(
-        block - elementwise.floor_mod(whole, block, name="mod"), block, name="mod"
+    extra = division.floor_mod(
+        block - division.floor_mod(whole, block, name="mod"), block, name="mod"
     )
     end = end + extra
     paddings = joining.stack([[start[i], end[i]] for i in range(count)], name="paddings")

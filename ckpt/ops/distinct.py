@@ -17,7 +17,18 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, joining, reduction, scattering, shaping
+from ckpt.ops import (
+    casting,
+    clipping,
+    compare,
+    constants,
+    division,
+    elementwise,
+    joining,
+    reduction,
+    scattering,
+    shaping,
+)
 
 OUT_IDX = Attr("type", dtypes.int32, INDEX)
 COUNTED = frozenset({dtypes.int32, dtypes.int64, dtypes.float32, dtypes.float64})
@@ -226,9 +237,9 @@ def bincount(
         weights = weights.values if isinstance(weights, SparseTensor) else weights
         if not isinstance(arr, (Tensor, np.ndarray)) and not np.size(arr):
             arr = np.zeros(np.shape(arr), np.int32)
-        arr = elementwise.cast(convert.convert_to_tensor(arr, name="arr"), dtypes.int32)
+        arr = casting.cast(convert.convert_to_tensor(arr, name="arr"), dtypes.int32)
         is_nonempty = compare.greater(reduction.reduce_prod(shaping.shape(arr)), 0)
-        size = elementwise.cast(is_nonempty, dtypes.int32) * (reduction.reduce_max(arr) + 1)
+        size = casting.cast(is_nonempty, dtypes.int32) * (reduction.reduce_max(arr) + 1)
         if minlength is not None:
             low = convert.convert_to_tensor(minlength, name="minlength", dtype=dtypes.int32)
             size = elementwise.maximum(low, size)
@@ -306,11 +317,11 @@ def histogram_fixed_width_bins(
         shape = shaping.shape(values)
         values = shaping.reshape(values, [-1])
         value_range = convert.convert_to_tensor(value_range, name="value_range")
-        count = elementwise.cast(convert.convert_to_tensor(nbins, name="nbins"), values.dtype)
-        scaled = elementwise.truediv(values - value_range[0], value_range[1] - value_range[0])
+        count = casting.cast(convert.convert_to_tensor(nbins, name="nbins"), values.dtype)
+        scaled = division.truediv(values - value_range[0], value_range[1] - value_range[0])
         places = elementwise.floor(count * scaled)
-        inside = elementwise.clip_by_value_op(places, constants.zeros((), places.dtype), count - 1)
-        return shaping.reshape(elementwise.cast(inside, dtype), shape)
+        inside = clipping.clip_by_value_op(places, constants.zeros((), places.dtype), count - 1)
+        return shaping.reshape(casting.cast(inside, dtype), shape)
 
 
 def confusion_matrix(
@@ -329,8 +340,8 @@ def confusion_matrix(
         labels = convert.convert_to_tensor(labels, name="labels")
         predictions = convert.convert_to_tensor(predictions, name="predictions")
         labels, predictions = remove_squeezable_dimensions(labels, predictions)
-        predictions = elementwise.cast(predictions, dtypes.int64)
-        labels = elementwise.cast(labels, dtypes.int64)
+        predictions = casting.cast(predictions, dtypes.int64)
+        labels = casting.cast(labels, dtypes.int64)
         labels = with_dependencies(
             [checking.assert_non_negative(labels, message="`labels` contains negative values")], labels)  # fmt: skip
         predictions = with_dependencies(
@@ -340,7 +351,7 @@ def confusion_matrix(
             largest = [reduction.reduce_max(t) for t in (predictions, labels)]
             num_classes = elementwise.maximum(*largest) + 1
         else:
-            wide = elementwise.cast(num_classes, dtypes.int64)
+            wide = casting.cast(num_classes, dtypes.int64)
             labels = with_dependencies(
                 [checking.assert_less(labels, wide, message="`labels` out of bound")], labels)  # fmt: skip
             predictions = with_dependencies(
@@ -349,11 +360,11 @@ def confusion_matrix(
         if weights is not None:
             weights = convert.convert_to_tensor(weights)
             predictions.shape.assert_is_compatible_with(weights.shape)
-            weights = elementwise.cast(weights, dtype)
+            weights = casting.cast(weights, dtype)
         shape = joining.stack([num_classes, num_classes])
         indices = joining.stack([labels, predictions], axis=1)
         values = constants.ones_like(predictions, dtype) if weights is None else weights
-        return scattering.scatter_nd_op(indices, values, elementwise.cast(shape, dtypes.int64))
+        return scattering.scatter_nd_op(indices, values, casting.cast(shape, dtypes.int64))
 
 
 def remove_squeezable_dimensions(

@@ -9,7 +9,7 @@ from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import compare, constants, elementwise, random, shaping
+from ckpt.ops import compare, constants, division, elementwise, random, shaping
 
 
 def dropout(
@@ -73,7 +73,7 @@ def dropout_v2(
                         f"`x` has dtype {x.dtype.name} and `rate` {rate.dtype.name}; they must be the same"
                     )
             one = constants.constant(1, dtype=rate.dtype.base_dtype)
-            scaled = elementwise.real_div(x, elementwise.sub(one, rate))
+            scaled = division.real_div(x, elementwise.sub(one, rate))
         noise = random.random_uniform(_noise_shape(x, noise_shape), seed=seed, dtype=x.dtype)
         kept = compare.greater_equal(noise, rate)
         found = compare.select_v2(kept, scaled, constants.constant(0, dtype=x.dtype.base_dtype))

@@ -13,10 +13,12 @@ from ckpt.graph.opdef import opdef_of
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.ops import (
+    casting,
     clipping,
     compare,
     constants,
     control,
+    division,
     elementwise,
     indexing,
     joining,
@@ -70,7 +72,7 @@ def _from_parts(params: list[Any], ids: Tensor, strategy: str, name: str) -> Ten
     flat = shaping.reshape(ids, [-1])
     positions = indexing.range_(shaping.size(flat))
     place, part = _places(params, flat, strategy)
-    part = elementwise.cast(part, dtypes.int32)
+    part = casting.cast(part, dtypes.int32)
     count = len(params)
     split = opdef_of("DynamicPartition")
     wanted, where = (split(v, part, num_partitions=count) for v in (place, positions))
@@ -105,7 +107,7 @@ def _places(params: list[Any], flat: Tensor, strategy: str) -> tuple[Tensor, Ten
     if len(known) == count and None not in known:
         total: Any = constants.constant(sum(known), flat.dtype)
     else:
-        total = elementwise.cast(
+        total = casting.cast(
             reduction.reduce_sum(joining.stack([shaping.shape(p)[0] for p in params])), flat.dtype
         )
     each, extras = total // count, total % count
@@ -144,7 +146,7 @@ def embedding_lookup_sparse(
                 "sqrtn": "SparseSegmentSqrtN",
             }[combiner]
             return opdef_of(kind)(rows, places, segments, name=scope)
-        segments = elementwise.cast(segments, dtypes.int32)
+        segments = casting.cast(segments, dtypes.int32)
         return _weighted(
             indexing.gather(rows, places), sp_weights.values, segments, combiner, scope
         )
@@ -153,7 +155,7 @@ def embedding_lookup_sparse(
 def _weighted(rows: Tensor, weights: Tensor, segments: Tensor, combiner: str, name: str) -> Tensor:
     """The weighted sum of each segment's rows, divided as `combiner` says; 0 where there are no weights."""
     if weights.dtype.base_dtype != rows.dtype.base_dtype:
-        weights = elementwise.cast(weights, rows.dtype)
+        weights = casting.cast(weights, rows.dtype)
     inner = shaping.expand_dims(shaping.rank(rows) - 1, 0)
     outer = shaping.shape(weights)
     wide = shaping.reshape(
@@ -166,6 +168,6 @@ def _weighted(rows: Tensor, weights: Tensor, segments: Tensor, combiner: str, na
         return summed(rows * wide, segments, name=name)
     total = summed(rows * wide, segments)
     if combiner == "mean":
-        return elementwise.div_no_nan(total, summed(wide, segments), name=name)
+        return division.div_no_nan(total, summed(wide, segments), name=name)
     squares = summed(elementwise.pow_(wide, 2), segments)
-    return elementwise.div_no_nan(total, elementwise.sqrt(squares), name=name)
+    return division.div_no_nan(total, elementwise.sqrt(squares), name=name)

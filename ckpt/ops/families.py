@@ -11,7 +11,6 @@ from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.signature import Attr
-from ckpt.ops import elementwise, reduction, shaping
 
 Kernel = Callable[..., Any]
 
@@ -81,11 +80,13 @@ def binary(
 
     @opdef.grad
     def rule(node, dz):
+        from ckpt.ops.unbroadcasting import unbroadcast  # it builds on this module
+
         x, y = node.inputs
         dx, dy = gradient(x, y, node.outputs[0], dz)
         if dx is dy is None or (equal_shapes and have_equal_shapes(x, y)):
             return [dx, dy]
-        return reduction.unbroadcast(x, y, dx, dy)
+        return unbroadcast(x, y, dx, dy)
 
     return opdef
 
@@ -108,9 +109,12 @@ def binary_by_slopes(
 
     @opdef.grad
     def rule(node, dz):
+        from ckpt.ops import reduction, shaping  # they build on this module
+        from ckpt.ops.unbroadcasting import broadcast_gradient_args  # as these do
+
         x, y = node.inputs
         shape_x, shape_y = shaping.shape(x), shaping.shape(y)
-        axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
+        axes_x, axes_y = broadcast_gradient_args(shape_x, shape_y)
         with control_dependencies([dz]):
             by_x, by_y = slopes(x, y)
         return [

@@ -17,7 +17,16 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import complex_numbers, constants, elementwise, indexing, joining, reversing, shaping
+from ckpt.ops import (
+    casting,
+    complex_numbers,
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    reversing,
+    shaping,
+)
 
 REAL = frozenset({dtypes.float32, dtypes.float64})
 TCOMPLEX, TREAL = Attr("type", dtypes.complex64, COMPLEX), Attr("type", dtypes.float32, REAL)
@@ -30,11 +39,11 @@ def _size(x: Tensor, axes: int) -> Tensor:
     total = indexing.gather(sizes, 0)
     for axis in range(1, axes):
         total = total * sizes[axis]
-    return elementwise.cast(total, x.dtype.real_dtype)
+    return casting.cast(total, x.dtype.real_dtype)
 
 
 def _scaled(x: Tensor, factor: Tensor) -> Tensor:
-    return x * elementwise.cast(factor, x.dtype)
+    return x * casting.cast(factor, x.dtype)
 
 
 def _complex_pair(axes: int) -> tuple[OpDef, OpDef]:
@@ -152,10 +161,10 @@ def _doubles(size: Tensor, dtype: Any) -> Tensor:
     half = size // 2 + 1
     places = indexing.range_(0, half)
     is_odd = size % 2
-    alone = elementwise.cast(places > 0, dtypes.int32) * elementwise.cast(
+    alone = casting.cast(places > 0, dtypes.int32) * casting.cast(
         places < half - 1 + is_odd, dtypes.int32
     )
-    return elementwise.cast(1 + alone, dtype)
+    return casting.cast(1 + alone, dtype)
 
 
 def _rfft_grad_of(node, dy, transform, axes):
@@ -164,7 +173,7 @@ def _rfft_grad_of(node, dy, transform, axes):
     filled = _filled(dy, length, axes)
     # the adjoint of F is N times its inverse
     found = complex_numbers.real(transform(filled))
-    factor = elementwise.cast(_product(length, axes), found.dtype)
+    factor = casting.cast(_product(length, axes), found.dtype)
     return [_back_to(found * factor, x, axes), None]
 
 
@@ -208,8 +217,8 @@ def _irfft_grad_of(node, dy, transform, axes):
     """x = irfft(y): each frequency that also stands for its mirror image counts twice, divided by the size."""
     y, length = node.inputs
     found = transform(dy, length)
-    factor = _doubles(length[-1], dy.dtype) / elementwise.cast(_product(length, axes), dy.dtype)
-    return [_back_to(found * elementwise.cast(factor, found.dtype), y, axes), None]
+    factor = _doubles(length[-1], dy.dtype) / casting.cast(_product(length, axes), dy.dtype)
+    return [_back_to(found * casting.cast(factor, found.dtype), y, axes), None]
 
 
 def _irfft_grad(node, dy):
@@ -310,8 +319,8 @@ def _cosine_matrix(count: Any, kind: int, norm: str | None, dtype: Any) -> Tenso
     if not isinstance(count, Tensor):
         known = _cosines(np.arange(count, dtype=np.float64), count, kind, norm, np)
         return constants.constant(known, dtype=dtype)
-    places, size = (elementwise.cast(x, dtypes.float64) for x in (indexing.range_(count), count))
-    return elementwise.cast(_cosines(places, size, kind, norm, elementwise), dtype)
+    places, size = (casting.cast(x, dtypes.float64) for x in (indexing.range_(count), count))
+    return casting.cast(_cosines(places, size, kind, norm, elementwise), dtype)
 
 
 def _check_dct(kind: Any, axis: Any, norm: Any, n: int | None, size: int | None) -> None:

@@ -19,7 +19,7 @@ from ckpt.graph.scopes import colocate_with, name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.static import constant_value
-from ckpt.ops import elementwise, joining, reduction, shaping
+from ckpt.ops import casting, joining, reduction, shaping
 
 INDEX_TYPE = Attr("type", allowed=INDEX)
 
@@ -111,7 +111,7 @@ def _gathered_back(
     if lead:
         rows = reduction.reduce_prod(shape[:lead])
         offsets = range_(rows) * sizes[at]
-        ids = shaping.reshape(ids, [-1, _count(indices, lead)]) + elementwise.cast(
+        ids = shaping.reshape(ids, [-1, _count(indices, lead)]) + casting.cast(
             shaping.expand_dims(offsets, 1), ids.dtype
         )
         total = rows * sizes[at]
@@ -218,7 +218,7 @@ def range_(
         dtype = dtypes.as_dtype(dtype)
         names = ("start", "limit", "delta")
         parts = [
-            elementwise.cast(v, dtype)
+            casting.cast(v, dtype)
             if isinstance(v, Tensor)
             else convert.convert_to_tensor(v, dtype=dtype, name=n)
             for v, n in zip(given, names, strict=True)

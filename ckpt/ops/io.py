@@ -48,7 +48,8 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
     part = _SHARD.fullmatch(path)
     whole = part[1] if part else path
     ctx.check_saves(whole)
-    extras = dict(ctx.attachment(whole) or {})
+    attached = ctx.attachment(whole)
+    extras = dict(attached or {})
     later = extras.pop("later", None)
     if part is not None:
         extras = {name: value for name, value in extras.items() if name not in _OF_THE_WHOLE}
@@ -58,7 +59,7 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
 
     def write():
         try:
-            if part is not None:
+            if part is not None or attached is None:  # else the Saver has made it
                 directory = storage.split(path)[0]
                 storage.make_directory(directory, durable=extras.get("durable", True))
             shards.write_checkpoint(path, shards.taken(entries), threads=threads, **extras)

@@ -15,7 +15,9 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
+    casting,
     compare,
+    division,
     elementwise,
     indexing,
     joining,
@@ -109,7 +111,7 @@ def _top_grad(node, dy, _):
     shape = shaping.shape(x)
     width = indexing.gather(shape, shaping.size(shape) - 1)
     flat = shaping.reshape(
-        elementwise.cast(places, dtypes.int32), joining.stack([-1, shaping.shape(places)[-1]])
+        casting.cast(places, dtypes.int32), joining.stack([-1, shaping.shape(places)[-1]])
     )
     rows = elementwise.mul(indexing.range_(shaping.shape(flat)[0]), width)
     where = shaping.reshape(elementwise.add(flat, shaping.expand_dims(rows, -1)), [-1])
@@ -192,9 +194,9 @@ def nth_element_shape(x, n):
 def nth_element_grad(node, dy):
     x = node.inputs[0]
     chosen = shaping.expand_dims(node.outputs[0], -1)
-    hits = elementwise.cast(compare.equal(chosen, x), x.dtype)
+    hits = casting.cast(compare.equal(chosen, x), x.dtype)
     count = shaping.expand_dims(reduction.reduce_sum(hits, -1), -1)
-    return [elementwise.div(hits, count) * shaping.expand_dims(dy, -1), None]
+    return [division.div(hits, count) * shaping.expand_dims(dy, -1), None]
 
 
 def top_k(

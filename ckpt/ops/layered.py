@@ -8,7 +8,7 @@ from typing import Any
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import activation, compare, constants, elementwise, matmul
+from ckpt.ops import activation, casting, compare, constants, elementwise, matmul
 
 
 def xw_plus_b(x: Any, weights: Any, biases: Any, name: str | None = None) -> Tensor:
@@ -35,7 +35,7 @@ def swish(features: Any, beta: Any = 1.0) -> Tensor:
     scaled = (
         features
         if isinstance(beta, float) and beta == 1.0
-        else features * elementwise.cast(beta, features.dtype)
+        else features * casting.cast(beta, features.dtype)
     )
     return features * elementwise.sigmoid(scaled)
 

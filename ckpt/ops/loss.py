@@ -18,6 +18,7 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
     activation,
+    casting,
     compare,
     constants,
     control,
@@ -179,9 +180,9 @@ def softmax_cross_entropy_with_logits_v2(
         logits = convert.convert_to_tensor(logits, name="logits")
         labels = convert.convert_to_tensor(labels, name="labels", dtype=logits.dtype.base_dtype)
         if logits.dtype.base_dtype in (dtypes.float16, dtypes.bfloat16):
-            losses = _dense_losses(elementwise.cast(labels, dtypes.float32),
-                                   elementwise.cast(logits, dtypes.float32), axis, None)  # fmt: skip
-            return elementwise.cast(losses, logits.dtype, name=scope)
+            losses = _dense_losses(casting.cast(labels, dtypes.float32),
+                                   casting.cast(logits, dtypes.float32), axis, None)  # fmt: skip
+            return casting.cast(losses, logits.dtype, name=scope)
         return _dense_losses(labels, logits, axis, scope)
 
 
@@ -230,11 +231,11 @@ def sparse_softmax_cross_entropy_with_logits(
         labels = convert.convert_to_tensor(labels)
         logits = convert.convert_to_tensor(logits)
         narrow = logits.dtype.base_dtype in (dtypes.float16, dtypes.bfloat16)
-        precise = elementwise.cast(logits, dtypes.float32) if narrow else logits
+        precise = casting.cast(logits, dtypes.float32) if narrow else logits
         shape = shaping.shape(labels)
         _check_sparse(labels, logits)
         losses = _sparse_losses(labels, precise, shape, name)
-        return elementwise.cast(losses, dtypes.float16 if logits.dtype == dtypes.float16 else dtypes.bfloat16) \
+        return casting.cast(losses, dtypes.float16 if logits.dtype == dtypes.float16 else dtypes.bfloat16) \
             if narrow else losses  # fmt: skip
 
 

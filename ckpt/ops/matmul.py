@@ -13,7 +13,7 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import elementwise, reduction, shaping
+from ckpt.ops import elementwise, reduction, shaping, unbroadcasting
 
 RING = FLOATING | COMPLEX | INDEX | {uint8, uint16, uint32, uint64}
 
@@ -115,15 +115,15 @@ def batch_mat_mul_grad(node, dz):
         dy = batch_mat_mul(dz, x, adj_x=True, adj_y=adj_x, name="MatMul")
     else:
         dy = batch_mat_mul(x, dz, adj_x=not adj_x, name="MatMul")
-    return [_sum_batch(x, dx), _sum_batch(y, dy)]
+    return [sum_batch(x, dx), sum_batch(y, dy)]
 
 
-def _sum_batch(x: Tensor, dx: Tensor) -> Tensor:
+def sum_batch(x: Tensor, dx: Tensor) -> Tensor:
     """`dx` summed over the batch axes along which `x` was broadcast."""
     if x.shape.is_fully_defined() and dx.shape.sizes == x.shape.sizes:
         return dx
     shape_x, shape_dx = shaping.shape(x), shaping.shape(dx)
-    axes, _ = elementwise.broadcast_gradient_args(shape_x[:-2], shape_dx[:-2])
+    axes, _ = unbroadcasting.broadcast_gradient_args(shape_x[:-2], shape_dx[:-2])
     return shaping.reshape(reduction.sum_op(dx, axes), shape_x)
 
 

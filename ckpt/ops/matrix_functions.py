@@ -19,11 +19,12 @@ from ckpt.ops import (
     indexing,
     joining,
     linear_algebra,
+    linear_systems,
     matmul,
     reduction,
     shaping,
 )
-from ckpt.ops.linear_algebra import SOLVABLE, _check_square, _square_shape, _wide
+from ckpt.ops.linear_algebra import SOLVABLE, check_square, square_shape, wide
 
 ROUNDS = 60
 """Rounds that no iteration here needs: each doubles the number of right digits."""
@@ -57,12 +58,12 @@ def _square_root(a: np.ndarray) -> np.ndarray:
 @op("MatrixSquareRoot", "input: T -> output: T", T=SOLVABLE)
 def matrix_square_root(x):
     """The principal square root R of each square matrix: R · R = input. NaN where a real matrix has no real one."""
-    _check_square(x)
+    check_square(x)
     wide = np.complex128 if np.iscomplexobj(x) else np.float64
     return _each(_square_root, x.astype(wide)).astype(x.dtype)
 
 
-matrix_square_root.shape(lambda x: [_square_shape(x)])
+matrix_square_root.shape(lambda x: [square_shape(x)])
 
 
 @matrix_square_root.grad
@@ -74,7 +75,7 @@ def matrix_square_root_grad(node, dy):
     eye = diagonals.eye(size, dtype=root.dtype, batch_shape=lead)
     both = _kronecker(eye, diagonals.matrix_transpose(root)) + _kronecker(root, eye)
     column = joining.concat([lead, joining.stack([size * size, 1])], 0)
-    solved = linear_algebra.matrix_solve(both, shaping.reshape(dy, column))
+    solved = linear_systems.matrix_solve(both, shaping.reshape(dy, column))
     return [shaping.reshape(solved, shaping.shape(root))]
 
 
@@ -104,11 +105,11 @@ def _logarithm(a: np.ndarray) -> np.ndarray:
 @op("MatrixLogarithm", "input: T -> output: T", T=Attr("type", allowed=COMPLEX))
 def matrix_logarithm(x):
     """The principal logarithm of each square matrix."""
-    _check_square(x)
+    check_square(x)
     return _each(_logarithm, x.astype(np.complex128)).astype(x.dtype)
 
 
-matrix_logarithm.shape(lambda x: [_square_shape(x)])
+matrix_logarithm.shape(lambda x: [square_shape(x)])
 matrix_logarithm.no_gradient(UNDEFINED)
 
 
@@ -130,8 +131,8 @@ def _lu(a: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     output_idx_type=Attr("type", dtypes.int32, INDEX))  # fmt: skip
 def lu_op(x, *, output_idx_type):
     """(L below the diagonal and U on and above it, the order of the rows) with input[p] = L · U."""
-    _check_square(x)
-    flat = _wide(x).reshape(-1, *x.shape[-2:])
+    check_square(x)
+    flat = wide(x).reshape(-1, *x.shape[-2:])
     found = [_lu(matrix) for matrix in flat]
     lu, p = np.empty_like(flat), np.empty(flat.shape[:-1], output_idx_type.as_numpy_dtype)
     for i, (a, order) in enumerate(found):
@@ -141,7 +142,7 @@ def lu_op(x, *, output_idx_type):
 
 @lu_op.shape
 def lu_shape(x):
-    shape = _square_shape(x)
+    shape = square_shape(x)
     return [shape, None if shape.sizes is None else shape.sizes[:-1]]
 
 
@@ -164,10 +165,10 @@ def lu_grad(node, dy, _):
         of_lower, 0, 0
     )
     of_upper = diagonals.matrix_band_part(matmul.matmul(d_upper, upper, adjoint_b=True), 0, -1)
-    inner = linear_algebra.matrix_triangular_solve(
+    inner = linear_systems.matrix_triangular_solve(
         lower, strict + of_upper, lower=True, adjoint=True
     )
-    turned = linear_algebra.matrix_triangular_solve(
+    turned = linear_systems.matrix_triangular_solve(
         upper, linear_algebra.adjoint(inner), lower=False
     )
     return [

@@ -8,7 +8,17 @@ from ckpt.core import dtypes
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.ops import compare, constants, control, elementwise, indexing, reduction, shaping
+from ckpt.ops import (
+    casting,
+    compare,
+    constants,
+    control,
+    division,
+    elementwise,
+    indexing,
+    reduction,
+    shaping,
+)
 
 
 def _either(new: Any, old: Any, default: Any = None) -> Any:
@@ -44,7 +54,7 @@ def sufficient_statistics(
                     rank, dtype=dtypes.int32, name="Rank"
                 )  # TensorFlow makes it, too
                 axes = [axis % rank for axis in axes]
-            wanted = indexing.gather(elementwise.cast(shaping.shape(x), x.dtype), axes)
+            wanted = indexing.gather(casting.cast(shaping.shape(x), x.dtype), axes)
             counts = reduction.reduce_prod(wanted, name="count")
         if shift is not None:
             shift = convert.convert_to_tensor(shift, name="shift")
@@ -79,14 +89,14 @@ def moments(
     keep = bool(_either(keepdims, keep_dims, False))
     with name_scope(name, "moments", [x, axes]):
         x = convert.convert_to_tensor(x)
-        y = elementwise.cast(x, dtypes.float32) if _is_narrow(x) else x
+        y = casting.cast(x, dtypes.float32) if _is_narrow(x) else x
         mean = reduction.reduce_mean(y, axes, keepdims=True, name="mean")
         deviation = elementwise.squared_difference(y, control.stop_gradient(mean))
         variance = reduction.reduce_mean(deviation, axes, keepdims=True, name="variance")
         if not keep:
             mean, variance = shaping.squeeze(mean, axes), shaping.squeeze(variance, axes)
         if _is_narrow(x):
-            return elementwise.cast(mean, x.dtype), elementwise.cast(variance, x.dtype)
+            return casting.cast(mean, x.dtype), casting.cast(variance, x.dtype)
         return mean, variance
 
 
@@ -104,23 +114,23 @@ def weighted_moments(
         narrow = _is_narrow(x)
         kind = x.dtype.base_dtype
         if narrow:
-            x = elementwise.cast(x, dtypes.float32)
+            x = casting.cast(x, dtypes.float32)
         if weights.dtype.base_dtype != x.dtype.base_dtype:
-            weights = elementwise.cast(weights, x.dtype)
+            weights = casting.cast(weights, x.dtype)
         total = reduction.reduce_sum(weights * x, axes, name="weighted_input_sum", keepdims=True)
         # Zeros in the shape of the input make the sum run over the elements that weights broadcast to.
         spread = weights + constants.zeros_like(x)
         divisor = reduction.reduce_sum(spread, axes, name="sum_of_weights", keepdims=True)
-        mean = elementwise.div_no_nan(total, divisor)
+        mean = division.div_no_nan(total, divisor)
         deviation = elementwise.squared_difference(x, mean)
         distance = reduction.reduce_sum(
             weights * deviation, axes, name="weighted_distsq", keepdims=True
         )
-        variance = elementwise.div_no_nan(distance, divisor)
+        variance = division.div_no_nan(distance, divisor)
         if not keep:
             mean, variance = shaping.squeeze(mean, axes), shaping.squeeze(variance, axes)
         if narrow:
-            return elementwise.cast(mean, kind), elementwise.cast(variance, kind)
+            return casting.cast(mean, kind), casting.cast(variance, kind)
         return mean, variance
 
 
@@ -134,9 +144,9 @@ def batch_normalization(
         inverse = elementwise.rsqrt(variance + variance_epsilon)
         if scale is not None:
             inverse = inverse * scale
-        scaled = x * elementwise.cast(inverse, x.dtype)
+        scaled = x * casting.cast(inverse, x.dtype)
         shift = offset - mean * inverse if offset is not None else -mean * inverse
-        return scaled + elementwise.cast(shift, x.dtype)
+        return scaled + casting.cast(shift, x.dtype)
 
 
 def batch_norm_with_global_normalization(
@@ -162,7 +172,7 @@ def l2_normalize(
             squares = elementwise.square(elementwise.abs_(x))
             total = reduction.reduce_sum(squares, axis, keepdims=True)
             inverse = elementwise.rsqrt(elementwise.maximum(total, epsilon))
-            return elementwise.mul(x, elementwise.cast(inverse, x.dtype), name=scope)
+            return elementwise.mul(x, casting.cast(inverse, x.dtype), name=scope)
         total = reduction.reduce_sum(elementwise.square(x), axis, keepdims=True)
         return elementwise.mul(
             x, elementwise.rsqrt(elementwise.maximum(total, epsilon)), name=scope
@@ -174,12 +184,12 @@ def zero_fraction(value: Any, name: str | None = None) -> Tensor:
     with name_scope(name, "zero_fraction", [value]):
         value = convert.convert_to_tensor(value, name="value")
         size = shaping.size(value, out_type=dtypes.int64)
-        nonzero = elementwise.cast(
+        nonzero = casting.cast(
             compare.not_equal(value, constants.zeros([], value.dtype)), dtypes.int64
         )
         zeros = size - reduction.reduce_sum(nonzero)
-        return elementwise.div(
-            elementwise.cast(zeros, dtypes.float32),
-            elementwise.cast(size, dtypes.float32),
+        return division.div(
+            casting.cast(zeros, dtypes.float32),
+            casting.cast(size, dtypes.float32),
             name="fraction",
         )

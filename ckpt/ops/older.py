@@ -13,11 +13,13 @@ from ckpt.graph.signature import Attr
 from ckpt.ops import (
     activation,
     constants,
+    decompositions,
     diagonals,
     elementwise,
     indexing,
     joining,
     linear_algebra,
+    linear_systems,
     matmul,
     shaping,
     text,
@@ -40,7 +42,7 @@ def _older(today: OpDef, type_name: str, signature: str, **attrs: Any) -> None:
 
 _older(matmul.batch_mat_mul, "BatchMatMul", "x: T, y: T -> output: T", T=PRODUCTS, adj_x=False, adj_y=False,
        grad_x=False, grad_y=False)  # fmt: skip
-_older(linear_algebra.cholesky_op, "BatchCholesky", "input: T -> output: T", T=REALS)
+_older(decompositions.cholesky_op, "BatchCholesky", "input: T -> output: T", T=REALS)
 _older(diagonals.matrix_band_part_op, "BatchMatrixBandPart",
        "input: T, num_lower: int64, num_upper: int64 -> band: T")  # fmt: skip
 _older(
@@ -57,25 +59,25 @@ _older(
     T=REALS,
 )
 _older(
-    linear_algebra.matrix_solve_op,
+    linear_systems.matrix_solve_op,
     "BatchMatrixSolve",
     "matrix: T, rhs: T -> output: T",
     adjoint=False,
     T=REALS,
 )
-_older(linear_algebra.matrix_solve_ls_op, "BatchMatrixSolveLs",
+_older(linear_systems.matrix_solve_ls_op, "BatchMatrixSolveLs",
        "matrix: T, rhs: T, l2_regularizer: float64 -> output: T", T=REALS, fast=True)  # fmt: skip
-_older(linear_algebra.triangular_solve_op, "BatchMatrixTriangularSolve", "matrix: T, rhs: T -> output: T", lower=True,
+_older(linear_systems.triangular_solve_op, "BatchMatrixTriangularSolve", "matrix: T, rhs: T -> output: T", lower=True,
        adjoint=False, T=REALS)  # fmt: skip
 _older(
-    linear_algebra.self_adjoint_eig_op,
+    decompositions.self_adjoint_eig_op,
     "BatchSelfAdjointEigV2",
     "input: T -> e: T, v: T",
     compute_v=True,
     T=REALS,
 )
 _older(
-    linear_algebra.svd_op,
+    decompositions.svd_op,
     "BatchSvd",
     "input: T -> s: T, u: T, v: T",
     compute_uv=True,

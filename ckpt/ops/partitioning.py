@@ -15,7 +15,7 @@ from ckpt.graph.opdef import UNDEFINED, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
-from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping
+from ckpt.ops import casting, compare, constants, elementwise, indexing, joining, reduction, shaping
 from ckpt.ops.families import same_shape
 
 
@@ -219,7 +219,7 @@ def sequence_mask(
     with name_scope(name, "SequenceMask", [lengths, maxlen]):
         lengths = convert.convert_to_tensor(lengths)
         if maxlen is None:
-            maxlen = reduction.reduce_max(lengths, reduction._axis_tensor(lengths, None))
+            maxlen = reduction.reduce_max(lengths, reduction.axis_tensor(lengths, None))
             maxlen = elementwise.maximum(constants.constant(0, dtype=maxlen.dtype), maxlen)
         else:
             maxlen = convert.convert_to_tensor(maxlen)
@@ -229,9 +229,9 @@ def sequence_mask(
         row = indexing.range_op(constants.constant(0, dtype=maxlen.dtype), maxlen,
                                 constants.constant(1, dtype=maxlen.dtype))  # fmt: skip
         columns = shaping.expand_dims(lengths, -1)
-        matrix = elementwise.cast_op(columns, DstT=maxlen.dtype.base_dtype)
+        matrix = casting.cast_op(columns, DstT=maxlen.dtype.base_dtype)
         result = compare.less(row, matrix)
         kind = dtypes.as_dtype(dtype)
         if result.dtype.base_dtype == kind.base_dtype:
             return result
-        return elementwise.cast(result, kind)
+        return casting.cast(result, kind)

@@ -9,13 +9,22 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, REAL
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.core.shapes import Dims, TensorShape
+from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, indexing, joining, shaping
+from ckpt.ops import (
+    casting,
+    compare,
+    constants,
+    division,
+    elementwise,
+    indexing,
+    joining,
+    shaping,
+)
 
 TIDX = Attr("type", dtypes.int32, INDEX)
 
@@ -181,7 +190,7 @@ def _spread(node, dy: Tensor) -> Tensor:
     known = (x.shape.sizes, tuple(np.ravel(axes).tolist()))
     if known not in x.graph.known_reductions:
         x.graph.known_reductions.add(known)
-        elementwise.floordiv(sizes, elementwise.maximum(kept, 1))  # TensorFlow's nodes for it
+        division.floordiv(sizes, elementwise.maximum(kept, 1))  # TensorFlow's nodes for it
     dy = shaping.reshape(dy, kept)
     return shaping.tile(dy, sizes // np.maximum(kept, 1))
 
@@ -220,7 +229,7 @@ def mean_grad(node, dy):
         shape = shaping.shape(x)
         rank = shaping.size(shape)
         factor = reduce_prod(indexing.gather(shape, (node.inputs[1] + rank) % rank))
-    return [elementwise.truediv(spread, elementwise.cast(factor, spread.dtype)), None]
+    return [division.truediv(spread, casting.cast(factor, spread.dtype)), None]
 
 
 @prod_op.grad
@@ -233,7 +242,7 @@ def prod_grad(node, dy):
     axes = shaping.reshape(node.inputs[1], [-1])
     spread = shaping.broadcast_to(_reshaped_like_reduced(node, dy, shape), shape)
     rank = shaping.rank(x)
-    reduced = elementwise.cast((axes + rank) % rank, dtypes.int32)
+    reduced = casting.cast((axes + rank) % rank, dtypes.int32)
     other, _ = distinct.list_diff_op(indexing.range_(0, rank), reduced)
     perm = joining.concat([reduced, other], 0)
     sizes = [reduce_prod(indexing.gather(shape, group)) for group in (reduced, other)]
@@ -273,7 +282,7 @@ def _extreme_grad(node, dy):
     y = node.outputs[0]
     if not node.attrs["keep_dims"]:
         y, dy = shaping.reshape(y, kept), shaping.reshape(dy, kept)
-    chosen = elementwise.cast(compare.equal(y, x), dy.dtype)
+    chosen = casting.cast(compare.equal(y, x), dy.dtype)
     count = shaping.reshape(sum_op(chosen, axis), kept)
     return [chosen / count * dy, None]
 
@@ -291,54 +300,7 @@ max_op.grad(_extreme_grad)
 min_op.grad(_extreme_grad)
 
 
-def unbroadcast(x: Tensor, y: Tensor, dx: Tensor | None, dy: Tensor | None) -> list[Tensor | None]:
-    """The gradients of a broadcasting operation, summed back to the shapes of its inputs.
-
-    Where the static shapes say over which axes to sum, even if not how long these are, nothing is left to be
-    found at run time.
-    """
-    shape_x, shape_y = shaping.shape(x), shaping.shape(y)
-    static_x = _broadcast_axes(x.shape.sizes, y.shape.sizes)
-    static_y = _broadcast_axes(y.shape.sizes, x.shape.sizes)
-    if static_x is not None and static_y is not None:
-        return [
-            grad
-            if grad is None or (not axes and grad.shape.rank == tensor.shape.rank)
-            else _summed(grad, axes, shape)
-            for tensor, grad, axes, shape in (
-                (x, dx, static_x, shape_x),
-                (y, dy, static_y, shape_y),
-            )
-        ]
-    axes_x, axes_y = elementwise.broadcast_gradient_args(shape_x, shape_y)
-    return [_summed(dx, axes_x, shape_x), _summed(dy, axes_y, shape_y)]
-
-
-def _broadcast_axes(sizes: Dims, others: Dims) -> list[int] | None:
-    """The axes of the result over which a gradient must be summed to have `sizes` again; None where unknown.
-
-    An axis of size 1 beside one of unknown size is summed: that is right whatever the size turns out to be.
-    """
-    if sizes is None or others is None:
-        return None
-    rank = max(len(sizes), len(others))
-    own = (1,) * (rank - len(sizes)) + sizes
-    other = (1,) * (rank - len(others)) + others
-    found = []
-    for axis, (size, beside) in enumerate(zip(own, other, strict=True)):
-        if size is None and beside != 1:
-            return None
-        if size == 1 and beside != 1:
-            found.append(axis)
-    return found
-
-
-def _summed(grad: Tensor | None, axes: Any, shape: Tensor) -> Tensor | None:
-    """`grad` summed over `axes` to `shape`."""
-    return None if grad is None else shaping.reshape(sum_op(grad, axes, keep_dims=True), shape)
-
-
-def _axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
+def axis_tensor(x: Tensor, axis: Any, reduction_indices: Any = None) -> Any:
     """The axes as TensorFlow's Python front makes them: all of them where none are named."""
     if reduction_indices is not None:
         if axis is not None:
@@ -364,7 +326,7 @@ def _front(opdef, doc, to_tensor=None):
             input_tensor, dtype=None if isinstance(input_tensor, Tensor) else to_tensor
         )
         keep = bool(keepdims if keepdims is not None else keep_dims)
-        reduced = opdef(x, _axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
+        reduced = opdef(x, axis_tensor(x, axis, reduction_indices), keep_dims=keep, name=name)
         if axis is None and reduction_indices is None and not keep:
             reduced.set_shape(())
         return reduced

@@ -245,7 +245,7 @@ def mirror_pad(x, paddings, *, mode):
     return np.pad(x, widths, mode=mode.lower()) if np.ndim(x) else x
 
 
-mirror_pad.shape(lambda x, paddings: shaping._pad_shape(x, paddings))
+mirror_pad.shape(lambda x, paddings: shaping.pad_shape(x, paddings))
 mirror_pad.grad(
     lambda node, dy: [mirror_pad_grad(dy, node.inputs[1], mode=node.attrs["mode"]), None]
 )

@@ -8,7 +8,16 @@ from ckpt.core import dtypes
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.sparse import SparseTensor
-from ckpt.ops import compare, constants, elementwise, indexing, joining, reduction, shaping, slicing
+from ckpt.ops import (
+    casting,
+    compare,
+    constants,
+    indexing,
+    joining,
+    reduction,
+    shaping,
+    slicing,
+)
 from ckpt.ops import sparse_tensors as sparse
 from ckpt.ops.embedding import embedding_lookup_sparse
 
@@ -52,7 +61,7 @@ def safe_embedding_lookup_sparse(
             flags = shaping.reshape(is_empty, [-1, 1])
             wide = shaping.tile(flags, joining.stack([1, shaping.shape(found)[1]]))
             found = compare.select(wide, constants.zeros_like(found), found, name=scope)
-        sizes = slicing.slice_(elementwise.cast(outer, dtypes.int32), [0], [last])
+        sizes = slicing.slice_(casting.cast(outer, dtypes.int32), [0], [last])
         row = slicing.slice_(shaping.shape(found), [1], [-1])
         result = shaping.reshape(found, joining.concat([sizes, row], 0))
         known, inner = sparse_ids.shape.sizes, found.shape.sizes

@@ -102,12 +102,12 @@ def _batch_gather_nd(params: Any, indices: Any, batch_dims: int, name: str | Non
         grid = [indexing.range_(shape[i]) for i in range(batch_dims)]
         lead = [indices.dtype.base_dtype] * batch_dims
         columns = []
-        from ckpt.ops import elementwise  # only this front casts
+        from ckpt.ops import casting  # only this front casts
 
         for i, line in enumerate(grid):
             sizes = [-1 if j == i else 1 for j in range(indices.shape.rank)]
             whole = joining.concat([shape[:-1], [1]], 0)
-            cast = elementwise.cast(line, lead[i])
+            cast = casting.cast(line, lead[i])
             columns.append(shaping.broadcast_to(shaping.reshape(cast, sizes), whole))
         return gather_nd_op(params, joining.concat([*columns, indices], axis=-1))
 
@@ -244,12 +244,12 @@ def _update_grad(dy, indices, node):
 
 def _extreme_grad(dy, indices, node):
     """The gradient goes where the output came from, shared among equals."""
-    from ckpt.ops import compare, constants, elementwise
+    from ckpt.ops import casting, compare, constants, elementwise
 
     tensor, _, updates = node.inputs
     y = node.outputs[0]
-    chosen = elementwise.cast(compare.equal(tensor, y), dy.dtype)
-    picked = elementwise.cast(compare.equal(updates, gather_nd_op(y, indices)), dy.dtype)
+    chosen = casting.cast(compare.equal(tensor, y), dy.dtype)
+    picked = casting.cast(compare.equal(updates, gather_nd_op(y, indices)), dy.dtype)
     count = tensor_scatter_add(chosen, indices, picked)
     return (
         dy * chosen / elementwise.maximum(count, constants.ones_like(count)),

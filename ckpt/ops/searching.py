@@ -16,10 +16,10 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import ANY, Attr
 from ckpt.ops import (
+    casting,
     compare,
     constants,
     cumulative,
-    elementwise,
     indexing,
     joining,
     reduction,
@@ -82,7 +82,7 @@ def repeat(input: Any, repeats: Any, axis: int | None = None, name: str | None =
         x = convert.convert_to_tensor(input, name="input")
         if axis is None:
             x, axis = shaping.reshape(x, [-1]), 0
-        counts = elementwise.cast(convert.convert_to_tensor(repeats, name="repeats"), dtypes.int32)
+        counts = casting.cast(convert.convert_to_tensor(repeats, name="repeats"), dtypes.int32)
         if counts.shape.rank == 0:
             counts = constants.fill([shaping.shape(x)[axis]], counts)
         elif counts.shape.rank == 1 and counts.shape[0].value == 1:

@@ -15,7 +15,7 @@ from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, indexing, joining, shaping
+from ckpt.ops import casting, compare, constants, division, elementwise, indexing, joining, shaping
 
 INDEX_TYPE = Attr("type", allowed=INDEX)
 
@@ -150,14 +150,14 @@ def segment_mean_grad(node, dy):
         joining.concat([shaping.shape(ids), rest], 0),
         constants.constant(1, dtype=dy.dtype.base_dtype),
     )
-    return [indexing.gather(elementwise.real_div(dy, segment_sum(ones, ids)), ids), None]
+    return [indexing.gather(division.real_div(dy, segment_sum(ones, ids)), ids), None]
 
 
 def _extreme_grad(node, dy):
     x, ids = node.inputs
     is_chosen = compare.equal(x, indexing.gather(node.outputs[0], ids))
-    count = segment_sum(elementwise.cast(is_chosen, dy.dtype), ids)
-    gathered = indexing.gather(elementwise.real_div(dy, count), ids)
+    count = segment_sum(casting.cast(is_chosen, dy.dtype), ids)
+    gathered = indexing.gather(division.real_div(dy, count), ids)
     return [compare.select(is_chosen, gathered, constants.zeros_like(x)), None]
 
 
@@ -283,8 +283,8 @@ def _unsorted_extreme_grad(node, dy):
     x, ids, count = node.inputs
     outputs, has_id = _gathered(node.outputs[0], ids)
     is_chosen = compare.logical_and(compare.equal(x, outputs), has_id)
-    chosen = unsorted_segment_sum(elementwise.cast(is_chosen, dy.dtype), ids, count)
-    rows, _ = _gathered(elementwise.real_div(dy, chosen), ids)
+    chosen = unsorted_segment_sum(casting.cast(is_chosen, dy.dtype), ids, count)
+    rows, _ = _gathered(division.real_div(dy, chosen), ids)
     return [compare.select(is_chosen, rows, constants.zeros_like(rows)), None, None]
 
 
@@ -302,13 +302,13 @@ def unsorted_segment_prod_grad(node, dy):
 def _product_grad(node, dy, x, ids, prod, total):
     """d of a product by each factor: the product of the others, also where one factor is 0."""
     is_zero = compare.equal(x, constants.zeros_like(x))
-    zeros = total(elementwise.cast(is_zero, dtypes.int32))
+    zeros = total(casting.cast(is_zero, dtypes.int32))
     dy = compare.select(
         compare.greater(zeros, constants.ones_like(zeros)), constants.zeros_like(dy), dy
     )
     others = prod(compare.select(is_zero, constants.ones_like(x), x))
     clipped = elementwise.maximum(ids, constants.zeros_like(ids))
-    quotient = elementwise.real_div(indexing.gather(node.outputs[0], clipped), x)
+    quotient = division.real_div(indexing.gather(node.outputs[0], clipped), x)
     partial = compare.select(is_zero, indexing.gather(others, clipped), quotient)
     return _gathered(dy, ids)[0] * partial
 

@@ -166,7 +166,7 @@ def _size_check(
 
 
 def _as(size: Tensor, wanted: Any) -> Tensor:
-    from ckpt.ops.elementwise import cast  # only sizes of sparse tensors are wider
+    from ckpt.ops.casting import cast  # only sizes of sparse tensors are wider
 
     return (
         cast(size, wanted.dtype)

@@ -17,7 +17,16 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.static import constant_value, constant_value_as_shape
-from ckpt.ops import constants, elementwise, indexing, joining, reduction, slicing
+from ckpt.ops import (
+    casting,
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    slicing,
+    unbroadcasting,
+)
 
 OUT = Attr("type", dtypes.int32, INDEX)
 TSHAPE = Attr("type", dtypes.int32, INDEX)
@@ -76,7 +85,7 @@ def shape_internal(
     """The sizes of `input` as a vector; a constant when `optimize` and they are known."""
     with name_scope(name, "Shape", [input]) as scope:
         if isinstance(input, SparseTensor):
-            return elementwise.cast(input.dense_shape, out_type)
+            return casting.cast(input.dense_shape, out_type)
         x = convert.convert_to_tensor(input)
         out_type = dtypes.as_dtype(out_type)
         if optimize and x.shape.is_fully_defined():
@@ -90,9 +99,7 @@ def size(
     """The number of elements; a constant where it is known."""
     with name_scope(name, "Size", [input]) as scope:
         if isinstance(input, SparseTensor):
-            return reduction.reduce_prod(
-                elementwise.cast(input.dense_shape, out_type), 0, name=scope
-            )
+            return reduction.reduce_prod(casting.cast(input.dense_shape, out_type), 0, name=scope)
         x = convert.convert_to_tensor(input)
         count = x.shape.num_elements()
         if count is not None:
@@ -335,7 +342,7 @@ def broadcast_to_grad(node, dy):
     known = constant_value_as_shape(shape)
     if known.is_fully_defined():
         shape = constants.constant(known.as_list(), dtype=shape.dtype.base_dtype)
-    _, axes = elementwise.broadcast_gradient_args(shape, own)
+    _, axes = unbroadcasting.broadcast_gradient_args(shape, own)
     return [reshape_op(reduction.sum_op(dy, axes, keep_dims=True), own), None]
 
 
@@ -422,7 +429,8 @@ def _padded(x, paddings, value):
     return np.pad(x, widths, constant_values=value) if np.ndim(x) else x
 
 
-def _pad_shape(x, paddings, *rest):
+def pad_shape(x, paddings, *rest):
+    """The shape rule of padding: sizes grow by the paddings, where these are known. Raises ShapeError for negative ones."""
     widths = constant_value(paddings)
     if widths is not None and (np.asarray(widths) < 0).any():
         raise ShapeError(f"Paddings must be non-negative, got {np.asarray(widths).tolist()}")
@@ -441,8 +449,8 @@ def _pad_shape(x, paddings, *rest):
     ]
 
 
-pad_op.shape(_pad_shape)
-pad_v2_op.shape(_pad_shape)
+pad_op.shape(pad_shape)
+pad_v2_op.shape(pad_shape)
 
 
 def _pad_grad(node, dy):

@@ -17,7 +17,7 @@ from ckpt.graph.operation import Tensor, operator
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value, constant_value_as_shape
-from ckpt.ops import constants, elementwise, indexing, joining, shaping, slice_assign
+from ckpt.ops import casting, constants, indexing, joining, shaping, slice_assign
 
 INDEX_TYPE = Attr("type", allowed=INDEX)
 MASKS = {
@@ -260,7 +260,7 @@ def _getitem(tensor: Any, key: Any) -> Tensor:
             packed = [joining.stack(part) for part in (begin, end, strides)]
             wide = any(t.dtype == dtypes.int64 for t in packed)
             if wide:
-                packed = [elementwise.cast(t, dtypes.int64) for t in packed]
+                packed = [casting.cast(t, dtypes.int64) for t in packed]
         else:
             packed = [constants.constant([], dtype=dtypes.int32)] * 3
         found = strided_slice_op(convert.convert_to_tensor(tensor), *packed, **masks, name=scope)

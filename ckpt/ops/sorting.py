@@ -9,7 +9,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
-from ckpt.ops import compare, constants, elementwise, indexing, largest, shaping
+from ckpt.ops import casting, compare, constants, division, elementwise, indexing, largest, shaping
 
 
 def _sorted(values: Any, axis: int, direction: str, want_values: bool) -> Tensor:
@@ -42,7 +42,7 @@ def _last_swapped_with(axis: Any, values: Tensor) -> Any:
         order[axis], order[-1] = order[-1], order[axis]
         return order
     count = shaping.rank(values)
-    at = elementwise.floor_mod(elementwise.cast(axis, dtypes.int32), count)
+    at = division.floor_mod(casting.cast(axis, dtypes.int32), count)
     places = indexing.range_(count)
     last = count - 1
     is_axis, is_last = (compare.equal(places, place) for place in (at, last))
@@ -76,4 +76,4 @@ def argsort(
 ) -> Tensor:
     """The positions that sort the elements along `axis`; equal elements keep their order."""
     with name_scope(name, "argsort"):
-        return elementwise.cast(_sorted(values, axis, direction, False), dtypes.int32)
+        return casting.cast(_sorted(values, axis, direction, False), dtypes.int32)

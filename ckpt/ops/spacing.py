@@ -16,7 +16,9 @@ from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
+    casting,
     constants,
+    division,
     elementwise,
     indexing,
     joining,
@@ -65,7 +67,7 @@ def lin_space_grad(node, dy):
     num = node.inputs[2]
     steps = elementwise.maximum(num - 1, constants.constant(1, dtype=num.dtype.base_dtype))
     places = indexing.range_(constants.zeros((), num.dtype.base_dtype), num)
-    towards = elementwise.cast(places, dy.dtype) / elementwise.cast(steps, dy.dtype)
+    towards = casting.cast(places, dy.dtype) / casting.cast(steps, dy.dtype)
     return [reduction.reduce_sum(dy * (1 - towards)), reduction.reduce_sum(dy * towards), None]
 
 
@@ -77,7 +79,7 @@ def lin_space(start: Any, stop: Any, num: Any, name: str | None = None, axis: in
     with name_scope(name, "LinSpace", [start, stop, num]) as scope:
         first = convert.convert_to_tensor(start, name="start")
         last = convert.convert_to_tensor(stop, name="stop", dtype=first.dtype.base_dtype)
-        first, last = elementwise.as_floating(first, last)
+        first, last = division.as_floating(first, last)
         if first.shape.rank == last.shape.rank == 0:
             return lin_space_op(first, last, num, name=scope)
         return _between_arrays(first, last, num, axis)
@@ -92,8 +94,8 @@ def _between_arrays(first: Tensor, last: Tensor, num: Any, axis: int) -> Tensor:
     if rank is None:
         raise ValueError("the ranks of start and stop must be known")
     steps = elementwise.maximum(convert.convert_to_tensor(num, dtypes.int32) - 1, 1)
-    step = (last - first) / elementwise.cast(steps, first.dtype)
-    places = elementwise.cast(indexing.range_(1, steps), first.dtype)
+    step = (last - first) / casting.cast(steps, first.dtype)
+    places = casting.cast(indexing.range_(1, steps), first.dtype)
     along = [-1 if a == axis % rank else 1 for a in range(rank)]
     inner = first + step * shaping.reshape(places, along)
     every = joining.concat([first, inner, last], axis)

@@ -18,7 +18,9 @@ from ckpt.graph.signature import ANY, Attr
 from ckpt.graph.sparse import SparseTensor, SparseTensorValue
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import (
+    casting,
     constants,
+    division,
     elementwise,
     indexing,
     linear_algebra,
@@ -380,9 +382,9 @@ sparse_reduce_max_op.no_gradient(UNDEFINED)
 @sparse_reduce_sum_op.grad
 def sparse_reduce_sum_grad(node, dy):
     indices, _, shape, axes = node.inputs
-    kept = reduction.reduced_shape(elementwise.cast(shape, dtypes.int32), axes)
-    kept = elementwise.cast(kept, dtypes.int64)
-    places = elementwise.floordiv(indices, elementwise.floordiv(shape, kept))
+    kept = reduction.reduced_shape(casting.cast(shape, dtypes.int32), axes)
+    kept = casting.cast(kept, dtypes.int64)
+    places = division.floordiv(indices, division.floordiv(shape, kept))
     return [None, scattering.gather_nd(shaping.reshape(dy, kept), places), None, None]
 
 
@@ -517,7 +519,7 @@ def sparse_matmul_grad(node, dy):
     flip_a, flip_b = node.attrs["transpose_a"], node.attrs["transpose_b"]
 
     def product(x, y, dtype, **flips):
-        return elementwise.cast(sparse_matmul(x, y, **flips), dtype)
+        return casting.cast(sparse_matmul(x, y, **flips), dtype)
 
     if flip_a:
         d_a = product(b, dy, a.dtype, transpose_a=flip_b, transpose_b=True)

@@ -16,6 +16,7 @@ from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.sparse import SparseTensor, SparseTensorValue
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
+    casting,
     compare,
     constants,
     control,
@@ -207,9 +208,9 @@ def sparse_merge(
     """The last axis of `sp_ids` replaced by the ids themselves: values [rows..., vocab_size]."""
     sp_ids, sp_values = as_sparse(sp_ids), as_sparse(sp_values)
     with name_scope(name, "SparseMerge", [sp_ids.indices]):
-        ids = elementwise.cast(sp_ids.values, dtypes.int64)
+        ids = casting.cast(sp_ids.values, dtypes.int64)
         indices = joining.concat([sp_ids.indices[:, :-1], shaping.expand_dims(ids, 1)], 1)
-        size = shaping.reshape(elementwise.cast(vocab_size, dtypes.int64), [1])
+        size = shaping.reshape(casting.cast(vocab_size, dtypes.int64), [1])
         shape = joining.concat([sp_ids.dense_shape[:-1], size], 0)
         merged = SparseTensor(indices, sp_values.values, shape)
         return merged if already_sorted else sparse_reorder(merged)

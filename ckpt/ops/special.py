@@ -19,7 +19,17 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import UNDEFINED, OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
-from ckpt.ops import arithmetic, compare, constants, elementwise, reduction, shaping
+from ckpt.ops import (
+    arithmetic,
+    casting,
+    compare,
+    constants,
+    division,
+    elementwise,
+    reduction,
+    shaping,
+    unbroadcasting,
+)
 from ckpt.ops.families import binary, binary_by_slopes, broadcast_shape, unary
 
 FULL = frozenset({dtypes.float32, dtypes.float64})
@@ -416,15 +426,15 @@ bessel_i1_op = of_one(
 
 def _i1e_slope(x: Tensor, y: Tensor) -> Tensor:
     is_zero = compare.equal(x, 0)
-    at_zero = elementwise.cast(0.5, x.dtype.base_dtype)
+    at_zero = casting.cast(0.5, x.dtype.base_dtype)
     slope = bessel_i0e(x) - y * (elementwise.sign(x) + elementwise.reciprocal(x))
     return compare.select_v2(is_zero, at_zero, slope)
 
 
 def _i1_slope(x: Tensor, y: Tensor) -> Tensor:
     is_zero = compare.equal(x, 0)
-    at_zero = elementwise.cast(0.5, x.dtype.base_dtype)
-    return compare.select_v2(is_zero, at_zero, bessel_i0(x) - elementwise.truediv(y, x))
+    at_zero = casting.cast(0.5, x.dtype.base_dtype)
+    return compare.select_v2(is_zero, at_zero, bessel_i0(x) - division.truediv(y, x))
 
 
 def _density(a: Tensor, x: Tensor) -> Tensor:
@@ -487,7 +497,7 @@ def betainc_shape(a, b, x):
 def betainc_grad(node, dy):
     a, b, x = node.inputs
     shape_a, shape_x = shaping.shape(a), shaping.shape(x)
-    _, axes = elementwise.broadcast_gradient_args(shape_a, shape_x)
+    _, axes = unbroadcasting.broadcast_gradient_args(shape_a, shape_x)
     log_beta = lgamma(a) + lgamma(b) - lgamma(a + b)
     slope = elementwise.exp(arithmetic.xlog1py(b - 1, -x) + arithmetic.xlogy(a - 1, x) - log_beta)
     return [None, None, shaping.reshape(reduction.sum_op(slope * dy, axes), shape_x)]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core.dtypes import FLOATING
-from ckpt.ops import compare, constants, elementwise
+from ckpt.ops import compare, constants, division, elementwise
 from ckpt.ops.families import unary
 from ckpt.ops.special import in_float64, in_scope
 
@@ -141,7 +141,7 @@ def _oscillation(x, function):
 
 
 def _spence_slope(x):
-    slope = elementwise.truediv(elementwise.log(x), 1.0 - x)
+    slope = division.truediv(elementwise.log(x), 1.0 - x)
     return compare.where(compare.equal(x, 1.0), -constants.ones_like(x), slope)
 
 
@@ -150,7 +150,7 @@ dawsn_op = _op(
     "Dawson's integral exp(-x²) ∫ exp(t²) dt from 0 to x.",
 )  # fmt: skip
 expint_op = _op(
-    "Expint", expint_values, lambda x, y, dy: elementwise.truediv(dy * elementwise.exp(x), x),
+    "Expint", expint_values, lambda x, y, dy: division.truediv(dy * elementwise.exp(x), x),
     "The exponential integral Ei(x); no number for x < 0.",
 )  # fmt: skip
 fresnel_cos_op = _op(

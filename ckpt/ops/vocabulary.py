@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from ckpt.core import gfile
@@ -19,10 +21,14 @@ def generate_vocab_remapping(
     """For each of `num_new_vocab` entries from `new_vocab_offset` on, its line in the old vocabulary, -1 if it has none.
 
     Only the first `old_vocab_size` old entries count (all for -1). Raises NotFoundError for a missing file,
-    InvalidArgumentError when a vocabulary has too few entries, or an entry twice.
+    InvalidArgumentError when a vocabulary has too few entries, or an entry twice, or the old one has none.
     """
     new = _entries(new_vocab_file, new_vocab_offset + num_new_vocab)
     old = _entries(old_vocab_file, old_vocab_size)
+    if not old:
+        raise InvalidArgumentError(
+            None, None, f"{_name(old_vocab_file)}: is empty; an old vocabulary has one entry a line"
+        )
     wanted = new[new_vocab_offset : new_vocab_offset + num_new_vocab]
     places = {entry: place for place, entry in enumerate(old[: None if old_vocab_size < 0 else old_vocab_size])}  # fmt: skip
     found = np.array([places.get(entry, -1) for entry in wanted], np.int64)
@@ -47,7 +53,7 @@ def _entries(file, least) -> list[bytes]:
     with gfile.GFile(name, "rb") as opened:
         lines = opened.read().splitlines()
     if len(set(lines)) < len(lines):
-        twice = next(line for place, line in enumerate(lines) if line in lines[:place])
+        twice = Counter(lines).most_common(1)[0][0]
         raise InvalidArgumentError(None, None, f"{name}: has the entry {twice!r} twice")
     if len(lines) < least:
         raise InvalidArgumentError(

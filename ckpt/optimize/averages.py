@@ -15,13 +15,13 @@ from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
 from ckpt.model.shared_variables import get_variable
-from ckpt.model.variables import (
-    Variable,
+from ckpt.model.variable_collections import (
     global_variables,
     moving_average_variables,
     trainable_variables,
 )
-from ckpt.ops import control, elementwise
+from ckpt.model.variables import Variable
+from ckpt.ops import casting, control, division, elementwise
 from ckpt.ops.state import is_resource_like
 from ckpt.optimize.optimizer import make_slot
 
@@ -144,7 +144,7 @@ class ExponentialMovingAverage:
         decay: Tensor = convert.convert_to_tensor(self._decay, name="decay")
         if self._num_updates is None:
             return decay
-        number = elementwise.cast(self._num_updates, dtypes.float32, name="num_updates")
+        number = casting.cast(self._num_updates, dtypes.float32, name="num_updates")
         found: Tensor = elementwise.minimum(decay, (1.0 + number) / (10.0 + number))
         return found
 
@@ -184,7 +184,7 @@ def assign_moving_average(
     with name_scope(name, "AssignMovingAvg", [variable, value, decay]) as scope:
         rate = convert.convert_to_tensor(1.0 - decay, name="decay")
         if rate.dtype.base_dtype != variable.dtype.base_dtype:
-            rate = elementwise.cast(rate, variable.dtype.base_dtype)
+            rate = casting.cast(rate, variable.dtype.base_dtype)
         if zero_debias:
             return variable.assign(_debiased(variable, value, rate), name=scope)
         change = (variable.value() - value) * rate
@@ -218,7 +218,7 @@ def weighted_moving_average(
         weights = get_variable("weight", weight.shape, dtype=weight.dtype, **options)
         above = assign_moving_average(products, value * weight, decay, zero_debias=False)
         below = assign_moving_average(weights, weight, decay, zero_debias=False)
-        divide = elementwise.truediv if truediv else elementwise.div
+        divide = division.truediv if truediv else division.div
         quotient: Tensor = divide(above, below, name=scope.name)
         return quotient
 

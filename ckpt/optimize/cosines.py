@@ -11,7 +11,7 @@ from typing import Any
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.branches import cond
-from ckpt.ops import compare, constants, elementwise, random
+from ckpt.ops import casting, compare, constants, elementwise, random
 from ckpt.optimize.schedules import given_step, initial_rate
 
 
@@ -33,9 +33,9 @@ def cosine_decay_restarts(
     with name_scope(name, "SGDRDecay", [learning_rate, global_step]) as scope:
         rate, dtype = initial_rate(learning_rate)
         first, lowest, longer, lower = (
-            elementwise.cast(value, dtype) for value in (first_decay_steps, alpha, t_mul, m_mul)
+            casting.cast(value, dtype) for value in (first_decay_steps, alpha, t_mul, m_mul)
         )
-        periods = elementwise.cast(global_step, dtype) / first
+        periods = casting.cast(global_step, dtype) / first
         number, done = cond(
             compare.equal(longer, 1.0),
             lambda: _of_equal_periods(periods),
@@ -64,9 +64,9 @@ def linear_cosine_decay(
     with name_scope(name, "LinearCosineDecay", [learning_rate, global_step]) as scope:
         rate, dtype = initial_rate(learning_rate)
         steps, turns, least, offset = (
-            elementwise.cast(value, dtype) for value in (decay_steps, num_periods, alpha, beta)
+            casting.cast(value, dtype) for value in (decay_steps, num_periods, alpha, beta)
         )
-        step = elementwise.minimum(elementwise.cast(global_step, dtype), steps)
+        step = elementwise.minimum(casting.cast(global_step, dtype), steps)
         linear = (steps - step) / steps
         return _along(rate, linear, step / steps, turns, least, offset, scope)
 
@@ -91,9 +91,9 @@ def noisy_linear_cosine_decay(
         rate, dtype = initial_rate(learning_rate)
         given = (decay_steps, initial_variance, variance_decay, num_periods, alpha, beta)
         steps, variance, decay, turns, least, offset = (
-            elementwise.cast(value, dtype) for value in given
+            casting.cast(value, dtype) for value in given
         )
-        step = elementwise.minimum(elementwise.cast(global_step, dtype), steps)
+        step = elementwise.minimum(casting.cast(global_step, dtype), steps)
         linear = (steps - step) / steps
         spread = elementwise.sqrt(variance / elementwise.pow_(1.0 + step, decay))
         noisy = linear + random.random_normal(linear.shape, stddev=spread, dtype=dtype)

@@ -9,7 +9,7 @@ from ckpt.graph import convert
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.slices import IndexedSlices
-from ckpt.ops import elementwise, state
+from ckpt.ops import casting, state
 from ckpt.optimize.optimizer import Optimizer
 
 
@@ -22,7 +22,7 @@ def applied(kind: str, variables: Sequence[Any], *inputs: Any, **attrs: Any) -> 
 
 def in_dtype_of(value: Any, var: Any) -> Any:
     """A tensor or variable in the dtype of `var`."""
-    return elementwise.cast(value, var.dtype.base_dtype)
+    return casting.cast(value, var.dtype.base_dtype)
 
 
 class FusedOptimizer(Optimizer):

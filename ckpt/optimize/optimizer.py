@@ -19,7 +19,8 @@ from ckpt.model.gradients import gradients
 from ckpt.model.scopes import get_variable_scope, variable_scope
 from ckpt.model.selection import expanded
 from ckpt.model.shared_variables import count_as_created
-from ckpt.model.variables import Variable, trainable_variables
+from ckpt.model.variable_collections import trainable_variables
+from ckpt.model.variables import Variable
 from ckpt.ops import constants, control, distinct, segments, shaping, state
 
 

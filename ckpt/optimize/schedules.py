@@ -15,7 +15,7 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.branches import case
-from ckpt.ops import compare, constants, elementwise
+from ckpt.ops import casting, compare, constants, division, elementwise
 
 
 def exponential_decay(
@@ -33,9 +33,9 @@ def exponential_decay(
     given_step(global_step, "exponential_decay")
     with name_scope(name, "ExponentialDecay") as scope:
         rate, dtype = initial_rate(learning_rate)
-        steps = elementwise.cast(decay_steps, dtype)
-        base = elementwise.cast(decay_rate, dtype)
-        periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
+        steps = casting.cast(decay_steps, dtype)
+        base = casting.cast(decay_rate, dtype)
+        periods = _periods(casting.cast(global_step, dtype), steps, staircase)
         decayed: Tensor = elementwise.mul(rate, elementwise.pow_(base, periods), name=scope)
         return decayed
 
@@ -66,12 +66,12 @@ def inverse_time_decay(
     given_step(global_step, "inverse_time_decay")
     with name_scope(name, "InverseTimeDecay") as scope:
         rate, dtype = initial_rate(learning_rate)
-        steps = elementwise.cast(decay_steps, dtype)
-        factor = elementwise.cast(decay_rate, dtype)
-        periods = _periods(elementwise.cast(global_step, dtype), steps, staircase)
-        one = elementwise.cast(constants.constant(1), dtype)
+        steps = casting.cast(decay_steps, dtype)
+        factor = casting.cast(decay_rate, dtype)
+        periods = _periods(casting.cast(global_step, dtype), steps, staircase)
+        one = casting.cast(constants.constant(1), dtype)
         divisor = elementwise.add(one, elementwise.mul(factor, periods, name="Mul"), name="Add")
-        decayed: Tensor = elementwise.real_div(rate, divisor, name=scope)
+        decayed: Tensor = division.real_div(rate, divisor, name=scope)
         return decayed
 
 
@@ -91,10 +91,10 @@ def polynomial_decay(
     given_step(global_step, "polynomial_decay")
     with name_scope(name, "PolynomialDecay") as scope:
         rate, dtype = initial_rate(learning_rate)
-        end = elementwise.cast(end_learning_rate, dtype)
-        exponent = elementwise.cast(power, dtype)
-        step = elementwise.cast(global_step, dtype)
-        steps = elementwise.cast(decay_steps, dtype)
+        end = casting.cast(end_learning_rate, dtype)
+        exponent = casting.cast(power, dtype)
+        step = casting.cast(global_step, dtype)
+        steps = casting.cast(decay_steps, dtype)
         if cycle:
             first = compare.equal(step, 0)
             rounds = compare.select_v2(first, 1.0, elementwise.ceil(step / decay_steps))
@@ -121,8 +121,8 @@ def cosine_decay(
     given_step(global_step, "cosine_decay")
     with name_scope(name, "CosineDecay"):
         rate, dtype = initial_rate(learning_rate)
-        steps = elementwise.cast(decay_steps, dtype)
-        done = elementwise.minimum(elementwise.cast(global_step, dtype), steps) / steps
+        steps = casting.cast(decay_steps, dtype)
+        done = elementwise.minimum(casting.cast(global_step, dtype), steps) / steps
         half_turn = constants.constant(math.pi, dtype=dtype)
         cosine = 0.5 * (1.0 + elementwise.cos(half_turn * done))
         decayed: Tensor = elementwise.mul(rate, (1 - alpha) * cosine + alpha, name="Mul")
@@ -170,7 +170,7 @@ def _edge(edge: Tensor, dtype: DType) -> Tensor:
     if edge.dtype.base_dtype == dtype:
         return edge
     if (edge.dtype.base_dtype, dtype) == (dtypes.int32, dtypes.int64):
-        widened: Tensor = elementwise.cast(edge, dtype)
+        widened: Tensor = casting.cast(edge, dtype)
         return widened
     raise ValueError(
         f"Boundaries ({edge.dtype.base_dtype}) must have the same dtype as x ({dtype})."

@@ -19,7 +19,8 @@ from ckpt.model.accumulators import ConditionalAccumulator, SparseConditionalAcc
 from ckpt.model.initialized import report_uninitialized_variables
 from ckpt.model.queue_runner import QueueRunner
 from ckpt.model.queues import FIFOQueue
-from ckpt.model.variables import Variable, global_variables
+from ckpt.model.variable_collections import global_variables
+from ckpt.model.variables import Variable
 from ckpt.ops import constants, control, state
 from ckpt.optimize.optimizer import Optimizer
 from ckpt.run.hooks import SessionRunHook

@@ -7,8 +7,9 @@ value as it travels. Source of the rules: Yu et al. 2018, "Dynamic control flow 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -16,13 +17,13 @@ from ckpt.core.defs import Func
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
+from ckpt.run.binding import bound_kernel, reference_inputs
 from ckpt.run.deadline import check
 from ckpt.run.insides import DEAD
 from ckpt.run.interpret import StepFailure, interpret
-from ckpt.run.prune import MERGES, ROUND
-
-if TYPE_CHECKING:
-    from ckpt.run.state import SessionState
+from ckpt.run.plan import Plan, Step
+from ckpt.run.prune import MERGES, ROUND, check_runnable
+from ckpt.run.state import SessionState
 
 SWITCHES = frozenset({"Switch", "RefSwitch"})
 ENTERS = frozenset({"Enter", "RefEnter"})
@@ -105,11 +106,11 @@ class _Frame:
 
 
 class Dataflow:
-    """A program of all nodes of a run: called with the fed values it returns the fetched ones."""
+    """A program of all nodes of a run, in order of creation: called with the fed values it returns the fetched ones."""
 
     def __init__(
         self,
-        nodes: Collection[Operation],
+        nodes: Iterable[Operation],
         fetches: Sequence[Tensor],
         feeds: Sequence[Tensor],
         state: SessionState,
@@ -117,15 +118,13 @@ class Dataflow:
     ) -> None:
         self.fetches = list(fetches)
         self.feeds = list(feeds)
-        ordered = sorted(nodes, key=lambda op: op.node_id)
         fed = set(feeds)
         self.nodes = {
-            op: _Node(op, stand_ins.get(op._outputs[0]) if op._outputs else None) for op in ordered
+            op: _Node(op, stand_ins.get(op._outputs[0]) if op._outputs else None) for op in nodes
         }
         self.fed_users: list[list[tuple[_Node, int]]] = [[] for _ in feeds]
         position = {t: i for i, t in enumerate(feeds)}
-        for op in ordered:
-            node = self.nodes[op]
+        for op, node in self.nodes.items():
             for i, tensor in enumerate(node.inputs):
                 if tensor in fed:
                     self.fed_users[position[tensor]].append((node, i))
@@ -154,15 +153,35 @@ class Dataflow:
         return _Run(self, values).results()
 
 
+def plan_of(
+    nodes: Iterable[Operation],
+    results: Sequence[Tensor],
+    arguments: Sequence[Tensor],
+    state: SessionState,
+    stand_ins: Mapping[Tensor, Tensor],
+    known: Mapping[Tensor, Any] = MappingProxyType({}),
+) -> Plan:
+    """A plan of one step, which interprets all `nodes`; it is fed those `arguments` that are not `known`."""
+    nodes = sorted(nodes, key=lambda node: node.node_id)
+    check_runnable(nodes)
+    feeds = [t for t in arguments if t not in known]
+    given = [*feeds, *known]
+    slot = {tensor: i for i, tensor in enumerate(given)}
+    outputs = tuple(range(len(given), len(given) + len(results)))
+    program = Dataflow(nodes, results, arguments, state, stand_ins)
+    takes = tuple(slot[t] for t in arguments)
+    step = Step(program, (), takes, {}, outputs, True, (), nodes[0])
+    initial = (*[None] * len(feeds), *known.values(), *[None] * len(results))
+    names = tuple(t.name for t in (*given, *results))
+    return Plan((step,), tuple(feeds), initial, outputs, names)
+
+
 def _passed_on(count: int) -> Callable[[Any], Any]:
     """Gives the value of what stands for a tensor; nobody asks which input of a Merge it was."""
     return lambda value: (value,) * count
 
 
 def _bind(node: _Node, state: SessionState) -> None:
-    from ckpt.run.plan import Planner, reference_inputs  # the planner builds on this module
-    from ckpt.run.state import NodeContext  # as above
-
     op, opdef = node.op, node.op.opdef
     assert opdef is not None  # checked for all nodes at once before
     cells = reference_inputs(op)
@@ -172,18 +191,15 @@ def _bind(node: _Node, state: SessionState) -> None:
     node.many = opdef.many
     calls = any(isinstance(op.attrs[key], Func) for key in opdef.kernel_attrs)
     if calls or op.type in flow.TYPES:
+        from ckpt.run.planner import Planner  # the planner builds on this module
+
         plan = Planner(op._inputs, state).plan([op], op._outputs)
         node.call = lambda *values: interpret(plan, values)
         node.many = True
         node.reads = ()
         return
     attrs = {key: op.attrs[key] for key in opdef.kernel_attrs}
-    kernel = opdef.kernel if opdef.direct is None else getattr(np, opdef.direct)
-    lead: tuple[Any, ...] = ()
-    if opdef.direct is None and opdef.lead == "ctx":
-        lead = (NodeContext(state, op),)
-    elif opdef.direct is None and opdef.lead == "xp":
-        lead = (np,)
+    kernel, lead = bound_kernel(op, state)
     node.call = lambda *values: kernel(*lead, *values, **attrs)
 
 

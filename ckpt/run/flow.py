@@ -14,7 +14,8 @@ from ckpt.run.interpret import interpret
 from ckpt.run.prune import reached
 
 if TYPE_CHECKING:
-    from ckpt.run.plan import Plan, Planner
+    from ckpt.run.plan import Plan
+    from ckpt.run.planner import Planner
 
 BRANCHES = {
     "If": ("then_branch", "else_branch"),

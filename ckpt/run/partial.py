@@ -13,7 +13,7 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow, places
 from ckpt.run.fetches import Fetches
 from ckpt.run.interpret import StepFailure, interpret
-from ckpt.run.plan import make_plan
+from ckpt.run.planning import make_plan
 from ckpt.run.prune import reached
 from ckpt.run.state import SessionState
 

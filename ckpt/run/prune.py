@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Collection, Iterable, Mapping
 
-from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.errors import InvalidArgumentError, UnimplementedError
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, shape_results
 
@@ -115,3 +115,24 @@ def _sorted_by_edges(
             f"the graph has a cycle through {', '.join(stuck[:10])}; nodes in a cycle can never run",
         )
     return ordered
+
+
+def check_runnable(nodes: Iterable[Operation]) -> None:
+    """Raise UnimplementedError that lists all operations among `nodes` that have no kernel."""
+    unknown: dict[str, list[str]] = {}
+    for node in nodes:
+        if node.opdef is None:
+            unknown.setdefault(node.type, []).append(node.name)
+    if unknown:
+        lines = [
+            f"  {kind}: {', '.join(names[:5])}{' …' if len(names) > 5 else ''}"  # a handful
+            for kind, names in sorted(unknown.items())
+        ]
+        raise UnimplementedError(
+            None,
+            None,
+            f"{len(unknown)} operation types have no kernel in ckpt (the graph can still be inspected, edited and "
+            "exported):\n"
+            + "\n".join(lines)
+            + "\nDefine them with @ckpt.op, or feed their outputs.",
+        )

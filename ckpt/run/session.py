@@ -32,7 +32,8 @@ from ckpt.run.fetches import Fetches
 from ckpt.run.generate import generate
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.partial import PartialRun
-from ckpt.run.plan import Plan, make_plan
+from ckpt.run.plan import Plan
+from ckpt.run.planning import make_plan
 from ckpt.run.stages import Stage, Stages
 from ckpt.run.state import SessionState
 from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
@@ -405,7 +406,8 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
         f" defined at {where}" if where else ""
     )
     if isinstance(error, OpError):
-        named: OpError = type(error)(node.node_def, node, error.message + place)
+        kinds = (kind for kind in type(error).__mro__ if kind.__module__ == OpError.__module__)
+        named: OpError = next(kinds)(node.node_def, node, f"{error}{place}")
         return named
     if isinstance(error, MemoryError):
         return ResourceExhaustedError(node.node_def, node, f"out of memory: {error}{place}")

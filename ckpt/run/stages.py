@@ -12,7 +12,8 @@ from typing import Any
 
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.run.plan import Plan, make_plan
+from ckpt.run.plan import Plan
+from ckpt.run.planning import make_plan
 from ckpt.run.prune import needed_nodes
 from ckpt.run.state import SessionState
 

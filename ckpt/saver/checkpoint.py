@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import dtypes, gfile, storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
+from ckpt.core.system import StrPath
 from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.graph import stack
 from ckpt.model.variables import Variable

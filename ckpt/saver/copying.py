@@ -12,6 +12,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.importing import returned_element
 from ckpt.saver import metagraph
 from ckpt.saver.scoped import UNBOUND_INPUTS
+from ckpt.wire.plain import message, plain
 
 
 def export_scoped_meta_graph(
@@ -36,12 +37,12 @@ def export_scoped_meta_graph(
     graph = graph if graph is not None else stack.get_default_graph()
     meta = metagraph.export(
         graph,
-        saver_def=None if saver_def is None else metagraph.plain_saver_def(saver_def),
+        saver_def=None if saver_def is None else plain(saver_def, defs.SaverDef),
         collection_list=kwargs.pop("collection_list", None),
         clear_devices=clear_devices,
         strip_default_attrs=strip_default_attrs,
         export_scope=export_scope,
-        graph_def=None if graph_def is None else metagraph.plain_graph_def(graph_def),
+        graph_def=None if graph_def is None else plain(graph_def, defs.GraphDef),
         clear_extraneous_savers=clear_extraneous_savers,
         unbound_inputs_col_name=unbound_inputs_col_name,
     )
@@ -57,7 +58,7 @@ def export_scoped_meta_graph(
         if hasattr(member, "to_def") and hasattr(member, "initializer")
         if member.name.startswith(prefix)
     }
-    return metagraph.message(meta), variables
+    return message(meta), variables
 
 
 def import_scoped_meta_graph(

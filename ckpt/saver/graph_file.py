@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ckpt.core.atomic import make_directory, write_file
+from ckpt.core.atomic import write_file
+from ckpt.core.local_files import make_directory
 from ckpt.graph.graph import Graph
 
 

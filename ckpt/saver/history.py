@@ -21,6 +21,9 @@ from ckpt.saver.state_file import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
 
+Doomed = tuple[str, Record]
+"""Why a checkpoint goes, and what the state file notes of it until it is gone."""
+
 
 class History:
     """What a Saver wrote and still keeps, oldest first. `policy` says what is kept."""
@@ -38,7 +41,8 @@ class History:
         self._told: list[str] = []
         self._restored: str | None = None
         self._saves_since_restore = 0
-        self._to_delete: dict[str, str] = {}  # those that could not be deleted are tried again
+        self._to_delete: dict[str, Doomed] = {}  # those that could not be deleted are tried again
+        self._gone: set[str] = set()  # those that the last commit deleted: nobody need look again
 
     @property
     def last_checkpoints(self) -> list[str]:
@@ -50,6 +54,7 @@ class History:
         self.remembered = tuple(saved)
         self._told = [one.name for one in saved]
         self._is_told = True
+        self._gone = set()
 
     def resume(self, state: CheckpointState, save_path: str) -> None:
         """Go on where another process ended, as a CheckpointManager does, and when it last kept one for good.
@@ -119,14 +124,15 @@ class History:
                 self._taken_over.add((save_path, latest_filename))
             self._hear_of_pins(old)
             decision = self._decide(new)
-            state = self._state(directory, new, decision, old)
+            doomed = self._doomed(old, decision, save_path, meta_graph_suffix)
+            doomed.pop(new.name, None)
+            state = self._state(directory, new, decision, old, doomed)
             state_file.write_state(directory, state, latest_filename, durable=durable)
         self.remembered = decision.remaining
         self._preserve_after = decision.preserve_after
         self._saves_since_restore += 1
-        self._to_delete.pop(new.name, None)
-        self._to_delete.update(decision.delete)
-        self._delete_old(meta_graph_suffix)
+        self._to_delete = doomed
+        self._delete_old()
 
     def _hear_of_pins(self, state: CheckpointState) -> None:
         """Take over what others, such as `ckpt pin`, wrote of our checkpoints since the save before."""
@@ -137,6 +143,39 @@ class History:
             if _place(saved.name) in known
             else saved
             for saved in self.remembered
+        )
+
+    def _doomed(
+        self,
+        old: CheckpointState,
+        decision: retention.Decision,
+        save_path: str,
+        meta_graph_suffix: str,
+    ) -> dict[str, Doomed]:
+        """What is to be deleted: by this decision, by those before, and by a process of this path that died meanwhile.
+
+        Of the last the values are gone, and what lay beside them is not.
+        """
+        base = storage.split(save_path)[1]
+        belongs = retention.is_of(base)
+        begun: dict[str, Doomed] = {
+            save_path.removesuffix(base) + name: (pruning.CUT_SHORT, record)
+            for path, record in old.records.items()
+            if belongs(name := storage.split(path)[1]) and self._is_left(path, record)
+        }
+        decided = {
+            saved.name: (decision.delete[saved.name], Record(saved.time, deleted=meta_graph_suffix))
+            for saved in self.remembered
+            if saved.name in decision.delete
+        }
+        return {**begun, **self._to_delete, **decided}
+
+    def _is_left(self, path: str, record: Record) -> bool:
+        """Whether something is left of a checkpoint that is noted as deleted."""
+        return (
+            bool(record.deleted)
+            and _place(path) not in self._gone
+            and pruning.is_cut_short(path, record)
         )
 
     def _decide(self, new: Saved) -> retention.Decision:
@@ -174,7 +213,12 @@ class History:
             self._preserve_after = self.policy.first_preserve_after(old.last_preserved_timestamp)
 
     def _state(
-        self, directory: str, new: Saved, decision: retention.Decision, old: CheckpointState
+        self,
+        directory: str,
+        new: Saved,
+        decision: retention.Decision,
+        old: CheckpointState,
+        doomed: Mapping[str, Doomed],
     ) -> CheckpointState:
         """The state file after this save: TensorFlow's fields are this Saver's, the records also speak for others.
 
@@ -193,9 +237,14 @@ class History:
         mine = {state_file.listed_name(saved.name) for saved in decision.remaining}
         for path, when in state_file.times_of(old):
             name = state_file.listed_name(path)
-            is_here = storage.split(path)[0] == directory
-            if is_here and name not in mine and state_file.checkpoint_exists(path):
-                state.records[name] = old.records.get(path, Record(when))
+            record = old.records.get(path, Record(when))
+            if storage.split(path)[0] != directory or name in mine:
+                continue
+            if state_file.checkpoint_exists(path) or self._is_left(path, record):
+                state.records[name] = record
+        for prefix, (_, record) in doomed.items():
+            if storage.split(prefix)[0] == directory:
+                state.records[state_file.listed_name(prefix)] = record
         for saved in decision.preserved:
             state.records[state_file.listed_name(saved.name)] = Record(saved.time, preserved=True)
         for saved in decision.remaining:
@@ -203,14 +252,16 @@ class History:
                 state.records[state_file.listed_name(saved.name)] = Record(saved.time, pinned=True)
         return state
 
-    def _delete_old(self, meta_graph_suffix: str) -> None:
-        for name, reason in list(self._to_delete.items()):
+    def _delete_old(self) -> None:
+        self._gone = set()
+        for name, (reason, record) in list(self._to_delete.items()):
             try:
-                pruning.remove_checkpoint(name, meta_graph_suffix=meta_graph_suffix)
+                pruning.remove_checkpoint(name, meta_graph_suffix=record.deleted)
             except OpError as error:
                 log.warning("cannot delete checkpoint %s yet: %s", name, error)
                 continue
             log.info("deleted checkpoint %s: %s", name, reason)
+            self._gone.add(_place(name))
             del self._to_delete[name]
 
 

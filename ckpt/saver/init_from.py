@@ -7,19 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from ckpt.core import renames
-from ckpt.core.atomic import StrPath
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import scopes_of, similar
 from ckpt.core.suggestions import Suggestions, suggest
+from ckpt.core.system import StrPath
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device
 from ckpt.model.partitioned import PartitionedVariable
 from ckpt.model.selection import expanded, name_of
 from ckpt.model.shared_variables import created_by_get_variable
-from ckpt.model.variables import Variable, global_variables
+from ckpt.model.variable_collections import global_variables
+from ckpt.model.variables import Variable
 from ckpt.ops import io
 from ckpt.saver import readers, restore_errors
 from ckpt.saver.saveables import of_variable

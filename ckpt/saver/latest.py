@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import DataLossError, FailedPreconditionError, NotFoundError, OpError
+from ckpt.core.system import StrPath
 from ckpt.saver import state_file, validity
 from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import renames, selectors, storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.selectors import Candidate
+from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.base import Slices, TensorEntry, TensorReader
 from ckpt.saver.candidates import Patterns, selected

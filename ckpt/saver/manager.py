@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt.core import gfile, storage
-from ckpt.core.atomic import StrPath
+from ckpt.core.system import StrPath
 from ckpt.graph import stack
 from ckpt.saver import saving, state_file
 from ckpt.saver.checkpoint import Checkpoint
@@ -22,7 +22,7 @@ class CheckpointManager:
     What is kept is noted in the directory, so that a manager in another process goes on where this one ended. One
     checkpoint is kept for good every `keep_checkpoint_every_n_hours`. With `step_counter` and `checkpoint_interval`
     a save does nothing until so many steps after the last; `init_fn` makes the first values. Raises ValueError for limits
-    that are not positive, and for an interval without a counter.
+    that are not positive, and for an interval without a counter, TypeError for what is no Checkpoint.
     """
 
     def __init__(
@@ -37,6 +37,10 @@ class CheckpointManager:
         init_fn: Callable[[], Any] | None = None,
         last_checkpoint_step: int | None = None,
     ) -> None:
+        if not isinstance(checkpoint, Checkpoint):
+            raise TypeError(
+                f"checkpoint must be a tf.train.Checkpoint(...), not {checkpoint!r}; a Saver needs no manager"
+            )
         if max_to_keep is not None and max_to_keep <= 0:
             raise ValueError(
                 f"Expected a positive integer or `None` for `max_to_keep`, got {max_to_keep}."
@@ -102,7 +106,6 @@ class CheckpointManager:
                 else step == self._last_step
             ):
                 return None
-            self._last_step = step
         if self._directory:
             gfile.makedirs(self._directory)
         number, prefix = self._checkpoint._save_numbered(
@@ -115,6 +118,8 @@ class CheckpointManager:
             meta_graph_suffix="meta",
         )
         self._latest = prefix
+        if self._interval is not None and step is not None:
+            self._last_step = step
         return prefix
 
     def restore_or_initialize(self) -> str | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.formats.missing import similar
 from ckpt.saver import latest

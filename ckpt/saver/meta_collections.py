@@ -85,34 +85,54 @@ def _name(member: Any) -> str:
 
 
 def add_collections(
-    graph: Graph, meta_graph: defs.MetaGraphDef, scope: str, wanted: Callable[[str], bool]
+    graph: Graph,
+    meta_graph: defs.MetaGraphDef,
+    scope: str,
+    wanted: Callable[[str], bool],
+    *,
+    are_there: bool = False,
 ) -> dict[str, Any]:
     """Rebuild the collections in `graph`; one variable that is in several of them stays one object.
 
+    Where the nodes `are_there` already, variables that the graph's collections hold are taken, and none is in one twice:
+    a step of training would be taken twice then.
     Returns the variables by their original names. Raises CollectionError naming the member that cannot be rebuilt.
     """
     variables: dict[str, Any] = {}
     by_name: dict[str, Any] = {}
+    held = _variables_of(graph) if are_there else {}
     keys = sorted(meta_graph.collection_def, key=lambda k: k != GraphKeys.TRAINABLE_VARIABLES)
     for key in keys:
         collection = meta_graph.collection_def[key]
         if not wanted(key):
             continue
+        present = set(map(id, graph.get_collection_ref(key))) if are_there else set()
         for place, found in enumerate(collection.value):
             try:
                 value = _inside(key, collection.kind, found, scope)
                 if collection.kind == "variables":
                     name = value.variable_name
                     if name not in by_name:
-                        by_name[name] = Variable(variable_def=value, import_scope=scope or None)
-                        variables[name.rpartition(":")[0]] = by_name[name]
+                        mine = held.get(f"{scope}/{name}" if scope else name)
+                        if mine is None:
+                            mine = Variable(variable_def=value, import_scope=scope or None)
+                        by_name[name] = mine
+                        variables[name.rpartition(":")[0]] = mine
                     member = by_name[name]
+                    if id(member) in present:
+                        continue
                 else:
                     member = _member(graph, key, collection.kind, value, scope)
             except (KeyError, ValueError, TypeError) as error:
                 raise CollectionError(key, place, error) from error
             graph.add_to_collection(key, member)
     return variables
+
+
+def _variables_of(graph: Graph) -> dict[str, Variable]:
+    """The variables in the collections of a graph, by their names."""
+    members = [graph.get_collection_ref(key) for key in graph.get_all_collection_keys()]
+    return {m.name: m for found in members for m in found if isinstance(m, Variable)}
 
 
 def _inside(key: str, kind: str, value: Any, scope: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 from ckpt.core import defs, storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import (
     DataLossError,
     InvalidArgumentError,
@@ -13,6 +12,7 @@ from ckpt.core.errors import (
     NotFoundError,
     UnparsableFileError,
 )
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.wire import metagraph_file
 

@@ -26,36 +26,12 @@ from ckpt.graph.transaction import transaction
 from ckpt.saver.debug_info import debug_file, write_debug_info
 from ckpt.saver.meta_collections import add_collections, collection_defs
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.reimport import nodes_there
 from ckpt.saver.savings import without_other_savers
 from ckpt.saver.scoped import UNBOUND_INPUTS, check_bound, scoped_graph
 from ckpt.saver.var_list import saveable_objects
 from ckpt.wire import metagraph_file, metagraph_json
-
-
-def message(value: Any) -> Any:
-    """Plain data as a protobuf message."""
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.to_message(value)
-
-
-def plain_saver_def(value: Any) -> defs.SaverDef:
-    """A SaverDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return plain(value, defs.SaverDef)  # type: ignore[no-any-return]  # as asked for
-
-
-def plain_graph_def(value: Any) -> defs.GraphDef:
-    """A GraphDef as plain data, from plain data or a message of TensorFlow's or ours."""
-    return plain(value, defs.GraphDef)  # type: ignore[no-any-return]  # as asked for
-
-
-def plain(value: Any, kind: type) -> Any:
-    """A value of `core.defs`: itself, or from a message of TensorFlow's or ours."""
-    if isinstance(value, kind):
-        return value
-    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
-
-    return tf_pb.from_message(value, kind)
+from ckpt.wire.plain import message, plain
 
 
 def collection_sizes(graph: Graph) -> tuple[tuple[str, int], ...]:
@@ -151,7 +127,7 @@ def export_meta_graph(
     with paused():
         found = export(
             graph,
-            None if saver_def is None else plain_saver_def(saver_def),
+            None if saver_def is None else plain(saver_def, defs.SaverDef),
             collection_list,
             clear_devices,
             strip_default_attrs,
@@ -221,15 +197,19 @@ def import_meta_graph(
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
     operations, and then (Saver, those elements) is returned. Its operations read and write only files that the caller of a run
     names (the Saver's checkpoints, what is fed), any with `allow_file_operations=True`. Where the MetaGraph has no Saver, one over all
-    variables of the graph is made; None when it brings none. Raises ValueError when inputs from outside an exported scope are not in
-    `input_map`, or `input_map` names what is not there.
+    variables of the graph is made; None when it brings none. What is imported a second time is added under other names, as in
+    TensorFlow, and Saver, collections and elements are those that are there. Raises ValueError when inputs from outside
+    an exported scope are not in `input_map`, or `input_map` names what is not there, TakenNamesError (a GraphError) when
+    the graph has other nodes of the same names.
     """
     from ckpt.saver.saver import Saver  # the Saver exports through this module
 
     elements = kwargs.pop("return_elements", None)
     graph = graph if graph is not None else stack.get_default_graph()
     with transaction(graph), graph.as_default():
-        imported = import_into(graph, meta_graph_or_file, clear_devices, import_scope, **kwargs)
+        imported = import_into(
+            graph, meta_graph_or_file, clear_devices, import_scope, may_be_there=True, **kwargs
+        )
         saver_def, saver = imported.meta_graph.saver_def, None
         if saver_def is not None and saver_def.save_tensor_name:
             _check_own(imported, saver_def)
@@ -286,11 +266,14 @@ def import_into(
     unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
     producer_op_list: Any = None,
     allow_file_operations: bool = False,
+    *,
     source: str = "",
     made_at: Origin | None = None,
+    may_be_there: bool = False,
 ) -> Imported:
     """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
 
+    Where all of its nodes `may_be_there` already, they count as imported, and copies that nothing refers to are added.
     Raises ValueError for entries of `input_map` that nothing uses and for unbound inputs that it does not name,
     GraphError listing every problem of the nodes.
     """
@@ -311,11 +294,21 @@ def import_into(
             with graph.name_scope(import_scope) as opened:
                 scope = opened.rstrip("/")
         unused: list[str] = []
-        mapped = mapped_tensors(graph, input_map)
+        there: dict[str, Operation] = {}
+        if may_be_there and not input_map:
+            there = nodes_there(graph, nodes, scope)
         if made_at is None:
             may = bool(allow_file_operations)
             made_at = graph.imported(source or "a MetaGraphDef", may_use_files=may)
-        operations = load_graph(graph, nodes, scope, mapped, unused, made_at=made_at)
+        operations = load_graph(
+            graph,
+            nodes,
+            scope,
+            mapped_tensors(graph, input_map),
+            unused,
+            unique=bool(there),
+            made_at=made_at,
+        )
         if unused:
             raise ValueError(
                 f"Attempted to map inputs that were not found in graph_def: [{', '.join(unused)}]"
@@ -325,5 +318,6 @@ def import_into(
             meta_graph,
             scope,
             lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key),
+            are_there=bool(there),
         )
-    return Imported(graph, meta_graph, scope, operations, variables)
+    return Imported(graph, meta_graph, scope, there or operations, variables)

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 from ckpt.core import renames
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.formats.base import TensorReader
 from ckpt.formats.lazy import LazyCheckpoint

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from ckpt.core.atomic import StrPath
+from ckpt.core.system import StrPath
 from ckpt.saver.latest import find_listed
 
 

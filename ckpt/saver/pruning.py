@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import NotFoundError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
 from ckpt.saver import debug_info, latest, retention, state_file, validity
@@ -17,6 +17,8 @@ from ckpt.saver.retention import Saved
 from ckpt.saver.state_file import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
+
+CUT_SHORT = "its deletion was cut short"
 
 
 def pin_checkpoint(
@@ -27,7 +29,7 @@ def pin_checkpoint(
     Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
     """
     prefix = os.fspath(checkpoint_prefix)
-    directory, name = storage.split(prefix)
+    directory, name = storage.split(prefix)[0], state_file.listed_name(prefix)
     if not state_file.checkpoint_exists(prefix):
         raise MissingCheckpointError(prefix, [prefix])
     with state_file.lock:
@@ -40,7 +42,7 @@ def pin_checkpoint(
             when = times.get(name) or storage.modified(detect.resolve(prefix))
             known = Record(when)
         if pinned or known.preserved or name not in state.all_model_checkpoint_paths:
-            state.records[name] = replace(known, pinned=pinned)
+            state.records[name] = replace(known, pinned=pinned, deleted="")
         state_file.write_state(directory, state, latest_filename)
 
 
@@ -55,9 +57,10 @@ def prune_checkpoints(
 
     The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
     what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
-    file is written first. `dry_run` changes nothing. Raises ValueError without rules, NotFoundError when there is no
+    file is written first. `dry_run` changes nothing. Raises ValueError without rules, TypeError for what is none, NotFoundError when there is no
     state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
     """
+    rules = retention.checked_rules(() if rules is None else rules)
     if not rules:
         raise ValueError("prune_checkpoints needs at least one rule, such as LatestN(5)")
     with state_file.lock:
@@ -71,14 +74,26 @@ def prune_checkpoints(
             )
         known = _known(checkpoint_dir, state)
         choice = retention.choose(known, [*rules, retention.Newest(state.model_checkpoint_path)])
-        if choice.delete and not dry_run:
-            _write_pruned(checkpoint_dir, state, known, choice, latest_filename)
-    if choice.delete and not dry_run:
-        for name, reason in choice.delete.items():
-            remove_checkpoint(name)
-            log.info("deleted checkpoint %s: %s", name, reason)
-        _forget(checkpoint_dir, choice.delete, latest_filename)
+        if dry_run:
+            return choice
+        goes = {
+            path: record for path, record in state.records.items() if is_cut_short(path, record)
+        }
+        for saved in known:
+            if saved.name in choice.delete:
+                goes[saved.name] = _doomed(saved)
+        if goes:
+            _write_pruned(checkpoint_dir, state, known, goes, latest_filename)
+    for name, record in goes.items():
+        remove_checkpoint(name, meta_graph_suffix=record.deleted)
+        log.info("deleted checkpoint %s: %s", name, choice.delete.get(name, CUT_SHORT))
+    if goes:
+        _forget(checkpoint_dir, goes, latest_filename)
     return choice
+
+
+def _doomed(saved: Saved) -> Record:
+    return Record(saved.time, deleted=validity.meta_suffix_of(saved.name) or "meta")
 
 
 def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
@@ -106,12 +121,12 @@ def _write_pruned(
     directory: StrPath,
     state: CheckpointState,
     known: Sequence[Saved],
-    choice: retention.Choice,
+    goes: Mapping[str, Record],
     latest_filename: str | None,
 ) -> None:
     """List what stays. What goes is noted, so that a process that dies before it is gone leaves that to the next."""
     times = {saved.name: saved.time for saved in known}
-    listed = [path for path in state.all_model_checkpoint_paths if path in choice.keep]
+    listed = [p for p in state.all_model_checkpoint_paths if p in times and p not in goes]
     new = state_file.state_in(
         directory,
         state.model_checkpoint_path,
@@ -119,11 +134,8 @@ def _write_pruned(
         [times[path] for path in listed],
         state.last_preserved_timestamp,
     )
-    new.records = {
-        state_file.listed_name(path): state.records.get(path, Record(when))
-        for path, when in times.items()
-        if path in state.records or path in choice.delete
-    }
+    records = {path: record for path, record in state.records.items() if path in times}
+    new.records = {state_file.listed_name(path): r for path, r in {**records, **goes}.items()}
     state_file.write_state(directory, new, latest_filename)
 
 
@@ -148,3 +160,14 @@ def remove_checkpoint(
     shards.remove_checkpoint_files(checkpoint_prefix)
     storage.remove_file(f"{checkpoint_prefix}.{meta_graph_suffix}")
     storage.remove_file(f"{checkpoint_prefix}{debug_info.SUFFIX}")
+
+
+def is_cut_short(checkpoint_prefix: str, record: Record) -> bool:
+    """True when a checkpoint was to be deleted, and its values are gone but not the files that lay beside them.
+
+    Who noted it died meanwhile. Raises OpError where nobody can tell.
+    """
+    if not record.deleted or state_file.checkpoint_exists(checkpoint_prefix):
+        return False
+    beside = (f".{record.deleted}", debug_info.SUFFIX)
+    return any(storage.exists(checkpoint_prefix + suffix) for suffix in beside)

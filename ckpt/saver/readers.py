@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.saver import state_file
 from ckpt.saver.latest import newest_listed, why_none
@@ -63,6 +63,8 @@ class CheckpointReader:
                 + (f"; it holds {', '.join(near)}" if near else ""),
             )
         values = self._reader.read(name)
+        if values.dtype.names is not None:  # quantized integers, plain ones as from a session
+            values = values.view(values.dtype[0])
         return values if values.ndim else values[()]
 
     def debug_string(self) -> bytes:

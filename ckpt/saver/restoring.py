@@ -37,9 +37,7 @@ def restore(
     try:
         resolved = detect.resolve(path)
     except NotFoundError as error:
-        raise ValueError(
-            f"The passed save_path is not a valid checkpoint: {path}: {error}"
-        ) from error
+        raise ValueError(f"The passed save_path is not a valid checkpoint: {error}") from error
     feeds: dict[Any, Any] = {saver_def.filename_tensor_name: path}
     targets: Any = saver_def.restore_op_name
     with paused(), detect.open_reader(resolved, max_expansion=_MAX_EXPANSION) as reader:
@@ -55,7 +53,7 @@ def restore(
         if not found.is_plain(wanted):
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
-            feeds |= found.values()
+            feeds |= found.values(path)
         if targets:
             _run(sess, targets, feeds, path, reader, wanted)
     if initializers:

@@ -7,9 +7,10 @@ documentation of tf.compat.v1.train.Saver), and beside them the rules `LatestN`,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from numbers import Real
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,8 @@ class BestN:
 
     def __post_init__(self) -> None:
         _check_positive("BestN.n", self.n)
+        if not isinstance(self.metric, str):
+            raise TypeError(f"BestN.metric is {self.metric!r}; expected the name of a metric")
         if self.mode not in ("min", "max"):
             raise ValueError(f"BestN.mode is {self.mode!r}; expected 'min' or 'max'")
 
@@ -259,6 +262,18 @@ def is_of(save_path: str) -> Callable[[str], bool]:
     return belongs
 
 
-def _check_positive(what: str, number: float) -> None:
-    if not number > 0:
+def checked_rules(rules: Any) -> tuple[Rule, ...]:
+    """The rules as a tuple. Raises TypeError for one rule instead of several, and for what is no rule."""
+    several = tuple(rules) if isinstance(rules, Iterable) else (None,)
+    if not all(hasattr(one, "kept") for one in several):
+        raise TypeError(
+            f"expected a list of rules, such as [LatestN(5), BestN('loss')], not {rules!r}"
+        )
+    return several
+
+
+def _check_positive(what: str, number: Any) -> None:
+    if not isinstance(number, Real):
+        raise TypeError(f"{what} is {number!r}; expected a number above 0")
+    if not float(number) > 0:
         raise ValueError(f"{what} is {number}; expected a number above 0")

@@ -14,10 +14,10 @@ from math import prod
 from typing import TYPE_CHECKING, Any
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, OpError
 from ckpt.core.storage import Input
+from ckpt.core.system import StrPath
 from ckpt.formats import detect, hdf5
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_columns import parse_index

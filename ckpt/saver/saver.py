@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
+from ckpt.formats import shards
 from ckpt.graph.renaming import renamed_saver
 from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
@@ -19,8 +20,9 @@ from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore
-from ckpt.saver.retention import Policy, Rule, Saved
+from ckpt.saver.retention import Policy, Rule, Saved, checked_rules
 from ckpt.saver.var_list import saveable_objects, selected
+from ckpt.wire.plain import message, plain
 
 _V1, _V2 = 1, 2  # Source: TensorFlow core/protobuf/saver.proto, CheckpointFormatVersion
 
@@ -33,7 +35,7 @@ class Saver:
     `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when None or not
     positive), one for good every `keep_checkpoint_every_n_hours` (each, when None), and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
     `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
-    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable.
+    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable or no rule.
 
     `reshape` restores values of other shapes with as many elements. `sharded` writes a file per device under one index.
     `restore_sequentially` reads each variable only when the one before has been set, which takes less memory. `builder`
@@ -80,6 +82,7 @@ class Saver:
             )
         _check_version(write_version)
         _check_limits(max_to_keep, keep_checkpoint_every_n_hours)
+        rules = checked_rules(keep)
         self._var_list = var_list
         self._reshape = reshape
         self._sharded = bool(sharded)
@@ -112,13 +115,13 @@ class Saver:
             self._take_def(saver_def)
         elif not defer_build:
             self.build()
-        self._history = History(Policy(self._max_to_keep, self._keep_hours, tuple(keep)))
+        self._history = History(Policy(self._max_to_keep, self._keep_hours, rules))
         self._turns = Turns()
         self._growth = Growth()
 
     def _take_def(self, saver_def: Any) -> None:
         try:
-            found = metagraph.plain_saver_def(saver_def)
+            found = plain(saver_def, defs.SaverDef)
         except TypeError as error:
             raise ValueError(f"saver_def must be a SaverDef: {error}") from error
         metagraph.check_saver_def(found)
@@ -141,7 +144,7 @@ class Saver:
                 raise ValueError("No variables to save")
             self._is_empty = True
             return
-        self.saver_def = metagraph.plain_saver_def(
+        self.saver_def = plain(
             self._builder.build(
                 members,
                 reshape=self._reshape,
@@ -151,7 +154,8 @@ class Saver:
                 name=self._name,
                 restore_sequentially=self._restore_sequentially,
                 filename=self._filename or "model",
-            )
+            ),
+            defs.SaverDef,
         )
 
     def as_saver_def(self) -> Any:
@@ -161,7 +165,7 @@ class Saver:
     def to_proto(self, export_scope: str | None = None) -> Any:
         """The SaverDef message with names as they are inside `export_scope`; None when the Saver is not in it."""
         found = self.to_def(export_scope)
-        return None if found is None else metagraph.message(found)
+        return None if found is None else message(found)
 
     def to_def(self, export_scope: str | None = None) -> defs.SaverDef | None:
         """The plain SaverDef with names as they are inside `export_scope`; None when the Saver is not in it."""
@@ -176,11 +180,11 @@ class Saver:
     @staticmethod
     def from_proto(saver_def: Any, import_scope: str | None = None) -> Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
-        plain = metagraph.plain_saver_def(saver_def)
+        found = plain(saver_def, defs.SaverDef)
         if import_scope:
             prefix = import_scope.rstrip("/") + "/"
-            plain = renamed_saver(plain, lambda name: prefix + name)
-        return Saver(saver_def=plain, name=import_scope)
+            found = renamed_saver(found, lambda name: prefix + name)
+        return Saver(saver_def=found, name=import_scope)
 
     def _def(self) -> defs.SaverDef:
         if self.saver_def is None:
@@ -281,7 +285,7 @@ class Saver:
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing
-        directory, OpError when a file cannot be written, or when the save before failed in the background and nobody
+        directory, InvalidArgumentError for a compression or size that is none, OpError when a file cannot be written, or when the save before failed in the background and nobody
         was told; the checkpoints that were there before are then as they were.
         """
         if not self._is_built:
@@ -294,6 +298,7 @@ class Saver:
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
         latest_filename = saving.checked_latest(latest_filename, prefix)
         rated = validity.checked_metrics(metrics)
+        shards.check_options(shard_size, compression)
         suffix = saving.checked_suffix(meta_graph_suffix) if write_meta_graph else ""
         if self._is_empty and not write_meta_graph:
             return None
@@ -406,6 +411,10 @@ class Saver:
         if save_path is None:
             raise ValueError("Can't load save_path when it is None.")
         sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
+        if not hasattr(sess, "attach"):
+            raise TypeError(f"'sess' must be a Session; {sess}")
+        if not self._is_built:
+            raise RuntimeError("`build()` should be called before restore if defer_build==True")
         self._check_graph(sess)
         self._turns.settle()
         path = os.fsdecode(save_path)

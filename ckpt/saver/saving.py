@@ -120,6 +120,10 @@ def step_value(sess: Any, global_step: Any) -> int | None:
         tensor = sess.graph.as_graph_element(global_step)
     except (KeyError, ValueError) as error:
         raise ValueError(f"global_step {global_step!r} names no tensor: {error}") from error
+    except TypeError as error:
+        raise TypeError(
+            f"global_step must be an integer, or a tensor, a variable or the name of one, not {global_step!r}: {error}"
+        ) from None
     if isinstance(tensor, Operation):
         raise TypeError(f"global_step {global_step!r} is an operation; give its output, `name:0`")
     return int(sess.run(tensor))
@@ -132,8 +136,15 @@ def ensure_directory(directory: str, path: str, *, durable: bool = True) -> None
     """
     try:
         make_directory(directory, durable=durable)
-    except (NotFoundError, AlreadyExistsError):
-        raise ValueError(f"Parent directory of {path} doesn't exist, can't save.") from None
+    except NotFoundError:
+        raise ValueError(
+            f"Parent directory of {path} doesn't exist, can't save. Only its last level is made; make "
+            f"{os.path.dirname(directory)} first, with tf.gfile.MakeDirs"
+        ) from None
+    except AlreadyExistsError:
+        raise ValueError(
+            f"Parent directory of {path} doesn't exist, can't save. {directory} is a file; give another path"
+        ) from None
     sweep(directory)
 
 

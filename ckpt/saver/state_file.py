@@ -12,31 +12,37 @@ import os
 import re
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from numbers import Real
 
 from ckpt.core import storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import (
     DataLossError,
+    FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
 )
+from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.saver.plain_state import SEALED
 
 DEFAULT_NAME = "checkpoint"
 
-_LIMIT = 16 * 1024 * 1024  # bytes
+_LIMIT = 6 * 1024 * 1024  # bytes: 30,000 checkpoints with long names
+_LONGEST = (
+    1 << 15
+)  # characters of a quoted text or a record: paths have 4,096 bytes, escaped four times as many
 _SEAL = re.compile(rb"# crc32c: ([0-9a-f]{8})\n\Z")
 _RECORD = re.compile(r"^# ckpt: (\{.*\})$", re.MULTILINE)
 _TOKEN = re.compile(
-    r"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
-    | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*') | (?P<number>[-+]?[\w.][\w.+-]*)""",
+    rf"""[\s,;]+ | \#[^\n]* | (?P<key>[A-Za-z_]\w*)[ \t]*:
+    | (?P<text>"(?:[^"\\\n]|\\.){{0,{_LONGEST}}}"|'(?:[^'\\\n]|\\.){{0,{_LONGEST}}}')
+    | (?P<number>[-+]?[\w.][\w.+-]*)""",
     re.VERBOSE,
 )
+_QUOTED = re.compile(rb'"(?:[^"\\\n]|\\.){0,%d}"' % _LONGEST)
 _ESCAPE = re.compile(rb"\\([0-7]{1,3}|[xX][0-9a-fA-F]{1,2}|.)", re.DOTALL)
 _ESCAPES = {
     b"n": b"\n",
@@ -59,12 +65,14 @@ os.register_at_fork(after_in_child=lambda: globals().update(lock=threading.RLock
 @dataclass(frozen=True, slots=True)
 class Record:
     """What TensorFlow's fields cannot say about a checkpoint: it is pinned, an interval of
-    keep_checkpoint_every_n_hours keeps it for good, or another Saver of this directory remembers it.
+    keep_checkpoint_every_n_hours keeps it for good, another Saver of this directory remembers it, or it is about to be
+    deleted together with its MetaGraph file, whose suffix `deleted` is then.
     """
 
     time: float
     pinned: bool = False
     preserved: bool = False
+    deleted: str = ""
 
 
 @dataclass(slots=True)
@@ -123,6 +131,7 @@ def read_state(directory: StrPath, latest_filename: str | None = None) -> Checkp
     _check_seal(data, path)
     try:
         text = data.decode()
+        del data  # the text is as long
         state = _parse(text)
         state.records = dict(_record(found[1]) for found in _RECORD.finditer(text))
     except ValueError as error:
@@ -284,7 +293,11 @@ def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
         return False
     try:
         return storage.is_file(detect.resolve(name))
-    except (NotFoundError, InvalidArgumentError):
+    except (
+        NotFoundError,
+        InvalidArgumentError,
+        FailedPreconditionError,
+    ):  # no file, or no plain one
         return False
 
 
@@ -293,8 +306,8 @@ def _state_path(directory: StrPath, latest_filename: str | None) -> str:
 
 
 def _joined(directory: str, path: str, file: str) -> str:
-    if path == "./":
-        return storage.joined(directory, "")
+    if path in (".", "./"):  # the first is TensorFlow's
+        return storage.joined(directory or ".", "")
     base = storage.split(path.removeprefix("./"))[1]
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
     if (
@@ -389,12 +402,16 @@ def _unquoted(token: str) -> str:
 
 
 def _record_text(name: str, record: Record) -> str:
-    flags = {flag: True for flag in ("pinned", "preserved") if getattr(record, flag)}
-    return json.dumps({"name": name, "time": record.time, **flags})
+    notes = asdict(record)
+    return json.dumps(
+        {"name": name, **{key: note for key, note in notes.items() if note or key == "time"}}
+    )
 
 
 def _record(text: str) -> tuple[str, Record]:
     """Raises ValueError for what `_record_text` does not write."""
+    if len(text) > _LONGEST:
+        raise ValueError(f"a record has {len(text)} characters, expected at most {_LONGEST}")
     try:
         found = json.loads(text)
     except RecursionError:
@@ -402,7 +419,10 @@ def _record(text: str) -> tuple[str, Record]:
     name, when = found.get("name"), found.get("time")
     if not isinstance(name, str) or not isinstance(when, float):
         raise ValueError(f"a record has no name and time: {text[:80]}")
-    return name, Record(when, found.get("pinned") is True, found.get("preserved") is True)
+    deleted = found.get("deleted", "")
+    if not isinstance(deleted, str) or "/" in deleted or "\0" in deleted:
+        raise ValueError(f"a record has a suffix that is none: {text[:80]}")
+    return name, Record(when, found.get("pinned") is True, found.get("preserved") is True, deleted)
 
 
 def _parse(text: str) -> CheckpointState:
@@ -453,10 +473,14 @@ def _check_seal(data: bytes, path: str) -> None:
         raise _damaged(path, "is empty")
     seal = _SEAL.search(data)
     if seal is None:
+        if b"model_checkpoint_path" not in data:
+            raise _damaged(
+                path, "does not say what the latest checkpoint is; it was overwritten or cut short"
+            )
         # what we write has a comment in its first line and the list behind it; what was typed may lack the last newline
         if not data.endswith(b"\n") and not re.search(rb"\sall_model_checkpoint_paths:", data):
             raise _damaged(path, "was cut short")
-        if b"#" in re.sub(rb'"(?:[^"\\\n]|\\.)*"', b"", data):
+        if b"#" in _QUOTED.sub(b"", data):
             raise _damaged(path, "has lost its checksum line")
         return
     if crc32c(data[: seal.start()]) != int(seal[1], 16):

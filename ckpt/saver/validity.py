@@ -18,6 +18,7 @@ from ckpt.core.errors import (
     UnimplementedError,
 )
 from ckpt.formats import detect
+from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
@@ -36,10 +37,13 @@ _OF_THE_FILE = (  # errors that say what a file is; others say that nobody can t
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a checkpoint is not whole; `keeps_values` when its variables can be restored all the same."""
+    """Why a checkpoint is not whole; `keeps_values` when its variables can be restored all the same; `is_foreign` when
+    it is one of another program, of which nobody here can tell whether it is.
+    """
 
     reason: str
     keeps_values: bool
+    is_foreign: bool = False
 
 
 def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
@@ -57,7 +61,8 @@ def problem_of(prefix: str, *, every_byte: bool) -> Problem | None:
     except NotFoundError as error:
         return Problem(f"its files are gone: {error.message}", keeps_values=False)
     except OpError as error:
-        return Problem(str(error), keeps_values=False)
+        is_foreign = isinstance(error, ForeignFileError)
+        return Problem(str(error), keeps_values=False, is_foreign=is_foreign)
 
 
 def _read_all(reader: Any) -> None:
@@ -109,6 +114,14 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
     )
 
 
+def meta_suffix_of(prefix: str) -> str | None:
+    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says."""
+    try:
+        return detect.read_metadata(prefix).get(META_SUFFIX)
+    except OpError:
+        return None
+
+
 def is_ours(prefix: str) -> bool:
     """True when the checkpoint is there, in a format that a Saver writes. Raises OpError where nobody can tell now."""
     try:
@@ -126,14 +139,17 @@ def step_of(prefix: str) -> int | None:
 
 
 def prefixes_among(names: Iterable[str]) -> list[str]:
-    """The prefixes of the checkpoints among the names of a directory's files, each once."""
+    """The prefixes of the checkpoints among the names of a directory's files, each once.
+
+    Hidden files are none, but for the one that a save to `dir/` makes, `dir/.h5`: its prefix is empty.
+    """
     suffixes = [suffix for known in detect.FORMATS for suffix in known.suffixes]
     return list(
         dict.fromkeys(
             name.removesuffix(suffix)
             for name in names
             for suffix in suffixes
-            if name.endswith(suffix) and name != suffix and not name.startswith(".")
+            if name.endswith(suffix) and (name == suffix or not name.startswith("."))
             if not SHARD_NAME.fullmatch(name)
         )
     )
@@ -153,11 +169,13 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     problems = []
     for name, value in (metrics or {}).items():
         try:
-            plain[str(name)] = float(value)
+            plain[name] = float(value)
         except (TypeError, ValueError, OverflowError):
             problems.append(f"{name!r} is {value!r}")
+        if not isinstance(name, str):
+            problems.append(f"{name!r} is no text")
     if problems:
-        raise TypeError(f"metrics must be numbers: {', '.join(problems)}")
+        raise TypeError(f"metrics must be numbers by name: {', '.join(problems)}")
     return plain
 
 

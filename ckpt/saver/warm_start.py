@@ -7,18 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ckpt.core import dtypes, selectors
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import SelectionError
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import similar
+from ckpt.core.system import StrPath
 from ckpt.graph import convert, stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device, name_scope
 from ckpt.model import initializers
 from ckpt.model.partitioned import PartitionedVariable
+from ckpt.model.save_slices import SaveSliceInfo
 from ckpt.model.selection import name_of, select_variables
-from ckpt.model.variables import SaveSliceInfo, Variable
+from ckpt.model.variables import Variable
 from ckpt.ops import compare, constants, elementwise, indexing, io, joining, shaping, vocabulary
 from ckpt.saver import readers
 from ckpt.saver.init_from import Held, Start, by_name, check_any, initialize_with

@@ -7,7 +7,7 @@ from typing import Any
 
 from ckpt.graph import stack
 from ckpt.graph.keys import GraphKeys
-from ckpt.model import variables
+from ckpt.model import variable_collections
 from ckpt.model.initialized import report_uninitialized_variables
 from ckpt.model.lookup import tables_initializer
 from ckpt.model.summary import merge_all
@@ -104,7 +104,9 @@ class Scaffold:
     @staticmethod
     def default_local_init_op() -> Any:
         """An operation that initializes local variables and tables."""
-        return control.group(variables.local_variables_initializer(), tables_initializer())
+        return control.group(
+            variable_collections.local_variables_initializer(), tables_initializer()
+        )
 
     @property
     def init_op(self) -> Any:
@@ -171,8 +173,8 @@ def saver_of_graph() -> Any:
 
 
 def _default_init_op() -> Any:
-    return control.group(variables.global_variables_initializer())
+    return control.group(variable_collections.global_variables_initializer())
 
 
 def _default_ready_for_local_init_op() -> Any:
-    return report_uninitialized_variables(variables.global_variables())
+    return report_uninitialized_variables(variable_collections.global_variables())

@@ -18,7 +18,7 @@ from ckpt.core.errors import AbortedError
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
-from ckpt.model import variables
+from ckpt.model import variable_collections
 from ckpt.model.initialized import report_uninitialized_variables
 from ckpt.model.steps import get_global_step
 from ckpt.model.steps import global_step as value_of_step
@@ -84,7 +84,9 @@ class Supervisor:
             self.ready_for_local_init_op = _part(
                 ready_for_local_init_op, GraphKeys.READY_FOR_LOCAL_INIT_OP, lambda: None
             )
-            self.init_op = _part(init_op, GraphKeys.INIT_OP, variables.global_variables_initializer)
+            self.init_op = _part(
+                init_op, GraphKeys.INIT_OP, variable_collections.global_variables_initializer
+            )
             self.local_init_op = _part(
                 local_init_op, GraphKeys.LOCAL_INIT_OP, Scaffold.default_local_init_op
             )
@@ -377,7 +379,7 @@ def _part(given: Any, key: str, default: Callable[[], Any]) -> Any:
 
 
 def _saver_of_variables() -> Any:
-    return Saver() if variables.global_variables() else None
+    return Saver() if variable_collections.global_variables() else None
 
 
 def _step_of_graph() -> Any:

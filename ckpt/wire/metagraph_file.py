@@ -5,25 +5,25 @@ Must not know live graphs, nor where the bytes are stored. `summary` loads no nu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.collector import paused
-from ckpt.core.errors import DataLossError, GraphError, OpError, UnimplementedError
+from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.wire.metagraph_body import (
     LARGE,
     MAGIC,
     Damage,
     LaterVersion,
-    MsgpackErrors,
     parsed,
     sealed,
     unsealed,
 )
+from ckpt.wire.metagraph_budget import UNLIMITED, graph_budget
 from ckpt.wire.metagraph_summary import MetaGraphSummary, summarised
 from ckpt.wire.metagraph_tree import TreeReader
-from ckpt.wire.metagraph_walk import walk
+from ckpt.wire.metagraph_walk import kept, look
 
 
 def pack(meta: defs.MetaGraphDef, *, may_deflate: bool = True) -> bytes:
@@ -56,38 +56,61 @@ def _loss(where: str, what: str) -> DataLossError:
     return DataLossError(None, None, f"{where}: {what}")
 
 
-def _refused(where: str, damage: Damage) -> OpError:
-    """The error that names the file, too."""
-    if isinstance(damage, LaterVersion):
-        return UnimplementedError(None, None, f"{where}: {damage}")
-    return _loss(where, str(damage).strip(" :"))
+class _Named:
+    """A context in which damage becomes an error that names the file."""
+
+    def __init__(self, where: str) -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, LaterVersion):
+            raise UnimplementedError(None, None, f"{self._where}: {error}") from error
+        if isinstance(error, (Damage, UnicodeDecodeError)):
+            raise _loss(self._where, str(error).strip(" :")) from error
 
 
 def unpack(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     """The MetaGraph in the bytes of a `.meta` file.
 
-    Raises DataLossError for damage, UnimplementedError for a later version; both name `where`.
+    Raises DataLossError for damage and for more elements than are allowed, UnimplementedError for a later version; both
+    name `where`.
+    """
+    (meta,) = unpack_all({where: data})
+    return meta
+
+
+def unpack_all(parts: Mapping[str, bytes | memoryview]) -> list[defs.MetaGraphDef]:
+    """The MetaGraphs in the bytes of several `.meta` files, by the names that errors give them; raises as `unpack` does.
+
+    Large ones, and all of several, are checked as a whole before the first is kept, so that what is refused takes
+    little memory; together they may have as many elements as one.
     """
     from ckpt.wire.metagraph_values import decoder
 
-    reader = tree_reader(named=False)
-    try:
-        with paused():
-            return _built(unsealed(data), reader, decoder(parsed, reader.attrs))
-    except Damage as error:
-        raise _refused(where, error) from error
-    except UnicodeDecodeError as error:
-        raise _loss(where, str(error)) from error
+    reader, budget = tree_reader(named=False), graph_budget()
+    looking = decoder(reader.attrs, budget, looks=True)
+    keeping = decoder(reader.attrs, UNLIMITED, looks=False)
+    with paused():
+        bodies = {}
+        for where, data in parts.items():
+            with _Named(where):
+                bodies[where] = body = unsealed(data)
+                if len(body) > LARGE or len(parts) > 1:
+                    with reader.only_looking():
+                        look(body, reader, looking, budget)
+        return [_built(body, where, reader, keeping) for where, body in bodies.items()]
 
 
 def _built(
-    body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
+    body: memoryview, where: str, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
 ) -> defs.MetaGraphDef:
-    """The MetaGraph in a body; a large one is checked as a whole first, so that what is refused takes little memory."""
-    if len(body) <= LARGE:
+    with _Named(where):
+        if len(body) > LARGE:
+            return kept(body, reader, ext_hook)
         return reader.meta_graph(parsed(body, ext_hook), "")  # type: ignore[no-any-return]  # a record is Any
-    with MsgpackErrors():
-        return walk(body, reader, ext_hook)
 
 
 def tree_reader(*, named: bool) -> TreeReader:
@@ -123,8 +146,5 @@ def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
 
 def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
-    try:
-        with paused():
-            return summarised(data)
-    except Damage as error:
-        raise _refused(where, error) from error
+    with paused(), _Named(where):
+        return summarised(data)

@@ -13,11 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.core.shapes import TensorShape
+from ckpt.wire import metagraph_tensors as tensors
 from ckpt.wire import metagraph_values as values
 from ckpt.wire.metagraph_body import VERSION, Damage
+from ckpt.wire.metagraph_budget import graph_budget
 from ckpt.wire.metagraph_file import tree_reader
 from ckpt.wire.metagraph_tree import FIELDS, names_of, shown
 
@@ -28,6 +31,7 @@ FORMAT = "ckpt-metagraph"
 # an element takes up to 64 bytes of memory; in graphs that were written here there is one in 30 characters
 _FEW_ELEMENTS = 1 << 19
 _CHARACTERS = 8
+_TIMES = 10  # as long as one of msgpack it takes to read an element
 
 
 def to_json(meta: defs.MetaGraphDef) -> str:
@@ -79,19 +83,28 @@ def _tagged(value: Any) -> Any:
 
 def parsed(text: str, where: str) -> Any:
     """What JSON text says, if it has no more elements than graphs have. Raises DataLossError that names `where`."""
-    if sum(map(text.count, ",[{")) > _FEW_ELEMENTS + len(text) // _CHARACTERS:
+    count = sum(map(text.count, ",[{"))
+    if count > _FEW_ELEMENTS + len(text) // _CHARACTERS:
         raise DataLossError(
             None, None, f"{where}: JSON of more lists and elements than any graph of its size has"
         )
     try:
+        graph_budget().spend(_TIMES * count)
         return json.loads(text)
+    except Damage as error:
+        raise DataLossError(None, None, f"{where}: {error}") from error
     except (ValueError, RecursionError) as error:
         raise DataLossError(None, None, f"{where}: not JSON: {error}") from error
 
 
 def from_json(text: str, where: str = "MetaGraph") -> defs.MetaGraphDef:
     """The MetaGraph in JSON text. Raises DataLossError or UnimplementedError that names `where`."""
-    document = parsed(text, where)
+    with paused():
+        return from_tree(parsed(text, where), where)
+
+
+def from_tree(document: Any, where: str) -> defs.MetaGraphDef:
+    """The MetaGraph in what JSON text says. Raises as `from_json` does."""
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise DataLossError(None, None, f'{where}: JSON, but its "format" is not {FORMAT!r}')
     version = document.get("version")
@@ -151,9 +164,9 @@ _UNTAG: dict[str, Callable[[Any], Any]] = {
     "$bytes": str.encode,
     "$base64": _base64,
     "$float": _float,
-    "$type": values.read_type,
-    "$shape": values.read_shape,
-    "$tensor": values.read_tensor,
+    "$type": tensors.read_type,
+    "$shape": tensors.read_shape,
+    "$tensor": tensors.read_tensor,
     "$placeholder": defs.Placeholder,
 }
 _CONTENT: dict[str, Any] = {

@@ -5,7 +5,7 @@ Must not know live graphs, nor where the bytes are stored.
 
 from __future__ import annotations
 
-from ckpt.wire.metagraph_body import LARGE, Damage, MsgpackErrors, parsed, unsealed
+from ckpt.wire.metagraph_body import LARGE, Damage, parsed, unsealed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class MetaGraphSummary:
 
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_LONGEST = 4096  # bytes of a shape
 _MOST = 1 << 16  # kinds of operations, placeholders, collections: what is kept of a hostile file
 
 
@@ -62,10 +63,10 @@ def summarised(data: bytes) -> MetaGraphSummary:
         if len(body) <= LARGE:
             counts.tree(*parsed(body, _light_value))
         else:
+            from ckpt.wire.metagraph_budget import graph_budget
             from ckpt.wire.metagraph_walk import look
 
-            with MsgpackErrors():
-                look(body, counts, _light_value)
+            look(body, counts, _light_value, graph_budget())
         return counts.summary()
     except (TypeError, ValueError, IndexError, AttributeError, KeyError) as error:
         raise Damage(f"its records are not those of a MetaGraph: {error}") from error
@@ -181,11 +182,13 @@ def _texts(values: Iterable[Any]) -> tuple[str, ...]:
     return texts
 
 
-def _light_value(code: int, data: bytes) -> Any:
+def _light_value(code: int, data: bytes | memoryview) -> Any:
     """Dtypes as names, shapes as their bytes, everything else as None."""
+    if code in (1, 2) and len(data) > _LONGEST:
+        raise ValueError(f"a dtype or a shape takes {len(data)} bytes")
     if code == 1:
-        return data.decode()
-    return data if code == 2 else None
+        return str(data, "utf-8")
+    return bytes(data) if code == 2 else None
 
 
 def _input(node: list[Any]) -> Input:

@@ -1,26 +1,24 @@
-"""A large `.meta` body is taken some records at a time, so that what is refused takes little memory.
+"""A large `.meta` body is taken some records at a time, so that what is refused takes little memory and time.
 
-Empty containers take up to 64 times their bytes; a walk holds the raw records of 256 KiB at a time, and no record may have more
-than so many elements. Must not know what becomes of the records. Loads no numpy.
+Empty containers take up to 64 times their bytes; a walk holds the raw records of 256 KiB at a time, no record may have more
+than so many elements, nor may all together. Must not know what becomes of the records. Loads no numpy.
 """
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
 from ckpt.core import defs
-from ckpt.wire.metagraph_body import Damage, streamed, unpackb
+from ckpt.wire.metagraph_body import Damage, MsgpackErrors, unpackb
+from ckpt.wire.metagraph_budget import Budget, node_elements, record_elements
+from ckpt.wire.metagraph_large import Hook, built
+from ckpt.wire.metagraph_places import SMALL, Places, array_of
 from ckpt.wire.metagraph_tree import TreeReader, shown
 
-MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
-_SMALL = 1 << 18  # bytes that are built at once: their elements take 16 MiB at most
 _TOGETHER = 64  # records that are built at once while they are small
-_ARRAY = struct.Struct(">BH")  # msgpack's header of an array of up to 65,535 elements
-_ARRAY_16 = 0xDC
 
 
 class Checks(Protocol):
@@ -60,36 +58,16 @@ class Checks(Protocol):
         """The signatures."""
 
 
-class Budget:
-    """Counts the elements of one record as msgpack builds them; give its methods as hooks."""
-
-    def __init__(self) -> None:
-        self.left = MOST_ELEMENTS
-
-    def take(self, items: Any) -> Any:
-        """Hook for lists and maps."""
-        self.left -= 1 + len(items)
-        if self.left < 0:
-            raise Damage(f"one record has more than {MOST_ELEMENTS} elements")
-        return items
+def look(body: memoryview, checks: Checks, ext_hook: Hook, budget: Budget) -> None:
+    """Show every record to the checks, which the budget must allow, and keep nothing. Raises Damage."""
+    with MsgpackErrors():
+        _Walk(body, checks, ext_hook, budget).meta_graph()
 
 
-def walk(
-    body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
-) -> defs.MetaGraphDef:
-    """The MetaGraphDef of what the reader makes of the records. Raises Damage, or an error of msgpack.
-
-    All records are checked before the first is kept: what is refused at its end has taken no more memory than one
-    that is refused at its beginning.
-    """
-    with reader.only_looking():
-        look(body, reader, ext_hook)
-    return _Walk(body, reader, ext_hook, keeps=True).meta_graph()
-
-
-def look(body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any]) -> None:
-    """Show every record to the checks and keep nothing. Raises as `walk` does."""
-    _Walk(body, checks, ext_hook, keeps=False).meta_graph()
+def kept(body: memoryview, reader: TreeReader, ext_hook: Hook) -> defs.MetaGraphDef:
+    """The MetaGraphDef of what the reader makes of the records of a body that it has looked at."""
+    with MsgpackErrors():
+        return _Walk(body, reader, ext_hook, None).meta_graph()
 
 
 class _Walk:
@@ -97,12 +75,12 @@ class _Walk:
         self,
         body: memoryview,
         checks: Checks,
-        ext_hook: Callable[[int, bytes], Any],
-        *,
-        keeps: bool,
+        ext_hook: Hook,
+        budget: Budget | None,
     ) -> None:
-        self._body, self._checks, self._ext_hook, self._keeps = body, checks, ext_hook, keeps
-        self._places = streamed(body)  # goes from record to record and builds none
+        self._body, self._checks, self._ext_hook = body, checks, ext_hook
+        self._budget, self._keeps = budget, budget is None
+        self._places = Places(body)  # goes from record to record and builds none
 
     def meta_graph(self) -> defs.MetaGraphDef:
         checks = self._checks
@@ -131,19 +109,13 @@ class _Walk:
 
     def _next(self) -> Any:
         """The next record; its bytes are seen to be there before msgpack makes lists as long as it announces."""
-        begin = self._places.tell()
-        self._places.skip()
-        return self._built(begin, self._places.tell())
+        record = self._built(*self._places.ends(1))
+        if self._budget is not None:
+            self._budget.spend(record_elements(record))
+        return record
 
     def _built(self, begin: int, end: int) -> Any:
-        record = self._body[begin:end]
-        if len(record) <= _SMALL:
-            return unpackb(record, self._ext_hook)
-        budget = Budget()
-        limits = {"max_array_len": MOST_ELEMENTS, "max_map_len": MOST_ELEMENTS}
-        return unpackb(
-            record, self._ext_hook, list_hook=budget.take, object_hook=budget.take, **limits
-        )
+        return built(self._body[begin:end], self._ext_hook, looks=not self._keeps)
 
     def _batches(self) -> Iterator[list[Any]]:
         """The records of the list that begins here."""
@@ -151,13 +123,9 @@ class _Walk:
         left = places.read_array_header()
         while left:
             together = min(left, _TOGETHER)
-            ends = [places.tell()]
-            for _ in range(together):
-                places.skip()
-                ends.append(places.tell())
-            if ends[-1] - ends[0] <= _SMALL:
-                header = _ARRAY.pack(_ARRAY_16, together)
-                yield unpackb(header + self._body[ends[0] : ends[-1]], self._ext_hook)
+            ends = places.ends(together)
+            if ends[-1] - ends[0] <= SMALL:
+                yield unpackb(array_of(self._body[ends[0] : ends[-1]], together), self._ext_hook)
             else:
                 for begin, end in pairwise(ends):
                     yield [self._built(begin, end)]
@@ -176,8 +144,10 @@ class _Walk:
         for raw in self._batches():
             nodes = check(raw, place, number)
             number += len(raw)
-            if self._keeps:
+            if self._budget is None:
                 made += nodes
+            else:
+                self._budget.spend(node_elements(raw))
         return tuple(made)
 
     def _functions(self, place: str) -> tuple[Any, ...]:
@@ -205,6 +175,8 @@ class _Walk:
             here = f"{place}, elements from {number} on" if number else place
             part = check([kind, raw], here)
             number += len(raw)
-            if self._keeps:
+            if self._budget is None:
                 values += part.value
+            else:
+                self._budget.spend(record_elements(raw))
         return replace(whole, value=tuple(values)) if self._keeps else None

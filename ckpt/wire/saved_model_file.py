@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ckpt.core import defs
 from ckpt.core.checksum import crc32c
+from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.wire import metagraph_file, metagraph_json
 from ckpt.wire.metagraph_body import largest, unfolded
@@ -20,6 +21,11 @@ VERSION = 1
 MOST = 10000  # MetaGraphs; bounds what msgpack allocates
 _HEAD = struct.Struct("<8sIIQ")  # magic, version, zero, length of the body
 _CRC = struct.Struct("<I")
+_ARRAYS = {
+    0xDC: struct.Struct(">H"),
+    0xDD: struct.Struct(">I"),
+}  # msgpack's headers: the numbers that follow
+_BINS = {0xC4: struct.Struct(">B"), 0xC5: struct.Struct(">H"), 0xC6: struct.Struct(">I")}
 
 
 def pack(meta_graphs: Sequence[defs.MetaGraphDef]) -> bytes:
@@ -59,8 +65,6 @@ def load(data: bytes, where: str = "SavedModel") -> list[defs.MetaGraphDef]:
 
 
 def _unpacked(data: bytes, where: str) -> list[defs.MetaGraphDef]:
-    import msgpack
-
     size = _HEAD.size + _CRC.size
     if len(data) < size or not data.startswith(MAGIC):
         raise _damaged(where, "is not a SavedModel file, or its beginning is damaged")
@@ -68,40 +72,64 @@ def _unpacked(data: bytes, where: str) -> list[defs.MetaGraphDef]:
     (crc,) = _CRC.unpack_from(data, _HEAD.size)
     if length != len(data) - size:
         raise _damaged(where, f"declares {length} bytes and holds {len(data) - size}")
-    if crc32c(data[: _HEAD.size] + data[size:]) != crc:
+    body = memoryview(data)[size:]
+    if crc32c(body, crc32c(data[: _HEAD.size])) != crc:
         raise _damaged(where, "does not match its checksum")
     if version != VERSION or reserved:
         raise UnimplementedError(
             None, None, f"{where}: has version {version}, this ckpt reads version {VERSION}"
         )
     try:
-        packed = msgpack.unpackb(data[size:], max_array_len=MOST, max_map_len=0, max_ext_len=0)
-    except ValueError as error:  # msgpack's own errors are ValueErrors too
-        raise _damaged(where, f"is malformed: {error}") from error
-    if type(packed) is not list or not all(type(part) is bytes for part in packed):
-        raise _damaged(where, "is no list of MetaGraphs")
+        packed = _parts(body)
+    except (KeyError, IndexError, struct.error) as error:
+        raise _damaged(where, f"is no list of MetaGraphs: {error!r}") from error
     if not _is_little(packed):
         raise _damaged(where, f"has {len(data)} bytes and claims to be many more, deflated")
-    if len(packed) > 1:  # none is kept before the last is seen to be right
-        for n, part in enumerate(packed):
-            metagraph_file.unpack(part, f"{where}, MetaGraph {n}")
-    return [metagraph_file.unpack(part, f"{where}, MetaGraph {n}") for n, part in enumerate(packed)]
+    return metagraph_file.unpack_all(
+        {f"{where}, MetaGraph {n}": part for n, part in enumerate(packed)}
+    )
 
 
-def _is_little(parts: Sequence[bytes]) -> bool:
+def _parts(body: memoryview) -> list[memoryview]:
+    """The members of a msgpack array of bin, where they lie: they may be large. Raises KeyError, IndexError or struct.error."""
+    if 0x90 <= body[0] <= 0x9F:
+        count, at = body[0] - 0x90, 1
+    else:
+        count, at = _length(body, 0, _ARRAYS)
+    if count > MOST:
+        raise IndexError(f"{count} of them")
+    parts = []
+    for _ in range(count):
+        length, begin = _length(body, at, _BINS)
+        at = begin + length
+        parts.append(body[begin:at])
+    if at != len(body):
+        raise IndexError(f"they end at byte {at} of {len(body)}")
+    return parts
+
+
+def _length(body: memoryview, at: int, kinds: Mapping[int, struct.Struct]) -> tuple[int, int]:
+    """The length that the header at this place announces, and where what it announces begins."""
+    number = kinds[body[at]]
+    (length,) = number.unpack_from(body, at + 1)
+    return length, at + 1 + number.size
+
+
+def _is_little(parts: Sequence[bytes | memoryview]) -> bool:
     """Whether these MetaGraphs together unfold to no more than one of their size may."""
     return sum(map(unfolded, parts)) <= largest(sum(map(len, parts)))
 
 
 def _from_json(data: bytes, where: str) -> list[defs.MetaGraphDef]:
-    tree = metagraph_json.parsed(data.decode("utf-8", "surrogateescape"), where)
-    try:
-        parts = [json.dumps(part) for part in tree["meta_graphs"]]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise _damaged(where, f"is no JSON of a SavedModel: {error!r}") from error
-    return [
-        metagraph_json.from_json(part, f"{where}, MetaGraph {n}") for n, part in enumerate(parts)
-    ]
+    with paused():
+        tree = metagraph_json.parsed(data.decode("utf-8", "surrogateescape"), where)
+        parts = tree.get("meta_graphs") if isinstance(tree, dict) else None
+        if not isinstance(parts, list):
+            raise _damaged(where, "is no JSON of a SavedModel: it has no list `meta_graphs`")
+        return [
+            metagraph_json.from_tree(part, f"{where}, MetaGraph {n}")
+            for n, part in enumerate(parts)
+        ]
 
 
 def _from_message(data: bytes, where: str) -> list[defs.MetaGraphDef]:

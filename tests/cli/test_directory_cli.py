@@ -2,13 +2,18 @@
 
 import json
 import os
+import re
+import struct
 import subprocess
 import sys
+import zipfile
 
+import h5py
 import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.cli.main import run as cli
 from ckpt.formats import detect
 
 
@@ -86,6 +91,60 @@ def test_verify_names_file_and_tensor_and_exits_with_1(run):
     document = json.loads(ckpt("verify", "--json", run).stdout)
     assert [one["whole"] for one in document["checkpoints"]] == [True, False, True, True]
     assert ckpt("verify", run / "m-9").returncode == 3
+
+
+def torch_file(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("archive/data.pkl", b"x")
+
+
+def keras_file(path):
+    with h5py.File(path, "w") as file:
+        file["w"] = [1.0]
+
+
+FOREIGN = {
+    "w.npz": (lambda path: np.savez(path, w=np.ones(3)), "an .npz file of numpy.*numpy.load"),
+    "w.npy": (lambda path: np.save(path, np.ones(3)), "numpy.load"),
+    "w.pt": (torch_file, "a file of PyTorch.*torch.load"),
+    "w.h5": (keras_file, "HDF5 file.*another program: read it with h5py"),
+    "w.safetensors": (
+        lambda path: path.write_bytes(struct.pack("<Q", 70) + b'{"w":{"dtype":"F32"'),
+        "safetensors.numpy.load_file",
+    ),
+    "w.data-00000-of-00001": (lambda path: path.write_bytes(b"\1"), "tf.train.load_checkpoint"),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_verify_tells_other_formats_from_damage_and_what_reads_them(tmp_path, capsys, name):
+    write, meaning = FOREIGN[name]
+    write(tmp_path / name)
+    assert cli(["verify", str(tmp_path / name), "--json"]) == 5
+    (found,) = json.loads(capsys.readouterr().out)["checkpoints"]
+    assert (found["whole"], found["foreign"]) == (False, True)
+    assert re.search(meaning, found["reason"])
+    assert cli(["verify", str(tmp_path / name), "--quick"]) == 5
+    assert capsys.readouterr().out.startswith(f"other\t{tmp_path}/w")
+
+
+def test_verify_takes_no_damaged_checkpoint_for_another_format(run, capsys):
+    whole = (run / "m-1.h5").read_bytes()
+    keras_file(run / "k.h5")
+    for damage in (
+        b"\x88" + whole[1:],
+        whole[:3] + b"\xff\xff" + whole[5:],
+        bytes(512) + whole[512:],
+        b"",
+        bytes(len(whole)),
+        b"hello there\n",
+    ):
+        (run / "m-2.h5").write_bytes(damage)
+        assert cli(["verify", str(run / "m-2.h5"), str(run / "k")]) == 1
+        assert [line.partition("\t")[0] for line in capsys.readouterr().out.splitlines()] == [
+            "damaged",
+            "other",
+        ]
 
 
 def test_verify_goes_on_after_a_path_that_leads_nowhere(run):

@@ -29,6 +29,7 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert, dump, load
 from ckpt.graph.file_use import allow_file_operations
 from ckpt.graph.graph import Graph
+from ckpt.graph.opdef import OPS
 from ckpt.ops import constants
 from ckpt.run.generate import generate
 from ckpt.run.interpret import interpret
@@ -91,6 +92,11 @@ def case(
     return Case(
         function, inputs, attrs, expect, like, int(grad), raises, match, rtol, atol, unasked, looser, name
     )  # fmt: skip
+
+
+def every(names: str, *inputs: Any, **more: Any) -> list[Case]:
+    """The same row of a table for each of the operation types named."""
+    return [case(OPS[name], *inputs, **more) for name in names.split()]
 
 
 def ones(*sizes: int, dtype: Any = np.float32) -> np.ndarray:

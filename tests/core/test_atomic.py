@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from ckpt.core import atomic
+from ckpt.core import atomic, system
 from ckpt.core.errors import (
     AlreadyExistsError,
     DataLossError,
@@ -19,6 +19,7 @@ from ckpt.core.errors import (
     ResourceExhaustedError,
     UnknownError,
 )
+from ckpt.core.input_file import InputFile, read_file
 
 OLD, NEW = b"old" * 1000, b"new!" * 2000
 
@@ -70,7 +71,7 @@ def failure_of(action):
 
 def operations(target, monkeypatch):
     counter = Faulty()
-    monkeypatch.setattr(atomic, "files", counter)
+    monkeypatch.setattr(system, "files", counter)
     atomic.write_file(target, NEW)
     target.write_bytes(OLD)
     return counter.count
@@ -85,7 +86,7 @@ def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
     assert total >= 8
     for at in range(total):
         target.write_bytes(OLD)
-        monkeypatch.setattr(atomic, "files", Faulty(at, code, sticky=sticky))
+        monkeypatch.setattr(system, "files", Faulty(at, code, sticky=sticky))
         error = failure_of(lambda: atomic.write_file(target, NEW))
         if error is None:
             assert target.read_bytes() == NEW
@@ -93,7 +94,7 @@ def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
             assert str(target) in str(error)
             assert isinstance(error, UnknownError if code == errno.EIO else ResourceExhaustedError)
             assert target.read_bytes() in (OLD, NEW)
-        monkeypatch.setattr(atomic, "files", os)
+        monkeypatch.setattr(system, "files", os)
         if not sticky:
             assert os.listdir(target.parent) == ["file"]
         for name in os.listdir(target.parent):
@@ -106,21 +107,21 @@ def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
 def test_an_interruption_at_any_operation_changes_nothing(target, monkeypatch):
     for at in range(operations(target, monkeypatch)):
         target.write_bytes(OLD)
-        monkeypatch.setattr(atomic, "files", Faulty(at, errno.EINTR))
+        monkeypatch.setattr(system, "files", Faulty(at, errno.EINTR))
         atomic.write_file(target, NEW)
-        assert atomic.read_file(target, limit=10**6) == NEW
+        assert read_file(target, limit=10**6) == NEW
 
 
 def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
     pieces = [b"", NEW[:40], NEW[40:41], b"", NEW[41:]]
-    monkeypatch.setattr(atomic, "files", Faulty(short=True))
+    monkeypatch.setattr(system, "files", Faulty(short=True))
     atomic.write_file(target, NEW)
     assert target.read_bytes() == NEW
     with atomic.NewFile(target) as new:
         new.write_each(pieces, 3, len(NEW))
     assert target.read_bytes() == bytes(3) + NEW
     atomic.write_file(target, NEW)
-    with atomic.InputFile(target) as file:
+    with InputFile(target) as file:
         assert file.read(3, 500) == NEW[3:503]
         room = bytearray(500)
         file.read_into(memoryview(room), 4)
@@ -134,7 +135,7 @@ def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-from ckpt.core import atomic
+from ckpt.core import atomic, system
 class Killing:
     def __init__(self, at, after): self.at, self.after, self.count = at, after, 0
     def __getattr__(self, name):
@@ -151,7 +152,7 @@ for at in range(100):
     for after in (False, True):
         child = os.fork()
         if not child:
-            atomic.files = Killing(at, after)
+            system.files = Killing(at, after)
             try: atomic.write_file(sys.argv[1], b"new!" * 2000)
             finally: os._exit(0)
         status = os.waitpid(child, 0)[1]
@@ -178,27 +179,6 @@ def test_a_kill_before_or_after_any_operation_leaves_old_or_new_and_is_swept(tar
     assert os.listdir(target.parent) == ["file"]
 
 
-def test_only_temporaries_of_dead_writers_are_swept(tmp_path):
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    here, random = atomic._here(), "0123456789abcdef"
-    dead = tmp_path / f".ckpt-tmp-{here}-{child.pid}-{random}"
-    alive = tmp_path / f".ckpt-tmp-{here}-{os.getppid()}-{random}"
-    elsewhere = tmp_path / f".ckpt-tmp-{int(here, 16) ^ 1:08x}-{child.pid}-{random}"
-    ancient = tmp_path / f".ckpt-tmp-{int(here, 16) ^ 1:08x}-1-{random}"
-    foreign = tmp_path / ".ckpt-tmp-notes"
-    for path in (dead, alive, elsewhere, ancient, foreign):
-        path.touch()
-    os.utime(ancient, (0, 0))
-    atomic.write_file(tmp_path / "file", b"")
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "file",
-        alive.name,
-        elsewhere.name,
-        foreign.name,
-    }
-
-
 def test_an_exception_or_ctrl_c_in_the_block_leaves_no_trace(target):
     for kind in (ValueError, KeyboardInterrupt):
         with pytest.raises(kind), atomic.NewFile(target) as new:
@@ -216,7 +196,7 @@ def test_durable_decides_about_fsync_and_nothing_else(target, monkeypatch):
             calls.append(name)
             return getattr(os, name)
 
-    monkeypatch.setattr(atomic, "files", Spy())
+    monkeypatch.setattr(system, "files", Spy())
     atomic.write_file(target, NEW)
     durable = calls.copy()
     calls.clear()
@@ -253,23 +233,6 @@ def test_errors_of_the_path_are_typed(tmp_path):
     assert os.listdir(tmp_path) == ["directory"]
 
 
-def test_links_are_followed_only_where_a_user_named_them(target, tmp_path):
-    link = tmp_path / "link"
-    link.symlink_to(target)
-    assert atomic.read_file(link, limit=10**6) == OLD
-    with pytest.raises(FailedPreconditionError, match="symbolic link"):
-        atomic.InputFile(link, follow=False)
-
-
-def test_reads_stay_inside_the_file_and_the_limit(target):
-    with atomic.InputFile(target) as file:
-        for offset, length in ((0, len(OLD) + 1), (-1, 2), (len(OLD), 1), (1 << 70, 1)):
-            with pytest.raises(DataLossError, match="file"):
-                file.read(offset, length)
-    with pytest.raises(DataLossError, match="at most 10"):
-        atomic.read_file(target, limit=10)
-
-
 def test_signals_do_not_disturb_a_write(target):
     previous = signal.signal(signal.SIGALRM, lambda *_: None)
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
@@ -290,7 +253,7 @@ def free_bytes(monkeypatch, free, blocks=1000):
         def statvfs(self, path):
             return types.SimpleNamespace(f_bavail=free, f_frsize=1, f_blocks=blocks)
 
-    monkeypatch.setattr(atomic, "files", Disk())
+    monkeypatch.setattr(system, "files", Disk())
 
 
 def test_no_byte_is_written_when_the_disk_has_no_room(tmp_path, monkeypatch):

@@ -16,7 +16,7 @@ import tempfile
 import traceback
 from collections import Counter
 
-from ckpt.core import atomic
+from ckpt.core import system
 from tests.faults import scenes
 from tests.faults.scenes import outcome_of
 
@@ -100,7 +100,7 @@ def judge(scene, name, outcome):
 def main():
     scene = getattr(scenes, sys.argv[1])(tempfile.mkdtemp(dir=sys.argv[2])).start()
     faults = MORE if "--more" in sys.argv else FAULTS
-    atomic.files = os
+    system.files = os
     print(
         json.dumps({name: enumerate_faults(scene, name, fault) for name, fault in faults.items()})
     )

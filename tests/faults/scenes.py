@@ -201,6 +201,22 @@ class Saving(Scene):
         self._save(self.next + 1)
         assert self.latest() == self.next + 1
 
+    def go_on_elsewhere(self):
+        """Another process does the same, to its end, and what follows."""
+        self.model.saver = tf.train.Saver(saver_def=self.model.saver.saver_def)
+        self._save(self.next)
+        self.again()
+
+    def check_complete(self):
+        """Nothing lies there but checkpoints with all that belongs to them."""
+        names = {path.name for path in self.home.rglob("*.*") if not path.name.startswith(".")}
+        assert names == {
+            f"{stem}{suffix}"
+            for stem in {name.removesuffix(".h5") for name in names if name.endswith(".h5")}
+            for suffix in (".h5", ".meta", ".debug")
+            if suffix != ".debug" or self.options.get("save_debug_info")
+        }
+
 
 class FirstSave(Saving):
     pass
@@ -213,6 +229,10 @@ class FirstSaveInANewDirectory(Saving):
 class SecondSaveDeletingTheFirst(Saving):
     steps = (1,)
     model_options = {"max_to_keep": 1}
+
+
+class DeletingWhatTellsOfNodes(SecondSaveDeletingTheFirst):
+    options = {"save_debug_info": True}
 
 
 class ThirdSaveOfTwoKept(Saving):
@@ -325,6 +345,9 @@ class Pruning(Saving):
         assert self.whole(self.path("m.ckpt-2")) == self.best
         if outcome == "ok":
             assert {p.name for p in self.home.glob("*.h5")} == {"m.ckpt-2.h5", "m.ckpt-3.h5"}
+
+    def go_on_elsewhere(self):
+        self.act()
 
     def again(self):
         self.act()

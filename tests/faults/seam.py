@@ -1,6 +1,6 @@
 """Faults under our own file layer: a stand-in for `os` that counts operations and fails, cuts or kills at number N.
 
-`ckpt.core.atomic` looks every operation up in `atomic.files`; `under(seam)` puts a seam there. A simulated death is
+`ckpt.core.system` has every operation looked up in `system.files`; `under(seam)` puts a seam there. A simulated death is
 the exception `Killed`, after which no operation does anything any more: no clean-up can run, as in a dead process.
 """
 
@@ -12,7 +12,7 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 
-from ckpt.core import atomic
+from ckpt.core import system, temporaries
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG)
 CUTTABLE = ("pwrite", "pwritev", "pread", "preadv")
@@ -74,16 +74,16 @@ def _no_fsync(fd):
 @contextmanager
 def under(seam):
     """Run the block on the operations of `seam`."""
-    before, atomic.files = atomic.files, seam
-    own = atomic._own.copy()
+    before, system.files = system.files, seam
+    own = temporaries.own.copy()
     try:
         yield seam
     finally:
-        atomic.files = before
+        system.files = before
         seam.release()
         if seam.dead:
-            atomic._own.clear()
-            atomic._own.update(own)
+            temporaries.own.clear()
+            temporaries.own.update(own)
 
 
 def failing(at, code, *, sticky=False):

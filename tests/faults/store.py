@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import fsspec
 from fsspec.implementations.memory import MemoryFile, MemoryFileSystem
 
-from ckpt.core import atomic, remote
+from ckpt.core import remote, temporaries
 from tests.faults.seam import DEAD, Killed
 
 REQUESTS = {
@@ -105,7 +105,7 @@ class _Counted:
 @contextmanager
 def talking_through(requests):
     """Run the block with these requests between `remote` and its stores."""
-    before, own = remote.store_of, atomic._own.copy()
+    before, own = remote.store_of, temporaries.own.copy()
 
     def store_of(url):
         store, name = before(url)
@@ -117,8 +117,8 @@ def talking_through(requests):
     finally:
         remote.store_of = before
         if requests.dead:
-            atomic._own.clear()
-            atomic._own.update(own)
+            temporaries.own.clear()
+            temporaries.own.update(own)
 
 
 def failing(at, error, *, sticky=False, is_done=False):

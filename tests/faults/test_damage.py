@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core import atomic, defs
+from ckpt.core import defs, input_file
 from ckpt.core.errors import NotFoundError, OpError
 from ckpt.formats import detect, hdf5_reader
 from ckpt.formats.base import TensorEntry
@@ -180,7 +180,7 @@ class Tally:
 
 def owners(path):
     """The variable that each byte of a checkpoint file is of, where it is of one."""
-    with atomic.InputFile(path) as file:
+    with input_file.InputFile(path) as file:
         index, _ = read_index(file)
     found = {}
     for name in index.rows:

@@ -188,7 +188,7 @@ def test_nothing_is_computed_from_files_while_a_graph_is_imported(tmp_path, secr
 
 FILE_MODULES = (
     "ckpt.core.storage", "ckpt.core.gfile", "ckpt.core.file_systems", "ckpt.core.atomic", "ckpt.core.remote",
-    "ckpt.core.gfile_v1", "ckpt.formats", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "h5py",
+    "ckpt.core.gfile_v1", "ckpt.core.input_file", "ckpt.core.local_files", "ckpt.core.system", "ckpt.core.disk_blocks", "ckpt.formats", "pathlib", "shutil", "tempfile", "glob", "subprocess", "socket", "h5py",
 )  # fmt: skip
 HARMLESS = {"ckpt.formats.base"}  # descriptions of tensors
 WITHOUT_FILES = {

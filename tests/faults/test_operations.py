@@ -5,7 +5,15 @@ import errno
 import pytest
 
 from ckpt.core.errors import ResourceExhaustedError, UnknownError
-from tests.faults.scenes import EXHAUSTIVE, READING, WRITING, outcome_of
+from tests.faults.scenes import (
+    EXHAUSTIVE,
+    READING,
+    WRITING,
+    DeletingWhatTellsOfNodes,
+    Pruning,
+    ThirdSaveOfTwoKept,
+    outcome_of,
+)
 from tests.faults.seam import (
     ERRORS,
     Killed,
@@ -139,3 +147,20 @@ def test_a_death_at_any_operation_leaves_the_old_or_the_new(scene):
                 assert seam.count <= at
     assert killed >= 3 * (total - 2)
     assert survive(scene, killing(total + 2, "before")) == "ok"
+
+
+@pytest.mark.parametrize(
+    "scene", [ThirdSaveOfTwoKept, DeletingWhatTellsOfNodes, Pruning], indirect=True
+)
+def test_what_a_death_left_of_a_deletion_goes_with_the_next(scene):
+    cut_short = 0
+    for at in range(operations(scene)):
+        scene.reset()
+        with under(killing(at, "after")):
+            outcome_of(scene.act, Killed)
+        bury(scene.directory)
+        values = {path.stem for path in scene.home.glob("*.h5")}
+        cut_short += any(path.stem not in values for path in scene.home.glob("*.meta"))
+        scene.go_on_elsewhere()
+        scene.check_complete()
+    assert cut_short

@@ -110,7 +110,11 @@ def test_what_was_acknowledged_survives_and_the_next_save_works(tmp_path, progra
             run.model.saver.set_last_checkpoints_with_time([])
             run.save(target, 4)
             assert run.latest(target) == 4
-            assert not [n for n in os.listdir(f"{target}/run") if n.startswith(".ckpt-tmp")]
+            names = os.listdir(f"{target}/run")
+            assert not [name for name in names if name.startswith(".ckpt-tmp")]
+            values = {n.rpartition(".")[0] for n in names if n.endswith((".h5", ".index"))}
+            graphs = {n.removesuffix(".meta") for n in names if n.endswith(".meta")}
+            assert graphs <= values  # what was left of a deletion is gone
     assert cases >= 700
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ckpt
-from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, UnimplementedError
+from ckpt.core.input_file import InputFile
 from ckpt.formats import hdf5_filters, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.formats.hdf5_chunks import chunk_shape

@@ -7,7 +7,7 @@ import signal
 import numpy as np
 import pytest
 
-from ckpt.core import atomic
+from ckpt.core import system
 from ckpt.core.errors import OpError, ResourceExhaustedError
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_reader import Hdf5Reader, verify
@@ -69,7 +69,7 @@ def path(tmp_path):
 @pytest.fixture
 def total(path, monkeypatch):
     counter = Seam(lambda number, name, real, args: real(*args))
-    monkeypatch.setattr(atomic, "files", counter)
+    monkeypatch.setattr(system, "files", counter)
     save(path, 1)
     return counter.count
 
@@ -80,7 +80,7 @@ def test_an_error_at_any_operation_is_typed_and_the_next_save_works(
     path, total, monkeypatch, code, sticky
 ):
     for at in range(total):
-        monkeypatch.setattr(atomic, "files", os)
+        monkeypatch.setattr(system, "files", os)
         save(path, 1)
 
         def fault(number, name, real, args, at=at):
@@ -90,9 +90,9 @@ def test_an_error_at_any_operation_is_typed_and_the_next_save_works(
                 raise OSError(code, os.strerror(code))
             return real(*args)
 
-        monkeypatch.setattr(atomic, "files", Seam(fault))
+        monkeypatch.setattr(system, "files", Seam(fault))
         error = failure_of(lambda: save(path, 2))
-        monkeypatch.setattr(atomic, "files", os)
+        monkeypatch.setattr(system, "files", os)
         if error is None:
             assert step_of(path) == 2
         else:
@@ -105,7 +105,7 @@ def test_short_writes_lose_nothing(path, monkeypatch):
     def fault(number, name, real, args):
         return real(args[0], args[1][:1000], args[2]) if name == "pwrite" else real(*args)
 
-    monkeypatch.setattr(atomic, "files", Seam(fault))
+    monkeypatch.setattr(system, "files", Seam(fault))
     save(path, 2)
     assert step_of(path) == 2
 
@@ -123,13 +123,13 @@ def test_a_kill_at_any_operation_leaves_the_old_or_the_new_file(path, total, whe
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    atomic.files = os
+    system.files = os
     for at in range(total + 2):  # noqa: B007 - the fault reads it
         save(path, 1)
         child = os.fork()
         if not child:
             try:
-                atomic.files = Seam(fault)
+                system.files = Seam(fault)
                 save(path, 2)
             finally:
                 os._exit(0)
@@ -143,7 +143,7 @@ def test_a_kill_at_any_operation_leaves_the_old_or_the_new_file(path, total, whe
 @pytest.mark.parametrize("code", [errno.EIO])
 def test_an_error_at_any_operation_of_reading_is_typed(path, monkeypatch, code):
     counter = Seam(lambda number, name, real, args: real(*args))
-    monkeypatch.setattr(atomic, "files", counter)
+    monkeypatch.setattr(system, "files", counter)
     step_of(path)
     for at in range(counter.count):
 
@@ -154,6 +154,6 @@ def test_an_error_at_any_operation_of_reading_is_typed(path, monkeypatch, code):
                 raise OSError(code, os.strerror(code))
             return real(*args)
 
-        monkeypatch.setattr(atomic, "files", Seam(fault))
+        monkeypatch.setattr(system, "files", Seam(fault))
         with pytest.raises(OpError, match=r"m\.h5"):
             step_of(path)

@@ -340,7 +340,7 @@ def test_listing_loads_neither_numpy_nor_h5py(tmp_path):
     script = (
         "import sys, types; package = types.ModuleType('ckpt'); package.__path__ = [sys.argv[1]];"
         "sys.modules['ckpt'] = package; import ckpt.formats.base, ckpt.formats.detect, ckpt.formats.hdf5_header;"
-        "from ckpt.core.atomic import InputFile; f = InputFile(sys.argv[2]);"
+        "from ckpt.core.input_file import InputFile; f = InputFile(sys.argv[2]);"
         "index, _ = ckpt.formats.hdf5_header.read_index(f); assert list(index.rows) == ['a'];"
         "assert ckpt.formats.detect.recognise(sys.argv[2]).name == 'hdf5';"
         "loaded = {'numpy', 'h5py', 'ml_dtypes'} & set(sys.modules); assert not loaded, loaded"

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from ckpt.core import atomic
+from ckpt.core import system
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_reader import Hdf5Reader
 from ckpt.formats.hdf5_writer import write
@@ -31,7 +31,7 @@ def test_a_tensor_of_five_gigabytes_is_written_and_read_in_pieces(tmp_path, monk
     marks = {(0, 0): 1.0, (1 << 19, 3): 2.0, (1 << 20, 5): 4.0, ((5 << 18) - 1, (1 << 10) - 1): 8.0}
     for place, mark in marks.items():  # at 0, beyond 2 GiB, beyond 4 GiB, at the end
         values[place] = mark
-    monkeypatch.setattr(atomic, "files", WithHoles())
+    monkeypatch.setattr(system, "files", WithHoles())
     path = tmp_path / "m.h5"
     write(path, [TensorEntry("small", np.arange(3)), TensorEntry("v", values)], durable=False)
     del values

@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ckpt
-from ckpt.core.atomic import InputFile
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, SelectionError
+from ckpt.core.input_file import InputFile
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_layout import BLOCK
 from ckpt.formats.hdf5_writer import write
@@ -86,6 +86,24 @@ def test_a_checkpoint_is_a_mapping_of_tensors(path):
             f["net/smal"]
     with pytest.raises(ValueError, match="is closed"):
         f["big"]
+
+
+@pytest.mark.parametrize("key", [0, -1, np.int64(1), (0,), ...])
+def test_one_text_of_many_is_read_as_numpy_gives_it(path, key):
+    with ckpt.open(path) as f:
+        found, expected = f["text"][key], TENSORS["text"][key]
+        assert type(found) is type(expected)
+        assert np.array_equal(found, expected)
+        assert f["scalar"][()] == 5
+        for tensor, at in (("scalar", ...), ("text", (0, ...)), ("net/small", (1, 2, ...))):
+            assert f[tensor][at].shape == TENSORS[tensor][at].shape == ()
+            assert type(f[tensor][at]) is type(TENSORS[tensor][at]) is np.ndarray
+
+
+@pytest.mark.parametrize("key", [2, -3, (0, 0)])
+def test_an_index_that_does_not_fit_names_file_and_tensor(path, key):
+    with ckpt.open(path) as f, pytest.raises(IndexError, match=rf"{path}: text: .*(out of|too)"):
+        f["text"][key]
 
 
 def test_opening_reads_the_header_and_the_index_only(path, counted):

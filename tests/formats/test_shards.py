@@ -9,7 +9,7 @@ import weakref
 import numpy as np
 import pytest
 
-from ckpt.core import atomic
+from ckpt.core import system
 from ckpt.core.errors import (
     DataLossError,
     InvalidArgumentError,
@@ -218,7 +218,7 @@ def _killed(number, action):
     pid = os.fork()
     if not pid:
         shards.os.cpu_count = lambda: 1  # in one thread, so that operations have numbers
-        atomic.files = Dying()
+        system.files = Dying()
         try:
             action()
         finally:
@@ -330,7 +330,7 @@ def test_shards_that_do_not_fit_together_are_refused_before_the_first(tmp_path, 
         def statvfs(self, path):
             return types.SimpleNamespace(f_bavail=50_000, f_frsize=1, f_blocks=1)
 
-    monkeypatch.setattr(atomic, "files", Disk())
+    monkeypatch.setattr(system, "files", Disk())
     entries = [TensorEntry(f"t{n}", np.zeros(1000)) for n in range(10)]  # each fits, all do not
     with pytest.raises(ResourceExhaustedError, match="needs 80000 bytes"):
         shards.write_checkpoint(tmp_path / "m", entries, shard_size=8000)

@@ -24,13 +24,16 @@ from pathlib import Path
 
 import numpy as np
 
-PROGRAMS = Path(__file__).resolve().parent / "programs"
+HERE = str(Path(__file__).resolve().parent)
+PROGRAMS = Path(HERE) / "programs"
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-6}
 SHOWN = 20  # lines of one difference
 
 
 def load_program(path):
-    """The module at `path`, executed afresh."""
+    """The module at `path`, executed afresh; it may import what lies beside this file, `standing`."""
+    if HERE not in sys.path:  # which the interpreter of TensorFlow, run on this file, has put there
+        sys.path.append(HERE)
     spec = importlib.util.spec_from_file_location(f"oracle_{Path(path).stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ckpt.core.atomic import InputFile
+from ckpt.core.input_file import InputFile
 
 
 @pytest.fixture

@@ -186,6 +186,8 @@ def test_one_every_so_many_hours_is_kept_over_restarts_and_moves(tmp_path, monke
 def test_metrics_must_be_numbers(tmp_path):
     with Run(tmp_path) as run, pytest.raises(TypeError, match=r"'a' is 'x', 'b' is \[\]"):
         run.save(1, metrics={"a": "x", "b": [], "c": 1})
+    with Run(tmp_path) as run, pytest.raises(TypeError, match="by name: 3 is no text"):
+        run.save(1, metrics={3: 1})
     assert os.listdir(tmp_path) == []
 
 
@@ -286,6 +288,77 @@ def test_one_whose_deletion_a_crash_prevented_is_deleted_by_the_next_process(tmp
     assert held(tmp_path) == ["m-3", "m-4"]
 
 
+class Died(BaseException):
+    pass
+
+
+def die_after_the_values(tmp_path, monkeypatch, **options):
+    """A process that dies while it deletes m-1: the values are gone, the MetaGraph is not."""
+
+    def died(path):
+        raise Died
+
+    with Run(tmp_path, max_to_keep=1) as run:
+        run.save(1, **options)
+        remove = storage.remove_file
+        with monkeypatch.context() as patched, pytest.raises(Died):
+            patched.setattr(
+                storage,
+                "remove_file",
+                lambda path: remove(path) if path[-3:] == ".h5" else died(path),
+            )
+            run.save(2, **options)
+    assert held(tmp_path) == ["m-2"]
+
+
+def test_what_a_crash_left_of_a_deletion_goes_with_the_next_save_to_that_path_only(
+    tmp_path, monkeypatch, caplog
+):
+    die_after_the_values(tmp_path, monkeypatch)
+    (tmp_path / "m-0.meta").write_bytes(b"a user's own")
+    with Run(tmp_path, name="other", max_to_keep=1) as run:
+        run.save(7, 8)  # goes on noting it
+    assert (tmp_path / "m-1.meta").exists()
+    caplog.set_level(logging.INFO, "ckpt")
+    with Run(tmp_path, max_to_keep=2) as run:
+        run.save(3)
+    assert "its deletion was cut short" in caplog.text
+    assert sorted(path.name for path in tmp_path.glob("m-*.meta")) == [
+        "m-0.meta",
+        "m-2.meta",
+        "m-3.meta",
+    ]
+    with Run(tmp_path, max_to_keep=2) as run:
+        run.save(4)
+    assert not any(
+        r.deleted for n, r in state_file.read_state(tmp_path).records.items() if "1" in n
+    )
+
+
+def test_what_was_saved_anew_under_a_name_that_was_being_deleted_stays(tmp_path, monkeypatch):
+    die_after_the_values(tmp_path, monkeypatch)
+    with Run(tmp_path, name="other") as run:
+        shutil.copy(run.save(5) + ".h5", tmp_path / "m-1.h5")
+    with Run(tmp_path, max_to_keep=3) as run:
+        run.save(3)
+    assert (tmp_path / "m-1.meta").exists()
+    assert held(tmp_path) == ["m-1", "m-2", "m-3", "other-5"]
+
+
+def test_pruning_deletes_what_a_crash_left_and_graphs_of_any_suffix(tmp_path, monkeypatch):
+    die_after_the_values(tmp_path, monkeypatch)
+    with Run(tmp_path, name="other") as run:
+        run.save(7, 8, meta_graph_suffix="graph")
+        tf.train.pin_checkpoint(tmp_path / "m-2")
+    assert tf.train.prune_checkpoints(tmp_path, [LatestN(1)], dry_run=True).delete
+    assert (tmp_path / "m-1.meta").exists()
+    tf.train.prune_checkpoints(tmp_path, [LatestN(1)])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint", "m-2.h5", "m-2.meta", "other-8.graph", "other-8.h5",
+    ]  # fmt: skip
+    assert list(state_file.read_state(tmp_path).records) == ["m-2"]
+
+
 def test_a_damaged_state_file_stops_no_save_and_costs_no_checkpoint(tmp_path, caplog):
     with Run(tmp_path, max_to_keep=1) as run:
         run.save(1)
@@ -332,6 +405,27 @@ def test_pruning_keeps_the_latest_whatever_the_rules_say(tmp_path):
         run.save(1, metrics={"loss": 0})
         run.save(2, metrics={"loss": 1})
     assert tf.train.prune_checkpoints(tmp_path, [BestN("loss")]).delete == {}
+
+
+def test_rules_are_looked_at_before_anything_is_saved_or_deleted(tmp_path):
+    with pytest.raises(TypeError, match="a list of rules"):
+        Run(tmp_path, keep=[3])
+    with Run(tmp_path) as run:
+        run.save(1)
+    with pytest.raises(TypeError, match="a list of rules"):
+        tf.train.prune_checkpoints(tmp_path, LatestN(1))
+    assert held(tmp_path) == ["m-1"]
+
+
+@pytest.mark.parametrize("what", [os.mkfifo, os.mkdir, lambda file: os.symlink("m-1.h5", file)])
+def test_something_else_in_the_place_of_an_old_checkpoint_stops_no_save(tmp_path, what):
+    with Run(tmp_path, max_to_keep=1) as run:
+        run.save(1)
+        (tmp_path / "m-1.h5").unlink()
+        what(tmp_path / "m-1.h5")
+        run.save(2)
+    assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
+    assert listed(tmp_path) == ["m-2"]
 
 
 def test_pruning_without_rules_or_knowledge_is_refused(tmp_path):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core.atomic import InputFile
 from ckpt.core.cells import Cell
 from ckpt.core.errors import DataLossError, FailedPreconditionError
+from ckpt.core.input_file import InputFile
 from ckpt.formats.hdf5_volumes import open_checkpoint
 
 

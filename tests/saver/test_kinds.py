@@ -48,7 +48,8 @@ def whole(values, name="p"):
 
 DTYPES = [
     "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
-    "bool", "complex64", "complex128", "string", "float8_e5m2", "float8_e4m3fn",
+    "bool", "complex64", "complex128", "string",
+    *tf.dtypes.experimental.__all__,  # float8, float4, int4, ...
 ]  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_all_dtypes_and_shapes(tmp_path, use_resource, shape):
             if dtype == "string":
                 value = np.full(shape, b"a\0\xff", object)
             else:
-                value = np.ones(shape).astype(kind.as_numpy_dtype)
+                value = np.ones(shape, np.int8).astype(kind.as_numpy_dtype)
             tf.Variable(tf.constant(value, kind, shape=shape), name=dtype, use_resource=use_resource)  # fmt: skip
 
     prefix, values = saved(tmp_path, build)

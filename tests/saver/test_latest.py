@@ -242,7 +242,7 @@ def test_a_copy_of_the_values_alone_is_restorable_and_never_deleted(run, tmp_pat
 
 
 def test_every_failure_of_the_operating_system_is_typed(run, monkeypatch):
-    from ckpt.core import atomic
+    from ckpt.core import system
 
     class Broken:
         def __getattr__(self, name):
@@ -251,8 +251,56 @@ def test_every_failure_of_the_operating_system_is_typed(run, monkeypatch):
 
             return fail if name in ("open", "listdir") else getattr(os, name)
 
-    monkeypatch.setattr(atomic, "files", Broken())
+    monkeypatch.setattr(system, "files", Broken())
     with pytest.raises(OpError, match="Input/output error"):
         latest_checkpoint(run)
     with pytest.raises(OpError, match="Input/output error"):
         find_latest(run)
+
+
+@pytest.mark.parametrize("shard_size", [None, 400])
+def test_checkpoints_without_a_name_of_their_own_are_found_pinned_and_pruned(tmp_path, shard_size):
+    """`save(sess, "dir/")` writes `dir/.h5`, with a step `dir/-3.h5`."""
+    run = tmp_path / "run"
+    v, w = tf.get_variable("v", [100]), tf.get_variable("w", [100])
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        assert saver.save(sess, f"{run}/", shard_size=shard_size) == f"{run}/"
+        assert tf.train.latest_checkpoint(run) == f"{run}/"
+        tf.train.pin_checkpoint(f"{run}/")
+        assert saver.save(sess, f"{run}/", 3, shard_size=shard_size) == f"{run}/-3"
+        values = sess.run([v, w])
+    (run / "checkpoint").unlink()
+    (run / "._m.h5").write_bytes(b"what macOS leaves")
+    assert [saved.name for saved in checkpoints_in(run)] == [f"{run}/", f"{run}/-3"]
+    state = rebuild_checkpoint_state(run)
+    assert state.all_model_checkpoint_paths == [f"{run}/", f"{run}/-3"]
+    assert latest_checkpoint(run, valid_only=True) == f"{run}/-3"
+    choice = tf.train.prune_checkpoints(run, [tf.train.LatestN(1)])
+    assert list(choice.delete) == [f"{run}/"]
+    assert not (run / ".meta").exists()
+    with tf.Session() as sess:
+        saver.restore(sess, latest_checkpoint(run))
+        np.testing.assert_array_equal(sess.run([v, w]), values)
+
+
+def test_a_checkpoint_without_a_name_in_the_current_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    v = tf.get_variable("v", [3])
+    saver = tf.train.Saver()
+    with tf.Session() as sess:
+        sess.run(v.initializer)
+        saver.save(sess, "./")
+        (tmp_path / "checkpoint").unlink()
+        assert rebuild_checkpoint_state(".").model_checkpoint_path == "./"
+        for directory in (".", ""):
+            saver.restore(sess, latest_checkpoint(directory))
+
+
+def test_the_name_that_tensorflow_gives_it_is_understood(tmp_path):
+    (tmp_path / "checkpoint").write_text(
+        'model_checkpoint_path: "."\nall_model_checkpoint_paths: "."\n'
+    )
+    found = tf.train.get_checkpoint_state(tmp_path)
+    assert found.model_checkpoint_path == f"{tmp_path}/"

@@ -153,6 +153,26 @@ def test_bad_arguments(root, tmp_path, arguments, text):
         tf.train.CheckpointManager(root, tmp_path, **arguments)
 
 
+@pytest.mark.parametrize("given", [None, 3, "ckpt"])
+def test_what_is_no_checkpoint_object_is_refused_where_it_is_given(tmp_path, given):
+    with pytest.raises(TypeError, match="checkpoint must be a tf"):
+        tf.train.CheckpointManager(given, tmp_path, max_to_keep=1)
+
+
+def test_a_save_that_failed_is_due_again(root, tmp_path):
+    step = tf.Variable(0, dtype=tf.int64)
+    session = tf.get_default_session()
+    session.run(step.initializer)
+    manager = tf.train.CheckpointManager(
+        root, tmp_path / "run", max_to_keep=1, step_counter=step, checkpoint_interval=2
+    )
+    (tmp_path / "run").write_text("")
+    with pytest.raises(tf.errors.OpError):
+        manager.save()
+    (tmp_path / "run").unlink()
+    assert manager.save() == str(tmp_path / "run" / "ckpt-1")
+
+
 def test_what_has_been_deleted_is_not_remembered_after_a_restart(root, tmp_path):
     first = tf.train.CheckpointManager(root, tmp_path, max_to_keep=1)
     for _ in range(3):

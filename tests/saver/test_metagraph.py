@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
+from ckpt.core.errors import GraphError
 from ckpt.wire.schema import message_class
 
 
@@ -81,12 +82,54 @@ def test_an_input_map_that_nothing_uses_is_refused(meta):
         tf.train.import_meta_graph(meta, import_scope="m", input_map={"nothing:0": given})
 
 
-def test_importing_over_existing_names_changes_nothing(meta):
-    tf.train.import_meta_graph(meta)
+@pytest.mark.parametrize("scope", [None, "s/"])
+def test_what_is_imported_twice_is_the_first_with_copies_that_nothing_refers_to(meta, scope):
+    tf.train.import_meta_graph(meta, import_scope=scope)
+    graph = tf.get_default_graph()
+    count, variables = len(graph.get_operations()), tf.global_variables()
+    trainable = tf.trainable_variables()
+    saver, (w, w_1) = tf.train.import_meta_graph(
+        meta, import_scope=scope, return_elements=["dense/w", "dense/w:0"]
+    )
+    lead = scope or ""
+    assert (w.name, w_1.name) == (f"{lead}dense/w", f"{lead}dense/w:0")
+    assert len(graph.get_operations()) == 2 * count
+    assert graph.get_operation_by_name(f"{lead}dense/w_1").type == w.type
+    assert all(a is b for a, b in zip(tf.global_variables(), variables, strict=True))
+    assert tf.trainable_variables() == trainable
+    with tf.Session() as sess:
+        sess.run(variables[0].assign([[8.0], [9.0]]))
+        saved = saver.save(sess, meta.removesuffix(".meta"))
+        sess.run(tf.global_variables_initializer())
+        saver.restore(sess, saved)
+        assert sess.run(f"{lead}y:0", {f"{lead}x:0": [[1, 1]]}).tolist() == [[17.0]]
+    tf.train.Saver()  # TensorFlow finds each variable twice
+
+
+def test_importing_over_another_model_changes_nothing_and_says_what_to_do(meta):
+    tf.get_variable("dense/w", [3])
+    tf.get_variable("mine", [3])
     count = len(tf.get_default_graph().get_operations())
-    with pytest.raises(ValueError, match="Node name 'dense/w' already exists"):
+    with pytest.raises(
+        GraphError, match=r"other nodes \(dense/w.*it has not \(.*import_scope.*Saver\(\).restore"
+    ):
         tf.train.import_meta_graph(meta)
     assert len(tf.get_default_graph().get_operations()) == count
+
+
+def test_importing_over_a_part_of_the_model_changes_nothing(meta):
+    """TensorFlow would restore into new variables that nothing refers to, and leave those that are there unset."""
+    with tf.Graph().as_default() as graph:
+        tf.train.import_meta_graph(meta)
+        last = graph.as_graph_def().node[-1].name
+        whole = tf.train.export_meta_graph()
+    part = type(whole).FromString(whole.SerializeToString())
+    del part.graph_def.node[-1]
+    part.ClearField("saver_def")
+    part.ClearField("collection_def")
+    tf.train.import_meta_graph(part)
+    with pytest.raises(GraphError, match=f"1 it has not .{last}"):
+        tf.train.import_meta_graph(meta)
 
 
 def test_messages_go_in_and_out():

@@ -35,6 +35,16 @@ def test_a_reader_lists_and_reads(prefix):
     assert b"a (float32) [2]\n" in reader.debug_string()
 
 
+def test_quantized_integers_are_read_as_plain_ones(tmp_path):
+    with tf.Session() as sess:
+        tf.Variable(tf.constant(np.array([1, 2], np.int8), tf.qint8), name="q")
+        sess.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    found = tf.train.load_variable(prefix, "q")
+    assert found.dtype == np.int8
+    assert found.tolist() == [1, 2]
+
+
 def test_names_that_are_not_there_are_answered_with_what_is_like_them(prefix):
     reader = tf.train.load_checkpoint(prefix)
     with pytest.raises(tf.errors.NotFoundError, match=r"Key scope/bb not found .* scope/b"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core import atomic, remote, storage
+from ckpt.core import remote, storage, temporaries
 from ckpt.core.errors import DataLossError, NotFoundError, UnavailableError, UnimplementedError
 from ckpt.formats import detect
 
@@ -272,7 +272,7 @@ def test_shards_of_a_dead_save_are_swept_by_the_next(url):
     """The mark in the store tells the next writer; one of another machine is left alone for a day."""
     saver, _, prefix = saved_steps(url, 1, size=100)
     token, dead = "0123456789abcdef", f"{url}/.ckpt-tmp-{{}}-{2**22 + 1}-0123456789abcdef"
-    here, elsewhere = dead.format(atomic._here()), dead.format("00000000")
+    here, elsewhere = dead.format(temporaries.here()), dead.format("00000000")
     shard = f"{url}/m-2.{token}-00001-of-00002.h5"
     for mark, is_swept in ((elsewhere, False), (here, True)):
         for path, content in ((shard, b"half"), (mark, b"m-2.index\n")):

@@ -1,5 +1,6 @@
 """Which checkpoints go when one more is saved."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from ckpt.saver.retention import (
     Policy,
     Saved,
     after_save,
+    checked_rules,
     choose,
     is_of,
     numbered,
@@ -114,6 +116,20 @@ def test_the_best_are_those_of_the_metric_and_the_newer_of_equals():
 def test_a_rule_that_means_nothing_is_refused(make):
     with pytest.raises(ValueError, match=r"(LatestN|EveryN|BestN).*expected"):
         make()
+
+
+@pytest.mark.parametrize("make", [lambda: LatestN("a"), lambda: BestN(3)])
+def test_a_rule_of_another_type_is_refused(make):
+    with pytest.raises(TypeError, match=r"(LatestN.n is 'a'|BestN.metric is 3); expected"):
+        make()
+
+
+@pytest.mark.parametrize("rules", [3, [3], [LatestN(1), None], "ab", LatestN(1)])
+def test_what_is_no_list_of_rules_is_told_with_one_that_is(rules):
+    with pytest.raises(TypeError, match=r"expected a list of rules, such as \[LatestN\(5\)"):
+        checked_rules(rules)
+    assert checked_rules([]) == ()
+    assert checked_rules(iter([LatestN(np.int64(2))])) == (LatestN(2),)
 
 
 def test_a_choice_keeps_what_any_rule_keeps_and_says_why():

@@ -286,15 +286,72 @@ def test_a_path_without_checkpoint_is_a_value_error(tmp_path):
     two_variables()
     with tf.Session() as sess:
         saver = tf.train.Saver()
-        with pytest.raises(ValueError, match="not a valid checkpoint"):
+        with pytest.raises(ValueError, match=rf"valid checkpoint: {tmp_path}/nothing: no such"):
             saver.restore(sess, tmp_path / "nothing")
         with pytest.raises(ValueError, match="save_path when it is None"):
             saver.restore(sess, None)
-        with pytest.raises(ValueError, match="Parent directory"):
+        with pytest.raises(ValueError, match=f"Parent directory .* make {tmp_path}/no first"):
             saver.save(sess, tmp_path / "no" / "such" / "m")
         with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized value"):
             saver.save(sess, tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_prefix_may_end_as_the_files_do(tmp_path):
+    first, values = saved(tmp_path, "m")
+    for name in ("m.meta", "m.h5", "m.index"):
+        prefix, others = saved(tmp_path, name)
+        with tf.Graph().as_default():
+            np.testing.assert_array_equal(restored(prefix, *two_variables())[0], others[0])
+        assert tf.train.latest_checkpoint(tmp_path) == prefix
+    for name in ("m.meta.h5", "m.h5.h5", "m.index.h5"):
+        (tmp_path / name).unlink()
+    (tmp_path / "m").write_text("an older checkpoint of another program, or anything")
+    for path in (first, first + ".meta", first + ".h5"):
+        with tf.Graph().as_default():
+            np.testing.assert_array_equal(restored(path, *two_variables())[0], values[0])
+
+
+def test_a_file_where_the_directory_should_be_is_named(tmp_path):
+    two_variables()
+    (tmp_path / "file").write_text("")
+    with (
+        tf.Session() as sess,
+        pytest.raises(ValueError, match=f"Parent directory .* {tmp_path}/file is a file"),
+    ):
+        tf.train.Saver().save(sess, tmp_path / "file" / "m")
+
+
+def test_what_is_no_session_and_what_is_no_step_are_type_errors(tmp_path):
+    prefix, _ = saved(tmp_path)
+    two_variables()
+    saver, unbuilt = tf.train.Saver(), tf.train.Saver(defer_build=True)
+    with pytest.raises(TypeError, match="'sess' must be a Session; None"):
+        saver.restore(None, prefix)
+    with tf.Session() as sess:
+        with pytest.raises(RuntimeError, match="called before restore"):
+            unbuilt.restore(sess, prefix)
+        for step in (3.7, [1], np.array(5)):
+            with pytest.raises(TypeError, match="global_step must be an integer"):
+                saver.save(sess, tmp_path / "m", step)
+
+
+def test_the_nodes_of_a_saver_can_be_run_by_hand(tmp_path):
+    two_variables()
+    saver = tf.train.Saver()
+    described = saver.as_saver_def()
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        path = {described.filename_tensor_name: str(tmp_path / "new" / "m")}
+        sess.run(described.save_tensor_name, path)
+        assert [file.name for file in (tmp_path / "new").iterdir()] == ["m.h5"]
+        sess.run(described.restore_op_name, path)
+        (tmp_path / "new" / "m.h5").rename(tmp_path / "new" / "m2.h5")
+        with pytest.raises(
+            tf.errors.NotFoundError,
+            match=r"new/m: no such .* similar: .*m2[\s\S]*node save/Restore",
+        ):
+            sess.run(described.restore_op_name, path)
 
 
 def test_a_damaged_checkpoint_is_an_error_that_names_file_and_tensor(tmp_path):

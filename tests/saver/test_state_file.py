@@ -14,6 +14,7 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.saver.latest import latest_checkpoint
 from ckpt.saver.state_file import (
     CheckpointState,
+    Record,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
@@ -85,7 +86,15 @@ def test_a_file_of_tensorflow_is_read_and_moved_absolute_paths_are_found_here(tm
     assert state.last_preserved_timestamp == 1763799999.0
 
 
-@pytest.mark.parametrize("path", ["../m", "a/m", ".", "..", "a/..", "x\0", "/a/.."])
+@pytest.mark.parametrize("deleted", ["/../../x", "a\0", 3])
+def test_a_note_of_a_deletion_that_leads_elsewhere_is_refused(tmp_path, deleted):
+    state = CheckpointState("m", ["m"], records={"m-1": Record(1.0, deleted=deleted)})
+    write_state(tmp_path, state)
+    with pytest.raises(DataLossError, match="suffix"):
+        read_state(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["../m", "a/m", "..", "a/..", "x\0", "/a/.."])
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path, path):
     write_state(tmp_path, CheckpointState(path, [path]))
     with pytest.raises(DataLossError, match="base name"):
@@ -140,6 +149,12 @@ def test_text_that_is_no_state_is_data_loss(tmp_path, text):
         latest_checkpoint(tmp_path)
 
 
+def test_bytes_of_something_else_are_not_called_a_state_cut_short(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(bytes(range(256)))
+    with pytest.raises(DataLossError, match="does not say what the latest checkpoint is"):
+        latest_checkpoint(tmp_path)
+
+
 def test_a_fifo_or_directory_in_its_place_is_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "checkpoint")
     with pytest.raises(OpError, match="FIFO"):
@@ -158,6 +173,8 @@ def test_existence_is_judged_by_the_files_of_a_prefix(tmp_path):
     assert not checkpoint_exists(tmp_path / "m")
     assert not checkpoint_exists(tmp_path)
     assert not checkpoint_exists("nul\0")
+    os.mkfifo(tmp_path / "fifo.h5")
+    assert not checkpoint_exists(tmp_path / "fifo")
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\n  "])

@@ -250,6 +250,15 @@ def test_an_old_vocabulary_that_is_shorter_than_said_is_refused(model, info):
             sess.run(emb.initializer)
 
 
+def test_an_old_vocabulary_without_entries_is_refused(model, info, tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        emb = tf.get_variable("emb", [5, 2])
+        tf.train.warm_start(model, var_name_to_vocab_info={"emb": info()})
+        (tmp_path / "old").write_bytes(b"")
+        with pytest.raises(tf.errors.InvalidArgumentError, match="old: is empty"):
+            sess.run(emb.initializer)
+
+
 def test_files_are_read_when_the_initializer_runs(model, info, tmp_path):
     with tf.Graph().as_default(), tf.Session() as sess:
         emb = tf.get_variable("emb", [5, 2])

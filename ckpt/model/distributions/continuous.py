@@ -29,17 +29,8 @@ from ckpt.ops import (
     special,
 )
 from ckpt.ops.distributions import random_gamma
-from ckpt.ops.elementwise import (
-    abs_,
-    div_no_nan,
-    exp,
-    log,
-    log1p,
-    rsqrt,
-    sign,
-    sqrt,
-    square,
-)
+from ckpt.ops.division import div_no_nan
+from ckpt.ops.elementwise import abs_, exp, log, log1p, rsqrt, sign, sqrt, square
 from ckpt.ops.random import random_normal, random_uniform
 
 

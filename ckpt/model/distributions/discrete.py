@@ -20,6 +20,7 @@ from ckpt.model.distributions.base import (
 )
 from ckpt.ops import (
     activation,
+    casting,
     checking,
     compare,
     constants,
@@ -97,10 +98,10 @@ class Bernoulli(Distribution):
     def _sample_n(self, n: Tensor, seed: int | None) -> Tensor:
         shape = joining.concat([shaping.reshape(n, [1]), shaping.shape(self._logits)], 0)
         uniform = random_uniform(shape, seed=seed, dtype=self._probs.dtype.base_dtype)
-        return elementwise.cast(compare.less(uniform, self._probs), self.dtype)
+        return casting.cast(compare.less(uniform, self._probs), self.dtype)
 
     def _log_prob(self, x: Tensor) -> Tensor:
-        happened = elementwise.cast(x, self._logits.dtype.base_dtype)
+        happened = casting.cast(x, self._logits.dtype.base_dtype)
         return happened * self._logits - activation.softplus(self._logits)
 
     def _entropy(self) -> Tensor:
@@ -116,7 +117,7 @@ class Bernoulli(Distribution):
         return self._mean() * (1.0 - self._probs)
 
     def _mode(self) -> Tensor:
-        return elementwise.cast(compare.greater(self._probs, 0.5), self.dtype)
+        return casting.cast(compare.greater(self._probs, 0.5), self.dtype)
 
 
 @RegisterKL(Bernoulli, Bernoulli)
@@ -164,12 +165,12 @@ class Categorical(Distribution):
         flat = shaping.reshape(self._logits, joining.stack([-1, self.event_size]))
         drawn = shaping.transpose(multinomial(flat, n, seed=seed), [1, 0])
         shape = joining.concat([shaping.reshape(n, [1]), shaping.shape(self._batch())], 0)
-        return elementwise.cast(shaping.reshape(drawn, shape), self.dtype)
+        return casting.cast(shaping.reshape(drawn, shape), self.dtype)
 
     def _chosen(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """The classes of `x` one-hot, and the logits, in one shape."""
         hot = indexing.one_hot(
-            elementwise.cast(x, dtypes.int32), self.event_size, dtype=self._logits.dtype.base_dtype
+            casting.cast(x, dtypes.int32), self.event_size, dtype=self._logits.dtype.base_dtype
         )
         return hot, self._logits + constants.zeros_like(hot)
 
@@ -182,9 +183,9 @@ class Categorical(Distribution):
     def _cdf(self, x: Tensor) -> Tensor:
         """The probability of less than x, as TensorFlow counts."""
         classes = indexing.range_(self.event_size)
-        below = compare.less(classes, shaping.expand_dims(elementwise.cast(x, dtypes.int32), -1))
+        below = compare.less(classes, shaping.expand_dims(casting.cast(x, dtypes.int32), -1))
         return reduction.reduce_sum(
-            self._probs * elementwise.cast(below, self._probs.dtype.base_dtype), -1
+            self._probs * casting.cast(below, self._probs.dtype.base_dtype), -1
         )
 
     def _entropy(self) -> Tensor:
@@ -192,7 +193,7 @@ class Categorical(Distribution):
         return -reduction.reduce_sum(elementwise.mul(exp(normal), normal), -1)
 
     def _mode(self) -> Tensor:
-        return elementwise.cast(reduction.argmax(self._logits, -1), self.dtype)
+        return casting.cast(reduction.argmax(self._logits, -1), self.dtype)
 
 
 @RegisterKL(Categorical, Categorical)
@@ -283,7 +284,7 @@ class Dirichlet(_Vectors):
         return weighted - special.lbeta(self._concentration)
 
     def _entropy(self) -> Tensor:
-        k = elementwise.cast(shaping.shape(self._concentration)[-1], self.dtype)
+        k = casting.cast(shaping.shape(self._concentration)[-1], self.dtype)
         a = self._concentration
         return (
             special.lbeta(a) + (self._total - k) * special.digamma(self._total)
@@ -297,7 +298,7 @@ class Dirichlet(_Vectors):
         return _covariances(self._mean(), self._mean(), 1.0 / (1.0 + self._total))
 
     def _mode(self) -> Tensor:
-        k = elementwise.cast(shaping.shape(self._concentration)[-1], self.dtype)
+        k = casting.cast(shaping.shape(self._concentration)[-1], self.dtype)
         mode = (self._concentration - 1.0) / shaping.expand_dims(self._total - k, -1)
         low = reduction.reduce_any(compare.less_equal(self._concentration, 1.0), -1, keepdims=True)
         return self._nan_where(low, mode, "Mode undefined when any concentration <= 1")
@@ -438,11 +439,11 @@ def drawn_counts(n: Tensor, counts: Tensor, logits: Tensor, dtype: Any, seed: in
     classes = shaping.shape(logits)[-1]
     flat = shaping.reshape(logits, joining.stack([-1, classes]))
     wanted = shaping.reshape(counts, [-1, 1, 1])
-    most = elementwise.cast(reduction.reduce_max(counts), dtypes.int32)
+    most = casting.cast(reduction.reduce_max(counts), dtypes.int32)
     drawn = shaping.reshape(multinomial(flat, n * most, seed=seed), joining.stack([-1, n, most]))
-    is_counted = compare.less(elementwise.cast(indexing.range_(most), counts.dtype), wanted)
+    is_counted = compare.less(casting.cast(indexing.range_(most), counts.dtype), wanted)
     hot = indexing.one_hot(drawn, classes, dtype=dtype)
-    kept = hot * shaping.expand_dims(elementwise.cast(is_counted, dtype), -1)
+    kept = hot * shaping.expand_dims(casting.cast(is_counted, dtype), -1)
     found = shaping.transpose(reduction.reduce_sum(kept, 2), [1, 0, 2])
     return shaping.reshape(
         found, joining.concat([shaping.reshape(n, [1]), shaping.shape(logits)], 0)

@@ -13,7 +13,16 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model.signal.sizes import at_least, plain, size, static
-from ckpt.ops import constants, elementwise, indexing, joining, reduction, reversing, shaping
+from ckpt.ops import (
+    casting,
+    constants,
+    elementwise,
+    indexing,
+    joining,
+    reduction,
+    reversing,
+    shaping,
+)
 
 
 def frame(
@@ -141,6 +150,6 @@ def enclosing_power_of_two(value: Any) -> Any:
     """The smallest power of two from `value` on; an integer where that is one."""
     if not isinstance(value, Tensor):
         return 1 << max(value - 1, 0).bit_length()
-    logarithm = elementwise.log(elementwise.cast(value, dtypes.float64)) / math.log(2)
+    logarithm = elementwise.log(casting.cast(value, dtypes.float64)) / math.log(2)
     power = elementwise.ceil(elementwise.round_(logarithm * 2**20) / 2**20)
-    return elementwise.cast(2.0**power, value.dtype)
+    return casting.cast(2.0**power, value.dtype)

@@ -13,7 +13,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model.signal.sizes import size
-from ckpt.ops import elementwise, fourier, reversing, spacing
+from ckpt.ops import casting, elementwise, fourier, reversing, spacing
 
 BREAK_HERTZ, Q = 700.0, 1127.0
 
@@ -58,7 +58,7 @@ def linear_to_mel_weight_matrix(
             rate = None if known is None else known.item()
         kind = dtypes.as_dtype(dtype)
         _check_mel(num_mel_bins, rate, lower_edge_hertz, upper_edge_hertz, kind)
-        nyquist = elementwise.cast(convert.convert_to_tensor(sample_rate), kind) / 2
+        nyquist = casting.cast(convert.convert_to_tensor(sample_rate), kind) / 2
         zero = convert.convert_to_tensor(0.0, kind)
         pitches = _mel(_spaced(zero, nyquist, num_spectrogram_bins)[1:])[:, None]
         low, high = (
@@ -75,8 +75,8 @@ def linear_to_mel_weight_matrix(
 def _spaced(start: Tensor, stop: Tensor, count: Any) -> Tensor:
     """`count` numbers from `start` to `stop`; LinSpace knows no half precision."""
     wide = start.dtype if start.dtype == dtypes.float64 else dtypes.float32
-    spaced = spacing.lin_space(elementwise.cast(start, wide), elementwise.cast(stop, wide), count)
-    return elementwise.cast(spaced, start.dtype)
+    spaced = spacing.lin_space(casting.cast(start, wide), casting.cast(stop, wide), count)
+    return casting.cast(spaced, start.dtype)
 
 
 def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: str | None = None) -> Tensor:
@@ -90,5 +90,5 @@ def mfccs_from_log_mel_spectrograms(log_mel_spectrograms: Any, name: str | None 
         bins = size(x, -1)
         if isinstance(bins, int) and bins <= 0:
             raise ValueError(f"num_mel_bins must be positive. Got: {x}")
-        count = elementwise.cast(convert.convert_to_tensor(bins), x.dtype)
+        count = casting.cast(convert.convert_to_tensor(bins), x.dtype)
         return fourier.dct(x, type=2) * elementwise.rsqrt(2 * count)

@@ -8,7 +8,7 @@ from ckpt.core import dtypes
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.static import constant_value
-from ckpt.ops import elementwise, shaping
+from ckpt.ops import casting, elementwise, shaping
 
 
 def plain(value: Any, name: str) -> Any:
@@ -21,7 +21,7 @@ def plain(value: Any, name: str) -> Any:
     if not tensor.dtype.is_integer:
         raise TypeError(f"{name} must be an integer. Got {tensor.dtype!r}")
     known = constant_value(tensor)
-    return elementwise.cast(tensor, dtypes.int32) if known is None else int(known)
+    return casting.cast(tensor, dtypes.int32) if known is None else int(known)
 
 
 def size(x: Tensor, axis: int) -> Any:

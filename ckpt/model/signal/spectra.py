@@ -12,7 +12,7 @@ from ckpt.graph.scopes import name_scope
 from ckpt.model.signal.frames import enclosing_power_of_two, frame, overlap_and_add
 from ckpt.model.signal.sizes import at_least, plain, size
 from ckpt.model.signal.windows import hann_window, vorbis_window
-from ckpt.ops import constants, elementwise, fourier, joining, reversing, shaping
+from ckpt.ops import casting, constants, fourier, joining, reversing, shaping
 
 
 def stft(
@@ -129,4 +129,4 @@ def inverse_mdct(
 
 
 def _as(value: Any, like: Tensor) -> Any:
-    return elementwise.cast(value, like.dtype) if isinstance(value, Tensor) else value
+    return casting.cast(value, like.dtype) if isinstance(value, Tensor) else value

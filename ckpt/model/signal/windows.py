@@ -15,9 +15,11 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.ops import (
+    casting,
     compare,
     constants,
     cumulative,
+    division,
     elementwise,
     indexing,
     joining,
@@ -55,9 +57,9 @@ def _raised_cosine(
         length, kind = _length(window_length, dtype)
         periodic = convert.convert_to_tensor(periodic, dtypes.bool_, name="periodic")
         is_even = 1 - length % 2
-        period = length + elementwise.cast(periodic, dtypes.int32) * is_even - 1
-        places = elementwise.cast(indexing.range_(length), kind)
-        period = elementwise.cast(elementwise.maximum(period, 1), kind)
+        period = length + casting.cast(periodic, dtypes.int32) * is_even - 1
+        places = casting.cast(indexing.range_(length), kind)
+        period = casting.cast(elementwise.maximum(period, 1), kind)
         turns = 2 * math.pi * places / period
         return _alone(length, middle - (1 - middle) * elementwise.cos(turns))
 
@@ -91,11 +93,11 @@ def kaiser_window(
     """
     with name_scope(name, "kaiser_window", [window_length, beta]):
         length, kind = _length(window_length, dtype)
-        half = (elementwise.cast(length, dtypes.float32) - 1) / 2
+        half = (casting.cast(length, dtypes.float32) - 1) / 2
         # up to the half itself, with room for what rounding takes; below one sample this range runs backwards
-        places = elementwise.cast(indexing.range_(-half, half + 0.1), kind)
-        beta = elementwise.cast(beta, kind)
-        half = elementwise.maximum(elementwise.cast(half, kind), 0.5)
+        places = casting.cast(indexing.range_(-half, half + 0.1), kind)
+        beta = casting.cast(beta, kind)
+        half = elementwise.maximum(casting.cast(half, kind), 0.5)
         inside = elementwise.maximum(1 - (places / half) ** 2, 0)
         bent = beta * elementwise.sqrt(inside)
         window = elementwise.exp(bent - beta) * (special.bessel_i0e(bent) / special.bessel_i0e(beta))  # fmt: skip
@@ -125,8 +127,8 @@ def vorbis_window(
     """
     with name_scope(name, "vorbis_window", [window_length]):
         length, kind = _length(window_length, dtype)
-        places = elementwise.cast(indexing.range_(length), kind)
-        sines = elementwise.sin(math.pi / elementwise.cast(length, kind) * (places + 0.5))
+        places = casting.cast(indexing.range_(length), kind)
+        sines = elementwise.sin(math.pi / casting.cast(length, kind) * (places + 0.5))
         return elementwise.sin(math.pi / 2 * elementwise.square(sines))
 
 
@@ -149,7 +151,7 @@ def inverse_stft_window_fn(
             squares = reversing.pad(elementwise.square(window), [[0, meeting * step - length]])
             sums = reduction.reduce_sum(shaping.reshape(squares, joining.stack([meeting, step])), 0)
             around = shaping.tile(sums, joining.stack([meeting]))[:length]
-            found = elementwise.div_no_nan(window, around)
+            found = division.div_no_nan(window, around)
             found.set_shape(window.shape)
             return found
 

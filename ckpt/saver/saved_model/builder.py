@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
-from ckpt.core.atomic import StrPath
+from ckpt.core.system import StrPath
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
@@ -20,6 +20,7 @@ from ckpt.saver.saved_model.signature_def_utils import predict_signature_def
 from ckpt.saver.saver import Saver
 from ckpt.saver.var_list import saveable_objects
 from ckpt.wire import saved_model_file
+from ckpt.wire.plain import plain
 
 _ASSET_TYPE = "type.googleapis.com/tensorflow.AssetFileDef"
 _RESERVED = {"__saved_model_init_op": "initialization", "__saved_model_train_op": "the train op"}
@@ -210,7 +211,7 @@ def _signatures(given: Mapping[str, Any]) -> dict[str, defs.SignatureDef]:
             raise KeyError(
                 f'SignatureDef map key "{key}" is reserved for {_RESERVED[key]}. Please use a different key.'
             )
-        found[key] = metagraph.plain(signature, defs.SignatureDef)
+        found[key] = plain(signature, defs.SignatureDef)
         for name, info in [*found[key].inputs.items(), *found[key].outputs.items()]:
             if not info.name and not info.coo_sparse:
                 what = "name"

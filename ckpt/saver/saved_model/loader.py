@@ -8,19 +8,20 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
-from ckpt.core.atomic import StrPath
 from ckpt.core.errors import (
     DataLossError,
     MissingFileError,
     PermissionDeniedError,
     UnparsableFileError,
 )
+from ckpt.core.system import StrPath
 from ckpt.graph.file_use import HOW_TO_ALLOW
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.saved_model import constants
 from ckpt.wire import saved_model_file
+from ckpt.wire.plain import message
 
 _FILES = (
     constants.SAVED_MODEL_FILENAME_JSON,
@@ -67,7 +68,7 @@ def load(
             if not saver_kwargs.get("allow_file_operations"):
                 _check_inside(export_dir, assets.values())
             sess.run(_element(sess.graph, init_op, import_scope), assets)
-    return metagraph.message(meta_graph)
+    return message(meta_graph)
 
 
 def read_saved_model(export_dir: StrPath) -> list[defs.MetaGraphDef]:

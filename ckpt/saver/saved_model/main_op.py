@@ -7,7 +7,10 @@ from typing import Any
 from ckpt.graph.operation import Operation
 from ckpt.graph.scopes import control_dependencies
 from ckpt.model.lookup import tables_initializer
-from ckpt.model.variables import global_variables_initializer, local_variables_initializer
+from ckpt.model.variable_collections import (
+    global_variables_initializer,
+    local_variables_initializer,
+)
 from ckpt.ops import control
 
 

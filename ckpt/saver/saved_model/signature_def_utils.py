@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ckpt.core import defs, dtypes
-from ckpt.saver import metagraph
 from ckpt.saver.saved_model import signature_constants as names
 from ckpt.saver.saved_model.tensor_infos import build_tensor_info
+from ckpt.wire.plain import message, plain
 
 
 def build_signature_def(
@@ -17,13 +17,13 @@ def build_signature_def(
     method_name: str | None = None,
 ) -> Any:
     """The SignatureDef message of these TensorInfos."""
-    return metagraph.message(
+    return message(
         defs.SignatureDef(_plain(inputs or {}), _plain(outputs or {}), method_name or "")
     )
 
 
 def _plain(infos: Mapping[str, Any]) -> dict[str, defs.TensorInfo]:
-    return {name: metagraph.plain(info, defs.TensorInfo) for name, info in infos.items()}
+    return {name: plain(info, defs.TensorInfo) for name, info in infos.items()}
 
 
 def predict_signature_def(inputs: Mapping[str, Any], outputs: Mapping[str, Any]) -> Any:
@@ -87,7 +87,7 @@ def is_valid_signature(signature_def: Any) -> bool:
     """True when servers can use it: a known method, with the inputs and outputs that it needs."""
     if signature_def is None:
         return False
-    found: defs.SignatureDef = metagraph.plain(signature_def, defs.SignatureDef)
+    found = plain(signature_def, defs.SignatureDef)
     strings, floats = dtypes.string, dtypes.float32
     match found.method_name:
         case names.PREDICT_METHOD_NAME:

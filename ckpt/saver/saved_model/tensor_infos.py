@@ -8,7 +8,7 @@ from ckpt.core import defs
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.sparse import SparseTensor
-from ckpt.saver import metagraph
+from ckpt.wire.plain import message, plain
 
 
 def build_tensor_info(tensor: Any) -> Any:
@@ -16,8 +16,8 @@ def build_tensor_info(tensor: Any) -> Any:
     dtype, shape = tensor.dtype.base_dtype, tensor.get_shape()
     if isinstance(tensor, SparseTensor):
         names = (tensor.values.name, tensor.indices.name, tensor.dense_shape.name)
-        return metagraph.message(defs.TensorInfo("", dtype, shape, names))
-    return metagraph.message(defs.TensorInfo(tensor.name, dtype, shape))
+        return message(defs.TensorInfo("", dtype, shape, names))
+    return message(defs.TensorInfo(tensor.name, dtype, shape))
 
 
 def get_tensor_from_tensor_info(
@@ -28,7 +28,7 @@ def get_tensor_from_tensor_info(
     Raises KeyError when the graph has no such tensor, ValueError when the TensorInfo names none.
     """
     graph = graph or stack.get_default_graph()
-    info: defs.TensorInfo = metagraph.plain(tensor_info, defs.TensorInfo)
+    info = plain(tensor_info, defs.TensorInfo)
 
     def found(name: str) -> Any:
         full = f"{import_scope}/{name}" if import_scope else name

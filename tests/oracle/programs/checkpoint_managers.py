@@ -6,22 +6,9 @@ TensorFlow leaves to others in a graph.
 
 import os
 import shutil
-import time
-from contextlib import contextmanager
 
 import numpy as np
-
-
-@contextmanager
-def clock():
-    """The time, which stands: `now[0]` may be moved."""
-    real = time.time
-    now = [real()]
-    time.time = lambda: now[0]
-    try:
-        yield now
-    finally:
-        time.time = real
+from standing import clock
 
 
 def root(tf):

@@ -7,8 +7,8 @@ set_last_checkpoints (TensorFlow deletes one with each save, ckpt all at once), 
 
 import os
 import re
-import time
-from contextlib import contextmanager
+
+from standing import clock
 
 
 def session(tf, name="v"):
@@ -206,18 +206,6 @@ def case_limits(tf):
         )
     session(tf)
     return found
-
-
-@contextmanager
-def clock():
-    """The time, which stands: `now[0]` may be moved."""
-    real = time.time
-    now = [real()]
-    time.time = lambda: now[0]
-    try:
-        yield now
-    finally:
-        time.time = real
 
 
 def case_what_is_kept(tf):

@@ -1,4 +1,4 @@
-"""Operators of which few numbers are kept: diagonals, reflections, permutations, bands; and full ones.
+"""Operators of which few numbers are kept: diagonals, reflections, permutations, bands.
 
 Functions over operations; knows no kernel.
 """
@@ -17,16 +17,16 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value
 from ckpt.model import matrices
-from ckpt.model.linear_operator import (
-    LinearOperator,
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.products import (
     argument,
-    conjugate,
     dense_product,
     no_zeros,
     on_one_batch,
     real_part,
-)  # fmt: skip
+)
 from ckpt.ops import (
+    casting,
     checking,
     compare,
     constants,
@@ -35,12 +35,12 @@ from ckpt.ops import (
     elementwise,
     indexing,
     joining,
-    linear_algebra,
     matmul,
+    norms,
     reduction,
     shaping,
     sorting,
-)  # fmt: skip
+)
 
 
 def _rows(x: Tensor) -> Tensor:
@@ -51,41 +51,6 @@ def _rows(x: Tensor) -> Tensor:
 def _needs_square(is_square: bool | None, what: str) -> None:
     if is_square is False:
         raise ValueError(f"Only square {what} operators currently supported.")
-
-
-class LinearOperatorFullMatrix(LinearOperator):
-    """A matrix [..., rows, columns] all of whose elements are kept."""
-
-    def __init__(
-        self, matrix: Any, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None, is_square: bool | None = None,
-        name: str = "LinearOperatorFullMatrix",
-    ) -> None:  # fmt: skip
-        with name_scope(name):
-            self._matrix = convert.convert_to_tensor(matrix, name="matrix")
-            if self._matrix.shape.rank is not None and self._matrix.shape.rank < 2:
-                raise ValueError(f"Argument `matrix` must have at least 2 dimensions. Found: {self._matrix}")  # fmt: skip
-            super().__init__(
-                self._matrix.dtype, is_non_singular=is_non_singular, is_self_adjoint=is_self_adjoint,
-                is_positive_definite=is_positive_definite, is_square=is_square, name=name,
-            )  # fmt: skip
-
-    @property
-    def matrix(self) -> Tensor:
-        """The matrix."""
-        return self._matrix
-
-    def _shape(self) -> TensorShape:
-        return self._matrix.shape
-
-    def _shape_tensor(self) -> Tensor:
-        return shaping.shape(self._matrix)
-
-    def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return dense_product(self._matrix, x, adjoint, adjoint_arg)
-
-    def _to_dense(self) -> Tensor:
-        return self._matrix
 
 
 class LinearOperatorDiag(LinearOperator):
@@ -123,11 +88,11 @@ class LinearOperatorDiag(LinearOperator):
         return joining.concat([shape, shape[-1:]], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        diag = conjugate(self._diag) if adjoint else self._diag
+        diag = elementwise.conj_of(self._diag) if adjoint else self._diag
         return _rows(diag) * argument(x, adjoint_arg)  # type: ignore[no-any-return]
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        diag = conjugate(self._diag) if adjoint else self._diag
+        diag = elementwise.conj_of(self._diag) if adjoint else self._diag
         return argument(rhs, adjoint_arg) * _rows(elementwise.reciprocal(diag))  # type: ignore[no-any-return]
 
     def _to_dense(self) -> Tensor:
@@ -157,7 +122,7 @@ class LinearOperatorDiag(LinearOperator):
         if self._self_adjoint:
             return self
         return LinearOperatorDiag(
-            conjugate(self._diag), is_non_singular=self._non_singular, is_square=True
+            elementwise.conj_of(self._diag), is_non_singular=self._non_singular, is_square=True
         )
 
     def _inverse(self) -> LinearOperator:
@@ -181,7 +146,7 @@ class LinearOperatorDiag(LinearOperator):
         if not self._diag.dtype.is_complex:
             return control.no_op()
         text = "This diagonal operator contained non-zero imaginary values. Thus it was not self-adjoint."
-        return checking.assert_equal(self._diag, conjugate(self._diag), message=text)
+        return checking.assert_equal(self._diag, elementwise.conj_of(self._diag), message=text)
 
 
 class LinearOperatorHouseholder(LinearOperator):
@@ -220,8 +185,8 @@ class LinearOperatorHouseholder(LinearOperator):
         return joining.concat([shape, shape[-1:]], 0)
 
     def _unit(self) -> Tensor:
-        length = linear_algebra.norm(self._axis, axis=-1, keepdims=True)
-        return self._axis / elementwise.cast(length, self.dtype)  # type: ignore[no-any-return]
+        length = norms.norm(self._axis, axis=-1, keepdims=True)
+        return self._axis / casting.cast(length, self.dtype)  # type: ignore[no-any-return]
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         x = argument(x, adjoint_arg)
@@ -232,7 +197,7 @@ class LinearOperatorHouseholder(LinearOperator):
         return self._matmul(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
 
     def _trace(self) -> Tensor:
-        size = elementwise.cast(self.domain_dimension_tensor(), self.dtype)
+        size = casting.cast(self.domain_dimension_tensor(), self.dtype)
         return constants.ones(self.batch_shape_tensor(), self.dtype) * (size - 2)  # type: ignore[no-any-return]
 
     def _determinant(self) -> Tensor:
@@ -250,7 +215,7 @@ class LinearOperatorHouseholder(LinearOperator):
 
     def _diag_part(self) -> Tensor:
         unit = self._unit()
-        return 1 - 2 * unit * conjugate(unit)  # type: ignore[no-any-return]
+        return 1 - 2 * unit * elementwise.conj_of(unit)  # type: ignore[no-any-return]
 
     def _inverse(self) -> LinearOperator:
         return self
@@ -306,8 +271,8 @@ class LinearOperatorPermutation(LinearOperator):
 
     def _to_dense(self) -> Tensor:
         places = indexing.range_(shaping.shape(self._perm)[-1])
-        found = compare.equal(_rows(self._perm), elementwise.cast(places, self._perm.dtype))
-        return elementwise.cast(found, self.dtype)
+        found = compare.equal(_rows(self._perm), casting.cast(places, self._perm.dtype))
+        return casting.cast(found, self.dtype)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         if self._perm.shape.rank != 1:

@@ -12,24 +12,24 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.model.linear_operator import (
-    LinearOperator,
-    LinearOperatorLowerTriangular,
-    checked_operators,
-    conjugate,
-    on_one_batch,
-)  # fmt: skip
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.dense import LinearOperatorLowerTriangular
+from ckpt.model.linear_operators.derived import checked_operators
+from ckpt.model.linear_operators.products import argument, on_one_batch
 from ckpt.ops import (
+    casting,
     constants,
+    decompositions,
     diagonals,
     elementwise,
     joining,
     linear_algebra,
+    linear_systems,
     matmul,
     partitioning,
     reduction,
     shaping,
-)  # fmt: skip
+)
 
 
 def _summed(shapes: Sequence[TensorShape], places: Sequence[int]) -> list[int | None]:
@@ -124,7 +124,7 @@ class LinearOperatorBlockDiag(LinearOperator):
         return joining.concat([_batch(self._operators), joining.stack([rows, columns])], 0)
 
     def _by_blocks(self, name: str, x: Tensor, adjoint: bool, adjoint_arg: bool, by_rows: bool) -> Tensor:  # fmt: skip
-        x = linear_algebra.adjoint(x) if adjoint_arg else x
+        x = argument(x, adjoint_arg)
         parts = _cut(x, self._operators, by_rows)
         return _below([getattr(o, name)(part, adjoint=adjoint) for o, part in zip(self._operators, parts, strict=True)])  # fmt: skip
 
@@ -214,7 +214,7 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
         return joining.concat([_batch(self._all()), joining.stack([rows, columns])], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        x = linear_algebra.adjoint(x) if adjoint_arg else x
+        x = argument(x, adjoint_arg)
         parts = _cut(x, self._diagonal, by_rows=adjoint)
         count, found = len(parts), []
         for i in range(count):
@@ -225,7 +225,7 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
         return _below(found)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
+        rhs = argument(rhs, adjoint_arg)
         parts = _cut(rhs, self._diagonal, by_rows=not adjoint)
         count = len(parts)
         found: dict[int, Tensor] = {}
@@ -311,7 +311,7 @@ class LinearOperatorKronecker(LinearOperator):
     def _others(self, operator: LinearOperator, dtype: Any) -> Tensor:
         """How often the determinant of one factor counts."""
         count = self.domain_dimension_tensor() // operator.domain_dimension_tensor()
-        return elementwise.cast(count, dtype)
+        return casting.cast(count, dtype)
 
     def _are_square(self) -> bool:
         return all(o.is_square for o in self._operators)
@@ -413,8 +413,8 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         return joining.concat([batch, self._base.shape_tensor()[-2:]], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        x = linear_algebra.adjoint(x) if adjoint_arg else x
-        left, right, diag = (self._v, self._u, conjugate(self._diag)) if adjoint else (self._u, self._v, self._diag)  # fmt: skip
+        x = argument(x, adjoint_arg)
+        left, right, diag = (self._v, self._u, elementwise.conj_of(self._diag)) if adjoint else (self._u, self._v, self._diag)  # fmt: skip
         inner = shaping.expand_dims(diag, axis=-1) * matmul.matmul(right, x, adjoint_a=True)
         return self._base._matmul(x, adjoint=adjoint) + matmul.matmul(left, inner)  # type: ignore[no-any-return]
 
@@ -424,13 +424,13 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         return diagonals.matrix_diag(1.0 / self._diag) + product  # type: ignore[no-any-return]
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
+        rhs = argument(rhs, adjoint_arg)
         capacitance = self._capacitance(self._base._solve(self._u))
         left, right = (self._v, self._u) if adjoint else (self._u, self._v)
         solved = self._base._solve(rhs, adjoint=adjoint)
         inner = matmul.matmul(right, solved, adjoint_a=True)
         capacitance, inner = on_one_batch(capacitance, inner)
-        inner = linear_algebra.matrix_solve(capacitance, inner, adjoint=adjoint)
+        inner = linear_systems.matrix_solve(capacitance, inner, adjoint=adjoint)
         return solved - self._base._solve(matmul.matmul(left, inner), adjoint=adjoint)  # type: ignore[no-any-return]
 
     def _determinant(self) -> Tensor:
@@ -444,14 +444,14 @@ class LinearOperatorLowRankUpdate(LinearOperator):
         return inner + of_diag + self._base._log_abs_determinant()  # type: ignore[no-any-return]
 
     def _trace(self) -> Tensor:
-        products = self._u * conjugate(self._v) * self._diag[..., None, :]
+        products = self._u * elementwise.conj_of(self._v) * self._diag[..., None, :]
         return self._base._trace() + reduction.reduce_sum(products, axis=[-2, -1])  # type: ignore[no-any-return]
 
     def _diag_part(self) -> Tensor:
-        products = self._u * conjugate(self._v) * self._diag[..., None, :]
+        products = self._u * elementwise.conj_of(self._v) * self._diag[..., None, :]
         return self._base._diag_part() + reduction.reduce_sum(products, axis=-1)  # type: ignore[no-any-return]
 
     def _cholesky(self) -> LinearOperator:
         return LinearOperatorLowerTriangular(
-            linear_algebra.cholesky(self._to_dense()), is_non_singular=True
+            decompositions.cholesky(self._to_dense()), is_non_singular=True
         )

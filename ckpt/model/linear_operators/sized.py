@@ -11,8 +11,10 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.static import constant_value, constant_value_as_shape
-from ckpt.model.linear_operator import LinearOperator, argument, conjugate, no_zeros, real_part
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.products import argument, no_zeros, real_part
 from ckpt.ops import (
+    casting,
     checking,
     constants,
     control,
@@ -59,7 +61,7 @@ def _whole(value: Any, what: str) -> Tensor:
     known = constant_value(tensor)
     if known is not None and known < 0:
         raise ValueError(f"Argument `{what}` must be non-negative. Found: {value}")
-    return elementwise.cast(tensor, dtypes.int32)
+    return casting.cast(tensor, dtypes.int32)
 
 
 class LinearOperatorIdentity(_Sized):
@@ -109,7 +111,7 @@ class LinearOperatorIdentity(_Sized):
         return constants.zeros(self.batch_shape_tensor(), self.dtype)
 
     def _trace(self) -> Tensor:
-        return self._one_each() * elementwise.cast(self._row_count, self.dtype)  # type: ignore[no-any-return]
+        return self._one_each() * casting.cast(self._row_count, self.dtype)  # type: ignore[no-any-return]
 
     def _inverse(self) -> LinearOperator:
         return self
@@ -165,7 +167,7 @@ class LinearOperatorScaledIdentity(_Sized):
         return joining.concat([shaping.shape(self._multiplier), sizes], 0)
 
     def _factor(self, adjoint: bool) -> Tensor:
-        factor = conjugate(self._multiplier) if adjoint else self._multiplier
+        factor = elementwise.conj_of(self._multiplier) if adjoint else self._multiplier
         return factor[..., None, None]  # type: ignore[no-any-return]
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
@@ -175,7 +177,7 @@ class LinearOperatorScaledIdentity(_Sized):
         return argument(rhs, adjoint_arg) / self._factor(adjoint)  # type: ignore[no-any-return]
 
     def _count(self, dtype: Any) -> Tensor:
-        return elementwise.cast(self._row_count, dtype)
+        return casting.cast(self._row_count, dtype)
 
     def _diag_part(self) -> Tensor:
         ones = constants.ones(joining.stack([self._row_count]), self.dtype)
@@ -206,7 +208,7 @@ class LinearOperatorScaledIdentity(_Sized):
         )  # fmt: skip
 
     def _adjoint(self) -> LinearOperator:
-        return self if self._self_adjoint else self._made(conjugate(self._multiplier), self._definite)  # fmt: skip
+        return self if self._self_adjoint else self._made(elementwise.conj_of(self._multiplier), self._definite)  # fmt: skip
 
     def _inverse(self) -> LinearOperator:
         return self._made(1.0 / self._multiplier, self._definite)
@@ -223,7 +225,7 @@ class LinearOperatorScaledIdentity(_Sized):
     def _assert_self_adjoint(self) -> Any:
         if not self._multiplier.dtype.is_complex:
             return control.no_op()
-        return checking.assert_equal(self._multiplier, conjugate(self._multiplier), message="LinearOperator was not self-adjoint")  # fmt: skip
+        return checking.assert_equal(self._multiplier, elementwise.conj_of(self._multiplier), message="LinearOperator was not self-adjoint")  # fmt: skip
 
 
 class LinearOperatorZeros(_Sized):

@@ -1,4 +1,4 @@
-"""Matrices that are known by what they do: `tf.linalg.LinearOperator`, and what comes of operators. Knows no kernel.
+"""Matrices that are known by what they do: `tf.linalg.LinearOperator`. Knows no kernel.
 
 An operator has a shape [..., rows, columns] and hints: whether it is square, non-singular, self-adjoint, positive
 definite. Hints are promises that nothing checks but `assert_…`; they choose faster ways.
@@ -6,7 +6,6 @@ definite. Hints are promises that nothing checks but `assert_…`; they choose f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from ckpt.core import dtypes
@@ -14,37 +13,19 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import name_scope
+from ckpt.model.linear_operators.products import argument, on_one_batch
 from ckpt.ops import (
     checking,
     constants,
     control,
+    decompositions,
     diagonals,
     elementwise,
-    joining,
     linear_algebra,
-    matmul,
-    partitioning,
+    linear_systems,
     reduction,
     shaping,
-)  # fmt: skip
-
-
-def on_one_batch(*tensors: Tensor) -> list[Tensor]:
-    """Matrices [..., rows, columns] with equal sizes in front of the last two."""
-    batches = [t.shape[:-2] for t in tensors]
-    if all(b.is_fully_defined() and b.as_list() == batches[0].as_list() for b in batches):
-        return list(tensors)
-    batch = shaping.shape(tensors[0])[:-2]
-    for tensor in tensors[1:]:
-        batch = partitioning.broadcast_dynamic_shape(batch, shaping.shape(tensor)[:-2])
-    return [
-        shaping.broadcast_to(t, joining.concat([batch, shaping.shape(t)[-2:]], 0)) for t in tensors
-    ]
-
-
-def either(first: bool | None, second: bool | None) -> bool | None:
-    """What is known when two hints must both hold: True for two that do, otherwise nothing."""
-    return True if first and second else None
+)
 
 
 class LinearOperator:
@@ -140,11 +121,11 @@ class LinearOperator:
         return bool(self._self_adjoint and self._definite)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
+        rhs = argument(rhs, adjoint_arg)
         dense, rhs = on_one_batch(self._to_dense(), rhs)
         if self._by_cholesky():
-            return linear_algebra.cholesky_solve(linear_algebra.cholesky(dense), rhs)
-        return linear_algebra.matrix_solve(dense, rhs, adjoint=adjoint)
+            return linear_systems.cholesky_solve(decompositions.cholesky(dense), rhs)
+        return linear_systems.matrix_solve(dense, rhs, adjoint=adjoint)
 
     def _solvevec(self, rhs: Tensor, adjoint: bool = False) -> Tensor:
         found = self._solve(shaping.expand_dims(rhs, axis=-1), adjoint=adjoint)
@@ -179,7 +160,7 @@ class LinearOperator:
 
     def _log_abs_determinant(self) -> Tensor:
         if self._by_cholesky():
-            factor = linear_algebra.cholesky(self._to_dense())
+            factor = decompositions.cholesky(self._to_dense())
             logs = elementwise.log(diagonals.matrix_diag_part(factor))
             return 2 * reduction.reduce_sum(logs, axis=-1)  # type: ignore[no-any-return]
         found: Tensor = linear_algebra.slogdet(self._to_dense())[1]
@@ -188,24 +169,30 @@ class LinearOperator:
     def _eigvals(self) -> Tensor:
         if not self._self_adjoint:
             raise NotImplementedError("Only self-adjoint matrices are supported.")
-        return linear_algebra.self_adjoint_eigvals(self._to_dense())
+        return decompositions.self_adjoint_eigvals(self._to_dense())
 
     def _cond(self) -> Tensor:
         if self._self_adjoint:
             values = elementwise.abs_(self._eigvals())
         else:
-            values = linear_algebra.svd(self._to_dense(), compute_uv=False)
+            values = decompositions.svd(self._to_dense(), compute_uv=False)
         return reduction.reduce_max(values, axis=-1) / reduction.reduce_min(values, axis=-1)  # type: ignore[no-any-return]
 
     def _adjoint(self) -> LinearOperator:
+        from ckpt.model.linear_operators.derived import LinearOperatorAdjoint  # it is one
+
         return self if self._self_adjoint else LinearOperatorAdjoint(self)
 
     def _inverse(self) -> LinearOperator:
+        from ckpt.model.linear_operators.derived import LinearOperatorInversion  # it is one
+
         return LinearOperatorInversion(self)
 
     def _cholesky(self) -> LinearOperator:
+        from ckpt.model.linear_operators.dense import LinearOperatorLowerTriangular  # it is one
+
         return LinearOperatorLowerTriangular(
-            linear_algebra.cholesky(self._to_dense()), is_non_singular=True
+            decompositions.cholesky(self._to_dense()), is_non_singular=True
         )
 
     def _assert_non_singular(self) -> Any:
@@ -214,7 +201,7 @@ class LinearOperator:
         return checking.assert_less(self._cond(), constants.constant(limit, self.dtype.real_dtype), message=text)  # fmt: skip
 
     def _assert_positive_definite(self) -> Any:
-        return control.group(linear_algebra.cholesky(self._to_dense()).op)
+        return control.group(decompositions.cholesky(self._to_dense()).op)
 
     def _assert_self_adjoint(self) -> Any:
         dense = self._to_dense()
@@ -299,6 +286,8 @@ class LinearOperator:
         sizes that do not fit, TypeError for another dtype.
         """
         if isinstance(x, LinearOperator):
+            from ckpt.model.linear_operators.derived import LinearOperatorComposition  # it is one
+
             left = self.adjoint() if adjoint else self
             right = x.adjoint() if adjoint_arg else x
             left.domain_dimension.assert_is_compatible_with(right.range_dimension)
@@ -442,274 +431,3 @@ class LinearOperator:
         with self._scope(name):
             made: Operation = self._assert_self_adjoint()
             return made
-
-
-class _OfOne(LinearOperator):
-    """What comes of one operator, with its hints."""
-
-    def __init__(
-        self, operator: LinearOperator, is_non_singular: bool | None, is_self_adjoint: bool | None,
-        is_positive_definite: bool | None, is_square: bool | None, name: str | None, ending: str,
-    ) -> None:  # fmt: skip
-        self._operator = operator
-        super().__init__(
-            operator.dtype,
-            is_non_singular=operator.is_non_singular if is_non_singular is None else is_non_singular,
-            is_self_adjoint=operator.is_self_adjoint if is_self_adjoint is None else is_self_adjoint,
-            is_positive_definite=operator.is_positive_definite if is_positive_definite is None else is_positive_definite,
-            is_square=operator.is_square if is_square is None else is_square,
-            name=name or f"{operator.name}{ending}",
-        )  # fmt: skip
-
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator that this one comes of."""
-        return self._operator
-
-
-class LinearOperatorAdjoint(_OfOne):
-    """The conjugate transpose of an operator."""
-
-    def __init__(
-        self, operator: LinearOperator, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None, is_square: bool | None = None, name: str | None = None,
-    ) -> None:  # fmt: skip
-        super().__init__(
-            operator, is_non_singular, is_self_adjoint, is_positive_definite, is_square, name, "_adjoint"
-        )  # fmt: skip
-
-    def _shape(self) -> TensorShape:
-        shape = self._operator.shape
-        if shape.rank is None:
-            return shape
-        *batch, rows, columns = shape.as_list()
-        return TensorShape([*batch, columns, rows])
-
-    def _shape_tensor(self) -> Tensor:
-        shape = self._operator.shape_tensor()
-        return joining.concat([shape[:-2], shape[-1:], shape[-2:-1]], 0)
-
-    def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return self._operator._matmul(x, adjoint=not adjoint, adjoint_arg=adjoint_arg)
-
-    def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return self._operator._solve(rhs, adjoint=not adjoint, adjoint_arg=adjoint_arg)
-
-    def _determinant(self) -> Tensor:
-        return conjugate(self._operator._determinant())
-
-    def _log_abs_determinant(self) -> Tensor:
-        return self._operator._log_abs_determinant()
-
-    def _to_dense(self) -> Tensor:
-        return linear_algebra.adjoint(self._operator._to_dense())
-
-    def _diag_part(self) -> Tensor:
-        return conjugate(self._operator._diag_part())
-
-    def _adjoint(self) -> LinearOperator:
-        return self._operator
-
-
-def conjugate(x: Tensor) -> Tensor:
-    """The complex conjugate; a real tensor as it is."""
-    return elementwise.conj(x) if x.dtype.is_complex else x
-
-
-class LinearOperatorInversion(_OfOne):
-    """The inverse of an operator, whose products solve systems. Raises ValueError for hints that there is none."""
-
-    def __init__(
-        self, operator: LinearOperator, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None, is_square: bool | None = None, name: str | None = None,
-    ) -> None:  # fmt: skip
-        if operator.is_square is False:
-            raise ValueError("The inverse of a matrix that is not square is not defined")
-        if operator.is_non_singular is False or is_non_singular is False:
-            raise ValueError("Operator and its inverse must both have hint `is_non_singular=True`.")
-        super().__init__(operator, True, is_self_adjoint, is_positive_definite, is_square, name, "_inv")  # fmt: skip
-
-    def _shape(self) -> TensorShape:
-        return self._operator.shape
-
-    def _shape_tensor(self) -> Tensor:
-        return self._operator.shape_tensor()
-
-    def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return self._operator._solve(x, adjoint=adjoint, adjoint_arg=adjoint_arg)
-
-    def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return self._operator._matmul(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
-
-    def _determinant(self) -> Tensor:
-        return elementwise.reciprocal(self._operator._determinant())  # type: ignore[no-any-return]
-
-    def _log_abs_determinant(self) -> Tensor:
-        return -self._operator._log_abs_determinant()  # type: ignore[no-any-return]
-
-    def _cond(self) -> Tensor:
-        return self._operator._cond()
-
-    def _inverse(self) -> LinearOperator:
-        return self._operator
-
-
-def checked_operators(operators: Any) -> list[LinearOperator]:
-    """The operators as a list. Raises ValueError for none, TypeError for different dtypes."""
-    found = list(operators)
-    if not found:
-        raise ValueError(f"Expected a non-empty list of operators. Found: {operators}")
-    different = [o for o in found if o.dtype != found[0].dtype]
-    if different:
-        names = ", ".join(f"{o.name}: {o.dtype.name}" for o in found)
-        raise TypeError(f"Expected all operators to have the same dtype. Found {names}")
-    return found
-
-
-class LinearOperatorComposition(LinearOperator):
-    """The product of operators, the last of which acts first. Raises ValueError for sizes that do not fit."""
-
-    def __init__(
-        self, operators: Sequence[LinearOperator], is_non_singular: bool | None = None,
-        is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None, is_square: bool | None = None,
-        name: str | None = None,
-    ) -> None:  # fmt: skip
-        self._operators = checked_operators(operators)
-        for left, right in zip(self._operators, self._operators[1:], strict=False):
-            left.domain_dimension.assert_is_compatible_with(right.range_dimension)
-        if is_non_singular is None and all(o.is_non_singular for o in self._operators):
-            is_non_singular = True
-        if is_square is None and all(o.is_square for o in self._operators):
-            is_square = True
-        super().__init__(
-            self._operators[0].dtype, is_non_singular=is_non_singular, is_self_adjoint=is_self_adjoint,
-            is_positive_definite=is_positive_definite, is_square=is_square,
-            name=name or "_o_".join(o.name for o in self._operators),
-        )  # fmt: skip
-
-    @property
-    def operators(self) -> list[LinearOperator]:
-        """The operators, the last of which acts first."""
-        return self._operators
-
-    def _shape(self) -> TensorShape:
-        batch = self._operators[0].batch_shape
-        for operator in self._operators[1:]:
-            batch = partitioning.broadcast_static_shape(batch, operator.batch_shape)
-        sizes = [self._operators[0].range_dimension, self._operators[-1].domain_dimension]
-        return batch.concatenate(TensorShape(sizes))
-
-    def _shape_tensor(self) -> Tensor:
-        batch = self._operators[0].batch_shape_tensor()
-        for operator in self._operators[1:]:
-            batch = partitioning.broadcast_dynamic_shape(batch, operator.batch_shape_tensor())
-        first, last = self._operators[0].shape_tensor(), self._operators[-1].shape_tensor()
-        return joining.concat([batch, first[-2:-1], last[-1:]], 0)
-
-    def _each(self, name: str, x: Tensor, order: Sequence[LinearOperator], adjoint: bool, adjoint_arg: bool) -> Tensor:  # fmt: skip
-        for operator in order:
-            x = getattr(operator, name)(x, adjoint=adjoint, adjoint_arg=adjoint_arg)
-            adjoint_arg = False
-        return x
-
-    def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        order = self._operators if adjoint else self._operators[::-1]
-        return self._each("_matmul", x, order, adjoint, adjoint_arg)
-
-    def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        order = self._operators[::-1] if adjoint else self._operators
-        return self._each("_solve", rhs, order, adjoint, adjoint_arg)
-
-    def _are_square(self) -> bool:
-        return all(operator.is_square for operator in self._operators)
-
-    def _determinant(self) -> Tensor:
-        if not self._are_square():
-            return super()._determinant()
-        found = self._operators[0]._determinant()
-        for operator in self._operators[1:]:
-            found = found * operator._determinant()
-        return found
-
-    def _log_abs_determinant(self) -> Tensor:
-        if not self._are_square():
-            return super()._log_abs_determinant()
-        found = self._operators[0]._log_abs_determinant()
-        for operator in self._operators[1:]:
-            found = found + operator._log_abs_determinant()
-        return found
-
-
-def dense_product(matrix: Tensor, x: Tensor, adjoint: bool, adjoint_arg: bool) -> Tensor:
-    """The product of two matrices, each taken as its conjugate transpose where asked for."""
-    return matmul.matmul(matrix, x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
-
-
-class LinearOperatorLowerTriangular(LinearOperator):
-    """A lower triangular matrix; what is above the diagonal of `tril` [..., n, n] is not looked at."""
-
-    def __init__(
-        self, tril: Any, is_non_singular: bool | None = None, is_self_adjoint: bool | None = None,
-        is_positive_definite: bool | None = None, is_square: bool | None = None,
-        name: str = "LinearOperatorLowerTriangular",
-    ) -> None:  # fmt: skip
-        if is_square is False:
-            raise ValueError("Only square lower triangular operators supported at this time.")
-        with name_scope(name):
-            self._given = convert.convert_to_tensor(tril, name="tril")
-            self._tril = diagonals.matrix_band_part(self._given, -1, 0)
-            super().__init__(
-                self._tril.dtype, is_non_singular=is_non_singular, is_self_adjoint=is_self_adjoint,
-                is_positive_definite=is_positive_definite, is_square=True, name=name,
-            )  # fmt: skip
-
-    @property
-    def tril(self) -> Tensor:
-        """The lower triangular matrix."""
-        return self._tril
-
-    def _shape(self) -> TensorShape:
-        return self._tril.shape
-
-    def _shape_tensor(self) -> Tensor:
-        return shaping.shape(self._tril)
-
-    def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        return dense_product(self._tril, x, adjoint, adjoint_arg)
-
-    def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
-        tril, rhs = on_one_batch(self._tril, rhs)
-        return linear_algebra.matrix_triangular_solve(tril, rhs, lower=True, adjoint=adjoint)
-
-    def _to_dense(self) -> Tensor:
-        return self._tril
-
-    def _determinant(self) -> Tensor:
-        return reduction.reduce_prod(self._diag_part(), axis=-1)  # type: ignore[no-any-return]
-
-    def _log_abs_determinant(self) -> Tensor:
-        return reduction.reduce_sum(elementwise.log(elementwise.abs_(self._diag_part())), axis=-1)  # type: ignore[no-any-return]
-
-    def _eigvals(self) -> Tensor:
-        return self._diag_part()
-
-    def _assert_non_singular(self) -> Any:
-        return no_zeros(self._diag_part(), "Singular operator: Diagonal contained zero values.")
-
-
-def no_zeros(values: Tensor, message: str) -> Any:
-    """The operation that fails where one of the values is zero."""
-    return checking.assert_none_equal(
-        elementwise.abs_(values), constants.zeros([], values.dtype.real_dtype), message=message
-    )
-
-
-def argument(x: Tensor, adjoint_arg: bool) -> Tensor:
-    """What a product or a system is given: `x`, or its conjugate transpose."""
-    return linear_algebra.adjoint(x) if adjoint_arg else x
-
-
-def real_part(x: Tensor) -> Tensor:
-    """The real parts."""
-    return elementwise.cast(x, x.dtype.real_dtype) if x.dtype.is_complex else x

@@ -9,8 +9,10 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
-from ckpt.model.linear_operator import LinearOperator, conjugate, dense_product, no_zeros
-from ckpt.ops import (
+from ckpt.model.linear_operators.base import LinearOperator
+from ckpt.model.linear_operators.products import argument, dense_product, no_zeros
+from ckpt.ops import (  # fmt: skip
+    casting,
     checking,
     constants,
     control,
@@ -23,7 +25,7 @@ from ckpt.ops import (
     reduction,
     reversing,
     shaping,
-)  # fmt: skip
+)
 
 
 class LinearOperatorToeplitz(LinearOperator):
@@ -83,7 +85,7 @@ class LinearOperatorToeplitz(LinearOperator):
         return first + constants.zeros(self.shape_tensor()[:-1], self.dtype)  # type: ignore[no-any-return]
 
     def _trace(self) -> Tensor:
-        size = elementwise.cast(self.domain_dimension_tensor(), self.dtype)
+        size = casting.cast(self.domain_dimension_tensor(), self.dtype)
         zeros = constants.zeros(self.batch_shape_tensor(), self.dtype)
         return self._col[..., 0] * size + zeros  # type: ignore[no-any-return]
 
@@ -142,8 +144,8 @@ class _Circulant(LinearOperator):
     def convolution_kernel(self, name: str = "convolution_kernel") -> Tensor:
         """The inverse Fourier transform of the spectrum: what products convolve with."""
         with self._scope(name):
-            found = self._transforms()[1](elementwise.cast(self._spectrum, self._complex()))
-            return elementwise.cast(found, self.dtype)
+            found = self._transforms()[1](casting.cast(self._spectrum, self._complex()))
+            return casting.cast(found, self.dtype)
 
     def _size(self) -> int | None:
         return self.block_shape.num_elements()
@@ -163,21 +165,21 @@ class _Circulant(LinearOperator):
         """The columns of `x` [..., n, k] after their transforms were multiplied with `spectrum`."""
         forward, backward = self._transforms()
         kind = self._complex()
-        rows = elementwise.cast(linear_algebra.adjoint(conjugate(x)), kind)
+        rows = casting.cast(linear_algebra.adjoint(elementwise.conj_of(x)), kind)
         sizes = shaping.shape(rows)
         blocks = shaping.reshape(rows, joining.concat([sizes[:-1], self.block_shape_tensor()], 0))
-        spectrum = shaping.expand_dims(elementwise.cast(spectrum, kind), axis=-self._depth - 1)
+        spectrum = shaping.expand_dims(casting.cast(spectrum, kind), axis=-self._depth - 1)
         found = backward(spectrum * forward(blocks))
         flat = shaping.reshape(found, joining.concat([shaping.shape(found)[: -self._depth], sizes[-1:]], 0))  # fmt: skip
-        return elementwise.cast(linear_algebra.adjoint(conjugate(flat)), self.dtype)
+        return casting.cast(linear_algebra.adjoint(elementwise.conj_of(flat)), self.dtype)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        x = linear_algebra.adjoint(x) if adjoint_arg else x
-        return self._applied(x, conjugate(self._spectrum) if adjoint else self._spectrum)
+        x = argument(x, adjoint_arg)
+        return self._applied(x, elementwise.conj_of(self._spectrum) if adjoint else self._spectrum)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        rhs = linear_algebra.adjoint(rhs) if adjoint_arg else rhs
-        spectrum = conjugate(self._spectrum) if adjoint else self._spectrum
+        rhs = argument(rhs, adjoint_arg)
+        spectrum = elementwise.conj_of(self._spectrum) if adjoint else self._spectrum
         return self._applied(rhs, elementwise.reciprocal(spectrum))
 
     def _flat(self) -> Tensor:
@@ -185,22 +187,22 @@ class _Circulant(LinearOperator):
         return shaping.reshape(self._spectrum, joining.concat([shape[: -self._depth], [-1]], 0))
 
     def _determinant(self) -> Tensor:
-        return elementwise.cast(reduction.reduce_prod(self._flat(), axis=-1), self.dtype)
+        return casting.cast(reduction.reduce_prod(self._flat(), axis=-1), self.dtype)
 
     def _log_abs_determinant(self) -> Tensor:
         logs = elementwise.log(elementwise.abs_(self._flat()))
-        return elementwise.cast(reduction.reduce_sum(logs, axis=-1), self.dtype)
+        return casting.cast(reduction.reduce_sum(logs, axis=-1), self.dtype)
 
     def _trace(self) -> Tensor:
-        return elementwise.cast(reduction.reduce_sum(self._flat(), axis=-1), self.dtype)
+        return casting.cast(reduction.reduce_sum(self._flat(), axis=-1), self.dtype)
 
     def _diag_part(self) -> Tensor:
-        size = elementwise.cast(self.domain_dimension_tensor(), self.dtype)
+        size = casting.cast(self.domain_dimension_tensor(), self.dtype)
         mean = shaping.expand_dims(self._trace() / size, axis=-1)
         return mean + constants.zeros(self.shape_tensor()[:-1], self.dtype)  # type: ignore[no-any-return]
 
     def _eigvals(self) -> Tensor:
-        return elementwise.cast(self._flat(), self.dtype)
+        return casting.cast(self._flat(), self.dtype)
 
     def _cond(self) -> Tensor:
         sizes = elementwise.abs_(self._flat())
@@ -213,7 +215,7 @@ class _Circulant(LinearOperator):
         )  # fmt: skip
 
     def _adjoint(self) -> LinearOperator:
-        return self if self._self_adjoint else self._made(conjugate(self._spectrum))
+        return self if self._self_adjoint else self._made(elementwise.conj_of(self._spectrum))
 
     def _inverse(self) -> LinearOperator:
         return self._made(1.0 / self._spectrum)
@@ -223,13 +225,13 @@ class _Circulant(LinearOperator):
 
     def _assert_positive_definite(self) -> Any:
         real = self._spectrum
-        real = elementwise.cast(real, real.dtype.real_dtype) if real.dtype.is_complex else real
+        real = casting.cast(real, real.dtype.real_dtype) if real.dtype.is_complex else real
         return checking.assert_positive(real, message="Not positive definite:  Real part of spectrum was not all positive.")  # fmt: skip
 
     def _assert_self_adjoint(self) -> Any:
         if not self._spectrum.dtype.is_complex:
             return control.no_op()
-        return checking.assert_equal(self._spectrum, conjugate(self._spectrum), message="Spectrum was not real.")  # fmt: skip
+        return checking.assert_equal(self._spectrum, elementwise.conj_of(self._spectrum), message="Spectrum was not real.")  # fmt: skip
 
 
 def _circulant(name: str, depth: int, doc: str) -> Any:

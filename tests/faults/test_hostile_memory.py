@@ -1,0 +1,347 @@
+"""Gate G10 for what is no graph: how much memory an attacker's file takes while it is refused, or read."""
+
+import struct
+import sys
+import zlib
+from array import array
+
+import msgpack
+import numpy as np
+import pytest
+from crc32c import crc32c
+from hypothesis import given
+from hypothesis import strategies as st
+
+import ckpt as tf
+from ckpt.core.errors import CkptError, DataLossError
+from ckpt.formats import hdf5_index, string_payload, tfrecord
+from ckpt.formats.base import TensorEntry
+from ckpt.formats.hdf5_index import Chunks, Index
+from ckpt.formats.hdf5_layout import MOST_TENSORS
+from ckpt.formats.hdf5_writer import write
+from ckpt.inspect.report import inspect
+from ckpt.saver import state_file
+from ckpt.saver.meta_files import read_meta_graph_file
+from tests.faults import hostile
+from tests.faults.frugal import cost_of
+from tests.faults.test_hostile import MIB, SIZE, body, extension, use
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is read from /proc"),
+]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory):
+    """The bytes of a small checkpoint."""
+    path = tmp_path_factory.mktemp("good") / "m.h5"
+    write(path, [TensorEntry("w", np.arange(12.0)), TensorEntry("x", np.ones((3, 4)))])
+    return path.read_bytes()
+
+
+def refused(path, action, beyond=64 * MIB):
+    """What `action` was refused with, in so much memory and the size of the file."""
+    cost = cost_of(action)
+    assert isinstance(cost.outcome, CkptError)
+    assert str(path) in str(cost.outcome)
+    assert cost.peak <= beyond + path.stat().st_size
+    return cost.outcome
+
+
+def appended(data, raw, change):
+    """The checkpoint `data` with these bytes in it, and `change(index, where they lie)`."""
+    at, index = hostile.index_of(data)
+    change(index, at)
+    packed = msgpack.packb(index)
+    moved = bytearray(data[:at] + raw)
+    moved[24:32] = struct.pack("<Q", len(moved))
+    return hostile.with_index(bytes(moved) + packed, packed)
+
+
+def many_parts(count):
+    def change(index):
+        boxes = np.stack([np.arange(count), np.ones(count)], 1).astype("<u8")
+        index.update(
+            dims=struct.pack("<3Q", count, 3, 4),
+            splits=struct.pack("<2I", count, 0),
+            boxes=boxes.tobytes(),
+            offsets=struct.pack("<Q", 4096) * (count + 1),
+            lengths=struct.pack("<Q", 8) * count + struct.pack("<Q", 96),
+            layouts=bytes(count + 1),
+            crcs=bytes(4 * (count + 1)),
+        )
+
+    return change
+
+
+def test_an_index_of_many_parts_takes_little_memory(tmp_path, good):
+    path = tmp_path / "h.h5"
+    for count in (SIZE // 45, MOST_TENSORS):
+        path.write_bytes(hostile.resealed(good, many_parts(count)))
+        assert isinstance(refused(path, lambda: use(path)), DataLossError)
+
+
+def test_an_index_of_too_many_tensors_is_refused_before_their_names_are_read(tmp_path, good):
+    path = tmp_path / "h.h5"
+    ends = struct.pack(f"<{1 << 20}Q", *range(1 << 20))
+    path.write_bytes(
+        hostile.resealed(good, lambda i: i.update(names=bytes(1 << 20), name_ends=ends))
+    )
+    for action in (lambda: use(path), lambda: inspect(path)):
+        assert "expected at most 131072" in str(refused(path, action))
+
+
+@pytest.mark.parametrize("step", [0, 1, 2])
+def test_an_index_of_many_chunks_takes_little_memory(tmp_path, good, step):
+    """In one place they overlap, end to end they are no deflated bytes, with gaps between them neither."""
+    count = SIZE // 21
+
+    def change(index, at):
+        index.update(
+            dims=struct.pack("<3Q", count, 3, 4),
+            layouts=b"\1\0",
+            lengths=struct.pack("<2Q", count, 96),
+            filters=[[[1, [6]]]],
+            chunk_shapes=struct.pack("<Q", 1),
+            chunk_offsets=(at + step * np.arange(count, dtype="<u8")).tobytes(),
+            chunk_lengths=struct.pack("<Q", 1) * count,
+            crcs=struct.pack("<I", crc32c(b"x")) * count + index["crcs"][-4:],
+        )
+
+    path = tmp_path / "h.h5"
+    path.write_bytes(appended(good, b"x" * max(1, step) * count, change))
+    error = refused(path, lambda: use(path))
+    assert ("some of the chunks" in str(error)) == (step == 0)
+
+
+def strings(good, ends, text):
+    """A checkpoint whose tensor w is so many strings."""
+    raw = np.asarray(ends, "<u8").tobytes() + text
+
+    def change(index, at):
+        block = index["block"]
+        crcs = [crc32c(raw[low : low + block]) for low in range(0, len(raw), block)]
+        index.update(
+            dtype_names=["string", "float64"],
+            dtypes=b"\0\1",
+            dims=struct.pack("<3Q", len(ends), 3, 4),
+            offsets=struct.pack("<Q", at) + index["offsets"][-8:],
+            lengths=struct.pack("<2Q", len(raw), 96),
+            crcs=struct.pack(f"<{len(crcs)}I", *crcs) + index["crcs"][-4:],
+        )
+
+    return appended(good, raw, change)
+
+
+COUNT = 2 * SIZE // 10
+WRONG_ENDS = {
+    "the last before the others": lambda ends: np.r_[ends[:-1], 0],
+    "the last too early": lambda ends: np.r_[ends[:-1], ends[-1] - 1],
+    "beyond all bytes": lambda ends: np.full(COUNT, (1 << 64) - 1, np.uint64),
+}
+
+
+@pytest.mark.parametrize("change", WRONG_ENDS.values(), ids=WRONG_ENDS)
+def test_strings_whose_ends_are_wrong_take_little_memory(tmp_path, good, change):
+    path = tmp_path / "h.h5"
+    ends = np.arange(1, COUNT + 1, dtype=np.uint64) * 2
+    path.write_bytes(strings(good, change(ends), b"ab" * COUNT))
+    assert "'w'" in str(refused(path, lambda: use(path)))
+
+
+def test_strings_take_the_memory_of_what_they_are(tmp_path, good):
+    path = tmp_path / "m.h5"
+    ends = np.arange(1, COUNT + 1, dtype=np.uint64) * 2
+    path.write_bytes(strings(good, ends, b"ab" * COUNT))
+    cost = cost_of(lambda: use(path))
+    assert cost.outcome == "ok"
+    values = COUNT * (8 + 48)  # a place in the array and an object of Python
+    assert cost.peak <= values + path.stat().st_size + 16 * MIB
+
+
+@pytest.mark.parametrize("count", [0, 1, 1 << 16, (2 << 16) + 3])
+def test_strings_come_back_across_the_steps_in_which_they_are_made(count):
+    array = np.array([b"%d" % n for n in range(count)], object)
+    payload = bytes(string_payload.encode(array))
+    assert string_payload.decode(payload, (count,)).tolist() == array.tolist()
+
+
+@pytest.mark.parametrize("empty", [b"\x90", b"\x80"])
+def test_a_shard_index_of_nothing_takes_little_memory(tmp_path, empty):
+    rows = (b"\xdc\x0f\xff" + empty * 4095) * 1008
+    (tmp_path / "m.index").write_bytes(hostile.shards(b"\x81\xa5files\xdc\x03\xf0" + rows))
+    refused(tmp_path / "m.index", lambda: use(tmp_path / "m"))
+
+
+BEGIN = b'model_checkpoint_path: "m"\n'
+STATES = {
+    "one long text": b'a: "%s"\n' % (b"a" * (5 * MIB)),
+    "one text that does not end": b'a: "%s\n' % (b"a" * (5 * MIB)),
+    "one long text beyond the basic plane": b'a: "%s\xf0\x9f\x98\x80"\n' % (b"a" * (5 * MIB)),
+    "one text of escapes": b'a: "%s"\n' % (b"\\1" * (2 * MIB)),
+    "a record of empty lists": b'# ckpt: {"name":"a","time":1.5,"x":[%s1]}\n' % (b"[]," * (5 * MIB // 3)),
+    "a text that is too long for any file to be read": b'a: "%s"\n' % (b"a" * (9 * MIB)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", STATES.values(), ids=STATES)
+def test_a_hostile_state_file_takes_little_memory(tmp_path, text):
+    path = tmp_path / "checkpoint"
+    for data in (
+        hostile.state(BEGIN + text),
+        BEGIN + b"all_model_checkpoint_paths: 'm'\n# x\n" + text,
+    ):
+        path.write_bytes(data)
+        refused(path, lambda: tf.train.get_checkpoint_state(tmp_path))
+
+
+def test_a_state_file_of_many_records_takes_little_memory(tmp_path):
+    path = tmp_path / "checkpoint"
+    count = (state_file._LIMIT - 100) // 38
+    records = b"".join(b'# ckpt: {"name":"%07x","time":1.5}\n' % n for n in range(count))
+    path.write_bytes(hostile.state(BEGIN + records))
+    cost = cost_of(lambda: tf.train.get_checkpoint_state(tmp_path))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 64 * MIB + 2 * path.stat().st_size
+
+
+def head(length):
+    """What stands before a record of so many bytes."""
+    packed = struct.pack("<Q", length)
+    return packed + struct.pack("<I", tfrecord.masked_crc(packed))
+
+
+@pytest.mark.parametrize("length", [SIZE, SIZE + 1, 1 << 40, (1 << 64) - 1])
+def test_a_record_that_is_not_what_it_claims_takes_little_memory(tmp_path, length):
+    path = tmp_path / "f.tfrecord"
+    path.write_bytes(head(length) + bytes(SIZE + 4))
+    cost = cost_of(lambda: list(tf.python_io.tf_record_iterator(str(path))))
+    assert isinstance(cost.outcome, DataLossError)
+    assert cost.peak <= 8 * MIB + path.stat().st_size
+
+
+def test_a_compressed_record_longer_than_its_file_may_hold_is_refused_at_once(tmp_path):
+    path, deflate = tmp_path / "f.gz", zlib.compressobj(9, zlib.DEFLATED, 31)
+    pieces = [deflate.compress(head(1 << 40))]
+    pieces += [deflate.compress(bytes(MIB)) for _ in range(256)]
+    path.write_bytes(b"".join([*pieces, deflate.flush()]))
+    kind = tf.python_io.TFRecordCompressionType.GZIP
+    refused(path, lambda: list(tf.python_io.tf_record_iterator(str(path), kind)))
+
+
+def test_a_compressed_record_may_be_longer_where_the_reader_says_so(tmp_path, monkeypatch):
+    monkeypatch.setattr(tfrecord, "_ALWAYS_ALLOWED", 1 << 10)
+    path = str(tmp_path / "f.gz")
+    kind = tf.python_io.TFRecordCompressionType.GZIP
+    with tf.python_io.TFRecordWriter(path, kind) as writer:
+        writer.write(bytes(MIB))
+    with pytest.raises(DataLossError, match="max_expansion"):
+        list(tf.python_io.tf_record_iterator(path, kind))
+    options = tf.python_io.TFRecordOptions(kind, max_expansion=2000)
+    assert list(tf.python_io.tf_record_iterator(path, options)) == [bytes(MIB)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 8)), max_size=8), st.integers(0, 8))
+def test_many_chunks_are_compared_as_few_are(pieces, cut):
+    """The chunks of two parts, and an index at 4096."""
+    moved = [(4100 + at, size) for at, size in pieces]
+    columns = [memoryview(array("Q", column)) for column in zip(*moved, strict=True)] or [b"", b""]
+    chunks = {
+        n: Chunks((1,), (), *(column[part] for column in columns))
+        for n, part in enumerate((slice(cut), slice(cut, None)))
+    }
+    index = Index({}, [], [], [], [], {}, [0, 0], [9, 9], [], [], chunks, {}, {}, {}, None, 0, 4096)
+    few = index.extent((4096, 4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hdf5_index, "_FEW_CHUNKS", -1)
+        assert index.extent((4096, 4)) == few
+
+
+def bin32(data):
+    return b"\xc6" + struct.pack(">I", len(data)) + data
+
+
+def tensor(dtype, sizes, content):
+    return extension(3, b"\x93" + msgpack.packb(dtype) + msgpack.packb(sizes) + content)
+
+
+def texts(item, sizes=None, last=b""):
+    """A tensor of strings, all of which are `item` but the last."""
+    count = SIZE // len(item)
+    header = b"\xdd" + struct.pack(">I", count + bool(last))
+    return tensor(
+        "string", [count + bool(last)] if sizes is None else sizes, header + item * count + last
+    )
+
+
+def constant(value, end=b"\x80"):
+    """A graph of one node with this value."""
+    return body(b"\x95\xa1n\xa5Const\x90\xa0\x81\xa5value" + value, 1, end=end)
+
+
+def named(name, rest, end):
+    return body(b"\x95\xdb" + struct.pack(">I", len(name)) + name + rest, 1, end=end)
+
+
+def nested(depth):
+    """Functions in functions, around many bytes."""
+    inner = msgpack.packb(["f", {"v": bytes(SIZE)}])
+    for _ in range(depth):
+        inner = b"\x92\xa1f\x81\xa1v" + extension(4, inner)
+    return extension(4, inner)
+
+
+FUNCTION = extension(
+    4, b"\x92\xa1f\x81\xa1v" + b"\xdd" + struct.pack(">I", MIB // 16) + b"\xa2ab" * (MIB // 16)
+)
+LARGE_VALUES = {
+    "empty strings, not as many": constant(texts(b"\xc4\0", [3])),
+    "short strings, not as many": constant(texts(b"\xc4\2ab", [3])),
+    "numbers as strings, not as many": constant(texts(b"\1", [3])),
+    "lists as strings, not as many": constant(texts(b"\x90", [3])),
+    "texts as strings": constant(texts(b"\xa2ab")),
+    "lists as strings": constant(texts(b"\x90")),
+    "short strings, the last of which is none": constant(texts(b"\xc4\2ab", last=b"\7")),
+    "short strings, and a bad end": constant(texts(b"\xc4\2ab"), b"\7"),
+    "long strings, and a bad end": constant(texts(bin32(bytes(MIB))), b"\7"),
+    "numbers that are one too few": constant(tensor("float32", [SIZE // 4 + 1], bin32(bytes(SIZE)))),
+    "numbers, and a bad end": constant(tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), b"\7"),
+    "tensors in a list, and a bad end": constant(b"\xdc\0\x40" + tensor("uint8", [SIZE // 64], bin32(bytes(SIZE // 64))) * 64, b"\7"),
+    "bytes, and a bad end": constant(bin32(bytes(SIZE)), b"\7"),
+    "bytes in a list, and a bad end": constant(b"\xdc\0\x40" + bin32(bytes(SIZE // 64)) * 64, b"\7"),
+    "functions in a list, and a bad end": constant(b"\xdc\0\x40" + FUNCTION * 64, b"\7"),
+    "a long name, and a bad end": named("\N{EURO SIGN}".encode() * (SIZE // 3), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name beyond the basic plane, and a bad end": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name of a node that is none": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x90", b"\x80"),
+    "a long name that is no text": named(b"a" * SIZE + b"\xff", b"\xa1o\x90\xa0\x80", b"\x80"),
+    "a long dtype": constant(extension(1, bytes(SIZE))),
+    "a long shape": constant(extension(2, b"\xdd" + struct.pack(">I", SIZE) + bytes(SIZE))),
+    "a long placeholder": constant(extension(5, bytes(SIZE))),
+    "functions in functions, and a bad end": constant(nested(30), b"\7"),
+    "functions in too many functions": constant(nested(40)),
+    "a list in lists around many bytes": constant(b"\x91" * 30 + bin32(bytes(SIZE))),
+    "a large value that ends early": constant(bin32(bytes(SIZE)))[: SIZE // 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", LARGE_VALUES.values(), ids=LARGE_VALUES)
+def test_a_graph_of_large_values_is_refused_without_a_copy(tmp_path, content):
+    path = tmp_path / "h.meta"
+    path.write_bytes(hostile.meta(content))
+    refused(path, lambda: read_meta_graph_file(str(path)), 32 * MIB)
+    cost = cost_of(lambda: inspect(path))  # which does not look into values
+    assert cost.peak <= 32 * MIB + path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "value",
+    [tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), bin32(bytes(SIZE))],
+    ids=["numbers", "bytes"],
+)
+def test_a_large_value_is_read_into_one_copy(tmp_path, value):
+    path = tmp_path / "m.meta"
+    path.write_bytes(hostile.meta(constant(value)))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
