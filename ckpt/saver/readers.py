@@ -10,6 +10,7 @@ from ckpt.core import storage
 from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
 from ckpt.core.system import StrPath
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect
 from ckpt.saver import state_file
 from ckpt.saver.latest import newest_listed, why_none
@@ -74,12 +75,12 @@ class CheckpointReader:
             spec = self._reader.spec(name)
             shape = ",".join(map(str, spec.shape))
             lines.append(f"{name} ({spec.dtype}) [{shape}]\n")
-        return "".join(lines).encode("utf-8", "surrogateescape")
+        return bytes_of("".join(lines))
 
 
 def _name(text: str | bytes) -> str:
     if isinstance(text, bytes):
-        return text.decode("utf-8", "surrogateescape")
+        return text_of(text)
     if not isinstance(text, str):
         raise TypeError(f"the name of a tensor is a text, not {text!r}")
     return text
