@@ -13,6 +13,7 @@ from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType, string, variant
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
 from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
@@ -162,18 +163,14 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
 
 def check_held(path: str, names: list[str], held: set[str]) -> None:
     """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
-    import difflib  # only an error needs it
-
     names = list(dict.fromkeys(names))
     missing = [name for name in names if name not in held]
     if not missing:
         return
-    lines = []
-    for name in missing[:_SHOWN]:
-        near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
-        lines.append(
-            f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
-        )
+    lines = [
+        f"  {name}: not in the checkpoint{similar(name, held, most=None)}"
+        for name in missing[:_SHOWN]
+    ]
     raise NotFoundError(
         None,
         None,

@@ -9,6 +9,7 @@ from typing import Any
 from ckpt.core import storage
 from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
+from ckpt.core.spelling import similar
 from ckpt.core.system import StrPath
 from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect
@@ -54,14 +55,9 @@ class CheckpointReader:
         """
         name = _name(tensor_str)
         if name not in self._names:
-            from difflib import get_close_matches  # only an error needs it
-
-            near = get_close_matches(name, sorted(self._names), n=3)
+            near = similar(name, sorted(self._names), most=None)
             raise NotFoundError(
-                None,
-                None,
-                f"{self._path}: Key {name} not found in checkpoint"
-                + (f"; it holds {', '.join(near)}" if near else ""),
+                None, None, f"{self._path}: Key {name} not found in checkpoint{near}"
             )
         values = self._reader.read(name)
         if values.dtype.names is not None:  # quantized integers, plain ones as from a session
