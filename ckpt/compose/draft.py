@@ -20,7 +20,6 @@ from ckpt.formats.base import TensorEntry
 from ckpt.graph.graph import Graph
 from ckpt.graph.selection import without
 from ckpt.saver import metagraph
-from ckpt.saver.candidates import variables_of
 from ckpt.saver.meant import checkpoint_prefix
 from ckpt.saver.meta_files import saved_meta_graph
 from ckpt.saver.output import check_free, make_home
@@ -105,7 +104,7 @@ def open_draft(path: Any) -> Draft:
 
 def draft_of(meta: defs.MetaGraphDef) -> Draft:
     """A MetaGraph as a draft, its variables without values."""
-    entries = {saving.key: saving.variables for saving in savings(meta, variables_of(meta))}
+    entries = {saving.key: saving.variables for saving in savings(meta)}
     return Draft(without(meta, saver_only(meta)), entries)
 
 

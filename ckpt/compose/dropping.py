@@ -11,7 +11,7 @@ from ckpt.core.spelling import similar
 from ckpt.core.tensor_roles import is_slot, is_slot_of
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import dependent, needed, node_of
-from ckpt.saver.candidates import collections_of
+from ckpt.graph.variable_defs import collections_by_node, nodes_beside, variable_defs
 from ckpt.saver.savings import VARIABLE_TYPES
 
 
@@ -38,7 +38,7 @@ def _candidates(meta: defs.MetaGraphDef) -> list[Candidate]:
     variables = {node.name: node for node in meta.graph_def.node if node.op in VARIABLE_TYPES}
     known = candidates(
         ((name, node.attr["dtype"].base_dtype.name) for name, node in variables.items()),
-        collections_of(meta),
+        collections_by_node(meta),
     )
     facts = {fact.name: fact for fact in known}
     none: frozenset[str] = frozenset()
@@ -62,18 +62,11 @@ def kept_nodes(meta: defs.MetaGraphDef, keep: Iterable[str]) -> set[str]:
     found = needed(meta.graph_def, [node_of(text) for text in wanted])
     more = [
         name
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for variable in collection.value
+        for variable in variable_defs(meta)
         if node_of(variable.variable_name) in found
-        for name in (
-            variable.initializer_name,
-            variable.snapshot_name,
-            variable.initial_value_name,
-        )
-        if name
+        for name in nodes_beside(variable)
     ]
-    return found | needed(meta.graph_def, [node_of(name) for name in more])
+    return found | needed(meta.graph_def, more)
 
 
 def _slots(meta: defs.MetaGraphDef) -> set[str]:

@@ -11,7 +11,7 @@ from ckpt.core.errors import SelectionError
 from ckpt.core.selectors import Candidate, select
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import node_of
-from ckpt.saver.candidates import collections_of
+from ckpt.graph.variable_defs import collections_by_node
 
 _SIGNS = ("@", "!", "re:")
 
@@ -27,7 +27,7 @@ def frozen(meta: defs.MetaGraphDef, freeze: Iterable[str]) -> defs.MetaGraphDef:
         return meta
     trainable = meta.collection_def.get(GraphKeys.TRAINABLE_VARIABLES)
     trained = trainable.value if trainable is not None else ()
-    members = collections_of(meta)
+    members = collections_by_node(meta)
     dtypes = {node.name: node.attr.get("dtype") for node in meta.graph_def.node}
     facts = [_candidate(v, dtypes.get(node_of(v.variable_name)), members) for v in trained]
     try:

@@ -27,6 +27,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.renaming import apart, renamed, under
 from ckpt.graph.selection import without
 from ckpt.graph.transaction import transaction
+from ckpt.graph.variable_defs import variables_by_node
 from ckpt.saver import metagraph
 from ckpt.saver.saver import Saver
 from ckpt.saver.savings import Saving
@@ -52,13 +53,7 @@ class MergePlan:
     @property
     def variables(self) -> list[defs.VariableDef]:
         """The variables of the merged graph, each once."""
-        found = {
-            v.variable_name: v
-            for collection in self.meta.collection_def.values()
-            if collection.kind == "variables"
-            for v in collection.value
-        }
-        return list(found.values())
+        return list(variables_by_node(self.meta).values())
 
 
 def plan_merge(

@@ -49,13 +49,7 @@ class Source:
     @cached_property
     def savings(self) -> list[Saving]:
         """What its checkpoint holds."""
-        variables = {
-            split_input(variable.variable_name)[0]: variable
-            for collection in self.meta.collection_def.values()
-            if collection.kind == "variables"
-            for variable in collection.value
-        }
-        return savings(self.meta, variables)
+        return savings(self.meta)
 
 
 class Part:

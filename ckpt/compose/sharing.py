@@ -10,6 +10,7 @@ from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.graph.renaming import renamed
 from ckpt.graph.selection import exclusive, node_of, without
+from ckpt.graph.variable_defs import variable_defs, without_variables
 
 
 def checked_shares(
@@ -74,13 +75,7 @@ def shared(meta: defs.MetaGraphDef, shares: Mapping[str, str]) -> defs.MetaGraph
     meta = without(meta, _initialization(meta, shares))
     graph = meta.graph_def
     nodes = tuple(node for node in graph.node if node.name not in shares)
-    collections = {}
-    for key, collection in meta.collection_def.items():
-        if collection.kind == "variables":
-            value = tuple(v for v in collection.value if node_of(v.variable_name) not in shares)
-            collection = replace(collection, value=value)
-        if collection.value:
-            collections[key] = collection
+    collections = without_variables(meta.collection_def, shares)
     kept = replace(meta, graph_def=replace(graph, node=nodes), collection_def=collections)
     return renamed(kept, lambda name: shares.get(name, name))
 
@@ -89,9 +84,7 @@ def _initialization(meta: defs.MetaGraphDef, shares: Mapping[str, str]) -> set[s
     """The nodes that only initialise the replaced variables."""
     initializers = {
         node_of(variable.initializer_name)
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for variable in collection.value
+        for variable in variable_defs(meta)
         if node_of(variable.variable_name) in shares and variable.initializer_name
     }
     return exclusive(meta.graph_def, initializers, shares)

@@ -419,7 +419,9 @@ def typed(url: str, doing: str) -> Iterator[None]:
     except OpError:
         raise
     except FileNotFoundError as error:
-        raise NotFoundError(None, None, f"{url}: {doing} failed: there is none") from error
+        raise NotFoundError(
+            None, None, f"{url}: {doing} failed: no such file, directory or bucket"
+        ) from error
     except PermissionError as error:
         raise PermissionDeniedError(None, None, f"{url}: {doing} failed: {error}") from error
     except (ConnectionError, TimeoutError) as error:

@@ -85,7 +85,7 @@ def decode(stored: bytes, pipeline: Pipeline, shape: tuple[int, ...], item: int)
 
 
 def _parsed(compression: str) -> tuple[str, int | None]:
-    match = re.fullmatch(r"([a-z0-9]+)(?::([0-9]{1,2}))?", compression)
+    match = re.fullmatch(r"([a-z0-9]+)(?::([0-9]{1,2}))?", str(compression))
     name = match[1] if match else ""
     level = int(match[2]) if match and match[2] else None
     is_level = (

@@ -197,8 +197,9 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
     given = len(keys) - keys.count(Ellipsis)
     if given > len(shape) or keys.count(Ellipsis) > 1:
         raise IndexError(f"too many indices for a tensor of shape {shape}: {key!r}")
+    ends: list[Any] = [...]  # with it, numpy makes arrays also of single elements
     if Ellipsis not in keys:
-        keys.append(Ellipsis)
+        keys.append(ends.pop())
     at = keys.index(Ellipsis)
     keys[at : at + 1] = [slice(None)] * (len(shape) - given)
     part: list[slice] = []
@@ -216,4 +217,4 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
                 raise IndexError(f"index {one} is out of bounds for an axis of size {full}")
             part.append(slice(one % full, one % full + 1))
             rest.append(0)
-    return tuple(part), tuple(rest)
+    return tuple(part), (*rest, *ends)

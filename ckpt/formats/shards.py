@@ -50,6 +50,16 @@ def bytes_of(size: int | str) -> int:
     return number
 
 
+def check_options(shard_size: int | str | None, compression: str | None) -> None:
+    """Raise what `write_checkpoint` would raise for these, before anything is prepared for it."""
+    if shard_size is not None:
+        _checked_size(shard_size)
+    if compression is not None:
+        from ckpt.formats.hdf5_filters import check_compression
+
+        check_compression(compression)
+
+
 def write_checkpoint(
     prefix: StrPath,
     tensors: Iterable[TensorEntry],

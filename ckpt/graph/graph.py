@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType
-from ckpt.core.errors import GraphError, ShapeError
+from ckpt.core.errors import ShapeError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.devices import device_text, merge_device
@@ -19,13 +19,11 @@ from ckpt.graph.open_blocks import Controller, OpenBlocks, device_function, func
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin, origin
 from ckpt.graph.slices import IndexedSlices
+from ckpt.graph.unique_names import claimed, is_valid
 from ckpt.wire.plain import message, plain_attr
 
 if TYPE_CHECKING:
     from ckpt.graph.opdef import OpDef
-
-_VALID_OP_NAME = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
-_VALID_SCOPE_NAME = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
 
 
 class Graph:
@@ -84,7 +82,7 @@ class Graph:
             node._origin = origin() if made_at is None else made_at
             node._outputs = self._outputs(node, opdef, dtypes)
             if self._scopes.is_used:
-                self._apply_scopes(node)
+                self._scopes.apply(node)
             self._nodes.append(node)
             self._by_name[full_name] = node
         return node
@@ -109,46 +107,6 @@ class Graph:
                 f"node '{node.name}' (op: '{node.type}') has {len(found)} outputs, and {len(shapes)} shapes of outputs"
             )
         return [Tensor(node, i, d, s) for i, (d, s) in enumerate(zip(found, shapes, strict=True))]
-
-    def _apply_scopes(self, node: Operation) -> None:
-        scopes = self._scopes
-        added: dict[str, Any] = {}
-        override = scopes.gradient_overrides.get(node.type)
-        if override is not None:
-            added["_gradient_op_type"] = override
-        for key, value in scopes.attrs.items():
-            found = value(node) if callable(value) else value
-            if found is not None:
-                added[key] = plain_attr(found)
-        changed: dict[str, Any] = {}
-        if scopes.container and node.attrs.get("container") == "":
-            changed["container"] = scopes.container
-        if scopes.colocations:
-            groups: set[str] = set()
-            for other in scopes.colocations:
-                groups.update(other.colocation_names())
-                node.device = other.device
-            changed["_class"] = sorted(groups)
-        if added or changed:
-            node.attrs = {**added, **node.attrs, **changed}
-        if scopes.devices:
-            node.__dict__["device_scopes"] = scopes.devices
-            for place in reversed(scopes.devices):
-                node.device = place(node) or ""
-        if scopes.controllers:
-            self._add_scope_control_inputs(node)
-
-    def _add_scope_control_inputs(self, node: Operation) -> None:
-        found: dict[Operation, None] = {}
-        input_ops = {t.op for t in node._inputs}
-        for controller in self._scopes.controllers:
-            if not any(op in controller.seen for op in input_ops):
-                found.update(
-                    dict.fromkeys(c for c in controller.control_inputs if c not in input_ops)
-                )
-        node._control_inputs += tuple(op for op in found if op not in node._control_inputs)
-        for controller in self._scopes.controllers:
-            controller.seen.add(node)
 
     def create_op(
         self,
@@ -247,26 +205,12 @@ class Graph:
     def unique_name(self, name: str, mark_as_used: bool = True) -> str:
         """`name` in the current scope, with `_1`, `_2` … where it is taken (whatever its case)."""
         scope = self._scopes.name
-        full = f"{scope}/{name}" if scope else name
-        with self._lock:
-            return self._claimed(full, mark_as_used)
+        return self.claimed_name(f"{scope}/{name}" if scope else name, mark_as_used)
 
-    def _claimed(self, full: str, mark_as_used: bool = True) -> str:
-        in_use = self._names_in_use
-        key = full.lower()
-        count = in_use.get(key, 0)
-        if mark_as_used:
-            in_use[key] = count + 1
-        if count:
-            base = key
-            while key in in_use:
-                key = f"{base}_{count}"
-                count += 1
-            if mark_as_used:
-                in_use[base] = count
-                in_use[key] = 1
-            full = f"{full}_{count - 1}"
-        return full
+    def claimed_name(self, full: str, mark_as_used: bool = True) -> str:
+        """`full`, whatever the scope, with `_1`, `_2` … where it is taken."""
+        with self._lock:
+            return claimed(self._names_in_use, full, mark_as_used)
 
     def unique_op_name(self, name: str) -> str:
         """The full, unique name for a new node. A trailing `/` asks for exactly that name, unchanged.
@@ -282,10 +226,9 @@ class Graph:
             self._names_in_use.setdefault(full.lower(), 1)
             return full
         scope = self._scopes.name
-        if not (_VALID_SCOPE_NAME if scope else _VALID_OP_NAME).match(name):
+        if not is_valid(name, bool(scope)):
             raise ValueError(f"'{name}' is not a valid node name")
-        with self._lock:
-            return self._claimed(f"{scope}/{name}" if scope else name)
+        return self.claimed_name(f"{scope}/{name}" if scope else name)
 
     def enter_exact_scope(self, scope: str) -> str:
         """Make `scope` the name scope and return the one before, for `leave_exact_scope`."""
@@ -320,8 +263,7 @@ class Graph:
             return before
         if isinstance(name, bytes):
             name = name.decode()
-        pattern = _VALID_SCOPE_NAME if before else _VALID_OP_NAME
-        if not pattern.match(name):
+        if not is_valid(name, bool(before)):
             raise ValueError(f"'{name}' is not a valid scope name")
         scopes.name = name[:-1] if name[-1] == "/" else self.unique_name(name)
         return before
@@ -342,25 +284,27 @@ class Graph:
         if control_inputs is None:
             scopes.controllers = []
         else:
-            waited: dict[Operation, None] = {}  # a set that keeps the order
-            for obj in control_inputs:
-                source = obj
-                if not isinstance(source, (Tensor, Operation, str)) and hasattr(
-                    source, "_control_operation"
-                ):
-                    source = source._control_operation()
-                if isinstance(source, IndexedSlices):
-                    source = source.op
-                element = self.as_graph_element(source)
-                node = element.op if isinstance(element, Tensor) else element
-                waited[node] = None
-            found = self._add_control_targets(list(waited))
-            scopes.controllers = [*before, Controller(found, before)]
+            targets = self._add_control_targets(self._operations_of(control_inputs))
+            scopes.controllers = [*before, Controller(targets, before)]
         scopes.note_use()
         try:
             yield
         finally:
             scopes.controllers = before
+
+    def _operations_of(self, control_inputs: Any) -> list[Operation]:
+        """The operations that are, make, or stand for what a block waits for, each once."""
+        found: dict[Operation, None] = {}  # a set that keeps the order
+        for given in control_inputs:
+            source = given
+            if not isinstance(source, (Tensor, Operation, str)):
+                if hasattr(source, "_control_operation"):
+                    source = source._control_operation()
+                if isinstance(source, IndexedSlices):
+                    source = source.op
+            element = self.as_graph_element(source)
+            found[element.op if isinstance(element, Tensor) else element] = None
+        return list(found)
 
     def _add_control_targets(self, targets: list[Operation]) -> list[Operation]:
         """The operations that nodes of a block may wait for; a function body takes out those around it."""
@@ -369,11 +313,8 @@ class Graph:
     @contextmanager
     def device(self, device_name_or_function: Any) -> Iterator[None]:
         """Nodes made in the block carry this device; a function is called with each node. None forgets outer ones."""
-        scopes = self._scopes
-        before = scopes.devices
-        if device_name_or_function is None:
-            scopes.devices = []
-        else:
+        devices: list[Any] = []
+        if device_name_or_function is not None:
             place = device_name_or_function
             if callable(place):
                 shown, place = function_text(place), device_function(place)
@@ -381,12 +322,9 @@ class Graph:
                 shown = device_text(place)
                 place = merge_device(shown)
             place.said = (shown, origin(3))  # not in contextlib, which enters this block
-            scopes.devices = [*before, place]
-        scopes.note_use()
-        try:
+            devices = [*self._scopes.devices, place]
+        with self._scopes.within("devices", devices):
             yield
-        finally:
-            scopes.devices = before
 
     @contextmanager
     def colocate_with(self, op: Any, ignore_existing: bool = False) -> Iterator[None]:
@@ -422,14 +360,8 @@ class Graph:
 
     @contextmanager
     def _attr_scope(self, attr_map: dict[str, Any]) -> Iterator[None]:
-        scopes = self._scopes
-        before = scopes.attrs
-        scopes.attrs = {**before, **attr_map}
-        scopes.note_use()
-        try:
+        with self._scopes.within("attrs", {**self._scopes.attrs, **attr_map}):
             yield
-        finally:
-            scopes.attrs = before
 
     @contextmanager
     def gradient_override_map(self, op_type_map: dict[str, str]) -> Iterator[None]:
@@ -438,26 +370,15 @@ class Graph:
             isinstance(x, str) for pair in op_type_map.items() for x in pair
         ):
             raise TypeError("op_type_map must be a dictionary mapping strings to strings")
-        scopes = self._scopes
-        before = scopes.gradient_overrides
-        scopes.gradient_overrides = {**before, **op_type_map}
-        scopes.note_use()
-        try:
+        overrides = {**self._scopes.gradient_overrides, **op_type_map}
+        with self._scopes.within("gradient_overrides", overrides):
             yield
-        finally:
-            scopes.gradient_overrides = before
 
     @contextmanager
     def container(self, container_name: str) -> Iterator[str]:
         """Stateful nodes made in the block keep their state in this container."""
-        scopes = self._scopes
-        before = scopes.container
-        scopes.container = container_name
-        scopes.note_use()
-        try:
+        with self._scopes.within("container", container_name):
             yield container_name
-        finally:
-            scopes.container = before
 
     def add_to_collection(self, name: Any, value: Any) -> None:
         """Append `value` to the collection `name`."""
@@ -564,19 +485,3 @@ class Graph:
 
     def switch_to_thread_local(self) -> None:
         """Scopes are per thread already; kept for programs that ask for it."""
-
-
-def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:
-    """The one graph that `elements` (tensors, operations, variables) belong to, or the default graph.
-
-    Raises ValueError when they belong to several.
-    """
-    found = graph
-    for element in elements:
-        owner = getattr(element, "graph", None)
-        if isinstance(owner, Graph):
-            if found is None:
-                found = owner
-            elif owner is not found:
-                raise GraphError(f"{element!r} must be from the same graph as the other inputs")
-    return found if found is not None else stack.get_default_graph()

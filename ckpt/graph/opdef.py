@@ -17,14 +17,11 @@ from functools import cached_property
 from threading import Condition
 from typing import Any, Protocol
 
-import numpy as np
-
-from ckpt.core import dtypes
-from ckpt.core.defs import Func
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph import convert, stack
+from ckpt.graph.attr_values import check_allowed, coerced
+from ckpt.graph.inputs import converted, graph_of_inputs
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
 from ckpt.graph.sparse import SparseTensor
@@ -178,14 +175,14 @@ class OpDef:
                 kwargs["name"] = name
             values = self._all_inputs(args, kwargs)
             name = kwargs.pop("name", None)
-        graph = _graph_of(values)
+        graph = graph_of_inputs(values)
         if graph._finalized:
             graph.check_not_finalized()
         full_name = graph.unique_op_name(name or self.type)
         attrs: dict[str, Any] = {}
         for key, value in kwargs.items():
             attrs[key] = self._checked_attr(key, value)
-        inputs = self._convert_inputs(values, attrs, graph, full_name)
+        inputs = converted(self, values, attrs, graph, full_name)
         if len(attrs) < len(self.attrs):
             self._fill_defaults(attrs)
         if self.has_ref_inputs:
@@ -243,9 +240,9 @@ class OpDef:
                 f"{self.type} has no attribute '{key}'; it has {', '.join(self.attrs) or 'none'}"
             )
         if type(value) is not self.attr_types[key] or type(value) is DType:
-            value = _coerced(attr.kind, value, self.type, key)
+            value = coerced(attr.kind, value, self.type, key)
         if attr.allowed is not None:
-            _check_allowed(self.type, key, attr, value)
+            check_allowed(self.type, key, attr, value)
         if attr.minimum is not None:
             size = len(value) if isinstance(value, list) else value
             if size < attr.minimum:
@@ -261,166 +258,6 @@ class OpDef:
         if not attrs.keys() >= self.attrs.keys():
             missing = next(key for key in self.attrs if key not in attrs)
             raise TypeError(f"{self.type} misses its attribute '{missing}'")
-
-    def _convert_inputs(
-        self, values: Sequence[Any], attrs: dict[str, Any], graph: Any, name: str
-    ) -> list[Tensor]:
-        inputs: list[Tensor] = []
-        for arg, value in zip(self.inputs, values, strict=True):
-            if (
-                type(value) is Tensor
-                and value._dtype is (arg.dtype or attrs.get(arg.type_attr))
-                and value.op.graph is graph
-                and not arg.is_ref
-            ):
-                inputs.append(value)  # which fits as it is
-            elif arg.number_attr or arg.type_list_attr:
-                inputs.extend(self._convert_list(arg, value, attrs, graph, name))
-            else:
-                inputs.append(self._convert_one(arg, value, attrs, graph, name))
-        return inputs
-
-    def _convert_one(
-        self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str
-    ) -> Tensor:
-        type_attr = arg.type_attr
-        want: DType | None = arg.dtype or attrs.get(type_attr)
-        if not isinstance(value, Tensor) or value._dtype is dtypes.resource:
-            preferred = None
-            if want is None and type_attr:
-                default = self.attrs[type_attr].default
-                preferred = None if default is REQUIRED else default
-                if preferred is not None and not preferred.is_floating and _is_empty_list(value):
-                    # Without members a list is one of floats first: TensorFlow makes that constant, too.
-                    self._converted(arg, value, dtypes.float32, None, graph, name)
-            value = self._converted(arg, value, want, preferred, graph, name)
-        elif value.op.graph is not graph:
-            value = graph.capture(value)
-        dtype = value._dtype.base_dtype
-        if want is None:
-            attrs[type_attr] = dtype
-            allowed = self.attrs[type_attr].allowed
-            if allowed is not None and dtype not in allowed:
-                names = ", ".join(sorted(d.name for d in allowed))
-                raise TypeError(
-                    f"Value passed to parameter '{arg.name}' has DataType {dtype.name} "
-                    f"not in list of allowed values: {names}"
-                )
-        elif dtype is not want:
-            self._dtype_mismatch(arg, dtype, want, attrs)
-        if arg.is_ref and not value._dtype._is_ref_dtype:
-            raise TypeError(
-                f"'{self.type}' Op requires that input '{arg.name}' be a mutable tensor (e.g.: a tf.Variable)"
-            )
-        return value  # type: ignore[no-any-return]  # convert and capture return Tensors
-
-    def _converted(
-        self,
-        arg: Arg,
-        value: Any,
-        want: DType | None,
-        preferred: DType | None,
-        graph: Any,
-        name: str,
-    ) -> Any:
-        saved = graph.enter_exact_scope(name)
-        try:
-            with stack.default_graph(graph):
-                tensor = convert.convert_to_tensor(
-                    value, dtype=want, name=arg.name, as_ref=arg.is_ref, preferred_dtype=preferred
-                )
-            return tensor if tensor.graph is graph else graph.capture(tensor)
-        except TypeError as error:
-            if want is None or not arg.type_attr:
-                raise
-            found = convert.inferred_dtype(value)
-            if found is None or found == want:
-                raise
-            raise TypeError(
-                f"Input '{arg.name}' of '{self.type}' Op has type {found.name} that does not match "
-                f"type {want.name} of argument '{self._first_of(arg.type_attr)}'."
-            ) from error
-        finally:
-            graph.leave_exact_scope(saved)
-
-    def _first_of(self, type_attr: str) -> str:
-        return next((a.name for a in self.inputs if a.type_attr == type_attr), type_attr)
-
-    def _dtype_mismatch(self, arg: Arg, dtype: DType, want: DType, attrs: dict[str, Any]) -> None:
-        if arg.type_attr:
-            first = self._first_of(arg.type_attr)
-            if first == arg.name:
-                raise TypeError(
-                    f"Input '{arg.name}' of '{self.type}' Op has type {dtype.name} that does not match "
-                    f"expected type of {want.name}."
-                )
-            raise TypeError(
-                f"Input '{arg.name}' of '{self.type}' Op has type {dtype.name} that does not match "
-                f"type {want.name} of argument '{first}'."
-            )
-        raise TypeError(
-            f"Input '{arg.name}' of '{self.type}' Op has type {dtype.name} that does not match "
-            f"expected type of {want.name}."
-        )
-
-    def _convert_list(
-        self, arg: Arg, value: Any, attrs: dict[str, Any], graph: Any, name: str
-    ) -> list[Tensor]:
-        if not isinstance(value, (list, tuple)):
-            raise TypeError(
-                f"Expected list for '{arg.name}' argument to '{self.type}' Op, not {value!r}."
-            )
-        saved = graph.enter_exact_scope(name)
-        try:
-            with stack.default_graph(graph):
-                tensors = self._tensors_of_list(arg, value, attrs)
-        finally:
-            graph.leave_exact_scope(saved)
-        tensors = [t if t.graph is graph else graph.capture(t) for t in tensors]
-        if arg.number_attr:
-            known = attrs.setdefault(arg.number_attr, len(tensors))
-            minimum = self.attrs[arg.number_attr].minimum or 0
-            if known != len(tensors):
-                raise ValueError(
-                    f"List argument '{arg.name}' to '{self.type}' Op with length {len(tensors)} "
-                    f"must match length {known} of argument '{arg.number_attr}'."
-                )
-            if len(tensors) < minimum:
-                raise ValueError(
-                    f"List argument '{arg.name}' to '{self.type}' Op with length {len(tensors)} "
-                    f"shorter than minimum length {minimum}."
-                )
-        return tensors
-
-    def _tensors_of_list(self, arg: Arg, values: Sequence[Any], attrs: dict[str, Any]) -> list[Any]:
-        if arg.type_list_attr:
-            wants = attrs.get(arg.type_list_attr) or [None] * len(values)
-            tensors = [
-                convert.convert_to_tensor(v, dtype=w, name=f"{arg.name}_{i}")
-                for i, (v, w) in enumerate(zip(values, wants, strict=True))
-            ]
-            attrs[arg.type_list_attr] = [t.dtype.base_dtype for t in tensors]
-            return tensors
-        want = arg.dtype or attrs.get(arg.type_attr)
-        if want is None:
-            known = [
-                v.dtype.base_dtype
-                for v in values
-                if hasattr(v, "dtype") and isinstance(v.dtype, DType)
-            ]
-            want = known[0] if known else None
-        tensors = convert.convert_n_to_tensor(values, dtype=want, name=arg.name, as_ref=arg.is_ref)
-        found = {t.dtype.base_dtype for t in tensors}
-        if len(found) > 1:
-            raise TypeError(
-                f"Tensors in list passed to '{arg.name}' of '{self.type}' Op have types "
-                f"{[t.dtype.name for t in tensors]} that don't all match."
-            )
-        if arg.type_attr and tensors:
-            dtype = tensors[0].dtype.base_dtype
-            attrs[arg.type_attr] = dtype
-            _check_allowed(self.type, arg.type_attr, self.attrs[arg.type_attr], dtype)
-        return tensors
 
     def _result(self, node: Operation) -> Any:
         outputs = self.outputs
@@ -501,79 +338,6 @@ def op(type_name: str, signature: str, **attrs: Any) -> Callable[[Callable[..., 
         return opdef
 
     return define
-
-
-def _is_empty_list(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and not value
-
-
-def _graph_of(values: Sequence[Any]) -> Any:
-    """The graph of the tensors in `values` (inputs and lists of inputs), or the default graph."""
-    default = stack.get_default_graph()
-    if default.is_building_function:
-        return default
-    found: Any = None
-    for value in values:
-        if isinstance(value, Tensor):
-            graph: Any = value.op.graph
-        elif type(value) is list or type(value) is tuple:
-            members = [member for member in value if isinstance(member, Tensor)]
-            graph = _graph_of(members) if members else None
-        else:
-            continue
-        if found is None:
-            found = graph
-        elif graph is not None and graph is not found:
-            raise ValueError(f"{value!r} must be from the same graph as the other inputs.")
-    return default if found is None else found
-
-
-_COERCIONS: dict[str, Callable[[Any], Any]] = {
-    "type": lambda v: dtypes.as_dtype(v).base_dtype,
-    "shape": as_shape,
-    "bool": bool,
-    "float": float,
-    "tensor": np.asarray,
-}
-
-
-def _coerced(kind: str, value: Any, type_name: str, key: str) -> Any:
-    try:
-        if kind.startswith("list("):
-            if not isinstance(value, (list, tuple)):
-                raise TypeError(f"expected a list, got {value!r}")
-            inner = kind[5:-1]
-            return [_coerced(inner, member, type_name, key) for member in value]
-        if kind == "int":
-            if isinstance(value, (bool, float, str)):
-                raise TypeError(f"expected int, got {value!r}")
-            return int(value)
-        if kind == "string":
-            if not isinstance(value, (str, bytes)):
-                raise TypeError(f"expected a string, got {value!r}")
-            return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
-        if kind == "func":
-            return value if isinstance(value, Func) else Func(getattr(value, "name", value))
-        return _COERCIONS[kind](value)
-    except (TypeError, ValueError) as error:
-        raise TypeError(f"Attribute '{key}' of '{type_name}': {error}") from None
-
-
-def _check_allowed(type_name: str, key: str, attr: Attr, value: Any) -> None:
-    if attr.allowed is None:
-        return
-    for member in value if isinstance(value, list) else (value,):
-        if member not in attr.allowed:
-            if attr.kind in ("type", "list(type)"):
-                names = ", ".join(sorted(d.name for d in attr.allowed))
-                raise TypeError(
-                    f"Value passed to parameter '{key}' of '{type_name}' has DataType {member.name} "
-                    f"not in list of allowed values: {names}"
-                )
-            names = '", "'.join(sorted(map(str, attr.allowed)))
-            raise ValueError(
-                f"Attr '{key}' of '{type_name}' Op passed string '{member}' not in: \"{names}\"."
-            )
 
 
 def opdef_of(type_name: str) -> OpDef:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
+from ckpt.core.errors import GraphError
 from ckpt.graph import stack
-from ckpt.graph.graph import Graph, graph_of
+from ckpt.graph.graph import Graph
 
 
 class name_scope:  # TensorFlow's name
@@ -51,6 +52,22 @@ class name_scope:  # TensorFlow's name
         graph, before = self._open.pop()
         graph.leave_exact_scope(before)
         stack.pop_graph(graph)
+
+
+def graph_of(elements: Sequence[Any], graph: Graph | None = None) -> Graph:
+    """The one graph that `elements` (tensors, operations, variables) belong to, or the default graph.
+
+    Raises ValueError when they belong to several.
+    """
+    found = graph
+    for element in elements:
+        owner = getattr(element, "graph", None)
+        if isinstance(owner, Graph):
+            if found is None:
+                found = owner
+            elif owner is not found:
+                raise GraphError(f"{element!r} must be from the same graph as the other inputs")
+    return found if found is not None else stack.get_default_graph()
 
 
 def control_dependencies(control_inputs: Any) -> AbstractContextManager[None]:

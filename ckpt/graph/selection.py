@@ -96,7 +96,7 @@ def _waiting(node: defs.NodeDef, gone: Collection[str]) -> defs.NodeDef:
     groups = node.attr.get("_class")
     attr: Mapping[str, Any] = node.attr
     if isinstance(groups, list):
-        kept = [g for g in groups if _group_node(g) not in gone]
+        kept = [g for g in groups if group_node(g) not in gone]
         if len(kept) < len(groups):
             attr = {k: v for k, v in node.attr.items() if k != "_class"}
             if kept:
@@ -106,7 +106,8 @@ def _waiting(node: defs.NodeDef, gone: Collection[str]) -> defs.NodeDef:
     return replace(node, input=tuple(t for t in node.input if t not in ended), attr=attr)
 
 
-def _group_node(group: Any) -> str:
+def group_node(group: Any) -> str:
+    """The node that heads a colocation group (`loc:@node`, a text or bytes)."""
     text = group.decode("utf-8", "surrogateescape") if isinstance(group, bytes) else str(group)
     return text.removeprefix("loc:@")
 

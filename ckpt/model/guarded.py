@@ -102,7 +102,7 @@ class _Guard:
 
     def _copy(self, op: Operation) -> list[Tensor]:
         inputs = [self._now(t) for t in op._inputs]
-        name = self.graph._claimed(f"{op.name}_{self.name}")
+        name = self.graph.claimed_name(f"{op.name}_{self.name}")
         return self.graph.add(op.type, op.opdef, inputs, dict(op.attrs), name)._outputs
 
     def _now(self, tensor: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.graph import stack
 from ckpt.graph.keys import GraphKeys
-from ckpt.graph.scopes import name_scope
+from ckpt.graph.scopes import graph_of, name_scope
 
 _SCOPES = ("__varscope",)
 
@@ -203,8 +203,6 @@ class variable_scope:  # TensorFlow's name
         exits = ExitStack()
         default = stack.get_default_graph()
         if self._values is not None and not default.is_building_function:
-            from ckpt.graph.graph import graph_of  # beside its only caller
-
             exits.enter_context(graph_of(self._values).as_default())
         try:
             scope = self._opened(exits)

@@ -162,7 +162,7 @@ class _Builder:
         shape = found.shape if found.shape.is_fully_defined() else TensorShape(None)
         sizes = shape.as_tuple() if shape.is_fully_defined() else ()
         attrs = {"dtype": base, "value": np.zeros(sizes, base.as_numpy_dtype)}
-        name = other.target._claimed("not_taken")
+        name = other.target.claimed_name("not_taken")
         taken.target.outputs.append(found)
         other.target.outputs += other.target.add("Const", OPS["Const"], [], attrs, name).outputs
         sources = take_arguments(self.target, [side.target for side in unit.sides])
@@ -203,7 +203,7 @@ class _Builder:
 
     def _name(self, name: str) -> str:
         taken = self.target._names_in_use.setdefault(name.lower(), 0)
-        return self.target._claimed(name) if taken else _claim(self.target, name)
+        return self.target.claimed_name(name) if taken else _claim(self.target, name)
 
     def _controls(self, op: Operation) -> list[Operation]:
         """The copies of what `op` waits for beyond its inputs."""
@@ -396,7 +396,7 @@ class _Builder:
         if not tensor.dtype._is_ref_dtype and not waits and not is_new:
             return tensor
         attrs = {"T": tensor.dtype.base_dtype}
-        made = body.add("Identity", OPS["Identity"], [tensor], attrs, body._claimed("Identity"))
+        made = body.add("Identity", OPS["Identity"], [tensor], attrs, body.claimed_name("Identity"))
         made._control_inputs += tuple(waits)
         return made.outputs[0]
 
@@ -418,7 +418,7 @@ class _Builder:
     def _add(self, kind: str, inputs: list[Tensor], attrs: dict[str, Any], unit: Unit) -> Operation:
         scope = unit.first.name.rpartition("/")[0]
         name = f"{scope}/{kind}" if scope else kind
-        made = self.target.add(kind, OPS[kind], inputs, attrs, self.target._claimed(name))
+        made = self.target.add(kind, OPS[kind], inputs, attrs, self.target.claimed_name(name))
         made._origin = unit.first._origin
         return made
 
@@ -502,7 +502,7 @@ def settle(node: Operation, stands: Mapping[Tensor, Tensor]) -> None:
         names = {made: tensor.name for tensor, made in stands.items() if made.op is node}
         node.attrs = {**node.attrs, STANDS_FOR: [names.get(t, "") for t in node.outputs]}
         node.graph = graph
-        node.name = graph._claimed(node.name)
+        node.name = graph.claimed_name(node.name)
         node.node_id = len(graph._nodes)
         graph._nodes.append(node)
         graph._by_name[node.name] = node

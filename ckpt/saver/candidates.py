@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ckpt.core import defs, selectors
+from ckpt.core import selectors
 from ckpt.core.errors import SelectionError
 from ckpt.core.system import StrPath
 from ckpt.formats.base import TensorReader
-from ckpt.graph.selection import node_of
+from ckpt.graph.variable_defs import collections_by_node
 
 Patterns = str | Iterable[str]
 
@@ -25,6 +25,10 @@ def selected(
     if include is None and exclude is None:
         return names
     kept = [] if include is None else _listed(include)
+    if include is not None and not kept:
+        raise SelectionError(
+            f"{path}: include is an empty list, and nothing to select is always an error; leave it out for all tensors"
+        )
     dropped = [] if exclude is None else [f"!{pattern}" for pattern in _listed(exclude)]
     try:
         parsed = selectors.parse([*kept, *dropped])
@@ -53,27 +57,8 @@ def collections_in(path: StrPath) -> dict[str, frozenset[str]] | None:
     meta = saved_meta_graph(path)
     if meta is None:
         return None
-    members = collections_of(meta)
+    members = collections_by_node(meta)
     return {
         saving.key: frozenset(key for node in saving.variables for key in members.get(node, ()))
-        for saving in savings(meta, variables_of(meta))
-    }
-
-
-def collections_of(meta: defs.MetaGraphDef) -> dict[str, frozenset[str]]:
-    """Node of each variable -> keys of the collections that it is in."""
-    found: dict[str, set[str]] = {}
-    for key, collection in meta.collection_def.items():
-        for variable in collection.value if collection.kind == "variables" else ():
-            found.setdefault(node_of(variable.variable_name), set()).add(key)
-    return {name: frozenset(keys) for name, keys in found.items()}
-
-
-def variables_of(meta: defs.MetaGraphDef) -> dict[str, defs.VariableDef]:
-    """Node of each variable that is in a collection -> what is noted of it."""
-    return {
-        node_of(variable.variable_name): variable
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for variable in collection.value
+        for saving in savings(meta)
     }

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import dtypes, renames
-from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.core.errors import SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
@@ -24,6 +24,10 @@ from ckpt.saver.report import Mismatch, RestoreReport
 from ckpt.saver.restored import Restored
 
 Array = np.ndarray[Any, Any]
+
+
+class LostValuesError(ValueError):
+    """A cast would make other numbers of some."""
 
 
 @dataclass(eq=False, slots=True)  # never changed; there may be many thousands
@@ -48,7 +52,7 @@ class Piece:
     def read(self, reader: TensorReader) -> Array:
         """The values, as the assignment takes them; only the bytes needed are read.
 
-        Raises InvalidArgumentError when a cast would make infinities of numbers, and what the reader raises.
+        Raises LostValuesError when a cast would make infinities of numbers, and what the reader raises.
         """
         if self.fit in ("slice", "pad"):
             array = self._overlap(reader)
@@ -104,8 +108,11 @@ class Match:
         is_all = len(self.pieces) == len(wanted) and all(piece.is_plain for piece in self.pieces)
         return is_all and not isinstance(self.reader, JoinedReader)
 
-    def values(self) -> dict[Any, Array]:
-        """What to feed: the tensor that RestoreV2 would make of each piece, and its values."""
+    def values(self, path: str) -> dict[Any, Array]:
+        """What to feed: the tensor that RestoreV2 would make of each piece, and its values.
+
+        Raises one InvalidArgumentError listing all that would lose values by a cast.
+        """
         assert self.reader is not None  # match() sets it
         whole = [piece for piece in self.pieces if piece.is_whole]
         target = FreshArrays(len(whole))
@@ -113,11 +120,16 @@ class Match:
         found = {p.entry.tensor: array for p, array in zip(whole, target.found, strict=True)}
         for array in target.found:
             array.flags.writeable = False
-        return found | {
-            piece.entry.tensor: piece.read(self.reader)
-            for piece in self.pieces
-            if piece.entry.tensor not in found
-        }
+        lost = []
+        for piece in self.pieces:
+            if piece.entry.tensor not in found:
+                try:
+                    found[piece.entry.tensor] = piece.read(self.reader)
+                except LostValuesError as error:
+                    lost.append(str(error))
+        if lost:
+            raise restore_errors.lost_values(path, lost)
+        return found
 
     def report(self, path: str) -> RestoreReport:
         """What the caller is told."""
@@ -325,7 +337,7 @@ def _rank(dtype: dtypes.DType) -> int | None:
 
 
 def _cast(array: Array, entry: Restored, source: str) -> Array:
-    """The values in the dtype of the entry. Raises InvalidArgumentError for integers and numbers that it cannot hold."""
+    """The values in the dtype of the entry. Raises LostValuesError for integers and numbers that it cannot hold."""
     with np.errstate(all="ignore"):
         cast: Array = array.astype(entry.dtype.base_dtype.as_numpy_dtype)
         if entry.dtype.base_dtype.is_integer:
@@ -334,11 +346,9 @@ def _cast(array: Array, entry: Restored, source: str) -> Array:
             is_lost = np.isfinite(array) & ~np.isfinite(cast)
     lost = int(np.count_nonzero(is_lost))
     if lost:
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"{source}: {lost} of {array.size} values do not fit into {entry.dtype.base_dtype.name}, the dtype of "
-            f"{entry.name}; nothing was assigned",
+        kind = entry.dtype.base_dtype.name
+        raise LostValuesError(
+            f"{source}: {lost} of {array.size} values do not fit into {kind}, the dtype of {entry.name}"
         )
     return cast
 
@@ -378,6 +388,7 @@ def _check(
             found.held,
             explained,
             has_rules=policies.rename is not None,
+            policies=policies,
             refused=refused,
             are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),
         )

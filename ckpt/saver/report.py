@@ -57,11 +57,19 @@ class RestoreReport:
     def assert_consumed(self, pattern: Any = "**") -> RestoreReport:
         """The report, when variables took every tensor of the checkpoint that the selectors match.
 
-        Raises AssertionError listing the others.
+        Raises AssertionError listing the others, SelectionError (a ValueError) for selectors that match none at all.
         """
-        left = selectors.select(
-            pattern, [Candidate(name) for name in self.unexpected], allow_empty=True
+        came_from = {new: old for old, new in self.renamed.items()}
+        taken = [came_from.get(name, name) for name in self.restored]
+        unfit = [came_from.get(m.name, m.name) for m in self.mismatched]
+        held = dict.fromkeys([*self.unexpected, *taken, *unfit, *self.renamed])
+        matched = selectors.select(
+            pattern,
+            [Candidate(name) for name in held],
+            allow_empty=not held,
+            what="tensors",
         )
+        left = sorted(set(matched) & set(self.unexpected), key=self.unexpected.index)
         if left:
             raise AssertionError(
                 f"{self.path}: {len(left)} tensors of the checkpoint were not used: {_some(left)}"

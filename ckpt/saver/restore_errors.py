@@ -8,6 +8,7 @@ from typing import Any
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions
+from ckpt.saver.policies import Policies
 from ckpt.saver.report import Mismatch, RestoreReport
 
 SHOWN = 30  # variables of one kind in a message; the report of the error has all
@@ -41,6 +42,7 @@ def failure(
     found: Suggestions,
     *,
     has_rules: bool,
+    policies: Policies,
     refused: Sequence[str] = (),
     are_slots: bool = False,
 ) -> MissingVariablesError | MismatchedVariablesError:
@@ -55,7 +57,7 @@ def failure(
         *_mismatches(report.mismatched),
         *_listed(refused),
         *_way_out(missing, found, has_rules=has_rules, or_with="apply_suggestions=True"),
-        *_other_ways(missing, report.mismatched, are_slots=are_slots),
+        *_other_ways(missing, report.mismatched, policies, are_slots=are_slots),
         _spare(report, held),
     ]
     kind = MissingVariablesError if missing else MismatchedVariablesError
@@ -162,19 +164,47 @@ def _way_out(
         yield f"    rename={written(found.guess)}"
 
 
+def lost_values(path: str, lost: Sequence[str]) -> InvalidArgumentError:
+    """The error for casts that would make other numbers of some; `lost` has a line for each."""
+    lines = [
+        f"{path}: on_dtype='cast': {len(lost)} variables cannot hold their values, and nothing was assigned.",
+        *_listed(lost),
+        "on_dtype='skip' leaves them alone; or give the variables the dtypes of the checkpoint.",
+    ]
+    return InvalidArgumentError(None, None, "\n".join(filter(None, lines)))
+
+
+_NEEDED = {
+    "reshape": "takes as many elements in another shape, but not for a part of a variable",
+    "slice": "takes the first entries of axes that are longer in the checkpoint; none may be shorter there",
+    "pad": "fills axes that are shorter in the checkpoint with zeros; none may be longer there",
+}
+
+
 def _other_ways(
-    missing: Sequence[Named], mismatched: Sequence[Mismatch], *, are_slots: bool
+    missing: Sequence[Named],
+    mismatched: Sequence[Mismatch],
+    policies: Policies,
+    *,
+    are_slots: bool,
 ) -> Iterable[str]:
-    if missing and are_slots:
+    if missing and are_slots and policies.slots != "optional":
         yield "All that is missing belongs to an optimizer: slots='optional' initializes it."
-    elif missing:
+    elif missing and policies.on_missing == "error":
         yield "on_missing='init' initializes what is missing, 'skip' leaves it alone."
     wrong = [m for m in mismatched if m.action == "error"]
     if any(m.wanted.partition("[")[0] != m.found.partition("[")[0] for m in wrong):
-        yield "on_dtype='cast' converts between dtypes where no value can change beyond rounding."
-    if any(m.wanted.partition("[")[2] != m.found.partition("[")[2] for m in wrong):
         yield (
-            "on_shape='skip' leaves variables of another shape alone; 'reshape', 'slice' and 'pad' make values fit."
+            "on_dtype='cast' goes from bool to integers, floats and complex numbers, not back; 'skip' leaves others alone."
+            if policies.on_dtype == "cast"
+            else "on_dtype='cast' converts between dtypes where no value can change beyond rounding."
+        )
+    if any(m.wanted.partition("[")[2] != m.found.partition("[")[2] for m in wrong):
+        said = policies.on_shape
+        yield (
+            f"on_shape={said!r} {_NEEDED[said]}; 'skip' leaves others alone."
+            if said in _NEEDED
+            else "on_shape='skip' leaves variables of another shape alone; 'reshape', 'slice' and 'pad' make values fit."
         )
 
 

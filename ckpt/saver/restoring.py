@@ -53,7 +53,7 @@ def restore(
         if not found.is_plain(wanted):
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
-            feeds |= found.values()
+            feeds |= found.values(path)
         if targets:
             _run(sess, targets, feeds, path, reader, wanted)
     if initializers:

@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
+from ckpt.formats import shards
 from ckpt.graph.renaming import renamed_saver
 from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
@@ -284,7 +285,7 @@ class Saver:
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing
-        directory, OpError when a file cannot be written, or when the save before failed in the background and nobody
+        directory, InvalidArgumentError for a compression or size that is none, OpError when a file cannot be written, or when the save before failed in the background and nobody
         was told; the checkpoints that were there before are then as they were.
         """
         if not self._is_built:
@@ -297,6 +298,7 @@ class Saver:
         prefix = saving.prefix_of(path, step, padded=self._pad_step_number)
         latest_filename = saving.checked_latest(latest_filename, prefix)
         rated = validity.checked_metrics(metrics)
+        shards.check_options(shard_size, compression)
         suffix = saving.checked_suffix(meta_graph_suffix) if write_meta_graph else ""
         if self._is_empty and not write_meta_graph:
             return None

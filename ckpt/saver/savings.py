@@ -11,6 +11,7 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import exclusive, needed, node_of, saver_nodes, without
+from ckpt.graph.variable_defs import nodes_beside, variable_defs, variables_by_node
 
 VARIABLE_TYPES = ("Variable", "VariableV2", "VarHandleOp")
 """The operations that are variables."""
@@ -26,14 +27,14 @@ class Saving:
     variables: tuple[str, ...]
 
 
-def savings(meta: defs.MetaGraphDef, variables: Mapping[str, defs.VariableDef]) -> list[Saving]:
+def savings(meta: defs.MetaGraphDef) -> list[Saving]:
     """What the Saver of this MetaGraph saves, without tables and other objects that are no variables.
 
-    Without a Saver it is what a new one would save: `variables` under their own names.
+    Without a Saver it is what a new one would save: the variables of its collections under their own names.
     """
     found: dict[str, list[str]] = {}
     if meta.saver_def is None or not meta.saver_def.save_tensor_name:
-        for name, definition in variables.items():
+        for name, definition in variables_by_node(meta).items():
             part = definition.save_slice_info_def
             found.setdefault(name if part is None else part.full_name, []).append(name)
     else:
@@ -72,13 +73,7 @@ def saver_only(meta: defs.MetaGraphDef) -> set[str]:
     """The nodes that are there for Savers alone: they save and restore, and nothing else takes them."""
     graph = meta.graph_def
     keep = {node.name for node in graph.node if node.op in VARIABLE_TYPES}
-    keep |= {
-        node_of(name)
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for v in collection.value
-        for name in (v.initializer_name, v.snapshot_name, v.initial_value_name)
-    }
+    keep |= {name for variable in variable_defs(meta) for name in nodes_beside(variable)}
     roots = set() if meta.saver_def is None else set(saver_nodes(meta.saver_def))
     return exclusive(graph, roots | _machinery(meta), keep)
 
@@ -86,12 +81,7 @@ def saver_only(meta: defs.MetaGraphDef) -> set[str]:
 def _machinery(meta: defs.MetaGraphDef) -> set[str]:
     """Saves and what reports them done; restoring assignments that initialise no variable, and what groups them."""
     nodes = {node.name: node for node in meta.graph_def.node}
-    initializers = {
-        node_of(variable.initializer_name)
-        for collection in meta.collection_def.values()
-        if collection.kind == "variables"
-        for variable in collection.value
-    }
+    initializers = {node_of(variable.initializer_name) for variable in variable_defs(meta)}
     found = {name for name, node in nodes.items() if node.op == "SaveV2"}
     found |= {
         name

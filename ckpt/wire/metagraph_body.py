@@ -13,18 +13,19 @@ from ckpt.core.checksum import crc32c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 MAGIC = b"\x89ckptMG\n"
 VERSION = 1
 _TINY = 512  # bytes; the lists that fewer announce take less than a megabyte
-LARGE = 1 << 20  # bytes; a smaller body cannot take more than 64 MiB
+LARGE = 1 << 19  # bytes; a smaller body cannot take more than 32 MiB
 _HEAD = struct.Struct("<8sIIQ")
 _CRC = struct.Struct("<I")
 _LENGTH = struct.Struct("<Q")  # of a deflated body before it was deflated
 _PLAIN, _DEFLATED = 0, 1  # how the body is encoded
 _DEFLATED_FROM, _DEFLATED_UP_TO = 16 * 1024, 256 << 20  # bytes; more are stored as they are
+_AT_ONCE = 1 << 18  # bytes that are unfolded at one time
 _ALWAYS_ALLOWED = 4 << 20  # a deflated body may have been so many bytes, ...
 _MOST_EXPANSION = 32  # ... or so many times what it is now; graphs reach 25
 HEADER_BYTES = _HEAD.size + _CRC.size
@@ -93,31 +94,49 @@ def _inflated(body: memoryview) -> memoryview:
     (length,) = _LENGTH.unpack_from(body)
     if length > largest(len(body)):
         raise Damage(f"{len(body)} bytes claim to be {length} deflated ones")
-    stream = zlib.decompressobj()
+    found, at = bytearray(length), 0
     try:
-        found = stream.decompress(body[_LENGTH.size :], length + 1)
+        for piece in _pieces(body[_LENGTH.size :]):
+            if at + len(piece) > length:
+                at = length + 1
+                break
+            found[at : at + len(piece)] = piece
+            at += len(piece)
     except zlib.error as error:
         raise Damage(f"its body is no deflate stream: {error}") from error
-    if len(found) != length or not stream.eof or stream.unused_data:
+    except EOFError:
+        at = -1
+    if at != length:
         raise Damage(f"its body is not the {length} deflated bytes that it declares")
-    return memoryview(found)
+    return memoryview(found).toreadonly()
+
+
+def _pieces(body: memoryview) -> Iterator[bytes]:
+    """What the zlib stream that is all of `body` holds, a little at a time. Raises EOFError when it is not all of it."""
+    stream = zlib.decompressobj()
+    for at in range(0, len(body), _AT_ONCE):
+        waiting: bytes | memoryview = body[at : at + _AT_ONCE]
+        while waiting:
+            yield stream.decompress(waiting, _AT_ONCE)
+            waiting = stream.unconsumed_tail
+    while not stream.eof and (piece := stream.decompress(b"", _AT_ONCE)):
+        yield piece
+    if not stream.eof or stream.unused_data:
+        raise EOFError
 
 
 def parsed(
-    body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], longest: int | None = None
+    body: bytes | memoryview, ext_hook: Callable[[int, Any], Any], *, looks: bool = False
 ) -> Any:
-    """The one msgpack value in `body`, an extension type or small: no list is longer than `longest`. Raises Damage."""
+    """The one msgpack value in `body`, an extension type or small; `looks` as in `metagraph_large.built`. Raises Damage."""
     with MsgpackErrors():
         if len(body) > _TINY:
-            check_present(memoryview(body))
+            _check_present(memoryview(body))
         if len(body) <= LARGE:
             return unpackb(body, ext_hook)
-        from ckpt.wire.metagraph_budget import MOST_ELEMENTS, record_budget
+        from ckpt.wire.metagraph_large import built
 
-        longest = MOST_ELEMENTS if longest is None else longest
-        budget = record_budget(longest + MOST_ELEMENTS)
-        limits = {"max_array_len": longest, "max_map_len": MOST_ELEMENTS}
-        return unpackb(body, ext_hook, list_hook=budget.take, object_hook=budget.take, **limits)
+        return built(memoryview(body), ext_hook, looks=looks)
 
 
 def unpackb(body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], **options: Any) -> Any:
@@ -127,37 +146,17 @@ def unpackb(body: bytes | memoryview, ext_hook: Callable[[int, bytes], Any], **o
     return msgpack.unpackb(body, ext_hook=ext_hook, strict_map_key=True, **options)
 
 
-def check_present(body: memoryview) -> None:
+def _check_present(body: memoryview) -> None:
     """Raise Damage, or an error of msgpack, unless `body` is one value all of whose elements are there.
 
     msgpack allocates a list for as many elements as its header declares; so the value is walked first without
     building it.
     """
-    walker = streamed(body)
-    walker.skip()
-    if walker.tell() != len(body):
-        raise Damage(f"{len(body) - walker.tell()} bytes follow the value")
+    from ckpt.wire.metagraph_places import Places  # it and this module need each other
 
-
-def streamed(body: memoryview, **options: Any) -> Any:
-    """An unpacker over `body` that holds little of it at a time."""
-    import msgpack
-
-    return msgpack.Unpacker(
-        _Source(body), max_buffer_size=max(len(body), 1), strict_map_key=True, **options
-    )
-
-
-class _Source:
-    """What a streaming unpacker reads from: the bytes are not copied as a whole."""
-
-    def __init__(self, body: memoryview) -> None:
-        self._body, self._at = body, 0
-
-    def read(self, count: int) -> bytes:
-        piece = bytes(self._body[self._at : self._at + count])
-        self._at += len(piece)
-        return piece
+    _, end = Places(body).ends(1)
+    if end != len(body):
+        raise Damage(f"{len(body) - end} bytes follow the value")
 
 
 class MsgpackErrors:

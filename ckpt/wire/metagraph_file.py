@@ -91,8 +91,8 @@ def unpack_all(parts: Mapping[str, bytes | memoryview]) -> list[defs.MetaGraphDe
     from ckpt.wire.metagraph_values import decoder
 
     reader, budget = tree_reader(named=False), graph_budget()
-    counted = decoder(parsed, reader.attrs, budget)
-    uncounted = decoder(parsed, reader.attrs, UNLIMITED)
+    looking = decoder(reader.attrs, budget, looks=True)
+    keeping = decoder(reader.attrs, UNLIMITED, looks=False)
     with paused():
         bodies = {}
         for where, data in parts.items():
@@ -100,8 +100,8 @@ def unpack_all(parts: Mapping[str, bytes | memoryview]) -> list[defs.MetaGraphDe
                 bodies[where] = body = unsealed(data)
                 if len(body) > LARGE or len(parts) > 1:
                     with reader.only_looking():
-                        look(body, reader, counted, budget)
-        return [_built(body, where, reader, uncounted) for where, body in bodies.items()]
+                        look(body, reader, looking, budget)
+        return [_built(body, where, reader, keeping) for where, body in bodies.items()]
 
 
 def _built(

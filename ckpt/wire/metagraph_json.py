@@ -17,6 +17,7 @@ from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.core.shapes import TensorShape
+from ckpt.wire import metagraph_tensors as tensors
 from ckpt.wire import metagraph_values as values
 from ckpt.wire.metagraph_body import VERSION, Damage
 from ckpt.wire.metagraph_budget import graph_budget
@@ -163,9 +164,9 @@ _UNTAG: dict[str, Callable[[Any], Any]] = {
     "$bytes": str.encode,
     "$base64": _base64,
     "$float": _float,
-    "$type": values.read_type,
-    "$shape": values.read_shape,
-    "$tensor": values.read_tensor,
+    "$type": tensors.read_type,
+    "$shape": tensors.read_shape,
+    "$tensor": tensors.read_tensor,
     "$placeholder": defs.Placeholder,
 }
 _CONTENT: dict[str, Any] = {

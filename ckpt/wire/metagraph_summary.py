@@ -52,6 +52,7 @@ class MetaGraphSummary:
 
 
 _PLACEHOLDERS = frozenset({"Placeholder", "PlaceholderV2", "PlaceholderWithDefault"})
+_LONGEST = 4096  # bytes of a shape
 _MOST = 1 << 16  # kinds of operations, placeholders, collections: what is kept of a hostile file
 
 
@@ -181,11 +182,13 @@ def _texts(values: Iterable[Any]) -> tuple[str, ...]:
     return texts
 
 
-def _light_value(code: int, data: bytes) -> Any:
+def _light_value(code: int, data: bytes | memoryview) -> Any:
     """Dtypes as names, shapes as their bytes, everything else as None."""
+    if code in (1, 2) and len(data) > _LONGEST:
+        raise ValueError(f"a dtype or a shape takes {len(data)} bytes")
     if code == 1:
-        return data.decode()
-    return data if code == 2 else None
+        return str(data, "utf-8")
+    return bytes(data) if code == 2 else None
 
 
 def _input(node: list[Any]) -> Input:

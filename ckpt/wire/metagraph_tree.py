@@ -18,6 +18,7 @@ from ckpt.wire.metagraph_body import Damage
 
 Read = Callable[[Any, str], Any]
 _STR = {str}
+_SHOWN = 200  # characters of a name
 _chained = chain.from_iterable
 _PLAIN = {"node_list": str, "bytes_list": bytes, "int64_list": int}  # collections of one type
 KINDS = ("node_list", "bytes_list", "int64_list", "float_list", "any_list", "variables")
@@ -36,6 +37,11 @@ def _scalar(*types: type) -> Read:
         return raw
 
     return read
+
+
+def named(name: Any) -> str:
+    """A name as an error shows it, also one that is no text, or very long."""
+    return repr(name) if type(name) is str and len(name) <= _SHOWN else reprlib.repr(name)[:_SHOWN]
 
 
 def shown(raw: Any) -> str:
@@ -70,7 +76,7 @@ def _mapping(read: Read) -> Read:
     def read_all(raw: Any, place: str) -> dict[str, Any]:
         if type(raw) is not dict:
             raise Damage(f"{place}: {shown(raw)} where a map should be")
-        return {_text(key, place): read(item, f"{place} {key!r}") for key, item in raw.items()}
+        return {_text(key, place): read(item, f"{place} {named(key)}") for key, item in raw.items()}
 
     return read_all
 
@@ -213,7 +219,7 @@ class TreeReader:
         if type(raw) is not list or len(raw) != 5:
             raise Damage(f"{place}[{number}]: {shown(raw)} where NodeDef should be")
         name, op, inputs, device, attr = raw
-        here = f"{place} {number} {name!r}"
+        here = f"{place} {number} {named(name)}"
         text = [_text(item, here) for item in (name, op, device)]
         inputs, attr = _texts(inputs, f"{here} input"), self.attrs(attr, here)
         return defs.NodeDef(text[0], text[1], inputs, text[2], attr)
@@ -227,7 +233,7 @@ class TreeReader:
             for item in value if type(value) is list else (value,):
                 if type(item) not in self._value_types:
                     raise Damage(
-                        f"{place}, attribute {name!r}: {shown(item)} is no attribute value"
+                        f"{place}, attribute {named(name)}: {shown(item)} is no attribute value"
                     )
         return raw
 

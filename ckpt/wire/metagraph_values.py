@@ -14,14 +14,25 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
-from ckpt.wire.metagraph_body import Damage
-from ckpt.wire.metagraph_budget import MOST_ELEMENTS, RECORD, Budget, record_elements
-from ckpt.wire.metagraph_tree import FIELDS, shown
+from ckpt.wire.metagraph_body import Damage, parsed
+from ckpt.wire.metagraph_budget import RECORD, Budget, record_elements
+from ckpt.wire.metagraph_places import SMALL
+from ckpt.wire.metagraph_tensors import (
+    LONGEST_SHAPE,
+    SEEN,
+    large_tensor,
+    read_shape,
+    read_tensor,
+    read_type,
+)
+from ckpt.wire.metagraph_tree import FIELDS, named, shown
 
 TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
 _SHAPES_KEPT = 4096  # that are made once and shared; graphs have few
-_LONGEST_SHAPE = 4096  # bytes: 450 sizes of the longest kind
+_SHORT_SHAPE = 64  # bytes of one of them
+_LONGEST_DTYPE, _LONGEST_NAME = 64, 1 << 16  # bytes of what a dtype, or a placeholder, is called
+_SEEN_SHAPE, _SEEN_FUNC = TensorShape.of(None), defs.Func("", {})
 ITEM_TYPES: frozenset[type] = frozenset(
     {
         bytes,
@@ -83,39 +94,51 @@ _ENCODE: dict[type, Callable[[Any], Any]] = {
 
 
 def decoder(
-    unpackb: Callable[..., Any],
     check_attrs: Callable[[Any, str], dict[str, Any]],
     budget: Budget,
+    *,
+    looks: bool,
     depth: int = 0,
-) -> Callable[[int, bytes], Any]:
-    """The function that turns extension types into values, `depth` functions deep, as many as the budget allows."""
+) -> Callable[[int, bytes | memoryview], Any]:
+    """The function that turns extension types into values, `depth` functions deep, as many as the budget allows.
+
+    With `looks`, values that may be large are checked and others of their type stand for them.
+    """
     shapes: dict[bytes, TensorShape] = {}
 
-    def decode(code: int, data: bytes) -> Any:
+    def decode(code: int, data: bytes | memoryview) -> Any:
         if code == TYPE:
-            return _DTYPES.get(data) or read_type(data.decode())
+            return _DTYPES.get(bytes(data[:_LONGEST_DTYPE])) or read_type(_name(data))
         if code == SHAPE:
-            if len(data) > _LONGEST_SHAPE:
+            if len(data) > LONGEST_SHAPE:
                 raise Damage(f"a shape takes {len(data)} bytes")
-            if data not in shapes:
+            key = bytes(data)
+            if key not in shapes:
                 budget.spend(RECORD)
                 if len(shapes) == _SHAPES_KEPT:
                     shapes.clear()
-                shapes[data] = read_shape(unpackb(data, _no_extension))
-            return shapes[data]
+                shape = read_shape(parsed(data, _no_extension))
+                if len(data) > _SHORT_SHAPE:
+                    return _SEEN_SHAPE if looks else shape
+                shapes[key] = shape
+            return shapes[key]
         if code == TENSOR:
             budget.spend(2 * RECORD)
-            # a list of strings is as long as there are strings
-            return read_tensor(unpackb(data, _no_extension, max(len(data), MOST_ELEMENTS)))
+            if len(data) > SMALL:
+                return large_tensor(data, looks=looks)
+            array = read_tensor(parsed(data, _no_extension))
+            return SEEN if looks else array
         if code == PLACEHOLDER:
-            return defs.Placeholder(data.decode())
+            return defs.Placeholder(_name(data))
         if code != FUNC:
             raise Damage(f"extension type {code} is not part of the format")
         if depth >= DEEPEST_FUNC:
             raise Damage(f"functions are nested more than {DEEPEST_FUNC} deep")
-        func = unpackb(data, decoder(unpackb, check_attrs, budget, depth + 1))
-        budget.spend(record_elements(func))
-        return read_func(func, check_attrs)
+        inner = decoder(check_attrs, budget, looks=looks, depth=depth + 1)
+        raw = parsed(data, inner, looks=looks)
+        budget.spend(record_elements(raw))
+        func = read_func(raw, check_attrs)
+        return _SEEN_FUNC if looks else func
 
     return decode
 
@@ -124,61 +147,14 @@ def _no_extension(code: int, data: bytes) -> Any:
     raise Damage(f"extension type {code} inside a shape or tensor")
 
 
-def read_type(name: Any) -> DType:
-    """The dtype called `name`."""
-    found = BY_NAME.get(name) if isinstance(name, str) else None
-    if found is None:
-        raise Damage(f"{shown(name)} is no dtype that ckpt knows")
-    return found
-
-
-def read_shape(raw: Any) -> TensorShape:
-    """The shape of a list of sizes, or of None."""
-    if raw is None:
-        return TensorShape.of(None)
-    if type(raw) is not list or not all(
-        [size is None or (type(size) is int and size >= 0) for size in raw]
-    ):
-        raise Damage(f"{shown(raw)} is no shape")
-    return TensorShape.of(tuple(raw))
+def _name(data: bytes | memoryview) -> str:
+    if len(data) > _LONGEST_NAME:
+        raise Damage(f"a name takes {len(data)} bytes")
+    return str(data, "utf-8")
 
 
 def read_func(raw: Any, check_attrs: Callable[[Any, str], dict[str, Any]]) -> defs.Func:
     """The function of [name, attributes]."""
     if type(raw) is not list or len(raw) != 2 or type(raw[0]) is not str:
         raise Damage(f"{shown(raw)} is no function attribute")
-    return defs.Func(raw[0], check_attrs(raw[1], f"function {raw[0]!r}"))
-
-
-def read_tensor(raw: Any) -> np.ndarray[Any, Any]:
-    """The array of [dtype name, sizes, content], read-only; the content must be exactly as long as they say."""
-    if type(raw) is not list or len(raw) != 3:
-        raise Damage(f"{shown(raw)} is no tensor")
-    dtype, shape, content = read_type(raw[0]), read_shape(raw[1]), raw[2]
-    sizes: Any = shape.sizes
-    count = shape.num_elements()
-    if count is None or not dtype.is_numpy_compatible:
-        raise Damage(f"no value can have dtype {dtype.name} and shape {shape}")
-    if dtype.name == "string":
-        if type(content) is not list or not all([type(item) is bytes for item in content]):
-            raise Damage("a tensor of strings must hold a list of byte strings")
-        flat = np.empty(len(content), object)
-        flat[:] = content
-    else:
-        if type(content) is not bytes or len(content) != count * dtype.size:
-            raise Damage(
-                f"{dtype.name} of shape {shape} needs {count * dtype.size} bytes, not {_amount(content)}"
-            )
-        flat = np.frombuffer(content, dtype.as_numpy_dtype)
-    if flat.size != count:
-        raise Damage(f"{flat.size} strings for a tensor of shape {shape}")
-    try:
-        array = flat.reshape(sizes)
-    except ValueError as error:  # an empty tensor with a size that no array can have
-        raise Damage(f"shape {shape}: {error}") from error
-    array.flags.writeable = False
-    return array
-
-
-def _amount(content: Any) -> str:
-    return f"{len(content)}" if type(content) is bytes else type(content).__name__
+    return defs.Func(raw[0], check_attrs(raw[1], f"function {named(raw[0])}"))

@@ -6,27 +6,19 @@ than so many elements, nor may all together. Must not know what becomes of the r
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Protocol
 
 from ckpt.core import defs
-from ckpt.wire.metagraph_body import Damage, MsgpackErrors, streamed, unpackb
-from ckpt.wire.metagraph_budget import (
-    MOST_ELEMENTS,
-    Budget,
-    node_elements,
-    record_budget,
-    record_elements,
-)
+from ckpt.wire.metagraph_body import Damage, MsgpackErrors, unpackb
+from ckpt.wire.metagraph_budget import Budget, node_elements, record_elements
+from ckpt.wire.metagraph_large import Hook, built
+from ckpt.wire.metagraph_places import SMALL, Places, array_of
 from ckpt.wire.metagraph_tree import TreeReader, shown
 
-_SMALL = 1 << 18  # bytes that are built at once: their elements take 16 MiB at most
 _TOGETHER = 64  # records that are built at once while they are small
-_ARRAY = struct.Struct(">BH")  # msgpack's header of an array of up to 65,535 elements
-_ARRAY_16 = 0xDC
 
 
 class Checks(Protocol):
@@ -66,17 +58,13 @@ class Checks(Protocol):
         """The signatures."""
 
 
-def look(
-    body: memoryview, checks: Checks, ext_hook: Callable[[int, bytes], Any], budget: Budget
-) -> None:
+def look(body: memoryview, checks: Checks, ext_hook: Hook, budget: Budget) -> None:
     """Show every record to the checks, which the budget must allow, and keep nothing. Raises Damage."""
     with MsgpackErrors():
         _Walk(body, checks, ext_hook, budget).meta_graph()
 
 
-def kept(
-    body: memoryview, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
-) -> defs.MetaGraphDef:
+def kept(body: memoryview, reader: TreeReader, ext_hook: Hook) -> defs.MetaGraphDef:
     """The MetaGraphDef of what the reader makes of the records of a body that it has looked at."""
     with MsgpackErrors():
         return _Walk(body, reader, ext_hook, None).meta_graph()
@@ -87,12 +75,12 @@ class _Walk:
         self,
         body: memoryview,
         checks: Checks,
-        ext_hook: Callable[[int, bytes], Any],
+        ext_hook: Hook,
         budget: Budget | None,
     ) -> None:
         self._body, self._checks, self._ext_hook = body, checks, ext_hook
         self._budget, self._keeps = budget, budget is None
-        self._places = streamed(body)  # goes from record to record and builds none
+        self._places = Places(body)  # goes from record to record and builds none
 
     def meta_graph(self) -> defs.MetaGraphDef:
         checks = self._checks
@@ -121,22 +109,13 @@ class _Walk:
 
     def _next(self) -> Any:
         """The next record; its bytes are seen to be there before msgpack makes lists as long as it announces."""
-        begin = self._places.tell()
-        self._places.skip()
-        record = self._built(begin, self._places.tell())
+        record = self._built(*self._places.ends(1))
         if self._budget is not None:
             self._budget.spend(record_elements(record))
         return record
 
     def _built(self, begin: int, end: int) -> Any:
-        record = self._body[begin:end]
-        if len(record) <= _SMALL:
-            return unpackb(record, self._ext_hook)
-        budget = record_budget()
-        limits = {"max_array_len": MOST_ELEMENTS, "max_map_len": MOST_ELEMENTS}
-        return unpackb(
-            record, self._ext_hook, list_hook=budget.take, object_hook=budget.take, **limits
-        )
+        return built(self._body[begin:end], self._ext_hook, looks=not self._keeps)
 
     def _batches(self) -> Iterator[list[Any]]:
         """The records of the list that begins here."""
@@ -144,13 +123,9 @@ class _Walk:
         left = places.read_array_header()
         while left:
             together = min(left, _TOGETHER)
-            ends = [places.tell()]
-            for _ in range(together):
-                places.skip()
-                ends.append(places.tell())
-            if ends[-1] - ends[0] <= _SMALL:
-                header = _ARRAY.pack(_ARRAY_16, together)
-                yield unpackb(header + self._body[ends[0] : ends[-1]], self._ext_hook)
+            ends = places.ends(together)
+            if ends[-1] - ends[0] <= SMALL:
+                yield unpackb(array_of(self._body[ends[0] : ends[-1]], together), self._ext_hook)
             else:
                 for begin, end in pairwise(ends):
                     yield [self._built(begin, end)]

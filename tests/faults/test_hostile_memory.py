@@ -21,9 +21,10 @@ from ckpt.formats.hdf5_layout import MOST_TENSORS
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver import state_file
+from ckpt.saver.meta_files import read_meta_graph_file
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
-from tests.faults.test_hostile import MIB, SIZE, use
+from tests.faults.test_hostile import MIB, SIZE, body, extension, use
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
@@ -39,12 +40,12 @@ def good(tmp_path_factory):
     return path.read_bytes()
 
 
-def refused(path, action):
-    """What `action` was refused with, in 64 MiB and the size of the file."""
+def refused(path, action, beyond=64 * MIB):
+    """What `action` was refused with, in so much memory and the size of the file."""
     cost = cost_of(action)
     assert isinstance(cost.outcome, CkptError)
     assert str(path) in str(cost.outcome)
-    assert cost.peak <= 64 * MIB + path.stat().st_size
+    assert cost.peak <= beyond + path.stat().st_size
     return cost.outcome
 
 
@@ -255,3 +256,92 @@ def test_many_chunks_are_compared_as_few_are(pieces, cut):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(hdf5_index, "_FEW_CHUNKS", -1)
         assert index.extent((4096, 4)) == few
+
+
+def bin32(data):
+    return b"\xc6" + struct.pack(">I", len(data)) + data
+
+
+def tensor(dtype, sizes, content):
+    return extension(3, b"\x93" + msgpack.packb(dtype) + msgpack.packb(sizes) + content)
+
+
+def texts(item, sizes=None, last=b""):
+    """A tensor of strings, all of which are `item` but the last."""
+    count = SIZE // len(item)
+    header = b"\xdd" + struct.pack(">I", count + bool(last))
+    return tensor(
+        "string", [count + bool(last)] if sizes is None else sizes, header + item * count + last
+    )
+
+
+def constant(value, end=b"\x80"):
+    """A graph of one node with this value."""
+    return body(b"\x95\xa1n\xa5Const\x90\xa0\x81\xa5value" + value, 1, end=end)
+
+
+def named(name, rest, end):
+    return body(b"\x95\xdb" + struct.pack(">I", len(name)) + name + rest, 1, end=end)
+
+
+def nested(depth):
+    """Functions in functions, around many bytes."""
+    inner = msgpack.packb(["f", {"v": bytes(SIZE)}])
+    for _ in range(depth):
+        inner = b"\x92\xa1f\x81\xa1v" + extension(4, inner)
+    return extension(4, inner)
+
+
+FUNCTION = extension(
+    4, b"\x92\xa1f\x81\xa1v" + b"\xdd" + struct.pack(">I", MIB // 16) + b"\xa2ab" * (MIB // 16)
+)
+LARGE_VALUES = {
+    "empty strings, not as many": constant(texts(b"\xc4\0", [3])),
+    "short strings, not as many": constant(texts(b"\xc4\2ab", [3])),
+    "numbers as strings, not as many": constant(texts(b"\1", [3])),
+    "lists as strings, not as many": constant(texts(b"\x90", [3])),
+    "texts as strings": constant(texts(b"\xa2ab")),
+    "lists as strings": constant(texts(b"\x90")),
+    "short strings, the last of which is none": constant(texts(b"\xc4\2ab", last=b"\7")),
+    "short strings, and a bad end": constant(texts(b"\xc4\2ab"), b"\7"),
+    "long strings, and a bad end": constant(texts(bin32(bytes(MIB))), b"\7"),
+    "numbers that are one too few": constant(tensor("float32", [SIZE // 4 + 1], bin32(bytes(SIZE)))),
+    "numbers, and a bad end": constant(tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), b"\7"),
+    "tensors in a list, and a bad end": constant(b"\xdc\0\x40" + tensor("uint8", [SIZE // 64], bin32(bytes(SIZE // 64))) * 64, b"\7"),
+    "bytes, and a bad end": constant(bin32(bytes(SIZE)), b"\7"),
+    "bytes in a list, and a bad end": constant(b"\xdc\0\x40" + bin32(bytes(SIZE // 64)) * 64, b"\7"),
+    "functions in a list, and a bad end": constant(b"\xdc\0\x40" + FUNCTION * 64, b"\7"),
+    "a long name, and a bad end": named("\N{EURO SIGN}".encode() * (SIZE // 3), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name beyond the basic plane, and a bad end": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name of a node that is none": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x90", b"\x80"),
+    "a long name that is no text": named(b"a" * SIZE + b"\xff", b"\xa1o\x90\xa0\x80", b"\x80"),
+    "a long dtype": constant(extension(1, bytes(SIZE))),
+    "a long shape": constant(extension(2, b"\xdd" + struct.pack(">I", SIZE) + bytes(SIZE))),
+    "a long placeholder": constant(extension(5, bytes(SIZE))),
+    "functions in functions, and a bad end": constant(nested(30), b"\7"),
+    "functions in too many functions": constant(nested(40)),
+    "a list in lists around many bytes": constant(b"\x91" * 30 + bin32(bytes(SIZE))),
+    "a large value that ends early": constant(bin32(bytes(SIZE)))[: SIZE // 2],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", LARGE_VALUES.values(), ids=LARGE_VALUES)
+def test_a_graph_of_large_values_is_refused_without_a_copy(tmp_path, content):
+    path = tmp_path / "h.meta"
+    path.write_bytes(hostile.meta(content))
+    refused(path, lambda: read_meta_graph_file(str(path)), 32 * MIB)
+    cost = cost_of(lambda: inspect(path))  # which does not look into values
+    assert cost.peak <= 32 * MIB + path.stat().st_size
+
+
+@pytest.mark.parametrize(
+    "value",
+    [tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), bin32(bytes(SIZE))],
+    ids=["numbers", "bytes"],
+)
+def test_a_large_value_is_read_into_one_copy(tmp_path, value):
+    path = tmp_path / "m.meta"
+    path.write_bytes(hostile.meta(constant(value)))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size

@@ -226,6 +226,12 @@ def test_bad_arguments_are_told_at_once(tmp_path, model):
         saver.save(session, tmp_path / "a" / "b" / "m", asynchronous=True)
     with pytest.raises(TypeError, match="Session"):
         saver.save("x", tmp_path / "m", asynchronous=True)
+    for options in ({"compression": "nope"}, {"compression": 3}, {"shard_size": "some"}):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"(nope|3|some).*(unknown|no size)"
+        ):
+            saver.save(session, tmp_path / "m", asynchronous=True, **options)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_fork_neither_hangs_nor_speaks_for_its_parent(tmp_path, model, gate):

@@ -265,7 +265,11 @@ def test_what_is_unexpected_is_ignored_or_warned_of_or_an_error(checkpoint, sess
     assert report.unexpected == ("net/a/bias", "net/b/bias", "net/b/kernel")
     with pytest.raises(AssertionError, match=r"1 tensors .* not used: net/a/bias"):
         report.assert_consumed("net/a/**")
-    report.assert_consumed("**/kernel/**")
+    assert report.assert_consumed("net/a/kernel") is report
+    with pytest.raises(
+        SelectionError, match=r"match none of 4 tensors:\s+'\*\*/kernel/\*\*'; near it"
+    ):
+        report.assert_consumed("**/kernel/**")
     with pytest.warns(UserWarning, match="3 tensors .* not used: net/a/bias") as caught:
         saver.restore(sess, prefix, on_unexpected="warn")
     assert caught[0].filename == __file__
@@ -380,6 +384,56 @@ def test_a_cast_that_would_lose_a_value_is_refused_and_nothing_assigned(
     ):
         tf.train.Saver().restore(sess, prefix, on_dtype="cast")
     assert sess.run(a) == [5.0]
+
+
+def test_all_casts_that_would_lose_values_are_told_at_once_with_the_file(tmp_path, sess):
+    with tf.Graph().as_default(), tf.Session() as other:
+        for name, value in {"a": [300], "b": [-1, 2], "c": [7]}.items():
+            tf.Variable(value, name=name)
+        other.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(other, tmp_path / "m")
+    for name, length in {"a": 1, "b": 2, "c": 1}.items():
+        tf.Variable(tf.zeros([length], tf.uint8), name=name)
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        tf.train.Saver().restore(sess, prefix, on_dtype="cast")
+    assert str(raised.value).splitlines() == [
+        f"{prefix}: on_dtype='cast': 2 variables cannot hold their values, and nothing was assigned.",
+        "  a: 1 of 1 values do not fit into uint8, the dtype of a",
+        "  b: 1 of 2 values do not fit into uint8, the dtype of b",
+        "on_dtype='skip' leaves them alone; or give the variables the dtypes of the checkpoint.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "policies", "text", "not_text"),
+    [
+        ([3, 2], "float32", {}, "'skip' leaves variables of another shape alone", "none may be"),
+        ([3, 2], "float32", {"on_shape": "slice"}, "'slice' takes .* none may be shorter", "'pad'"),
+        ([3, 2], "float32", {"on_shape": "pad"}, "'pad' fills .* none may be longer", "'slice'"),
+        ([3, 1], "float32", {"on_shape": "reshape"}, "'reshape' takes as many elements", "'pad'"),
+        ([2, 3], "int32", {"on_dtype": "cast"}, "on_dtype='cast' goes .* not back", "on_shape="),
+        ([2, 3], "int32", {}, "on_dtype='cast' converts", "not back"),
+    ],
+)
+def test_the_way_out_is_not_the_policy_that_failed(
+    tmp_path, sess, shape, dtype, policies, text, not_text
+):
+    with tf.Graph().as_default(), tf.Session() as other:
+        tf.get_variable("v", [2, 3])
+        other.run(tf.global_variables_initializer())
+        prefix = tf.train.Saver().save(other, tmp_path / "m")
+    tf.get_variable("v", shape, dtype, initializer=tf.zeros_initializer())
+    with pytest.raises(tf.errors.InvalidArgumentError, match=text) as raised:
+        tf.train.Saver().restore(sess, prefix, **policies)
+    assert not_text not in str(raised.value)
+
+
+def test_nothing_restored_is_told_without_the_policy_that_led_there(checkpoint, sess):
+    prefix, _ = checkpoint
+    tf.get_variable("nowhere", [2])
+    with pytest.raises(tf.errors.NotFoundError, match="no variable at all would be") as raised:
+        tf.train.Saver().restore(sess, prefix, on_missing="init")
+    assert "initializes what is missing" not in str(raised.value)
 
 
 def test_an_optimizer_may_change(tmp_path, sess):

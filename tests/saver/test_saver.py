@@ -297,6 +297,21 @@ def test_a_path_without_checkpoint_is_a_value_error(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_prefix_may_end_as_the_files_do(tmp_path):
+    first, values = saved(tmp_path, "m")
+    for name in ("m.meta", "m.h5", "m.index"):
+        prefix, others = saved(tmp_path, name)
+        with tf.Graph().as_default():
+            np.testing.assert_array_equal(restored(prefix, *two_variables())[0], others[0])
+        assert tf.train.latest_checkpoint(tmp_path) == prefix
+    for name in ("m.meta.h5", "m.h5.h5", "m.index.h5"):
+        (tmp_path / name).unlink()
+    (tmp_path / "m").write_text("an older checkpoint of another program, or anything")
+    for path in (first, first + ".meta", first + ".h5"):
+        with tf.Graph().as_default():
+            np.testing.assert_array_equal(restored(path, *two_variables())[0], values[0])
+
+
 def test_a_file_where_the_directory_should_be_is_named(tmp_path):
     two_variables()
     (tmp_path / "file").write_text("")

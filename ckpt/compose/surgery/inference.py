@@ -14,7 +14,8 @@ from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.spelling import similar
 from ckpt.graph.load import split_input
-from ckpt.graph.selection import node_of
+from ckpt.graph.selection import group_node, node_of
+from ckpt.graph.variable_defs import nodes_beside, variable_defs
 
 _NORMS = ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3")
 _OUTPUT_AXIS = {"Conv2D": 3, "Conv3D": 4, "MatMul": 1, "DepthwiseConv2dNative": None}
@@ -205,10 +206,8 @@ def _named(draft: Draft) -> set[str]:
     for collection in draft.meta.collection_def.values():
         if collection.kind == "node_list":
             found.update(node_of(str(text)) for text in collection.value)
-        if collection.kind == "variables":
-            for v in collection.value:
-                names = (v.initializer_name, v.snapshot_name, v.initial_value_name)
-                found.update(node_of(name) for name in names if name)
+    for variable in variable_defs(draft.meta):
+        found.update(nodes_beside(variable))
     for signature in draft.meta.signature_def.values():
         for info in (*signature.inputs.values(), *signature.outputs.values()):
             found.add(node_of(info.name))
@@ -217,12 +216,8 @@ def _named(draft: Draft) -> set[str]:
 
 def colocated_with(graph: defs.GraphDef) -> set[str]:
     """The nodes that colocation groups name."""
-    found = set()
-    for node in graph.node:
-        for group in node.attr.get("_class") or ():
-            text = group.decode() if isinstance(group, bytes) else str(group)
-            found.add(text.removeprefix("loc:@"))
-    return found
+    groups = (group for node in graph.node for group in node.attr.get("_class") or ())
+    return set(map(group_node, groups))
 
 
 def replace_node(draft: Draft, node: defs.NodeDef) -> Draft:

@@ -15,7 +15,7 @@ from ckpt.core.renames import Step
 from ckpt.core.spelling import scopes_of, similar
 from ckpt.graph.renaming import renamed
 from ckpt.graph.selection import dependent, node_of
-from ckpt.saver.candidates import variables_of
+from ckpt.graph.variable_defs import variables_by_node
 from ckpt.saver.savings import VARIABLE_TYPES
 
 Renaming = Callable[[str], tuple[str, str] | None]
@@ -88,7 +88,7 @@ def _with_averages(draft: Draft, rules: Any) -> tuple[Draft, dict[str, str]]:
     if averages:
         initializers = {
             node_of(variable.initializer_name)
-            for name, variable in variables_of(draft.meta).items()
+            for name, variable in variables_by_node(draft.meta).items()
             if name in averages and variable.initializer_name
         }
         updates = assigning(draft, averages) - initializers

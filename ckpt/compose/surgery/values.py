@@ -20,7 +20,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import dependent, node_of
 from ckpt.graph.static import NEVER_FOLDED, fold
-from ckpt.saver.candidates import collections_of
+from ckpt.graph.variable_defs import collections_by_node, variables_by_node, without_variables
 from ckpt.saver.savings import VARIABLE_TYPES
 
 MAX_FOLDED_BYTES = 1 << 20
@@ -65,13 +65,7 @@ def freeze(
             "variables cannot be frozen where their handles are passed on:\n"
             + "\n".join(f"  {problem}" for problem in calls.problems)
         )
-    collections = {
-        key: replace(c, value=tuple(v for v in c.value if node_of(v.variable_name) not in frozen))
-        if c.kind == "variables"
-        else c
-        for key, c in kept.meta.collection_def.items()
-    }
-    collections = {key: c for key, c in collections.items() if c.value}
+    collections = without_variables(kept.meta.collection_def, frozen)
     left = {key: v for key, v in draft.entries.items() if key not in set(chosen)}
     graph = replace(kept.meta.graph_def, node=tuple(nodes), library=tuple(calls.library.values()))
     return replace(
@@ -86,7 +80,7 @@ def freeze(
 
 def _candidates(draft: Draft) -> list[Candidate]:
     """What selectors may know about the entries of the checkpoint."""
-    members, nodes = collections_of(draft.meta), draft.nodes
+    members, nodes = collections_by_node(draft.meta), draft.nodes
     return candidates(
         (
             (key, nodes[variables[0]].attr["dtype"].base_dtype.name)
@@ -101,16 +95,11 @@ def _candidates(draft: Draft) -> list[Candidate]:
 
 def _parts(draft: Draft, keys: Sequence[str]) -> dict[str, Any]:
     """The value of each variable; a partitioned tensor is cut at the offsets that the collections know."""
-    slices = {
-        node_of(v.variable_name): v.save_slice_info_def
-        for collection in draft.meta.collection_def.values()
-        if collection.kind == "variables"
-        for v in collection.value
-    }
+    known = variables_by_node(draft.meta)
     found = {}
     for key, value in draft.values(keys).items():
         for variable in draft.entries[key]:
-            part = slices.get(variable)
+            part = known[variable].save_slice_info_def if variable in known else None
             if part is None:
                 found[variable] = value
             else:

@@ -1,0 +1,31 @@
+"""Names of nodes and scopes: which are valid, and which are free. Knows no graph."""
+
+from __future__ import annotations
+
+import re
+
+_FIRST = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
+_INSIDE = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
+
+
+def is_valid(name: str, is_inside: bool) -> bool:
+    """Whether nodes and scopes may have this name; one that `is_inside` a scope may begin with more characters."""
+    return (_INSIDE if is_inside else _FIRST).match(name) is not None
+
+
+def claimed(in_use: dict[str, int], full: str, mark_as_used: bool = True) -> str:
+    """`full`, with `_1`, `_2` … where `in_use` has it (whatever its case), and entered there if asked."""
+    key = full.lower()
+    count = in_use.get(key, 0)
+    if mark_as_used:
+        in_use[key] = count + 1
+    if count:
+        base = key
+        while key in in_use:
+            key = f"{base}_{count}"
+            count += 1
+        if mark_as_used:
+            in_use[base] = count
+            in_use[key] = 1
+        full = f"{full}_{count - 1}"
+    return full
