@@ -7,6 +7,7 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.errors import DataLossError, GraphError
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
@@ -62,9 +63,7 @@ def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tu
         if all(type(m) is kind for m in members):
             return name, list(members)
     if all(isinstance(m, (str, bytes)) for m in members):
-        return "bytes_list", [
-            m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
-        ]
+        return "bytes_list", [bytes_of(m) if isinstance(m, str) else m for m in members]
     return "", []
 
 
@@ -80,7 +79,7 @@ def _is_number(member: Any) -> bool:
 
 def _name(member: Any) -> str:
     if isinstance(member, bytes):
-        return member.decode("utf-8", "surrogateescape")
+        return text_of(member)
     return member if isinstance(member, str) else str(getattr(member, "name", ""))
 
 

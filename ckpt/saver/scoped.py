@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.texts import text_of
 from ckpt.graph.renaming import renamed_node
 from ckpt.graph.selection import node_of
 
@@ -49,7 +50,7 @@ def _inner(node: defs.NodeDef, prefix: str, unbound: list[str]) -> defs.NodeDef:
 
 
 def _is_inside(group: Any, prefix: str) -> bool:
-    text = group.decode("utf-8", "surrogateescape") if isinstance(group, bytes) else str(group)
+    text = text_of(group)
     return not text.startswith("loc:@") or text.startswith(f"loc:@{prefix}")
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from ckpt.core import defs, gfile, storage
 from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.system import StrPath
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
-from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.saved_model import constants
 from ckpt.wire import saved_model_file
 from ckpt.wire.plain import message
