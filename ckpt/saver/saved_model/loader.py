@@ -15,6 +15,7 @@ from ckpt.core.errors import (
     UnparsableFileError,
 )
 from ckpt.core.limits import MAX_META_BYTES
+from ckpt.core.scope_names import inside
 from ckpt.core.system import StrPath
 from ckpt.graph.file_use import HOW_TO_ALLOW
 from ckpt.graph.graph import Graph
@@ -158,4 +159,4 @@ def _real(path: str) -> str:
 
 
 def _element(graph: Graph, name: str, import_scope: str | None) -> Any:
-    return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
+    return graph.as_graph_element(inside(import_scope, name))
