@@ -103,12 +103,12 @@ from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
-    CheckpointState,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
     update_checkpoint_state,
 )
+from ckpt.saver.state_text import CheckpointState
 from ckpt.saver.warm_start import VocabInfo, warm_start
 from ckpt.training.cluster import ClusterSpec
 from ckpt.training.coordinator import Coordinator

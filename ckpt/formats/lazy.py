@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpt.core import dtypes
+from ckpt.core.spelling import similar
 from ckpt.formats.base import MappingReader, Slices, StrPath, TensorReader, TensorSpec
 
 if TYPE_CHECKING:
@@ -162,11 +163,8 @@ class LazyCheckpoint(Mapping[str, LazyTensor]):
         return LazyTensor(self, reader.spec(name))
 
     def _missing(self, name: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(str(name), self._names, n=3)
-        hint = f"; it holds {', '.join(near)}" if near else ""
-        return f"{self.path}: no tensor {name!r} among the {len(self._names)}{hint}"
+        near = similar(str(name), self._names, most=None)
+        return f"{self.path}: no tensor {name!r} among the {len(self._names)}{near}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)

@@ -278,6 +278,7 @@ def _fit(
             left_alone.add(entry.target)
         else:
             pieces.append(piece)
+    found.mismatched = list(dict.fromkeys(found.mismatched))  # the parts of a variable have one
     if not left_alone:
         found.pieces = pieces
         return

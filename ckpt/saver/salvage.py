@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ckpt.core import storage
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, OpError
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.storage import Input
 from ckpt.core.system import StrPath
 from ckpt.formats import detect, hdf5
@@ -26,7 +27,6 @@ from ckpt.formats.hdf5_layout import HEADER
 from ckpt.formats.hdf5_reader import Hdf5Reader
 from ckpt.formats.hdf5_writer import write
 from ckpt.formats.shard_index import SHARD_MAGIC, SHARD_NAME, read_shard_index
-from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.output import check_free, make_home
 from ckpt.wire import metagraph_file
 

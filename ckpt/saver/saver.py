@@ -9,8 +9,9 @@ from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
+from ckpt.core.scope_names import scope_prefix
 from ckpt.formats import shards
-from ckpt.graph.renaming import renamed_saver
+from ckpt.graph.renaming import renamed_saver, under
 from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.debug_info import write_debug_info
@@ -172,7 +173,7 @@ class Saver:
         found = self.saver_def
         if found is None or not export_scope:
             return found
-        prefix = export_scope.rstrip("/") + "/"
+        prefix = scope_prefix(export_scope)
         if not found.filename_tensor_name.startswith(prefix):
             return None
         return renamed_saver(found, lambda name: name.removeprefix(prefix))
@@ -182,8 +183,7 @@ class Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
         found = plain(saver_def, defs.SaverDef)
         if import_scope:
-            prefix = import_scope.rstrip("/") + "/"
-            found = renamed_saver(found, lambda name: prefix + name)
+            found = renamed_saver(found, under(import_scope.rstrip("/")))
         return Saver(saver_def=found, name=import_scope)
 
     def _def(self) -> defs.SaverDef:

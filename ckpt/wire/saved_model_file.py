@@ -13,6 +13,7 @@ from ckpt.core import defs
 from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, UnimplementedError
+from ckpt.core.texts import text_of
 from ckpt.wire import metagraph_file, metagraph_json
 from ckpt.wire.metagraph_body import largest, unfolded
 
@@ -122,7 +123,7 @@ def _is_little(parts: Sequence[bytes | memoryview]) -> bool:
 
 def _from_json(data: bytes, where: str) -> list[defs.MetaGraphDef]:
     with paused():
-        tree = metagraph_json.parsed(data.decode("utf-8", "surrogateescape"), where)
+        tree = metagraph_json.parsed(text_of(data), where)
         parts = tree.get("meta_graphs") if isinstance(tree, dict) else None
         if not isinstance(parts, list):
             raise _damaged(where, "is no JSON of a SavedModel: it has no list `meta_graphs`")

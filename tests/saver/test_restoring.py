@@ -428,6 +428,18 @@ def test_the_way_out_is_not_the_policy_that_failed(
     assert not_text not in str(raised.value)
 
 
+def test_a_variable_in_parts_is_told_of_once(checkpoint, sess):
+    prefix, values = checkpoint
+    parts = tf.get_variable("net/a/kernel", [6, 4], partitioner=tf.fixed_size_partitioner(3))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="1 tensors have another") as raised:
+        tf.train.Saver().restore(sess, prefix)
+    assert str(raised.value).count("  net/a/kernel: the graph has float32[6, 4]") == 1
+    report = tf.train.Saver().restore(sess, prefix, on_shape="pad")
+    assert [m.name for m in report.mismatched] == ["net/a/kernel"]
+    padded = np.pad(values["net/a/kernel"], ((0, 2), (0, 1)))
+    np.testing.assert_array_equal(np.concatenate([sess.run(part) for part in parts]), padded)
+
+
 def test_nothing_restored_is_told_without_the_policy_that_led_there(checkpoint, sess):
     prefix, _ = checkpoint
     tf.get_variable("nowhere", [2])
