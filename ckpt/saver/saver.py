@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
@@ -21,7 +20,7 @@ from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore
-from ckpt.saver.retention import Policy, Rule, Saved, checked_rules
+from ckpt.saver.retention import Policy, Rule, Saved, check_limits, checked_rules
 from ckpt.saver.var_list import saveable_objects, selected
 from ckpt.wire.plain import message, plain
 
@@ -82,7 +81,7 @@ class Saver:
                 "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
             )
         _check_version(write_version)
-        _check_limits(max_to_keep, keep_checkpoint_every_n_hours)
+        check_limits(max_to_keep, keep_checkpoint_every_n_hours)
         rules = checked_rules(keep)
         self._var_list = var_list
         self._reshape = reshape
@@ -449,14 +448,6 @@ class Saver:
             strip_default_attrs=strip_default_attrs,
             save_debug_info=save_debug_info,
         )
-
-
-def _check_limits(max_to_keep: Any, hours: Any) -> None:
-    """Raise TypeError for limits that are no numbers."""
-    if max_to_keep is not None and not isinstance(max_to_keep, Integral):
-        raise TypeError(f"max_to_keep must be an integer or None, not {max_to_keep!r}")
-    if hours is not None and not isinstance(hours, Real):
-        raise TypeError(f"keep_checkpoint_every_n_hours must be a number, not {hours!r}")
 
 
 def _check_version(write_version: int) -> None:

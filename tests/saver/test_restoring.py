@@ -248,6 +248,21 @@ def test_what_is_unexpected_is_ignored_or_warned_of_or_an_error(checkpoint, sess
         saver.restore(sess, prefix, on_unexpected="error")
 
 
+def test_what_has_no_value_to_keep_is_told_beside_what_else_is_wrong(checkpoint, sess):
+    prefix, _ = checkpoint
+    tf.get_variable("net/a/kernel", [9])
+    sess.run(tf.get_variable("there", [2]).initializer)
+    tf.get_variable("not_there", [2])
+    with pytest.raises(tf.errors.InvalidArgumentError) as raised:
+        tf.train.Saver().restore(sess, prefix, on_missing="keep")
+    lines = str(raised.value).splitlines()
+    assert "  net/a/kernel: the graph has float32[9], the checkpoint has float32[4, 3]" in lines
+    told = [line for line in lines if "no value to keep" in line]
+    assert told == [
+        "  on_missing='keep': not_there is not in the checkpoint and has no value to keep"
+    ]
+
+
 def test_nothing_restored_is_told_without_the_policy_that_led_there(checkpoint, sess):
     prefix, _ = checkpoint
     tf.get_variable("nowhere", [2])
