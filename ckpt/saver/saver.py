@@ -280,7 +280,7 @@ class Saver:
         `save_debug_info` writes where the nodes were made beside the MetaGraph (`.debug`). `durable` False skips fsync,
         never the atomicity. What is larger than
         `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
-        "deflate", or what hdf5_writer.write takes. `metrics` are kept in the
+        "deflate" (or "deflate:9"), or with the hdf5plugin package "zstd", "lz4", "blosc2" or "bitshuffle". `metrics` are kept in the
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing

@@ -230,6 +230,25 @@ def test_a_saver_finds_the_variables_of_objects_by_their_names_in_the_graph(tmp_
             tf.train.Saver([u]).restore(sess, path)
 
 
+def test_rules_may_be_for_the_keys_of_objects_too(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        v, w, *_ = model()
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Checkpoint(part=tf.train.Checkpoint(v=v), w=w).save(tmp_path / "m")
+    for rename, name in (
+        ("object", "part/v"),
+        (["object", {"part/": "other/"}], "other/v"),
+        ({"net/": "other/"}, "other/v"),
+    ):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            restored = tf.get_variable(name, [2])
+            report = tf.train.Saver().restore(sess, path, rename=rename)
+            assert sess.run(restored).tolist() == [1.0, 2.0]
+            assert report.renamed == {"part/v/.ATTRIBUTES/VARIABLE_VALUE": name}
+            with pytest.raises(ValueError, match="rename rules fit none"):
+                tf.train.Saver().restore(sess, path, rename={"nowhere/": "x/"})
+
+
 @pytest.mark.parametrize(
     "noted", ["", "[1]", "{", "[" * 5000, '{"a": 3}', '{"a": "x", "b": "x"}', '{"gone": "x"}']
 )
