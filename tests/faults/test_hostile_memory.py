@@ -22,6 +22,7 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver import state_file
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.saved_model.loader import read_saved_model
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
 from tests.faults.test_hostile import MIB, SIZE, body, extension, use
@@ -342,6 +343,70 @@ def test_a_graph_of_large_values_is_refused_without_a_copy(tmp_path, content):
 def test_a_large_value_is_read_into_one_copy(tmp_path, value):
     path = tmp_path / "m.meta"
     path.write_bytes(hostile.meta(constant(value)))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
+
+
+JSON = '{"format": "ckpt-metagraph", "version": 1, "meta_graph": {"graph_def": {"node": [%s]}}}'  # and so on
+FACE = "\N{GRINNING FACE}"
+
+
+def json_node(value, name="n"):
+    return '{"name": "%s", "op": "o", "attr": {"v": %s}}' % (name, value)  # noqa: UP031 - it has braces
+
+
+def json_tensor(kind, size, content):
+    return json_node(f'{{"$tensor": ["{kind}", [{size}], {content}]}}')
+
+
+BASE64 = f'{{"$base64": "{"AAAA" * (SIZE // 4)}"}}'
+STRINGS = "[" + ",".join(['{"$bytes": "%s"}' % ("a" * 200)] * (SIZE // 220)) + "]"
+JSONS = {
+    "one text beyond the basic plane": '["' + "a" * SIZE + FACE + '"]',
+    "one text of escapes beyond the basic plane": '["' + "a" * SIZE + "\\ud83d\\ude00" + '"]',
+    "one text of escapes": '["' + "\\n" * (SIZE // 2) + '"]',
+    "no graph, and such a text": '{"x": "' + FACE + "a" * SIZE + '"}',
+    "such a text, and no end": JSON % json_node('"' + FACE + "a" * SIZE + '"')[:-2],
+    "many such texts, and a bad end": JSON % ",".join([*[json_node('"' + FACE + "a" * (SIZE // 64) + '"')] * 64, "7"]),
+    "such texts in a list, and a bad end": JSON % f"{json_node('[' + ','.join([chr(34) + FACE + 'a' * (SIZE // 256) + chr(34)] * 256) + ']')},7",
+    "a long name, and a bad end": JSON % f"{json_node(1, FACE + 'a' * SIZE)},7",
+    "a long name of a node that is none": JSON % json_node(1, FACE + "a" * SIZE).replace('"attr"', '"b"'),
+    "empty lists": JSON % json_node("[" + "[],      " * (SIZE // 9) + "0]"),
+    "nodes, and a bad end": JSON % ",".join([*[json_node('"' + "a" * 99 + '"')] * (SIZE // 150), "7"]),
+    "a tensor that is too long": JSON % json_tensor("uint8", 3, BASE64),
+    "a tensor, and a bad end": JSON % f"{json_tensor('uint8', SIZE // 4 * 3, BASE64)},7",
+    "a tensor that is no base64": JSON % json_tensor("uint8", SIZE // 4 * 3, BASE64).replace('A"', '!"'),
+    "bytes, and a bad end": JSON % f"{json_node(BASE64)},7",
+    "bytes of text, and a bad end": JSON % f"{json_node('{' + chr(34) + '$bytes' + chr(34) + ': ' + chr(34) + FACE + 'a' * SIZE + chr(34) + '}')},7",
+    "strings, not as many": JSON % json_tensor("string", 3, STRINGS),
+    "strings, and a bad end": JSON % f"{json_tensor('string', SIZE // 220, STRINGS)},7",
+    "a collection, and a bad end": JSON[:-2].replace('"graph_def"', '"collection_def": {"c": {"value": [' + ",".join(['"' + "a" * 200 + '"'] * (SIZE // 210)) + ', 7], "kind": "node_list"}}, "graph_def"') % "" + "}}",
+    "no UTF-8": "\udcff" + "a" * SIZE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", JSONS.values(), ids=JSONS)
+def test_json_is_refused_in_little_memory(tmp_path, text):
+    text = (
+        text if text.startswith("{") else f'{{"format": "ckpt-metagraph", "version": 1, "x": {text}'
+    )
+    path = tmp_path / "h.meta"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    refused(path, lambda: read_meta_graph_file(str(path)), 32 * MIB)
+    path = tmp_path / "saved_model.json"
+    models = f'{{"saved_model_schema_version": 1, "meta_graphs": [{text}]}}'
+    path.write_bytes(models.encode("utf-8", "surrogateescape"))
+    refused(path, lambda: read_saved_model(tmp_path), 32 * MIB)
+
+
+def test_json_takes_the_memory_of_its_values(tmp_path):
+    path = tmp_path / "m.meta"
+    path.write_text(JSON % json_tensor("uint8", SIZE // 4 * 3, BASE64))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
+    path.write_text(JSON % json_node('{"$bytes": "' + FACE + "a" * SIZE + '"}'))
     cost = cost_of(lambda: read_meta_graph_file(str(path)))
     assert cost.outcome == "ok"
     assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
