@@ -103,15 +103,17 @@ from ckpt.saver.report import RestoreReport
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN
 from ckpt.saver.saver import Saver
 from ckpt.saver.state_file import (
-    CheckpointState,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
     update_checkpoint_state,
 )
+from ckpt.saver.state_text import CheckpointState
 from ckpt.saver.warm_start import VocabInfo, warm_start
+from ckpt.training.cluster import ClusterSpec
 from ckpt.training.coordinator import Coordinator
 from ckpt.training.creators import ChiefSessionCreator, SessionCreator, WorkerSessionCreator
+from ckpt.training.device_setter import replica_device_setter
 from ckpt.training.file_writer import summary_iterator
 from ckpt.training.hooks import (
     FeedFnHook,
@@ -140,6 +142,7 @@ from ckpt.training.supervisor import Supervisor, basic_train_loop
 
 _MESSAGES = (
     "BytesList",
+    "ClusterDef",
     "Example",
     "Feature",
     "FeatureList",
@@ -147,6 +150,7 @@ _MESSAGES = (
     "Features",
     "FloatList",
     "Int64List",
+    "JobDef",
     "QueueRunnerDef",
     "SaverDef",
     "SequenceExample",
@@ -176,6 +180,8 @@ __all__ = [
     "CheckpointSaverListener",
     "CheckpointState",
     "ChiefSessionCreator",
+    "ClusterDef",
+    "ClusterSpec",
     "Coordinator",
     "EveryNHours",
     "EveryNSteps",
@@ -192,6 +198,7 @@ __all__ = [
     "GlobalStepWaiterHook",
     "GradientDescentOptimizer",
     "Int64List",
+    "JobDef",
     "Latest",
     "LatestN",
     "LoggingTensorHook",
@@ -283,6 +290,7 @@ __all__ = [
     "range_input_producer",
     "rebuild_checkpoint_state",
     "remove_checkpoint",
+    "replica_device_setter",
     "shuffle_batch",
     "shuffle_batch_join",
     "slice_input_producer",

@@ -19,4 +19,6 @@ def test_the_programs_of_the_page_run_twice(tmp_path, monkeypatch, capsys):
                 exec(program, found)
     steps = sorted(int(n[11:-3]) for n in os.listdir("run") if n.endswith(".h5"))
     assert steps == [15, 18, 19, 20]  # the newest three, and the newer one of those with loss 0
-    assert "model.ckpt-18': 'no rule keeps it'" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "model.ckpt-18': 'no rule keeps it'" in printed
+    assert "['global_step', 'v'] (1000,) 20\n(4,)\n{'v': (10,)}\n" in printed

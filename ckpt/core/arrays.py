@@ -14,6 +14,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import Dimension, TensorShape
+from ckpt.core.texts import bytes_of
 
 _INT32 = np.iinfo(np.int32)
 
@@ -92,7 +93,7 @@ def byte_strings(array: Any) -> np.ndarray[Any, Any]:
     flat = result.reshape(-1)
     for i, element in enumerate(source.reshape(-1).tolist()):
         if isinstance(element, str):
-            flat[i] = element.encode("utf-8", "surrogateescape")
+            flat[i] = bytes_of(element)
         elif isinstance(element, (bytes, bytearray)):
             flat[i] = bytes(element)
         else:

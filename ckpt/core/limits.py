@@ -9,6 +9,8 @@ GRAPH_ELEMENTS = 1 << 24
 
 A million nodes in a chain have eleven each. More take longer to check than anybody waits for a file that is refused.
 """
+MAX_META_BYTES = 1 << 31
+"""Bytes of the file of a graph: a larger one is refused before anything is allocated for it."""
 _most: ContextVar[int | None] = ContextVar("most", default=GRAPH_ELEMENTS)
 
 

@@ -25,6 +25,7 @@ WORDS = ("slots", "trainable", "global", "ema", "float", "scope:NAME", "collecti
 """What may follow an `@`."""
 
 _NOTHING: frozenset[str] = frozenset()
+_SHOWN = 5  # names of those that there are, where none is near
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,17 +215,17 @@ def _collections(candidate: Candidate, text: str) -> frozenset[str]:
 
 
 def _unmatched(idle: Sequence[Selector], candidates: Sequence[Candidate], what: str) -> str:
-    names = [c.name for c in candidates]
-    lines = []
+    names = list(dict.fromkeys(c.name for c in candidates))  # the parts of a variable have one
+    lines = [f"{len(idle)} selectors match none of {len(candidates)} {what}:"]
     for selector in idle:
         body = selector.text.lstrip("!")
         near = [] if body.startswith("@") else _near_misses(body, names)
         lines.append(f"  {selector.text!r}" + (f"; near it: {', '.join(near)}" if near else ""))
-    return (
-        f"{len(idle)} selectors match none of {len(names)} {what}:\n"
-        + "\n".join(lines)
-        + ("" if names else "\nThere are none to select from.")
-    )
+    if not names:
+        lines.append("There are none to select from.")
+    elif not any("; near it: " in line for line in lines):
+        lines.append("There are " + ", ".join(names[:_SHOWN]) + (", …" if names[_SHOWN:] else ""))
+    return "\n".join(lines)
 
 
 def _near_misses(body: str, names: Sequence[str]) -> list[str]:

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-_LOOKED_AT = 5000  # names; more take long to compare
+_FEW = 5000
 
 
-def similar(name: str, names: Iterable[str]) -> str:
-    """`; similar: a, b, c` for up to three names that are spelled nearly so, the nearest first; else nothing."""
+def similar(name: str, names: Iterable[str], most: int | None = _FEW) -> str:
+    """`; similar: a, b, c` for up to three names that are spelled nearly so, the nearest first; else nothing.
+
+    Of many names the first `most` are looked at, all for None: 5,000 take 30 ms.
+    """
     from difflib import get_close_matches  # only an error needs it
 
-    found = get_close_matches(name, list(islice(dict.fromkeys(names), _LOOKED_AT)), n=3)
+    found = get_close_matches(name, list(islice(dict.fromkeys(names), most)), n=3)
     return f"; similar: {', '.join(found)}" if found else ""
 
 

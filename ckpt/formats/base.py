@@ -188,3 +188,9 @@ class Format:
     open: Callable[[StrPath], TensorReader]
     write: TensorWriter | None
     layout: str
+
+
+def metagraph_of(reader: TensorReader) -> bytes | None:
+    """The MetaGraph inside a checkpoint, packed; None where there is none, and in formats that have none."""
+    held: Callable[[], bytes | None] | None = getattr(reader, "metagraph", None)
+    return None if held is None else held()

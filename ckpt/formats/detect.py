@@ -50,17 +50,17 @@ def read_metadata(path: StrPath) -> dict[str, str]:
 
 
 def resolve(path: StrPath) -> str:
-    """The file to open for `path`: itself, or the file beside the prefix or `.meta` file that it names.
+    """The file to open for `path`: that of the prefix, itself, or that beside the `.meta` file; in this order.
 
     Raises MissingCheckpointError when there is none, InvalidArgumentError for a directory.
     """
     name = os.fsdecode(path)
-    if name.endswith(".meta"):
+    existing = _existing(name)
+    if not existing and name.endswith(".meta"):
         name = name.removesuffix(".meta")
-    elif exists(name) and not is_directory(name):
+        existing = _existing(name)
+    elif not existing and exists(name) and not is_directory(name):
         return name
-    candidates = [(name + suffix, known) for known in FORMATS for suffix in known.suffixes]
-    existing = [(file, known) for file, known in candidates if exists(file)]
     for file, known in existing:
         if known.recognises(_head_of(file)):
             return file
@@ -70,7 +70,15 @@ def resolve(path: StrPath) -> str:
         raise InvalidArgumentError(
             None, None, f"{name}: is a directory; give a file or a prefix, see latest_checkpoint"
         )
-    raise MissingCheckpointError(name, [name, *(file for file, _ in candidates)])
+    raise MissingCheckpointError(name, [name, *(file for file, _ in _files_of(name))])
+
+
+def _files_of(prefix: str) -> list[tuple[str, Format]]:
+    return [(prefix + suffix, known) for known in FORMATS for suffix in known.suffixes]
+
+
+def _existing(prefix: str) -> list[tuple[str, Format]]:
+    return [(file, known) for file, known in _files_of(prefix) if exists(file)]
 
 
 def recognise(path: StrPath) -> Format:

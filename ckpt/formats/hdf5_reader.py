@@ -77,6 +77,16 @@ class Hdf5Reader:
         """First index and shape of each part that this file holds; one entry for a whole tensor."""
         return [(part.starts, part.shape) for part in self._tensor(name).parts]
 
+    def end_of(self, name: str) -> int:
+        """Where in its file the last bytes of the tensor end."""
+        places = []
+        for part in self._tensor(name).parts:
+            if part.chunks is None:
+                places.append((part.offset, part.length))
+            else:
+                places += zip(part.chunks.offsets, part.chunks.lengths, strict=True)
+        return max(offset + length for offset, length in places)
+
     def metadata(self) -> Mapping[str, str]:
         """The strings that the writer left."""
         return self._checkpoint.metadata

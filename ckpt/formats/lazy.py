@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ckpt.core import dtypes
+from ckpt.core.spelling import similar
 from ckpt.formats.base import MappingReader, Slices, StrPath, TensorReader, TensorSpec
 
 if TYPE_CHECKING:
@@ -162,11 +163,8 @@ class LazyCheckpoint(Mapping[str, LazyTensor]):
         return LazyTensor(self, reader.spec(name))
 
     def _missing(self, name: str) -> str:
-        from difflib import get_close_matches
-
-        near = get_close_matches(str(name), self._names, n=3)
-        hint = f"; it holds {', '.join(near)}" if near else ""
-        return f"{self.path}: no tensor {name!r} among the {len(self._names)}{hint}"
+        near = similar(str(name), self._names, most=None)
+        return f"{self.path}: no tensor {name!r} among the {len(self._names)}{near}"
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -197,8 +195,9 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
     given = len(keys) - keys.count(Ellipsis)
     if given > len(shape) or keys.count(Ellipsis) > 1:
         raise IndexError(f"too many indices for a tensor of shape {shape}: {key!r}")
+    ends: list[Any] = [...]  # with it, numpy makes arrays also of single elements
     if Ellipsis not in keys:
-        keys.append(Ellipsis)
+        keys.append(ends.pop())
     at = keys.index(Ellipsis)
     keys[at : at + 1] = [slice(None)] * (len(shape) - given)
     part: list[slice] = []
@@ -216,4 +215,4 @@ def _cut(key: Any, shape: tuple[int, ...]) -> tuple[Slices, tuple[Any, ...]] | N
                 raise IndexError(f"index {one} is out of bounds for an axis of size {full}")
             part.append(slice(one % full, one % full + 1))
             rest.append(0)
-    return tuple(part), tuple(rest)
+    return tuple(part), (*rest, *ends)

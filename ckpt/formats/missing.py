@@ -9,7 +9,8 @@ from ckpt.core.errors import NotFoundError, OpError
 from ckpt.core.storage import exists, is_directory, is_remote, joined, names_in, split
 from ckpt.formats.shard_index import SHARD_NAME
 
-_SUFFIXES = (".h5", ".index", ".meta")
+SUFFIXES = (".h5", ".index", ".meta")
+"""What follows the prefix of a checkpoint in the names of its files, shards apart."""
 _SHOWN = 3
 
 
@@ -56,7 +57,7 @@ def _stems(names: Sequence[str]) -> dict[str, bool]:
     for name in names:
         if name.startswith(".") or SHARD_NAME.fullmatch(name):
             continue
-        suffix = next((end for end in _SUFFIXES if name.endswith(end)), "")
+        suffix = next((end for end in SUFFIXES if name.endswith(end)), "")
         stem = name.removesuffix(suffix)
         found[stem] = found.get(stem, False) or bool(suffix)
     return found
@@ -72,4 +73,4 @@ def _leads_on(directory: str, name: str) -> bool:
 def _within(directory: str, base: str) -> str:
     """`base` in the directory, where there is such a checkpoint; else the directory."""
     path = joined(directory, base)
-    return path if any(exists(path + suffix) for suffix in ("", *_SUFFIXES)) else directory
+    return path if any(exists(path + suffix) for suffix in ("", *SUFFIXES)) else directory

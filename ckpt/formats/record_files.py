@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from ckpt.core.texts import bytes_of
 from ckpt.formats import tfrecord
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class TFRecordWriter:
     def write(self, record: bytes | str) -> None:
         """Append one record, text as UTF-8. Raises FailedPreconditionError after `close`, TypeError for other types."""
         if isinstance(record, str):
-            record = record.encode("utf-8", "surrogateescape")
+            record = bytes_of(record)
         if not isinstance(record, (bytes, bytearray, memoryview)):
             raise TypeError(f"A record is a byte string, not {type(record).__name__}: {record!r}")
         self._writer.write(bytes(record))

@@ -39,7 +39,7 @@ _UNITS |= {f"{unit}B": 1000**n for n, unit in enumerate("KMGT", 1)}
 _UNITS |= {f"{unit}IB": 1024**n for n, unit in enumerate("KMGT", 1)}
 
 
-def bytes_of(size: int | str) -> int:
+def size_in_bytes(size: int | str) -> int:
     """A size as a number of bytes: `5GB` is 5 * 10^9, `5GiB` is 5 * 2^30. Raises ValueError."""
     match = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) *([KMGT]?I?B?)", str(size).strip().upper())
     number = 0
@@ -227,7 +227,7 @@ def _remove_quietly(paths: Iterable[str]) -> None:
 
 def _checked_size(size: int | str) -> int:
     try:
-        return bytes_of(size)
+        return size_in_bytes(size)
     except ValueError as error:
         raise InvalidArgumentError(None, None, f"shard_size: {error}") from error
 

@@ -10,6 +10,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.defs import Func
 from ckpt.core.shapes import as_shape
+from ckpt.core.texts import text_of
 from ckpt.graph.signature import Attr
 
 _COERCIONS: dict[str, Callable[[Any], Any]] = {
@@ -36,7 +37,7 @@ def coerced(kind: str, value: Any, type_name: str, key: str) -> Any:
         if kind == "string":
             if not isinstance(value, (str, bytes)):
                 raise TypeError(f"expected a string, got {value!r}")
-            return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else value
+            return text_of(value)
         if kind == "func":
             return value if isinstance(value, Func) else Func(getattr(value, "name", value))
         return _COERCIONS[kind](value)

@@ -9,6 +9,7 @@ import numpy as np
 from ckpt.core import defs
 from ckpt.core.dtypes import DType
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import bytes_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.library import library_of
 from ckpt.graph.opdef import OPS
@@ -65,7 +66,7 @@ def public_attr(node: Operation, name: str) -> Any:
 
 def _public(value: Any) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "surrogateescape")
+        return bytes_of(value)
     if isinstance(value, list):
         return [_public(member) for member in value]
     if isinstance(value, (TensorShape, np.ndarray, defs.Func)):

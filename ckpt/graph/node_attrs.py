@@ -12,6 +12,7 @@ from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import text_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
@@ -45,7 +46,7 @@ def _as_kind(kind: str, value: Any) -> Any:
             else value
         )
     if kind == "string" and isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
+        return text_of(value)
     if kind == "type" and not isinstance(value, DType):
         return dtypes.as_dtype(value)
     if kind == "shape" and not isinstance(value, TensorShape):

@@ -11,6 +11,7 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
+from ckpt.core.texts import bytes_of, text_of
 
 Rename = Callable[[str], str]
 """From the name of a node (or of a scope-like thing: a loop's frame, a shared resource) to its new name."""
@@ -71,7 +72,7 @@ def renamed_node(node: defs.NodeDef, rename: Rename) -> defs.NodeDef:
         changed["_class"] = [_group(group, rename) for group in groups]
     for key in SCOPED_ATTRS:
         if node.attr.get(key):
-            changed[key] = _like(node.attr[key], rename(_text(node.attr[key])))
+            changed[key] = _like(node.attr[key], rename(text_of(node.attr[key])))
     return defs.NodeDef(
         rename(node.name),
         node.op,
@@ -82,17 +83,13 @@ def renamed_node(node: defs.NodeDef, rename: Rename) -> defs.NodeDef:
 
 
 def _group(group: Any, rename: Rename) -> Any:
-    text = _text(group)
+    text = text_of(group)
     name = text.removeprefix("loc:@")
     return group if name == text else _like(group, "loc:@" + rename(name))
 
 
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-
-
 def _like(value: Any, text: str) -> Any:
-    return text.encode("utf-8", "surrogateescape") if isinstance(value, bytes) else text
+    return bytes_of(text) if isinstance(value, bytes) else text
 
 
 def with_functions(graph: defs.GraphDef, names: Mapping[str, str]) -> defs.GraphDef:
@@ -206,7 +203,7 @@ def renamed_collection(
 
 
 def _renamed_text(value: Any, rename: Rename, names: Collection[str]) -> Any:
-    text = _text(value)
+    text = text_of(value)
     mark = next((mark for mark in ("loc:@", "^") if text.startswith(mark)), "")
     node, colon, index = text[len(mark) :].rpartition(":")
     if not (colon and index.isdigit()):

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.texts import text_of
 from ckpt.graph.load import split_input
 from ckpt.graph.renaming import NAMED_MESSAGES, message_names
 
@@ -108,7 +109,7 @@ def _waiting(node: defs.NodeDef, gone: Collection[str]) -> defs.NodeDef:
 
 def group_node(group: Any) -> str:
     """The node that heads a colocation group (`loc:@node`, a text or bytes)."""
-    text = group.decode("utf-8", "surrogateescape") if isinstance(group, bytes) else str(group)
+    text = text_of(group)
     return text.removeprefix("loc:@")
 
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from ckpt.core import defs
+from ckpt.core.scope_names import scope_prefix
 from ckpt.core.spelling import scopes_of, similar
 from ckpt.inspect.render import printable, size_text
 from ckpt.wire.metagraph_values import packb
@@ -24,7 +25,7 @@ _SHAPES = {
 
 def within(graph: defs.GraphDef, scope: str) -> defs.GraphDef:
     """The nodes inside a scope. Raises KeyError when there is none."""
-    prefix = scope.rstrip("/") + "/"
+    prefix = scope_prefix(scope)
     nodes = tuple(n for n in graph.node if n.name.startswith(prefix) or n.name == scope)
     if not nodes:
         near = similar(scope.rstrip("/"), scopes_of(node.name for node in graph.node))

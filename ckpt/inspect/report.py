@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from ckpt.core import selectors
 from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.storage import exists, read_file
 from ckpt.formats import detect
 from ckpt.formats.base import StrPath
@@ -21,8 +22,6 @@ from ckpt.inspect.listing import meta_beside, step_of
 
 if TYPE_CHECKING:
     from ckpt.wire.metagraph_summary import MetaGraphSummary
-
-LARGEST_META = 1 << 31  # bytes of a .meta file that are read at once
 
 
 class VariableReport(NamedTuple):
@@ -131,7 +130,7 @@ def _summary(data: bytes, file: str) -> MetaGraphSummary:
 def _of_meta(path: str) -> CheckpointReport:
     from ckpt.wire import metagraph_body, metagraph_file
 
-    data = read_file(path, limit=LARGEST_META)
+    data = read_file(path, limit=MAX_META_BYTES)
     if not data.startswith(metagraph_body.MAGIC[:1]):
         data = metagraph_file.pack(metagraph_file.load(data, path))
     graph = metagraph_file.summary(data, path)

@@ -12,6 +12,7 @@ import numpy as np
 
 from ckpt.core import dtypes, gfile
 from ckpt.core.dtypes import DType
+from ckpt.core.texts import text_of
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.specs import TensorSpec
@@ -173,7 +174,7 @@ class _Texts:
         """The rows of a file."""
         read: Any = datasets_files.whole
         data: bytes = read(path, self._compression or "")
-        lines = io.StringIO(data.decode("utf-8", "surrogateescape"), newline="")
+        lines = io.StringIO(text_of(data), newline="")
         if self._quotes:
             yield from csv.reader(lines, delimiter=self._delimiter)
         else:

@@ -14,6 +14,7 @@ from ckpt.core.errors import (
     error_code_from_exception_type,
     exception_type_from_error_code,
 )
+from ckpt.core.scope_names import inside, scope_prefix
 from ckpt.graph import stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.scopes import add_to_collection, get_collection
@@ -71,8 +72,7 @@ class QueueRunner:
         graph = stack.get_default_graph()
 
         def found(name: str) -> Any:
-            scoped = f"{import_scope}/{name}" if import_scope else name
-            return graph.as_graph_element(scoped) if name else None
+            return graph.as_graph_element(inside(import_scope, name)) if name else None
 
         self._queue = found(message.queue_name)
         self._enqueue_ops = [found(name) for name in message.enqueue_op_name]
@@ -195,7 +195,7 @@ class QueueRunner:
         """The QueueRunnerDef, with names as they are within `export_scope`; None when the queue is not in it."""
         from ckpt.wire import messages  # protobuf is loaded only when messages are used
 
-        prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+        prefix = scope_prefix(export_scope)
         if not self.name.startswith(prefix):
             return None
 

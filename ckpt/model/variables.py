@@ -9,6 +9,7 @@ from typing import Any
 from ckpt.core import defs, dtypes
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
+from ckpt.core.scope_names import inside, scope_prefix
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph import convert, stack
 from ckpt.graph.function import lifted
@@ -163,7 +164,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
         graph = stack.get_default_graph()
 
         def found(name: str) -> Any:
-            return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
+            return graph.as_graph_element(inside(import_scope, name))
 
         self._variable = found(variable_def.variable_name)
         self._initializer_op = found(variable_def.initializer_name)
@@ -181,7 +182,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
                     f"variable {self.name!r}: shape, offset and size of its part of {piece.full_name!r} have different "
                     f"numbers of axes: {piece.full_shape}, {piece.var_offset}, {piece.var_shape}"
                 )
-            full = f"{import_scope}/{piece.full_name}" if import_scope else piece.full_name
+            full = inside(import_scope, piece.full_name)
             self._save_slice_info = save_slices.SaveSliceInfo(
                 full, list(piece.full_shape), list(piece.var_offset), list(piece.var_shape)
             )
@@ -397,7 +398,7 @@ class Variable(Operators, metaclass=_MadeByCreators):
 
     def to_def(self, export_scope: str | None = None) -> defs.VariableDef | None:
         """This variable by the names of its parts, without `export_scope/`; None when it is not in that scope."""
-        prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+        prefix = scope_prefix(export_scope)
         if not self._variable.name.startswith(prefix):
             return None
 

@@ -9,6 +9,7 @@ import numpy as np
 from ckpt.core import dtypes, file_systems
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import text_of
 from ckpt.formats import tfrecord
 from ckpt.ops.datasets import Dataset, Position, dataset_op
 
@@ -120,7 +121,7 @@ class Files(Dataset):
     def __init__(self, filenames, opened) -> None:
         super().__init__([dtypes.string], [TensorShape([])])
         names = np.asarray(filenames, object).reshape(-1).tolist()
-        self.paths = [name.decode("utf-8", "surrogateescape") for name in names]
+        self.paths = [text_of(name) for name in names]
         self.opened = opened
 
     def start(self):

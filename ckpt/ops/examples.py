@@ -9,6 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import text_of
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 
@@ -139,7 +140,7 @@ def _in_columns(triples, dense):
 
 
 def _texts(arrays):
-    return [np.asarray(array, object).item().decode("utf-8", "surrogateescape") for array in arrays]
+    return [text_of(np.asarray(array, object).item()) for array in arrays]
 
 
 def _examples(serialized, names):
@@ -260,11 +261,11 @@ def parse_single_example_op(
     """The features of one Example message. Raises InvalidArgumentError for what does not fit."""
     features = _message("Example", np.asarray(serialized, object).item(), "").features
     triples = [
-        _vector(_sparse_values(features, _text(key), dtype, ""))
+        _vector(_sparse_values(features, text_of(key), dtype, ""))
         for key, dtype in zip(sparse_keys, sparse_types, strict=True)
     ]
     dense = [
-        _dense(features, _text(key), dtype, TensorShape(shape), default, "")
+        _dense(features, text_of(key), dtype, TensorShape(shape), default, "")
         for key, dtype, shape, default in zip(dense_keys, Tdense, dense_shapes, defaults, strict=True)
     ]  # fmt: skip
     return _in_columns(triples, dense)
@@ -274,10 +275,6 @@ def parse_single_example_op(
 def parse_single_example_shape(serialized, *defaults, num_sparse, dense_shapes):
     sparse = [(None, 1)] * num_sparse + [(None,)] * num_sparse + [(1,)] * num_sparse
     return [*sparse, *map(TensorShape, dense_shapes)]
-
-
-def _text(key):
-    return key.decode("utf-8", "surrogateescape") if isinstance(key, bytes) else key
 
 
 def _vector(values):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import file_systems, gfile, storage
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
 
@@ -15,7 +16,7 @@ NO_GRADIENT = "files are not differentiable"
 
 def _text(value):
     value = value.item() if isinstance(value, np.ndarray) else value
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    return text_of(value)
 
 
 @op("ReadFile", "filename: string -> contents: string")
@@ -57,7 +58,7 @@ def matching_files_op(pattern):
     patterns = [_text(part) for part in np.ravel(np.asarray(pattern, object))]
     found = sorted({name for part in patterns for name in gfile.glob(part)})
     names = np.empty(len(found), object)
-    names[:] = [name.encode("utf-8", "surrogateescape") for name in found]
+    names[:] = [bytes_of(name) for name in found]
     return names
 
 

@@ -13,6 +13,8 @@ from ckpt.core.collector import paused
 from ckpt.core.dtypes import DType, string, variant
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.spelling import similar
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect, shards
 from ckpt.formats.base import SliceSpec, TensorEntry
 from ckpt.graph.opdef import op
@@ -105,9 +107,7 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
 @op("ShardedFilename", "basename: string, shard: int32, num_shards: int32 -> filename: string")
 def sharded_filename(basename, shard, num_shards):
     """`<basename>-00001-of-00005`."""
-    return f"{_text(basename)}-{int(shard):05d}-of-{int(num_shards):05d}".encode(
-        "utf-8", "surrogateescape"
-    )
+    return bytes_of(f"{_text(basename)}-{int(shard):05d}-of-{int(num_shards):05d}")
 
 
 sharded_filename.shape(lambda basename, shard, num_shards: [()])
@@ -163,18 +163,14 @@ def restore_v2_shape(prefix, tensor_names, shape_and_slices, *, dtypes):
 
 def check_held(path: str, names: list[str], held: set[str]) -> None:
     """Raise NotFoundError listing every name that is not `held`, with the nearest that are."""
-    import difflib  # only an error needs it
-
     names = list(dict.fromkeys(names))
     missing = [name for name in names if name not in held]
     if not missing:
         return
-    lines = []
-    for name in missing[:_SHOWN]:
-        near = difflib.get_close_matches(name, held, n=3, cutoff=0.6)
-        lines.append(
-            f"  {name}: not in the checkpoint" + (f"; it holds {', '.join(near)}" if near else "")
-        )
+    lines = [
+        f"  {name}: not in the checkpoint{similar(name, held, most=None)}"
+        for name in missing[:_SHOWN]
+    ]
     raise NotFoundError(
         None,
         None,
@@ -208,15 +204,12 @@ def stored_dtype(dtype: DType) -> DType:
 
 def _text(value: Any) -> str:
     value = value.item() if isinstance(value, np.ndarray) else value
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+    return text_of(value)
 
 
 def texts(values: Any) -> list[str]:
     """The elements of a string tensor."""
-    return [
-        value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
-        for value in np.ravel(values).tolist()
-    ]
+    return [text_of(value) for value in np.ravel(values).tolist()]
 
 
 def parsed_slice(text: Any) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]] | None:

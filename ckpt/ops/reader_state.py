@@ -9,6 +9,7 @@ from typing import BinaryIO, Protocol
 
 from ckpt.core import file_systems
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
+from ckpt.core.texts import text_of
 from ckpt.formats import tfrecord
 
 Wait = Callable[[threading.Condition], None]
@@ -29,7 +30,7 @@ class Source(Protocol):
 
 
 def _opened(path: bytes) -> tuple[str, BinaryIO]:
-    name = path.decode("utf-8", "surrogateescape")
+    name = text_of(path)
     return name, file_systems.file_system(name).open(name, "rb")
 
 
@@ -115,7 +116,7 @@ class Records:
 
     def __init__(self, path: bytes, compression: str) -> None:
         self._path = path
-        name = path.decode("utf-8", "surrogateescape")
+        name = text_of(path)
         self._reader = tfrecord.RecordReader(name, compression)
 
     def read(self) -> Record | None:

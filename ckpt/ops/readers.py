@@ -6,6 +6,7 @@ import numpy as np
 
 from ckpt.core import dtypes, file_systems
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.texts import text_of
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.ops.reader_state import FixedLength, Lines, Once, Reader, Records
@@ -76,7 +77,7 @@ def whole_file_reader(ctx, *, container, shared_name):
 
 
 def _whole(path):
-    name = path.decode("utf-8", "surrogateescape")
+    name = text_of(path)
     with (
         file_systems.file_system(name).open(name, "rb") as file,
         file_systems.typed(name, "reading"),

@@ -15,6 +15,7 @@ from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX, NUMERIC, bool_
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape, broadcast
+from ckpt.core.texts import bytes_of
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
@@ -46,7 +47,7 @@ def string_join_op(*inputs, separator):
     sizes = {np.shape(x) for x in inputs if np.ndim(x)}
     if len(sizes) > 1:
         raise InvalidArgumentError(None, None, f"Input shapes do not match: {sorted(sizes)}")
-    glue = separator.encode("utf-8", "surrogateescape")
+    glue = bytes_of(separator)
     return each(lambda *parts: glue.join(parts), *inputs)
 
 
@@ -185,7 +186,7 @@ def reduce_join_op(x, axis, *, keep_dims, separator):
         raise InvalidArgumentError(None, None, f"Duplicate reduction dimension {axes}")
     kept = [i for i in range(x.ndim) if i not in axes]
     moved = x.transpose([*kept, *reversed(axes)]).reshape([*(x.shape[i] for i in kept), -1])
-    glue = separator.encode("utf-8", "surrogateescape")
+    glue = bytes_of(separator)
     found = np.empty(moved.shape[:-1], object)
     for index in np.ndindex(found.shape):
         found[index] = glue.join(moved[index].tolist())
@@ -398,7 +399,7 @@ regex_full_match.no_gradient(NONE)
 @op("StaticRegexFullMatch", "input: string -> output: bool", pattern=Attr("string"))
 def static_regex_full_match(x, *, pattern):
     """True for each string that matches `pattern` as a whole."""
-    return regex_full_match.kernel(x, pattern.encode("utf-8", "surrogateescape"))
+    return regex_full_match.kernel(x, bytes_of(pattern))
 
 
 static_regex_full_match.shape(same_shape)

@@ -12,6 +12,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Operation, Tensor
@@ -97,7 +98,7 @@ unicode_transcode.no_gradient(NONE)
 )
 def unsorted_segment_join_op(x, ids, count, *, separator):
     """The strings of each segment, joined in their order."""
-    count, glue = int(count), separator.encode("utf-8", "surrogateescape")
+    count, glue = int(count), bytes_of(separator)
     if np.shape(x)[: np.ndim(ids)] != np.shape(ids):
         raise InvalidArgumentError(
             None,
@@ -142,7 +143,7 @@ def _number(value: Any) -> str:
 
 def _element(value: Any) -> str:
     if isinstance(value, bytes):
-        return f'"{value.decode("utf-8", "surrogateescape")}"'
+        return f'"{text_of(value)}"'
     if isinstance(value, (bool, np.bool_)):
         return str(int(value))
     if np.iscomplexobj(value):
@@ -185,7 +186,7 @@ def string_format_op(*inputs, template, placeholder, summarize):
         )
     values = [shown(value, summarize) for value in inputs]
     whole = parts[0] + "".join(v + part for v, part in zip(values, parts[1:], strict=True))
-    return np.array(whole.encode("utf-8", "surrogateescape"), object)
+    return np.array(bytes_of(whole), object)
 
 
 @string_format_op.shape

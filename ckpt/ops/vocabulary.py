@@ -8,6 +8,7 @@ import numpy as np
 
 from ckpt.core import gfile
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.core.texts import text_of
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 
@@ -44,7 +45,7 @@ generate_vocab_remapping.no_gradient("places are not differentiable")
 
 
 def _name(file) -> str:
-    return np.asarray(file).item().decode("utf-8", "surrogateescape")
+    return text_of(np.asarray(file).item())
 
 
 def _entries(file, least) -> list[bytes]:

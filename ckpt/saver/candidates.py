@@ -25,6 +25,10 @@ def selected(
     if include is None and exclude is None:
         return names
     kept = [] if include is None else _listed(include)
+    if include is not None and not kept:
+        raise SelectionError(
+            f"{path}: include is an empty list, and nothing to select is always an error; leave it out for all tensors"
+        )
     dropped = [] if exclude is None else [f"!{pattern}" for pattern in _listed(exclude)]
     try:
         parsed = selectors.parse([*kept, *dropped])

@@ -55,7 +55,7 @@ class Checkpoint(Trackable):
         self, file_prefix: str, number: int | None, session: Any = None
     ) -> tuple[int, str]:
         """Count, and write `<file_prefix>-<number>`, by default with the count; returns number and prefix."""
-        session = _session(session)
+        session = needed_session(session)
         counter = self._counter()
         if not session.run(self._counter_is_ready):
             session.run(counter.initializer)
@@ -65,7 +65,7 @@ class Checkpoint(Trackable):
 
     def write(self, file_prefix: StrPath, session: Any = None) -> str:
         """Write the checkpoint `file_prefix`, without a number, without making it the latest; returns its prefix."""
-        return self._write(os.fspath(file_prefix), _session(session))
+        return self._write(os.fspath(file_prefix), needed_session(session))
 
     def restore(self, save_path: StrPath | None) -> CheckpointLoadStatus:
         """Prepare taking the values of a checkpoint; the status returned does it, and says what fits.
@@ -151,7 +151,7 @@ class CheckpointLoadStatus:
         matched = self._something()
         report = RestoreReport(self._path)
         if matched:
-            report = self._checkpoint._saver(matched).restore(_session(session), self._path)
+            report = self._checkpoint._saver(matched).restore(needed_session(session), self._path)
         missing = self._missing(matched)
         return replace(report, missing=missing, skipped=missing)
 
@@ -160,7 +160,7 @@ class CheckpointLoadStatus:
 
         Raises what `run_restore_ops` raises.
         """
-        session = _session(session)
+        session = needed_session(session)
         taken = {id(variable) for variable in self._something().values()}
         _initialise(session, self._checkpoint, taken)
         report = self.run_restore_ops(session)
@@ -215,7 +215,7 @@ class InitializationOnlyStatus(CheckpointLoadStatus):
 
     def initialize_or_restore(self, session: Any = None) -> RestoreReport:
         """Initialise all variables of the object."""
-        _initialise(_session(session), self._checkpoint, set())
+        _initialise(needed_session(session), self._checkpoint, set())
         missing = tuple(variables_of(self._checkpoint))
         return RestoreReport("", missing=missing, initialized=missing)
 
@@ -236,7 +236,8 @@ def _initialise(session: Any, checkpoint: Checkpoint, except_for: set[int]) -> N
         session.run(inits)
 
 
-def _session(session: Any) -> Any:
+def needed_session(session: Any) -> Any:
+    """The session, or the default one where None is given. Raises RuntimeError where there is none."""
     found = session if session is not None else stack.get_default_session()
     if found is None:
         raise RuntimeError(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.scope_names import scope_prefix
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import returned_element
@@ -49,7 +50,7 @@ def export_scoped_meta_graph(
         raise TypeError(f"export_scoped_meta_graph() got unexpected arguments: {', '.join(kwargs)}")
     if filename:
         metagraph.write_meta_graph(filename, meta, as_text=as_text)
-    prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+    prefix = scope_prefix(export_scope)
     variables = {
         member.name.removeprefix(prefix): member
         for key in graph.get_all_collection_keys()

@@ -17,7 +17,7 @@ from ckpt.core.errors import DataLossError, OpError
 from ckpt.formats import detect
 from ckpt.saver import pruning, retention, state_file, validity
 from ckpt.saver.retention import Policy, Saved
-from ckpt.saver.state_file import CheckpointState, Record
+from ckpt.saver.state_text import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
 

@@ -16,7 +16,7 @@ from ckpt.core.errors import DataLossError, FailedPreconditionError, NotFoundErr
 from ckpt.core.system import StrPath
 from ckpt.saver import state_file, validity
 from ckpt.saver.retention import Saved
-from ckpt.saver.state_file import CheckpointState
+from ckpt.saver.state_text import CheckpointState, Record
 from ckpt.saver.validity import Problem
 
 log = logging.getLogger("ckpt")
@@ -223,7 +223,7 @@ def rebuild_checkpoint_state(
     return state_file.joined_to(directory, state, latest_filename)
 
 
-def _records(directory: str, latest_filename: str | None) -> dict[str, state_file.Record]:
+def _records(directory: str, latest_filename: str | None) -> dict[str, Record]:
     try:
         state = state_file.read_state(directory, latest_filename)
     except (DataLossError, FailedPreconditionError):  # another says nothing of what is pinned

@@ -9,11 +9,10 @@ from typing import Any
 
 from ckpt.core import gfile, storage
 from ckpt.core.system import StrPath
-from ckpt.graph import stack
 from ckpt.saver import saving, state_file
-from ckpt.saver.checkpoint import Checkpoint
+from ckpt.saver.checkpoint import Checkpoint, needed_session
 from ckpt.saver.history import History
-from ckpt.saver.retention import EVERY_N_HOURS, Policy, Saved
+from ckpt.saver.retention import EVERY_N_HOURS, Policy, Saved, check_limits
 
 
 class CheckpointManager:
@@ -22,7 +21,7 @@ class CheckpointManager:
     What is kept is noted in the directory, so that a manager in another process goes on where this one ended. One
     checkpoint is kept for good every `keep_checkpoint_every_n_hours`. With `step_counter` and `checkpoint_interval`
     a save does nothing until so many steps after the last; `init_fn` makes the first values. Raises ValueError for limits
-    that are not positive, and for an interval without a counter, TypeError for what is no Checkpoint.
+    that are not positive, and for an interval without a counter, TypeError for what is no Checkpoint or no number.
     """
 
     def __init__(
@@ -41,6 +40,7 @@ class CheckpointManager:
             raise TypeError(
                 f"checkpoint must be a tf.train.Checkpoint(...), not {checkpoint!r}; a Saver needs no manager"
             )
+        check_limits(max_to_keep, keep_checkpoint_every_n_hours)
         if max_to_keep is not None and max_to_keep <= 0:
             raise ValueError(
                 f"Expected a positive integer or `None` for `max_to_keep`, got {max_to_keep}."
@@ -97,7 +97,7 @@ class CheckpointManager:
         Without `check_interval` it is due unless this step has been saved already.
         Uses the default session. Raises RuntimeError without one.
         """
-        session = stack.get_default_session()
+        session = needed_session(None)
         step = saving.step_value(session, self._step_counter)
         if self._interval is not None and step is not None:
             if self._last_step is not None and (
@@ -127,7 +127,7 @@ class CheckpointManager:
         if self._latest is not None:
             self._checkpoint.restore(self._latest).initialize_or_restore()
             if self._step_counter is not None:
-                session = stack.get_default_session()
+                session = needed_session(None)
                 self._last_step = saving.step_value(session, self._step_counter)
             return self._latest
         if self._init_fn is not None:

@@ -160,8 +160,9 @@ def match(
     policies: Policies,
     *,
     is_slot: Callable[[Restored], bool],
+    has_value: Callable[[Restored], bool],
 ) -> Match:
-    """Decide for every tensor wanted where it comes from.
+    """Decide for every tensor wanted where it comes from. What lacks a value to keep is told only beside other problems.
 
     Raises one NotFoundError or InvalidArgumentError that lists everything the policies make an error, SelectionError
     (a ValueError) for rename rules that fit nothing or collide.
@@ -191,7 +192,7 @@ def match(
     }
     taken = used_parts(joined, used | {sources[m.name] for m in found.mismatched})
     found.unexpected = tuple(name for name in held if name not in taken)
-    _check(wanted, sources, reader, path, policies, found, is_slot)
+    _check(wanted, sources, reader, path, policies, found, is_slot, has_value)
     return found
 
 
@@ -278,6 +279,7 @@ def _fit(
             left_alone.add(entry.target)
         else:
             pieces.append(piece)
+    found.mismatched = list(dict.fromkeys(found.mismatched))  # the parts of a variable have one
     if not left_alone:
         found.pieces = pieces
         return
@@ -361,6 +363,7 @@ def _check(
     policies: Policies,
     found: Match,
     is_slot: Callable[[Restored], bool],
+    has_value: Callable[[Restored], bool],
 ) -> None:
     """Raise one error with everything that the policies make one; warn of what is unexpected where they say so."""
     missing = {e.name: _named(e) for e in found.left_to("error")}
@@ -373,6 +376,11 @@ def _check(
         refused.append("no variable at all would be restored, which is always an error")
         missing = missing or {entry.name: _named(entry) for entry, _ in found.left}
     if is_wrong or refused:
+        refused += [
+            f"on_missing='keep': {entry.name} is not in the checkpoint and has no value to keep"
+            for entry in found.left_to("keep")
+            if not has_value(entry)
+        ]
         none = Suggestions(0)
         explained = _suggestions(wanted, sources, reader) if missing else none
         parted = joints(reader, {n: s for n, s in _absent(wanted, sources).items() if n in missing})

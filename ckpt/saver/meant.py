@@ -11,7 +11,8 @@ from ckpt.core import storage
 from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
 from ckpt.core.system import StrPath
 from ckpt.formats import detect
-from ckpt.formats.missing import similar
+from ckpt.formats.base import metagraph_of
+from ckpt.formats.missing import SUFFIXES, similar
 from ckpt.saver import latest
 
 _STATE = b"model_checkpoint_path:"
@@ -49,7 +50,7 @@ def is_state_file(path: StrPath) -> bool:
 def checkpoint_prefix(path: StrPath) -> str:
     """The prefix of the checkpoint that `path` means: a prefix, one of its files, or the latest as `checkpoint_meant` says."""
     text = checkpoint_meant(path)
-    for suffix in (".h5", ".index", ".meta"):
+    for suffix in SUFFIXES:
         if text.endswith(suffix):
             return text.removesuffix(suffix)
     return text
@@ -66,7 +67,7 @@ def meta_graph_path(prefix: str) -> str:
     try:
         file = detect.resolve(prefix)
         with detect.open_reader(file) as reader:
-            held = reader.metagraph() if hasattr(reader, "metagraph") else None
+            held = metagraph_of(reader)
     except OpError:  # no checkpoint, or one whose values cannot be read: the graph alone is there
         return beside
     return beside if held is None else file

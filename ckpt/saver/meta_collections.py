@@ -7,10 +7,12 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.errors import DataLossError, GraphError
+from ckpt.core.scope_names import inside, scope_prefix
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_message
+from ckpt.graph.renaming import NAMED_MESSAGES, reference, renamed_message, under
 from ckpt.model.queue_runner import QueueRunner
 from ckpt.model.variables import Variable
 
@@ -22,7 +24,7 @@ def collection_defs(
 
     Left out is a collection of which nothing is left, and one whose members cannot be written (as in TensorFlow).
     """
-    prefix = f"{export_scope.rstrip('/')}/" if export_scope else ""
+    prefix = scope_prefix(export_scope)
     variables: dict[
         int, defs.VariableDef | None
     ] = {}  # by identity: most are in several collections
@@ -62,9 +64,7 @@ def _values(members: Sequence[Any], export_scope: str | None, prefix: str) -> tu
         if all(type(m) is kind for m in members):
             return name, list(members)
     if all(isinstance(m, (str, bytes)) for m in members):
-        return "bytes_list", [
-            m.encode("utf-8", "surrogateescape") if isinstance(m, str) else m for m in members
-        ]
+        return "bytes_list", [bytes_of(m) if isinstance(m, str) else m for m in members]
     return "", []
 
 
@@ -80,7 +80,7 @@ def _is_number(member: Any) -> bool:
 
 def _name(member: Any) -> str:
     if isinstance(member, bytes):
-        return member.decode("utf-8", "surrogateescape")
+        return text_of(member)
     return member if isinstance(member, str) else str(getattr(member, "name", ""))
 
 
@@ -113,7 +113,7 @@ def add_collections(
                 if collection.kind == "variables":
                     name = value.variable_name
                     if name not in by_name:
-                        mine = held.get(f"{scope}/{name}" if scope else name)
+                        mine = held.get(inside(scope, name))
                         if mine is None:
                             mine = Variable(variable_def=value, import_scope=scope or None)
                         by_name[name] = mine
@@ -139,7 +139,7 @@ def _inside(key: str, kind: str, value: Any, scope: str) -> Any:
     """A message that names nodes with those names in the scope; any other member as it is."""
     if not scope or key not in NAMED_MESSAGES or kind != "bytes_list":
         return value
-    return renamed_message(key, value, lambda name: f"{scope}/{name}")
+    return renamed_message(key, value, under(scope))
 
 
 def _any(type_url: str, value: bytes) -> Any:
@@ -161,9 +161,7 @@ class CollectionError(GraphError, KeyError):
 def _member(graph: Graph, key: str, kind: str, value: Any, scope: str) -> Any:
     """A member of a collection as the object that it describes."""
     if kind == "node_list":
-        return graph.as_graph_element(
-            reference(value, lambda n: f"{scope}/{n}") if scope else value
-        )
+        return graph.as_graph_element(reference(value, under(scope)) if scope else value)
     if kind == "any_list":
         return _any(*value)
     if key == GraphKeys.SAVERS and isinstance(value, bytes):

@@ -12,12 +12,11 @@ from ckpt.core.errors import (
     NotFoundError,
     UnparsableFileError,
 )
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.system import StrPath
 from ckpt.formats import detect
+from ckpt.formats.base import metagraph_of
 from ckpt.wire import metagraph_file
-
-MAX_META_BYTES = 1 << 31
-"""A larger .meta file is refused: no graph is that large, and nothing should be allocated for it."""
 
 
 def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
@@ -49,7 +48,7 @@ def saved_meta_graph(path: StrPath) -> defs.MetaGraphDef | None:
     if found.endswith(".meta"):
         return read_meta_graph_file(found)
     with detect.open_reader(found) as reader:
-        data = reader.metagraph() if hasattr(reader, "metagraph") else None
+        data = metagraph_of(reader)
     return None if data is None else metagraph_file.load(data, found)
 
 

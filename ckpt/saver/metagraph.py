@@ -12,6 +12,7 @@ from ckpt.core.collector import paused
 from ckpt.core.errors import (
     GraphError,
 )
+from ckpt.core.scope_names import scope_prefix
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
 from ckpt.graph.dump import graph_def as graph_to_def
@@ -150,7 +151,7 @@ def _output_shapes(
     meta_graph: defs.MetaGraphDef, graph: Graph, export_scope: str | None
 ) -> dict[str, list[TensorShape]]:
     """The static shapes of the outputs of the nodes, which TensorFlow's messages have; one list for all that have the same."""
-    lead = f"{export_scope.rstrip('/')}/" if export_scope else ""
+    lead = scope_prefix(export_scope)
     lists: dict[Any, list[TensorShape]] = {}
     found = {}
     for node in meta_graph.graph_def.node:

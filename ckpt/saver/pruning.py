@@ -14,7 +14,7 @@ from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
 from ckpt.saver import debug_info, latest, retention, state_file, validity
 from ckpt.saver.retention import Saved
-from ckpt.saver.state_file import CheckpointState, Record
+from ckpt.saver.state_text import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
 

@@ -9,7 +9,9 @@ from typing import Any
 from ckpt.core import storage
 from ckpt.core.dtypes import DType, as_dtype
 from ckpt.core.errors import NotFoundError
+from ckpt.core.spelling import similar
 from ckpt.core.system import StrPath
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect
 from ckpt.saver import state_file
 from ckpt.saver.latest import newest_listed, why_none
@@ -53,14 +55,9 @@ class CheckpointReader:
         """
         name = _name(tensor_str)
         if name not in self._names:
-            from difflib import get_close_matches  # only an error needs it
-
-            near = get_close_matches(name, sorted(self._names), n=3)
+            near = similar(name, sorted(self._names), most=None)
             raise NotFoundError(
-                None,
-                None,
-                f"{self._path}: Key {name} not found in checkpoint"
-                + (f"; it holds {', '.join(near)}" if near else ""),
+                None, None, f"{self._path}: Key {name} not found in checkpoint{near}"
             )
         values = self._reader.read(name)
         if values.dtype.names is not None:  # quantized integers, plain ones as from a session
@@ -74,12 +71,12 @@ class CheckpointReader:
             spec = self._reader.spec(name)
             shape = ",".join(map(str, spec.shape))
             lines.append(f"{name} ({spec.dtype}) [{shape}]\n")
-        return "".join(lines).encode("utf-8", "surrogateescape")
+        return bytes_of("".join(lines))
 
 
 def _name(text: str | bytes) -> str:
     if isinstance(text, bytes):
-        return text.decode("utf-8", "surrogateescape")
+        return text_of(text)
     if not isinstance(text, str):
         raise TypeError(f"the name of a tensor is a text, not {text!r}")
     return text

@@ -43,7 +43,14 @@ def restore(
     with paused(), detect.open_reader(resolved, max_expansion=_MAX_EXPANSION) as reader:
         wanted = known.of(sess.graph, saver_def.restore_op_name)
         try:
-            found = match(wanted, reader, path, policies, is_slot=_slot_test(sess.graph))
+            found = match(
+                wanted,
+                reader,
+                path,
+                policies,
+                is_slot=_slot_test(sess.graph),
+                has_value=lambda entry: _has_value(sess, entry),
+            )
         except OpError as error:
             if wanted:
                 error.op, error.node_def = wanted[0].source, wanted[0].source.node_def

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any, Literal, Protocol
 
 
@@ -260,6 +260,14 @@ def is_of(save_path: str) -> Callable[[str], bool]:
         )
 
     return belongs
+
+
+def check_limits(max_to_keep: Any, hours: Any) -> None:
+    """Raise TypeError for limits that are no numbers."""
+    if max_to_keep is not None and not isinstance(max_to_keep, Integral):
+        raise TypeError(f"max_to_keep must be an integer or None, not {max_to_keep!r}")
+    if hours is not None and not isinstance(hours, Real):
+        raise TypeError(f"keep_checkpoint_every_n_hours must be a number, not {hours!r}")
 
 
 def checked_rules(rules: Any) -> tuple[Rule, ...]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ckpt.core import storage
 from ckpt.core.checksum import crc32c
 from ckpt.core.errors import DataLossError, OpError
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.storage import Input
 from ckpt.core.system import StrPath
 from ckpt.formats import detect, hdf5
@@ -24,9 +25,9 @@ from ckpt.formats.hdf5_columns import parse_index
 from ckpt.formats.hdf5_header import pack_header
 from ckpt.formats.hdf5_layout import HEADER
 from ckpt.formats.hdf5_reader import Hdf5Reader
+from ckpt.formats.hdf5_volumes import MAX_EXPANSION
 from ckpt.formats.hdf5_writer import write
 from ckpt.formats.shard_index import SHARD_MAGIC, SHARD_NAME, read_shard_index
-from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.output import check_free, make_home
 from ckpt.wire import metagraph_file
 
@@ -78,7 +79,8 @@ def salvage(
     """Write every tensor of a damaged checkpoint whose bytes are right to a new checkpoint `<output>.h5`.
 
     `path` is a prefix or a file of one: header, index, values, graph or whole shards may be damaged or gone. Of a file
-    whose index is cut off nothing can be told apart from damage. Restoring the result into the whole model takes
+    whose index is cut off nothing can be told apart from damage; of one that is cut behind it, all is recovered that is there.
+    Restoring the result into the whole model takes
     `on_missing="init"` or `"keep"`. Raises NotFoundError when there is no such checkpoint, AlreadyExistsError when
     the output is there (unless `force`), DataLossError when nothing at all can be recovered; nothing is written then.
     """
@@ -143,7 +145,7 @@ def _files(source: str, found: _Found) -> Iterator[str]:
 def _take(file: str, found: _Found) -> None:
     """Everything in one file that can be read."""
     try:
-        reader = _opened(file)
+        reader, size = _opened(file)
     except OpError as error:
         found.lost_files[file] = error.message
         return
@@ -154,6 +156,9 @@ def _take(file: str, found: _Found) -> None:
         for name in reader.names():
             shape = reader.spec(name).shape
             found.sizes[name] = prod(shape)
+            if (end := reader.end_of(name)) > size:
+                found.lost[name] = f"{file}: is cut off at byte {size}; the tensor ends at {end}"
+                continue
             for starts, sizes in reader.parts(name):
                 cut = tuple(slice(a, a + n) for a, n in zip(starts, sizes, strict=True))
                 try:
@@ -169,21 +174,26 @@ def _take(file: str, found: _Found) -> None:
                 found.metagraph = _checked_graph(reader.metagraph(), file)
 
 
-def _opened(file: str) -> Hdf5Reader:
-    """A reader of the file; where its header is wrong and its index is not, under a header that is right."""
+def _opened(file: str) -> tuple[Hdf5Reader, int]:
+    """A reader of the file, and its length; where the header is wrong and the index is not, under one that is right."""
+    opened = storage.open_input(file)
     try:
-        return hdf5.open_reader(file)
+        return hdf5.open_reader(file), opened.size
     except DataLossError:
-        opened = storage.open_input(file)
-        try:
-            place = _index_in(opened)
-            if place is None:
-                raise
-            header = pack_header(place[0], opened.read(*place), opened.size)
-            return hdf5.open_reader(file, file=_Reheaded(opened, header))
-        except BaseException:
-            opened.close()
+        place = _index_in(opened)
+        if place is None:
             raise
+        data = opened.read(*place)
+        whole = max(opened.size, parse_index(data, file).extent(place) or 0)  # before it was cut
+        most = MAX_EXPANSION * opened.size // whole  # of what is there, not of what was
+        again = _Reheaded(storage.open_input(file), pack_header(place[0], data, whole), whole)
+        try:
+            return hdf5.open_reader(file, max_expansion=most, file=again), opened.size
+        except BaseException:
+            again.close()
+            raise
+    finally:
+        opened.close()
 
 
 def _index_in(file: Input) -> tuple[int, int] | None:
@@ -206,10 +216,10 @@ def _index_in(file: Input) -> tuple[int, int] | None:
 
 
 class _Reheaded:
-    """An open file with another header."""
+    """An open file with another header, which may be of a longer file: what is not there cannot be read."""
 
-    def __init__(self, file: Input, header: bytes) -> None:
-        self.path, self.size = file.path, file.size
+    def __init__(self, file: Input, header: bytes, size: int) -> None:
+        self.path, self.size = file.path, size
         self._file, self._header = file, header
 
     def read(self, offset: int, length: int) -> bytes:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping, Sequence
-from numbers import Integral, Real
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
+from ckpt.core.scope_names import scope_prefix
 from ckpt.formats import shards
-from ckpt.graph.renaming import renamed_saver
+from ckpt.graph.renaming import renamed_saver, under
 from ckpt.saver import debug_info, metagraph, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.debug_info import write_debug_info
@@ -20,7 +20,7 @@ from ckpt.saver.pending import PendingSave, Turns
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
 from ckpt.saver.restored import KnownRestore
-from ckpt.saver.retention import Policy, Rule, Saved, checked_rules
+from ckpt.saver.retention import Policy, Rule, Saved, check_limits, checked_rules
 from ckpt.saver.var_list import saveable_objects, selected
 from ckpt.wire.plain import message, plain
 
@@ -81,7 +81,7 @@ class Saver:
                 "If `var_list` is provided then build cannot be deferred. Either set defer_build=False or var_list=None."
             )
         _check_version(write_version)
-        _check_limits(max_to_keep, keep_checkpoint_every_n_hours)
+        check_limits(max_to_keep, keep_checkpoint_every_n_hours)
         rules = checked_rules(keep)
         self._var_list = var_list
         self._reshape = reshape
@@ -172,7 +172,7 @@ class Saver:
         found = self.saver_def
         if found is None or not export_scope:
             return found
-        prefix = export_scope.rstrip("/") + "/"
+        prefix = scope_prefix(export_scope)
         if not found.filename_tensor_name.startswith(prefix):
             return None
         return renamed_saver(found, lambda name: name.removeprefix(prefix))
@@ -182,8 +182,7 @@ class Saver:
         """The Saver that a SaverDef describes, its names inside `import_scope`."""
         found = plain(saver_def, defs.SaverDef)
         if import_scope:
-            prefix = import_scope.rstrip("/") + "/"
-            found = renamed_saver(found, lambda name: prefix + name)
+            found = renamed_saver(found, under(import_scope.rstrip("/")))
         return Saver(saver_def=found, name=import_scope)
 
     def _def(self) -> defs.SaverDef:
@@ -281,7 +280,7 @@ class Saver:
         `save_debug_info` writes where the nodes were made beside the MetaGraph (`.debug`). `durable` False skips fsync,
         never the atomicity. What is larger than
         `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
-        "deflate", or what hdf5_writer.write takes. `metrics` are kept in the
+        "deflate" (or "deflate:9"), or with the hdf5plugin package "zstd", "lz4", "blosc2" or "bitshuffle". `metrics` are kept in the
         checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
         writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
         waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing
@@ -449,14 +448,6 @@ class Saver:
             strip_default_attrs=strip_default_attrs,
             save_debug_info=save_debug_info,
         )
-
-
-def _check_limits(max_to_keep: Any, hours: Any) -> None:
-    """Raise TypeError for limits that are no numbers."""
-    if max_to_keep is not None and not isinstance(max_to_keep, Integral):
-        raise TypeError(f"max_to_keep must be an integer or None, not {max_to_keep!r}")
-    if hours is not None and not isinstance(hours, Real):
-        raise TypeError(f"keep_checkpoint_every_n_hours must be a number, not {hours!r}")
 
 
 def _check_version(write_version: int) -> None:

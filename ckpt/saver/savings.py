@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ckpt.core import defs
+from ckpt.core.texts import text_of
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.selection import exclusive, needed, node_of, saver_nodes, without
 from ckpt.graph.variable_defs import nodes_beside, variable_defs, variables_by_node
@@ -55,11 +55,7 @@ def _saved_by(save: defs.NodeDef, nodes: Mapping[str, defs.NodeDef]) -> Iterable
     for name, text in zip(names.reshape(-1), tensors, strict=True):
         variable = _variable_behind(text, nodes)
         if variable is not None:
-            yield _decoded(name), variable
-
-
-def _decoded(value: Any) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+            yield text_of(name), variable
 
 
 def _variable_behind(text: str, nodes: Mapping[str, defs.NodeDef]) -> str | None:

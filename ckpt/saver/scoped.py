@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.scope_names import scope_prefix
+from ckpt.core.texts import text_of
 from ckpt.graph.renaming import renamed_node
 from ckpt.graph.selection import node_of
 
@@ -21,7 +23,7 @@ def scoped_graph(graph_def: defs.GraphDef, scope: str, unbound: list[str]) -> de
 
     Nodes outside are not waited for any more, and colocation groups that they head are left.
     """
-    prefix = scope.rstrip("/") + "/"
+    prefix = scope_prefix(scope)
     inside = [node for node in graph_def.node if node.name.startswith(prefix)]
     return replace(graph_def, node=tuple(_inner(node, prefix, unbound) for node in inside))
 
@@ -49,7 +51,7 @@ def _inner(node: defs.NodeDef, prefix: str, unbound: list[str]) -> defs.NodeDef:
 
 
 def _is_inside(group: Any, prefix: str) -> bool:
-    text = group.decode("utf-8", "surrogateescape") if isinstance(group, bytes) else str(group)
+    text = text_of(group)
     return not text.startswith("loc:@") or text.startswith(f"loc:@{prefix}")
 
 

@@ -17,7 +17,9 @@ from ckpt.core.errors import (
     OpError,
     UnimplementedError,
 )
+from ckpt.core.limits import MAX_META_BYTES
 from ckpt.formats import detect
+from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
@@ -25,7 +27,6 @@ from ckpt.saver.retention import Saved, numbered
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
-_LARGEST_META = 1 << 31
 _OF_THE_FILE = (  # errors that say what a file is; others say that nobody can tell at the moment
     NotFoundError,
     DataLossError,
@@ -80,8 +81,8 @@ def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Prob
         return None
     path = f"{prefix}.{suffix}"
     try:
-        data = storage.read_file(path, limit=_LARGEST_META)
-        if reader is not None and data != reader.metagraph():
+        data = storage.read_file(path, limit=MAX_META_BYTES)
+        if reader is not None and data != metagraph_of(reader):
             from ckpt.wire import metagraph_file  # heavy, and most checkpoints hold the same graph
 
             metagraph_file.load(data, path)  # another one than was saved, but sealed

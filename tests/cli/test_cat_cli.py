@@ -61,7 +61,7 @@ def test_a_slice_is_numpys(run, cut, expected):
 
 
 def test_what_is_not_there(run):
-    failed(ckpt("cat", run, "dense/kernal"), 4, "E0402", "dense/kernal", "it holds dense/kernel")
+    failed(ckpt("cat", run, "dense/kernal"), 4, "E0402", "dense/kernal", "similar: dense/kernel")
     failed(ckpt("cat", run, "words", "--slice", "2"), 4, "E0402", "out of bounds")
     failed(ckpt("cat", run, "words", "--slice", "0,0"), 4, "E0402", "too many indices")
     for wrong in ("a", "", "1,,2", "0:1:0", "0:1:2:3"):

@@ -95,6 +95,9 @@ def test_one_text_of_many_is_read_as_numpy_gives_it(path, key):
         assert type(found) is type(expected)
         assert np.array_equal(found, expected)
         assert f["scalar"][()] == 5
+        for tensor, at in (("scalar", ...), ("text", (0, ...)), ("net/small", (1, 2, ...))):
+            assert f[tensor][at].shape == TENSORS[tensor][at].shape == ()
+            assert type(f[tensor][at]) is type(TENSORS[tensor][at]) is np.ndarray
 
 
 @pytest.mark.parametrize("key", [2, -3, (0, 0)])

@@ -118,13 +118,13 @@ def test_a_tensor_larger_than_a_shard_is_not_cut(prefix, tmp_path):
     ],
 )
 def test_sizes_are_numbers_or_text(text, number):
-    assert shards.bytes_of(text) == number
+    assert shards.size_in_bytes(text) == number
 
 
 @pytest.mark.parametrize("text", ["", "GB", "-1", 0, "5 parsecs", "1e3", None])
 def test_what_is_no_size_is_refused(text, prefix):
     with pytest.raises(ValueError, match="is no size"):
-        shards.bytes_of(text)
+        shards.size_in_bytes(text)
     if text is not None:
         with pytest.raises(InvalidArgumentError, match="shard_size"):
             save(prefix, 1, shard_size=text)

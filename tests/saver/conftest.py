@@ -2,7 +2,9 @@
 
 import pytest
 
+import ckpt as tf
 from ckpt.core.input_file import InputFile
+from tests.saver.models import model
 
 
 @pytest.fixture
@@ -28,3 +30,18 @@ def bytes_read(monkeypatch):
     monkeypatch.setattr(InputFile, "read_into", counted_into)
     monkeypatch.setattr(InputFile, "read_into_each", counted_each)
     return lambda: sum(counts)
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    """(prefix, values): the model under the scope "net"."""
+    with tf.Graph().as_default(), tf.Session() as sess:
+        variables = model()
+        sess.run(tf.global_variables_initializer())
+        return tf.train.Saver().save(sess, tmp_path / "m"), sess.run(variables)
+
+
+@pytest.fixture
+def sess():
+    with tf.Graph().as_default(), tf.Session() as session:
+        yield session

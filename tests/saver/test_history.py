@@ -13,6 +13,7 @@ from ckpt.core.errors import DataLossError, NotFoundError, PermissionDeniedError
 from ckpt.saver import pruning, state_file
 from ckpt.saver.history import History
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN, Policy, Saved
+from ckpt.saver.state_text import CheckpointState
 
 
 class Run:
@@ -441,7 +442,7 @@ def test_pruning_without_rules_or_knowledge_is_refused(tmp_path):
 def test_a_clock_that_was_set_back_preserves_as_if_new(tmp_path):
     history = History(Policy(1, 1.0))
     before = history._preserve_after
-    state = state_file.CheckpointState(last_preserved_timestamp=1e12)
+    state = CheckpointState(last_preserved_timestamp=1e12)
     history._take_over(state, str(tmp_path / "m"))
     assert history._preserve_after == before
     assert history.remembered == ()

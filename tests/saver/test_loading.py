@@ -56,6 +56,7 @@ def test_names_are_renamed(path):
     [
         ({"include": 3}, TypeError, "a selector is a text"),
         ({"include": "a/embb"}, SelectionError, r"m\.h5: .*\n.*near it: a/emb"),
+        ({"include": []}, SelectionError, r"m\.h5: include is an empty list"),
         ({"exclude": "b/v"}, SelectionError, r"m\.h5: .*\n.*'!b/v'; near it: b/w"),
         ({"include": "@trainable"}, SelectionError, "here are only the names of a file"),
         ({"rename": ("z/", "")}, SelectionError, r"m\.h5: 1 rename rules fit none"),

@@ -159,6 +159,23 @@ def test_what_is_no_checkpoint_object_is_refused_where_it_is_given(tmp_path, giv
         tf.train.CheckpointManager(given, tmp_path, max_to_keep=1)
 
 
+@pytest.mark.parametrize(
+    "limits", [{"max_to_keep": "3"}, {"max_to_keep": 1, "keep_checkpoint_every_n_hours": "1"}]
+)
+def test_limits_that_are_no_numbers_are_named(root, tmp_path, limits):
+    with pytest.raises(TypeError, match=r"(max_to_keep|_hours) must be"):
+        tf.train.CheckpointManager(root, tmp_path, **limits)
+
+
+def test_without_a_session_it_says_what_it_needs(root, tmp_path, monkeypatch):
+    step = tf.train.get_or_create_global_step()
+    monkeypatch.setattr("ckpt.graph.stack.get_default_session", lambda: None)
+    for options in ({}, {"step_counter": step, "checkpoint_interval": 1}):
+        manager = tf.train.CheckpointManager(root, tmp_path, max_to_keep=1, **options)
+        with pytest.raises(RuntimeError, match="needs a session"):
+            manager.save()
+
+
 def test_a_save_that_failed_is_due_again(root, tmp_path):
     step = tf.Variable(0, dtype=tf.int64)
     session = tf.get_default_session()

@@ -95,6 +95,29 @@ def test_where_only_the_way_to_the_values_is_damaged_all_is_recovered(model, tmp
     same(held(tmp_path / "out"), VALUES)
 
 
+@pytest.mark.parametrize("compression", [None, "deflate"])
+@pytest.mark.parametrize("beyond", [1, 40_000, 200_000])
+def test_of_a_file_cut_behind_its_index_all_is_recovered_that_is_there(
+    tmp_path, compression, beyond
+):
+    rng = np.random.default_rng(5)
+    values = {f"v{i}": rng.normal(size=20_000) for i in range(12)}
+    write(tmp_path / "m.h5", [TensorEntry(*item) for item in values.items()], compression=compression)  # fmt: skip
+    with Hdf5Reader(tmp_path / "m.h5") as reader:
+        ends = {name: reader.end_of(name) for name in values}
+    size = max(ends.values()) - beyond
+    os.truncate(tmp_path / "m.h5", size)
+    lost = {name for name, end in ends.items() if end > size}
+    report = tf.salvage(tmp_path / "m", tmp_path / "out")
+    assert set(report.lost) == lost
+    assert 0 < len(lost) < 4
+    name = min(lost)
+    assert report.lost[name] == f"{tmp_path}/m.h5: is cut off at byte {size}; the tensor ends at {ends[name]}"  # fmt: skip
+    found = held(tmp_path / "out")
+    assert found.keys() == values.keys() - lost
+    assert all(np.array_equal(found[name], values[name]) for name in found)
+
+
 def test_the_graph_beside_is_taken_where_the_one_inside_is_lost(model, tmp_path):
     with Hdf5Reader(f"{model}.h5") as reader:
         graph = reader.metagraph()

@@ -12,32 +12,12 @@ from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.saver.restored import restored as find
+from tests.saver.models import restored, saved, two_variables
 
 DTYPES = [
     "float16", "bfloat16", "float32", "float64", "int8", "int16", "int32", "int64",
     "uint8", "uint16", "uint32", "uint64", "bool", "complex64", "complex128", "string",
 ]  # fmt: skip
-
-
-def two_variables():
-    a = tf.get_variable("layer/a", [2, 3])
-    b = tf.Variable([1, 2, 3], name="b")
-    return a, b
-
-
-def saved(tmp_path, name="model.ckpt", **options):
-    """Save two variables and return (prefix, their values)."""
-    with tf.Graph().as_default(), tf.Session() as sess:
-        variables = two_variables()
-        sess.run(tf.global_variables_initializer())
-        prefix = tf.train.Saver().save(sess, tmp_path / name, **options)
-        return prefix, sess.run(list(variables))
-
-
-def restored(prefix, *variables, **saver):
-    with tf.Session() as sess:
-        tf.train.Saver(**saver).restore(sess, prefix)
-        return sess.run(list(variables))
 
 
 def test_what_was_saved_is_restored_without_initialisation(tmp_path):
@@ -112,42 +92,6 @@ def test_saving_and_restoring_a_hundred_times_adds_no_node(tmp_path):
         assert len(tf.get_default_graph().get_operations()) == count
 
 
-def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    two_variables()
-    saver = tf.train.Saver(max_to_keep=2)
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        for step in range(4):
-            saver.save(sess, tmp_path / "m", global_step=step)
-    assert saver.last_checkpoints == [str(tmp_path / "m-2"), str(tmp_path / "m-3")]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "checkpoint", "m-2.h5", "m-2.meta", "m-3.h5", "m-3.meta",
-    ]  # fmt: skip
-    state = tf.train.get_checkpoint_state(tmp_path)
-    assert state.all_model_checkpoint_paths == saver.last_checkpoints
-    assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "m-3")
-
-
-def test_max_to_keep_none_keeps_all(tmp_path):
-    two_variables()
-    saver = tf.train.Saver(max_to_keep=None)
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        for step in range(7):
-            saver.save(sess, tmp_path / "m", global_step=step, write_meta_graph=False)
-    assert len(list(tmp_path.glob("*.h5"))) == 7
-
-
-def test_write_meta_graph_false_writes_values_only(tmp_path):
-    prefix, _ = saved(tmp_path, write_meta_graph=False)
-    assert not os.path.exists(prefix + ".meta")
-    with (
-        tf.Graph().as_default(),
-        pytest.raises(tf.errors.InvalidArgumentError, match="no MetaGraph"),
-    ):
-        tf.train.import_meta_graph(prefix + ".h5")
-
-
 def test_one_file_is_a_whole_model(tmp_path):
     prefix, values = saved(tmp_path)
     os.unlink(prefix + ".meta")
@@ -170,16 +114,6 @@ def test_the_meta_graph_follows_the_graph(tmp_path):
         tf.train.import_meta_graph(prefix + ".meta")
         assert graph.get_tensor_by_name("later:0").shape == (2, 3)
         assert [v.name for v in tf.get_collection("mine")] == ["layer/a:0"]
-
-
-def test_global_step_may_be_a_variable(tmp_path):
-    two_variables()
-    step = tf.train.get_or_create_global_step()
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        sess.run(step.assign(12))
-        saver = tf.train.Saver(pad_step_number=True)
-        assert saver.save(sess, tmp_path / "m", global_step=step).endswith("m-00000012")
 
 
 @pytest.mark.parametrize(
@@ -218,19 +152,6 @@ def test_nothing_to_save_is_refused_unless_allowed(tmp_path):
     with tf.Graph().as_default() as graph:
         assert tf.train.import_meta_graph(tmp_path / "m.meta") is None
         assert len(graph.get_operations()) == 1
-
-
-def test_a_step_by_name_is_that_of_a_tensor(tmp_path):
-    tf.Variable(7, name="step")
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        saver = tf.train.Saver()
-        assert saver.save(sess, tmp_path / "m", "step:0") == str(tmp_path / "m-7")
-        for name in ("nothing", "nothing:0"):
-            with pytest.raises(ValueError, match=f"global_step '{name}' names no tensor"):
-                saver.save(sess, tmp_path / "m", name)
-        with pytest.raises(TypeError, match="'step' is an operation; give its output"):
-            saver.save(sess, tmp_path / "m", "step")
 
 
 def test_every_missing_tensor_is_named_with_what_is_like_it(tmp_path):
@@ -295,16 +216,6 @@ def test_a_path_without_checkpoint_is_a_value_error(tmp_path):
         with pytest.raises(tf.errors.FailedPreconditionError, match="uninitialized value"):
             saver.save(sess, tmp_path / "m")
     assert list(tmp_path.iterdir()) == []
-
-
-def test_a_file_where_the_directory_should_be_is_named(tmp_path):
-    two_variables()
-    (tmp_path / "file").write_text("")
-    with (
-        tf.Session() as sess,
-        pytest.raises(ValueError, match=f"Parent directory .* {tmp_path}/file is a file"),
-    ):
-        tf.train.Saver().save(sess, tmp_path / "file" / "m")
 
 
 def test_what_is_no_session_and_what_is_no_step_are_type_errors(tmp_path):
@@ -496,93 +407,6 @@ def test_the_deprecated_format_is_warned_of_and_versions_that_never_were_are_ref
     for version in (tf.train.SaverDef.LEGACY, 3, "2", None):
         with pytest.raises(ValueError, match="write_version"):
             tf.train.Saver(write_version=version)
-
-
-@pytest.mark.parametrize("is_relative", [False, True])
-def test_the_state_file_holds_base_names_whatever_is_asked_for(tmp_path, is_relative):
-    two_variables()
-    here, there = tmp_path / "here", tmp_path / "there"
-    saver = tf.train.Saver(save_relative_paths=is_relative)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        for step in (1, 2):
-            saver.save(session, str(here / "m"), global_step=step)  # an absolute path
-        assert str(tmp_path) not in (here / "checkpoint").read_text()
-        here.rename(there)
-        found = tf.train.latest_checkpoint(str(there))
-        assert found == str(there / "m-2")
-        saver.restore(session, found)
-        state = tf.train.get_checkpoint_state(str(there))
-        assert state.all_model_checkpoint_paths == [str(there / "m-1"), str(there / "m-2")]
-    here.mkdir()
-    (there / "checkpoint").rename(here / "checkpoint")
-    assert (
-        tf.train.latest_checkpoint(str(here)) is None
-    )  # nothing leads back to where it was written
-
-
-def test_the_graph_has_the_suffix_and_the_state_file_the_name_that_were_asked_for(tmp_path):
-    two_variables()
-    saver = tf.train.Saver(max_to_keep=1, pad_step_number=True)
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        for step in (7, 8):
-            saver.save(
-                session,
-                str(tmp_path / "m"),
-                step,
-                meta_graph_suffix="graph",
-                latest_filename="newest",
-            )
-    assert sorted(os.listdir(tmp_path)) == ["m-00000008.graph", "m-00000008.h5", "newest"]
-    assert tf.train.latest_checkpoint(str(tmp_path)) is None
-    found = tf.train.latest_checkpoint(str(tmp_path), "newest")
-    assert found == str(tmp_path / "m-00000008")
-    with tf.Graph().as_default(), tf.Session() as session:
-        tf.train.import_meta_graph(found + ".graph").restore(session, found)
-        assert session.run("b:0").tolist() == [1, 2, 3]
-
-
-@pytest.mark.parametrize("options", [{"latest_filename": "m"}, {"latest_filename": "a/b"}])
-def test_names_of_state_files_that_collide_or_lead_elsewhere_are_refused(tmp_path, options):
-    two_variables()
-    with tf.Session() as session:
-        session.run(tf.global_variables_initializer())
-        with pytest.raises(ValueError, match="latest_filename"):
-            tf.train.Saver().save(session, str(tmp_path / "m"), **options)
-    assert os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("path", ["", ".", "..", "d/.", "d/.."])
-def test_a_path_that_names_no_file_is_refused_and_writes_nothing(tmp_path, monkeypatch, path):
-    monkeypatch.chdir(tmp_path)
-    two_variables()
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        with pytest.raises(ValueError, match="names no file"):
-            tf.train.Saver().save(sess, path)
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    ("options", "error"),
-    [
-        ({"meta_graph_suffix": None}, TypeError),
-        ({"meta_graph_suffix": "a/b"}, ValueError),
-        ({"latest_filename": ""}, ValueError),
-        ({"latest_filename": "m-1", "global_step": 1}, RuntimeError),
-        ({"latest_filename": "m-1", "global_step": 1}, ValueError),
-        ({"global_step": 1.5}, TypeError),
-        ({"global_step": object()}, TypeError),
-    ],
-)
-def test_what_cannot_be_saved_so_is_refused_before_anything_is_written(tmp_path, options, error):
-    two_variables()
-    with tf.Session() as sess:
-        sess.run(tf.global_variables_initializer())
-        with pytest.raises(error):
-            tf.train.Saver().save(sess, tmp_path / "m", **options)
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,6 @@ from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_writer import write
 from ckpt.saver.latest import latest_checkpoint
 from ckpt.saver.state_file import (
-    CheckpointState,
-    Record,
     checkpoint_exists,
     generate_checkpoint_state_proto,
     get_checkpoint_state,
@@ -23,6 +21,7 @@ from ckpt.saver.state_file import (
     update_checkpoint_state,
     write_state,
 )
+from ckpt.saver.state_text import CheckpointState, Record
 
 # the form that tf.compat.v1.train.Saver writes for an absolute save path
 FROM_TENSORFLOW = (

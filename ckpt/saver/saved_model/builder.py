@@ -8,6 +8,7 @@ from typing import Any
 
 from ckpt.core import defs, gfile, storage
 from ckpt.core.system import StrPath
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
@@ -109,7 +110,7 @@ class SavedModelBuilder:
         """Write the MetaGraphs, atomically; returns the path of the file: msgpack, or JSON `as_text`."""
         if as_text:
             name = constants.SAVED_MODEL_FILENAME_JSON
-            data = saved_model_file.to_json(self._meta_graphs).encode("utf-8", "surrogateescape")
+            data = bytes_of(saved_model_file.to_json(self._meta_graphs))
         else:
             name = constants.SAVED_MODEL_FILENAME
             data = saved_model_file.pack(self._meta_graphs)
@@ -243,7 +244,7 @@ def _assets(tensors: Iterable[Any]) -> dict[str, tuple[str, str]]:
         source = value.item()
         if not source:
             raise ValueError(f"Invalid asset filepath tensor {tensor}: it is no constant path.")
-        path = source.decode("utf-8", "surrogateescape")
+        path = text_of(source)
         name = _free_name(path, taken)
         taken[name] = path
         found[tensor.name] = (path, name)

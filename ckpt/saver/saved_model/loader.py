@@ -7,10 +7,11 @@ from typing import Any
 
 from ckpt.core import defs, gfile, storage
 from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
+from ckpt.core.limits import MAX_META_BYTES
+from ckpt.core.scope_names import inside
 from ckpt.core.system import StrPath
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
-from ckpt.saver.meta_files import MAX_META_BYTES
 from ckpt.saver.saved_model import constants
 from ckpt.wire import saved_model_file
 from ckpt.wire.plain import message
@@ -119,4 +120,4 @@ def _asset_paths(
 
 
 def _element(graph: Graph, name: str, import_scope: str | None) -> Any:
-    return graph.as_graph_element(f"{import_scope}/{name}" if import_scope else name)
+    return graph.as_graph_element(inside(import_scope, name))

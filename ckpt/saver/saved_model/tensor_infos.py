@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.scope_names import inside
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
 from ckpt.graph.sparse import SparseTensor
@@ -31,7 +32,7 @@ def get_tensor_from_tensor_info(
     info = plain(tensor_info, defs.TensorInfo)
 
     def found(name: str) -> Any:
-        full = f"{import_scope}/{name}" if import_scope else name
+        full = inside(import_scope, name)
         return graph.as_graph_element(full, allow_tensor=True, allow_operation=False)
 
     if info.coo_sparse:
