@@ -101,6 +101,7 @@ from ckpt.core.versions import (
 )
 from ckpt.graph.convert import convert_to_tensor, register_tensor_conversion_function
 from ckpt.graph.devices import DeviceSpec
+from ckpt.graph.file_use import allow_file_operations
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import import_graph_def
 from ckpt.graph.keys import GraphKeys
@@ -757,6 +758,7 @@ __all__ = [
     "add_to_collection",
     "add_to_collections",
     "all_variables",
+    "allow_file_operations",
     "allow_large_graphs",
     "allow_py_functions",
     "angle",

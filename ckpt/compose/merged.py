@@ -22,6 +22,7 @@ from ckpt.core.collector import paused
 from ckpt.core.errors import FailedPreconditionError, GraphError
 from ckpt.formats import detect
 from ckpt.graph import stack
+from ckpt.graph.file_use import origin_of_copies
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Tensor
 from ckpt.graph.renaming import apart, renamed, under
@@ -246,7 +247,9 @@ def _merged(
     with transaction(target), target.as_default(), target.name_scope(None):
         for name in parts:
             target.unique_name(name)  # later scopes of that name get another one
-        imported = metagraph.import_into(target, plan.meta)
+        live = [part.live.graph for part in plan.parts.values() if part.live is not None]
+        made_at = origin_of_copies(target, live) if len(live) == len(plan.parts) else None
+        imported = metagraph.import_into(target, plan.meta, made_at=made_at)
         saver = Saver() if imported.variables else None
     return Merged(target, saver, plan, imported.variables, shared_from)
 

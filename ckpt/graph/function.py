@@ -49,6 +49,8 @@ class FuncGraph(Graph):
         self._collections = outer._collections
         self._functions = outer._functions
         self._bodies = outer._bodies
+        self.imports = outer.imports
+        self.function_imports = outer.function_imports
         self._scopes.take_from(outer._scopes)
 
     @property
@@ -269,7 +271,8 @@ def body_of(graph: Graph, func: Any) -> FuncGraph:
         from ckpt.graph.library import loaded_body  # the library builds on this module
 
         definition = graph._functions[name]
-        found = loaded_body(root_of(graph), definition, getattr(func, "attr", {}))
+        made_at = graph.function_imports.get(name)
+        found = loaded_body(root_of(graph), definition, getattr(func, "attr", {}), made_at)
         graph._bodies[name] = found
     return found
 

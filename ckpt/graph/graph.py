@@ -17,7 +17,7 @@ from ckpt.graph.devices import device_text, merge_device
 from ckpt.graph.lookup import element_of
 from ckpt.graph.open_blocks import Controller, OpenBlocks, device_function, function_text
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.origins import Origin, origin
+from ckpt.graph.origins import Imported, Origin, origin
 from ckpt.graph.slices import IndexedSlices
 from ckpt.graph.unique_names import claimed, is_valid
 from ckpt.wire.plain import message, plain_attr
@@ -43,6 +43,8 @@ class Graph:
         self._collections: dict[Any, list[Any]] = {}
         self._functions: dict[str, Any] = {}
         self._bodies: dict[str, Any] = {}
+        self.imports: list[Imported] = []  # also of those that were taken back
+        self.function_imports: dict[str, Origin] = {}  # with which import a function came
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self._consumers: dict[Tensor, list[Operation]] = {}
@@ -131,6 +133,12 @@ class Graph:
             if not isinstance(tensor, Tensor):
                 raise TypeError(f"Input #{index} is not a tensor: {tensor}")
         return node_from_parts(self, op_type, list(inputs), dtypes, name or op_type, attrs or {})
+
+    def imported(self, source: str, *, may_use_files: bool = False) -> Imported:
+        """The origin of the nodes of an import that begins now; `source` says where they come from."""
+        found = Imported(origin(), source, may_use_files=may_use_files)
+        self.imports.append(found)
+        return found
 
     def touch(self) -> None:
         """Note that existing nodes were changed, so that sessions plan anew."""

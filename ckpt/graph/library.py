@@ -12,6 +12,7 @@ from ckpt.graph.function import FuncGraph, body_of, function_name, outputs_of, r
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
+from ckpt.graph.origins import Origin
 
 
 def library_of(graph: Graph) -> tuple[defs.FunctionDef, ...]:
@@ -66,8 +67,13 @@ def _reference(tensor: Tensor, arguments: Mapping[Tensor, str]) -> str:
     return f"{op.name}:{name}:{index}"
 
 
-def loaded_body(root: Graph, definition: defs.FunctionDef, attrs: Mapping[str, Any]) -> FuncGraph:
-    """The graph of a function of the library, its type attributes taken from `attrs`."""
+def loaded_body(
+    root: Graph,
+    definition: defs.FunctionDef,
+    attrs: Mapping[str, Any],
+    made_at: Origin | None = None,
+) -> FuncGraph:
+    """The graph of a function of the library, its type attributes taken from `attrs`; `made_at` is the origin of its nodes."""
     from ckpt.graph.load import load_graph  # load builds on this module
 
     body = FuncGraph(definition.name, root)
@@ -91,7 +97,7 @@ def loaded_body(root: Graph, definition: defs.FunctionDef, attrs: Mapping[str, A
         )
         for n in nodes
     )
-    added = load_graph(body, defs.GraphDef(plain), "", mapped)
+    added = load_graph(body, defs.GraphDef(plain), "", mapped, made_at=made_at)
     for arg in definition.output_arg:
         text = definition.ret[arg.name]
         if text in mapped:
@@ -115,7 +121,7 @@ def own_bodies(node: Operation, key: str) -> list[FuncGraph]:
         if body.is_shared:
             root = root_of(node.graph)
             definition = replace(function_def(body), name=function_name(root, func.name))
-            body = loaded_body(root, definition, {})
+            body = loaded_body(root, definition, {}, node._origin)
             body.is_shared = False
             funcs[position] = register_in(node.graph, body)
         found.append(body)

@@ -22,7 +22,7 @@ from ckpt.graph.node_attrs import (
 )
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.graph.origins import origin
+from ckpt.graph.origins import Origin
 from ckpt.graph.renaming import calling
 
 _VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
@@ -37,16 +37,19 @@ def load_graph(
     unused_inputs: list[str] | None = None,
     *,
     unique: bool = False,
+    made_at: Origin | None = None,
 ) -> dict[str, Operation]:
     """Add the nodes of `graph_def` to `graph` under `prefix` (a full scope name, no slash at the end).
 
-    A name that `graph` has already is an error, or, with `unique`, gets a number.
+    A name that `graph` has already is an error, or, with `unique`, gets a number. `made_at` is the origin of the nodes; they
+    may use no files where it is left out.
 
     `input_map` replaces inputs, by their name in `graph_def`, by tensors of `graph`; keys that nothing used are
     appended to `unused_inputs`. Returns the new operations by their original names. Either all nodes are added or,
     on GraphError (all problems at once), none.
     """
-    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}), unique)
+    made_at = graph.imported("a GraphDef") if made_at is None else made_at
+    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}), unique, made_at)
     _check_versions(graph_def)
     loader.check()
     with graph._lock, paused():
@@ -105,6 +108,7 @@ class _Loader:
         prefix: str,
         input_map: dict[str, Tensor],
         unique: bool,
+        made_at: Origin,
     ) -> None:
         self.graph = graph
         self.nodes = graph_def.node
@@ -117,7 +121,7 @@ class _Loader:
         self.standing: list[Operation] = []
         self.numbered = self._numbered() if unique else {}
         self.is_in_order = False
-        self.made_at = origin()
+        self.made_at = made_at
 
     def check(self) -> None:
         """Raise GraphError listing wrong and duplicate names, missing inputs, missing attributes and taken names."""
@@ -195,6 +199,7 @@ class _Loader:
                 else function.node_def
             )
             name = renamed.get(function.name, function.name)
+            self.graph.function_imports[name] = self.made_at
             known[name] = replace(function, name=name, node_def=nodes) if renamed else function
         if renamed:
             self.nodes = tuple(calling(node, renamed) for node in self.nodes)

@@ -21,6 +21,7 @@ from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape, as_shape
 from ckpt.graph.attr_values import check_allowed, coerced
+from ckpt.graph.file_use import FileUse
 from ckpt.graph.inputs import converted, graph_of_inputs
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.signature import REQUIRED, Arg, Attr, declared_attr, parse_args
@@ -52,6 +53,9 @@ class KernelContext(Protocol):
     def wait(self, condition: Condition) -> None:
         """Wait until `condition` is notified; its lock is held. Raises when the run must end before."""
 
+    def check_saves(self, prefix: str) -> None:
+        """Raise PermissionDeniedError where the node was imported and no Saver writes the checkpoint of this prefix."""
+
 
 class OpDef:
     """One operation type. Attributes: type, inputs, outputs, attrs, kernel, shape_rule, gradient."""
@@ -75,6 +79,8 @@ class OpDef:
         self.lead, self.kernel_attrs = self._kernel_needs(kernel)
         self.is_stateful = self.lead == "ctx"
         self.may_wait = False
+        self.files: FileUse | None = None
+        self.functions = tuple(n for n, a in self.attrs.items() if a.kind in ("func", "list(func)"))
         self.has_ref_inputs = any(arg.is_ref for arg in self.inputs)
         self.is_resource = False
         self.is_alias = False
@@ -163,6 +169,33 @@ class OpDef:
         """Mark a kernel that may wait for another run: one that has it gets a time limit, and ends with its session."""
         self.may_wait = True
         return self
+
+    def reads_files(
+        self, *inputs: str, attr: str = "", when: Callable[[str], bool] = bool
+    ) -> OpDef:
+        """Mark one that reads files: those that `inputs` name, or the attribute `attr` where `when` holds for it.
+
+        Without any they are named elsewhere, as by a queue. Each operation that opens, lists or asks for files is to be
+        marked: those of imported graphs run only where the caller said so (`file_use`).
+        """
+        self.files = FileUse(tuple(map(self._place, inputs)), attr, when)
+        return self
+
+    def writes_files(
+        self, *inputs: str, attr: str = "", when: Callable[[str], bool] = bool, saves: bool = False
+    ) -> OpDef:
+        """Mark one that makes, changes or removes files; `saves` says that it is a part of what a Saver runs."""
+        self.files = FileUse(tuple(map(self._place, inputs)), attr, when, True, saves)
+        return self
+
+    def _place(self, name: str) -> int:
+        """Which of the inputs of a node this one is. Raises ValueError for one that has no fixed place."""
+        for place, arg in enumerate(self.inputs):
+            if arg.is_list:
+                break
+            if arg.name == name:
+                return place
+        raise ValueError(f"{self.type} has no input '{name}' of fixed place")
 
     def __call__(self, *args: Any, name: str | None = None, **kwargs: Any) -> Any:
         """Add a node of this type to the default graph (or to that of the inputs) and return its outputs."""

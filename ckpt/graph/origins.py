@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import Self
 
 PACKAGE = str(Path(__file__).resolve().parent.parent)
 DEPTH = 12
@@ -12,6 +15,22 @@ DEPTH = 12
 
 Origin = tuple[Any, ...]
 """Code objects and instruction offsets in turn, innermost first: a flat tuple, which the garbage collector skips."""
+
+
+class Imported(tuple[Any, ...]):  # noqa: SLOT001  # a tuple of any length takes no slots
+    """The origin of nodes that came with a graph from elsewhere: of which `source`, and whether they may use files.
+
+    All nodes of one import share it, and their copies keep it.
+    """
+
+    source: str
+    may_use_files: bool
+
+    def __new__(cls, noted: Origin, source: str, *, may_use_files: bool = False) -> Self:
+        """The origin of what was imported at `noted`."""
+        found = super().__new__(cls, noted)
+        found.source, found.may_use_files = source, may_use_files
+        return found
 
 
 class Line(NamedTuple):

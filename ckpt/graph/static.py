@@ -120,6 +120,7 @@ class _Folder:
             and op.type not in NEVER_FOLDED
             and self.budget > 0
             and not opdef.is_stateful
+            and opdef.files is None
             and opdef.lead != "ctx"
             and bool(op.inputs)
             and not any(t.dtype._is_ref_dtype for t in op.inputs)

@@ -123,3 +123,7 @@ def csv_dataset_v2(
         filenames, header, field_delim, use_quote_delim, na_value, select_cols, exclude_cols, record_defaults,
         compression(compression_type), output_types, output_shapes,
     )  # fmt: skip
+
+
+for _opdef in (csv_dataset, csv_dataset_v2):
+    _opdef.reads_files("filenames")

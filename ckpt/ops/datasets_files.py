@@ -241,3 +241,9 @@ def fixed_length_record_dataset_v2(
     return _fixed(
         filenames, compression(compression_type), header_bytes, record_bytes, footer_bytes
     )
+
+
+for _opdef in (
+    text_line_dataset, tf_record_dataset, fixed_length_record_dataset, fixed_length_record_dataset_v2,
+):  # fmt: skip
+    _opdef.reads_files("filenames")

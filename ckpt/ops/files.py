@@ -32,7 +32,7 @@ def read_file_op(filename):
 
 read_file_op.shape(lambda filename: [()])
 read_file_op.stateful()  # a file may change from run to run
-read_file_op.no_gradient(NO_GRADIENT)
+read_file_op.reads_files("filename").no_gradient(NO_GRADIENT)
 
 
 @op("WriteFile", "filename: string, contents: string ->")
@@ -49,7 +49,7 @@ def write_file_op(filename, contents):
 
 write_file_op.shape(lambda filename, contents: [])
 write_file_op.stateful()
-write_file_op.no_gradient(NO_GRADIENT)
+write_file_op.writes_files("filename").no_gradient(NO_GRADIENT)
 
 
 @op("MatchingFiles", "pattern: string -> filenames: string")
@@ -64,7 +64,7 @@ def matching_files_op(pattern):
 
 matching_files_op.shape(lambda pattern: [(None,)])
 matching_files_op.stateful()
-matching_files_op.no_gradient(NO_GRADIENT)
+matching_files_op.reads_files("pattern").no_gradient(NO_GRADIENT)
 
 
 def read_file(filename: Any, name: str | None = None) -> Tensor:

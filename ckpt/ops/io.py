@@ -22,7 +22,7 @@ from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value
 from ckpt.ops.in_place import cell_of, read_into, restore_key
 
-_SHARD = re.compile(r"(.*)(?:_temp/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
+_SHARD = re.compile(r"(.*)(?:_temp(?:_[0-9a-f]{32})?/|\.)part-[0-9]{5}-of-[0-9]{5}", re.DOTALL)
 """Where the shards of a checkpoint lie until they are one; `Saver(sharded=True)` names them so, as in TensorFlow."""
 
 _OF_THE_WHOLE = frozenset({"metadata", "metagraph", "shard_size"})
@@ -48,7 +48,9 @@ def save_v2(ctx, prefix, tensor_names, shape_and_slices, *tensors):
         specs = [_slice_spec(text) if text else None for text in texts(shape_and_slices)]
         entries = list(map(TensorEntry, texts(tensor_names), tensors, specs))
     part = _SHARD.fullmatch(path)
-    attached = ctx.attachment(part[1] if part else path)
+    whole = part[1] if part else path
+    ctx.check_saves(whole)
+    attached = ctx.attachment(whole)
     extras = dict(attached or {})
     later = extras.pop("later", None)
     if part is not None:
@@ -74,7 +76,7 @@ def _at_once(work):
 
 
 save_v2.shape(lambda prefix, names, slices, *tensors: [])
-save_v2.no_gradient("files are not differentiable")
+save_v2.writes_files("prefix", saves=True).no_gradient("files are not differentiable")
 
 
 @op(
@@ -125,6 +127,9 @@ def merge_v2_checkpoints(
     Raises NotFoundError for one that is missing, unless missing ones are allowed.
     """
     whole = _text(destination_prefix)
+    for prefix in (whole, *texts(checkpoint_prefixes)):
+        part = _SHARD.fullmatch(prefix)
+        ctx.check_saves(part[1] if part else prefix)
     extras = dict(ctx.attachment(whole) or {})
     later = extras.pop("later", _at_once)
     extras = {name: extras[name] for name in ("durable", "metadata", "metagraph") if name in extras}
@@ -145,11 +150,12 @@ def merge_v2_checkpoints(
 
 merge_v2_checkpoints.shape(lambda prefixes, destination: [])
 merge_v2_checkpoints.stateful()
+merge_v2_checkpoints.writes_files("checkpoint_prefixes", "destination_prefix", saves=True)
 merge_v2_checkpoints.no_gradient("files are not differentiable")
 
 
 restore_v2.stateful()
-restore_v2.no_gradient("files are not differentiable")
+restore_v2.reads_files("prefix").no_gradient("files are not differentiable")
 
 
 @restore_v2.shape

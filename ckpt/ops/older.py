@@ -35,7 +35,7 @@ PRODUCTS = FIELD | INDEX | {dtypes.float16, dtypes.bfloat16}
 def _older(today: OpDef, type_name: str, signature: str, **attrs: Any) -> None:
     """Define `type_name` with its own signature, and what `today` computes."""
     opdef = op(type_name, signature, **attrs)(today.kernel)
-    opdef.is_stateful = today.is_stateful
+    opdef.is_stateful, opdef.files = today.is_stateful, today.files
     opdef.shape_rule, opdef._shape_attrs = today.shape_rule, today._shape_attrs
     opdef.gradient, opdef.gradient_note = today.gradient, today.gradient_note
 

@@ -202,6 +202,9 @@ for _opdef in (num_records_produced, num_work_units_completed, serialize_state):
 for _opdef in (restore_state, reset_op):
     _opdef.shape(lambda *inputs: [])
     _opdef.waits().no_gradient(NO_GRADIENT)
+for _opdef in (*MAKERS, read_op, read_up_to_op):
+    if _opdef is not identity_reader:
+        _opdef.reads_files()  # which ones, their queue says
 read_op.shape(lambda reader, queue: [(), ()])
 read_op.waits().no_gradient(NO_GRADIENT)
 read_up_to_op.shape(lambda reader, queue, num_records: [(None,), (None,)])

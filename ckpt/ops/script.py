@@ -16,26 +16,30 @@ import numpy as np
 from ckpt.core import arrays, dtypes
 from ckpt.core.errors import InvalidArgumentError, OutOfRangeError, PermissionDeniedError
 from ckpt.graph import convert, stack
+from ckpt.graph.file_use import is_imported
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 
-_KEY = ("__py_functions",)
+_BUILT, _ALLOWED = ("__py_functions",), ("__allowed_py_functions",)
 _tokens = itertools.count()
 LISTS = {"Tin": Attr("list(type)", minimum=0), "Tout": Attr("list(type)", minimum=0)}
 
 
-def _functions(graph: Any) -> dict[str, Callable[..., Any]]:
-    held = graph.get_collection_ref(_KEY)
+def _functions(graph: Any, key: tuple[str]) -> dict[str, Callable[..., Any]]:
+    held = graph.get_collection_ref(key)
     if not held:
         held.append({})
     return held[0]
 
 
-def _found(graph: Any, token: str) -> Callable[..., Any]:
+def _found(node: Any, token: str) -> Callable[..., Any]:
+    """The function of a token. An imported node has those that were allowed, not those that the graph was built with."""
+    graph, keys = node.graph, (_ALLOWED,) if is_imported(node) else (_ALLOWED, _BUILT)
     while graph is not None:
-        function = _functions(graph).get(token)
-        if function is not None:
-            return function
+        for key in keys:
+            function = _functions(graph, key).get(token)
+            if function is not None:
+                return function
         graph = getattr(graph, "outer_graph", None)
     raise PermissionDeniedError(
         None, None, f"the graph names the Python function {token!r} but was not built in this process; a loaded graph runs "
@@ -45,11 +49,12 @@ def _found(graph: Any, token: str) -> Callable[..., Any]:
 
 def allow_py_functions(functions: Mapping[str, Callable[..., Any]], graph: Any = None) -> None:
     """Let the nodes of `graph` (the default one where None) that carry these tokens run these functions."""
-    _functions(graph if graph is not None else stack.get_default_graph()).update(functions)
+    graph = graph if graph is not None else stack.get_default_graph()
+    _functions(graph, _ALLOWED).update(functions)
 
 
 def _called(ctx, inputs, token, kinds):
-    function = _found(ctx.node.graph, token)
+    function = _found(ctx.node, token)
     try:
         results = function(*inputs)
     except StopIteration as error:
@@ -115,7 +120,7 @@ def py_func(
     inputs = [convert.convert_to_tensor(value) for value in inp]
     token = f"pyfunc_{next(_tokens)}"
     graph = inputs[0].graph if inputs else stack.get_default_graph()
-    _functions(graph)[token] = func
+    _functions(graph, _BUILT)[token] = func
     made = (py_func_op if stateful else py_func_stateless_op)(
         inputs,
         token=token,

@@ -266,3 +266,4 @@ for _opdef in (
 ):
     _opdef.stateful()
     _opdef.no_gradient("a table has no derivative")
+initialize_from_file_op.reads_files("filename")

@@ -215,6 +215,7 @@ def print_v2(ctx, x, *, output_stream, end):
 
 
 print_v2.shape(lambda x: [])
+print_v2.writes_files(attr="output_stream", when=lambda stream: stream.startswith("file://"))
 print_v2.no_gradient("printing has no result")
 
 

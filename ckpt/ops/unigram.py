@@ -137,6 +137,7 @@ for _opdef in (fixed_unigram_op, all_candidates_op):
     _opdef.shape(_rule)
     _opdef.no_gradient("whole numbers have no derivative")
 all_candidates_op.stateful()
+fixed_unigram_op.reads_files(attr="vocab_file")
 
 
 def fixed_unigram_candidate_sampler(

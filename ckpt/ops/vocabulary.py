@@ -41,6 +41,7 @@ def generate_vocab_remapping_shape(new, old, *, num_new_vocab):
     return [(num_new_vocab,), ()]
 
 
+generate_vocab_remapping.reads_files("new_vocab_file", "old_vocab_file")
 generate_vocab_remapping.no_gradient("places are not differentiable")
 
 

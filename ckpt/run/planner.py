@@ -322,9 +322,10 @@ class Planner:
     def _folded(self, node: Operation, inputs: tuple[int, ...]) -> bool:
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
-        is_pure = not opdef.is_stateful and opdef.lead != "ctx" and bool(inputs)
+        is_pure = not opdef.is_stateful and opdef.lead != "ctx" and opdef.files is None
         if (
             not is_pure
+            or not inputs
             or not node.outputs
             or any(i not in self.constants or i in self.is_cell for i in inputs)
         ):

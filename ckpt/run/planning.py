@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from ckpt.graph.operation import Operation, Tensor
-from ckpt.run import dataflow, insides
+from ckpt.run import dataflow, file_access, insides
 from ckpt.run.plan import Plan
 from ckpt.run.planner import Planner
 from ckpt.run.prune import check_runnable, ordered, reached
@@ -22,11 +22,13 @@ def make_plan(
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
-    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel.
+    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel,
+    PermissionDeniedError listing every imported one that would use files it may not.
     """
     fed = set(feeds)
     wanted = [*(tensor.op for tensor in fetches if tensor not in fed), *targets]
     found, is_ordered = reached(wanted, fed, ran)
+    file_access.check(found, fed, state)
     if not any(node.type in dataflow.TYPES for node in found):
         nodes = ordered(found, is_ordered, fed)
         check_runnable(nodes)
@@ -36,6 +38,7 @@ def make_plan(
         return plan
     stand_ins = stand_ins_of(wanted, fetches, targets, fed, ran)
     found, _ = reached(wanted, fed, ran, stand_ins)
+    file_access.check(found, fed, state)
     if has_dataflow(found, fetches, stand_ins):
         return dataflow.plan_of(found, fetches, feeds, state, stand_ins)
     nodes = ordered(found, False, fed, stand_ins)
@@ -63,6 +66,7 @@ def _plan_with_insides(
     nodes, _ = reached(wanted, fed, ran, stand_ins)
     if has_dataflow(nodes, left, stand_ins):
         return None
+    file_access.check(nodes, fed, state)
     ordered_nodes = ordered(nodes, False, fed, stand_ins)
     check_runnable(ordered_nodes)
     planner = Planner(feeds, state, stand_ins, found.values())

@@ -329,6 +329,10 @@ class Session:
         """Take back what no kernel asked for."""
         self._state.detach(key)
 
+    def saving(self, prefix: str) -> AbstractContextManager[None]:
+        """Runs in the block may write the checkpoint of this prefix also by operations of imported graphs."""
+        return self._state.saving(prefix)
+
     def _check_open(self) -> None:
         if self._closed:
             raise RuntimeError("Attempted to use a closed Session.")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ckpt.core.errors import PermissionDeniedError
+from ckpt.graph.file_use import HOW_TO_ALLOW, import_of
 from ckpt.graph.operation import Operation
 from ckpt.run import deadline
 
@@ -16,6 +19,7 @@ class SessionState:
     def __init__(self) -> None:
         self._resources: dict[tuple[str, str, str], Any] = {}
         self._attachments: dict[str, Any] = {}
+        self._saving: list[str] = []
         self._lock = threading.RLock()
 
     def resource(self, kind: str, container: str, name: str, make: Callable[[], Any]) -> Any:
@@ -45,6 +49,21 @@ class SessionState:
         """What was left under `key`, or None; it is gone afterwards."""
         with self._lock:
             return self._attachments.pop(key, None)
+
+    @contextmanager
+    def saving(self, prefix: str) -> Iterator[None]:
+        """Operations of imported graphs may write the checkpoint of this prefix in the block."""
+        with self._lock:
+            self._saving.append(prefix)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._saving.remove(prefix)
+
+    def saves(self, prefix: str | None = None) -> bool:
+        """Whether that checkpoint, or any, is being written."""
+        return prefix in self._saving if prefix is not None else bool(self._saving)
 
     def clear(self) -> None:
         """Forget everything. A resource with a method `end_of_session` is told: to wake who waits for it, to close files."""
@@ -78,6 +97,15 @@ class NodeContext:
     def attachment(self, key: str) -> Any:
         """What the caller attached to this run under `key`, or None."""
         return self._state.attachment(key)
+
+    def check_saves(self, prefix: str) -> None:
+        """Raise PermissionDeniedError where the node was imported and no Saver writes the checkpoint of this prefix."""
+        noted = import_of(self.node)
+        if noted is not None and not self._state.saves(prefix):
+            raise PermissionDeniedError(
+                None, None, f"{self.node.type} '{self.node.name}' (of {noted.source}) would write the checkpoint {prefix!r}, "
+                f"which no Saver writes in this run. {HOW_TO_ALLOW}"
+            )  # fmt: skip
 
     def wait(self, condition: threading.Condition) -> None:
         """Wait until `condition` is notified; its lock is held. Raises when the run must end before."""

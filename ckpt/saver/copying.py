@@ -8,6 +8,7 @@ from typing import Any
 from ckpt.core import defs
 from ckpt.core.scope_names import scope_prefix
 from ckpt.graph import stack
+from ckpt.graph.file_use import origin_of_copies
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import returned_element
 from ckpt.saver import metagraph
@@ -105,11 +106,16 @@ def import_scoped_meta_graph_with_return_elements(
         restore_collections_predicate,
         unbound_inputs_col_name,
     )
-    prefix = f"{imported.scope}/" if imported.scope else ""
-    variables = {v.name.removeprefix(prefix): v for v in imported.variables.values()}
+    variables = _by_old_names(imported)
     if return_elements is None:
         return variables, None
     return variables, [returned_element(imported.operations, name) for name in return_elements]
+
+
+def _by_old_names(imported: metagraph.Imported) -> dict[str, Any]:
+    """The variables by their names in the MetaGraph."""
+    prefix = f"{imported.scope}/" if imported.scope else ""
+    return {v.name.removeprefix(prefix): v for v in imported.variables.values()}
 
 
 def copy_scoped_meta_graph(
@@ -132,4 +138,7 @@ def copy_scoped_meta_graph(
             f"'from_scope' and 'to_scope' need to be different when performing copy in the same graph: {to_scope}"
         )
     meta: defs.MetaGraphDef = metagraph.export(source, export_scope=from_scope)
-    return import_scoped_meta_graph(meta, graph=target, import_scope=to_scope)
+    imported = metagraph.import_into(
+        target, meta, import_scope=to_scope, made_at=origin_of_copies(target, [source])
+    )
+    return _by_old_names(imported)

@@ -210,16 +210,26 @@ def _sources(
 ) -> dict[str, str]:
     """Name wanted -> name in the checkpoint, after the caller's rules.
 
-    Where a name is missing, those of an object-based checkpoint are what the graph that it was saved from called them.
+    Where a name is missing, those of an object-based checkpoint are what the graph that it was saved from called them, or
+    its keys, whichever the rules lead to more variables from.
     """
-    keys = {name: name for name in reader.names()}
-    if not all(name in keys for name in names):
-        called = graph_names(reader)
-        keys = {called.get(key, key): key for key in keys}
+    ways = [{name: name for name in reader.names()}]
+    if not all(name in ways[0] for name in names) and (called := graph_names(reader)):
+        ways.insert(0, {called.get(key, key): key for key in ways[0]})
     if policies.rename is None:
-        return keys
-    renamed = _renamed(path, list(keys), names, policies)
-    return {new: keys[name] for new, name in renamed.items()}
+        return ways[0]
+    found: list[dict[str, str]] = []
+    errors = []
+    for keys in ways:
+        try:
+            renamed = _renamed(path, list(keys), names, policies)
+        except SelectionError as error:
+            errors.append(error)
+        else:
+            found.append({new: keys[name] for new, name in renamed.items()})
+    if not found:
+        raise errors[0]
+    return max(found, key=lambda sources: len(sources.keys() & set(names)))
 
 
 def _renamed(

@@ -19,9 +19,10 @@ from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import mapped_tensors, returned_element
-from ckpt.graph.load import load_graph
+from ckpt.graph.load import load_graph, split_input
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
+from ckpt.graph.origins import Origin
 from ckpt.graph.transaction import transaction
 from ckpt.saver.debug_info import debug_file, write_debug_info
 from ckpt.saver.meta_collections import add_collections, collection_defs
@@ -195,7 +196,8 @@ def import_meta_graph(
     """Add a MetaGraph (a file name, a message or plain data) to `graph` (the default graph); returns its Saver.
 
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
-    operations, and then (Saver, those elements) is returned. Where the MetaGraph has no Saver, one over all
+    operations, and then (Saver, those elements) is returned. Its operations read and write only files that the caller of a run
+    names (the Saver's checkpoints, what is fed), any with `allow_file_operations=True`. Where the MetaGraph has no Saver, one over all
     variables of the graph is made; None when it brings none. What is imported a second time is added under other names, as in
     TensorFlow, and Saver, collections and elements are those that are there. Raises ValueError when inputs from outside
     an exported scope are not in `input_map`, or `input_map` names what is not there, TakenNamesError (a GraphError) when
@@ -211,6 +213,7 @@ def import_meta_graph(
         )
         saver_def, saver = imported.meta_graph.saver_def, None
         if saver_def is not None and saver_def.save_tensor_name:
+            _check_own(imported, saver_def)
             saver = Saver.from_proto(saver_def, import_scope=imported.scope)
         elif imported.variables and saveable_objects():
             saver = Saver()
@@ -219,16 +222,35 @@ def import_meta_graph(
         return saver, [returned_element(imported.operations, element) for element in elements]
 
 
+def _check_own(imported: Imported, saver_def: defs.SaverDef) -> None:
+    """Raise GraphError where a Saver would run nodes that the graph had before, and that did not come with it."""
+    names = (saver_def.filename_tensor_name, saver_def.save_tensor_name, saver_def.restore_op_name)
+    lead = f"{imported.scope}/" if imported.scope else ""
+    foreign = [
+        name
+        for name in names
+        if (node := split_input(name)[0]) not in imported.operations
+        and lead + node in imported.graph._by_name
+    ]
+    if foreign:
+        raise GraphError(
+            f"saver_def names nodes that are not in its MetaGraph but in the graph that this is imported into: "
+            f"{', '.join(foreign)}"
+        )
+
+
 class Imported:
     """What an import added: operations and variables by their original names, and the scope they are in."""
 
     def __init__(
         self,
+        graph: Graph,
         meta_graph: defs.MetaGraphDef,
         scope: str,
         operations: dict[str, Operation],
         variables: dict[str, Any],
     ) -> None:
+        self.graph = graph
         self.meta_graph = meta_graph
         self.scope = scope
         self.operations = operations
@@ -244,7 +266,10 @@ def import_into(
     restore_collections_predicate: Callable[[str], bool] = lambda key: True,
     unbound_inputs_col_name: str | None = UNBOUND_INPUTS,
     producer_op_list: Any = None,
+    allow_file_operations: bool = False,
     *,
+    source: str = "",
+    made_at: Origin | None = None,
     may_be_there: bool = False,
 ) -> Imported:
     """Add a MetaGraph to `graph` under `import_scope`: nodes, then variables and the other collections, or nothing.
@@ -255,6 +280,7 @@ def import_into(
     """
     if isinstance(meta_graph_or_file, (str, bytes, os.PathLike)):
         meta_graph = read_meta_graph_file(os.fsdecode(meta_graph_or_file))
+        source = source or os.fsdecode(meta_graph_or_file)
     else:
         meta_graph = plain(meta_graph_or_file, defs.MetaGraphDef)
     check_bound(meta_graph, input_map or {}, unbound_inputs_col_name)
@@ -272,6 +298,9 @@ def import_into(
         there: dict[str, Operation] = {}
         if may_be_there and not input_map:
             there = nodes_there(graph, nodes, scope)
+        if made_at is None:
+            may = bool(allow_file_operations)
+            made_at = graph.imported(source or "a MetaGraphDef", may_use_files=may)
         operations = load_graph(
             graph,
             nodes,
@@ -279,6 +308,7 @@ def import_into(
             mapped_tensors(graph, input_map),
             unused,
             unique=bool(there),
+            made_at=made_at,
         )
         if unused:
             raise ValueError(
@@ -291,4 +321,4 @@ def import_into(
             lambda key: key != unbound_inputs_col_name and restore_collections_predicate(key),
             are_there=bool(there),
         )
-    return Imported(meta_graph, scope, there or operations, variables)
+    return Imported(graph, meta_graph, scope, there or operations, variables)

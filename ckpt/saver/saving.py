@@ -84,7 +84,8 @@ def snapshot(
 def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
     sess.attach(prefix, extras)
     try:
-        sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
+        with sess.saving(prefix):
+            sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     except BaseException:
         if saver_def.sharded:  # shards that do not become a checkpoint
             with suppress(OpError):

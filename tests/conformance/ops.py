@@ -27,6 +27,7 @@ import ckpt.ops  # noqa: F401  # defines the operations
 from ckpt.core import defs, dtypes
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert, dump, load
+from ckpt.graph.file_use import allow_file_operations
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
 from ckpt.ops import constants
@@ -295,6 +296,7 @@ def check_round_trip(row: Case) -> None:
         data = tf_pb.to_bytes(dump.graph_def(graph))
     with Graph().as_default() as graph, Session(graph=graph) as session:
         load.load_graph(graph, tf_pb.from_bytes(defs.GraphDef, data, "the exported graph"))
+        allow_file_operations(graph)
         fed = [graph.get_tensor_by_name(name) for name in names[0]]
         after = session.run(
             [graph.get_tensor_by_name(name) for name in names[1]], feeds_of(row, fed)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import ckpt as tf
+from ckpt.formats.tfrecord import framed
 from tests.faults.seam import Seam, under
 
 MEMORY = "/dev/shm"
@@ -27,3 +29,19 @@ def tmp_path():
 def _without_syncs():
     with under(Seam()):
         yield
+
+
+@pytest.fixture
+def secret(tmp_path):
+    """A folder with files of the user: none may be opened, none may change."""
+    folder = tmp_path / "secret"
+    folder.mkdir()
+    (folder / "text").write_bytes(b"a,1\nb,2\n")
+    (folder / "records").write_bytes(framed(b"x"))
+    with tf.Graph().as_default(), tf.Session() as session:
+        v = tf.get_variable("v", initializer=[1.0])
+        session.run(v.initializer)
+        saver = tf.train.Saver([v])
+        for name in ("model", "part-1", "part-2"):
+            saver.save(session, str(folder / name), write_meta_graph=False, write_state=False)
+    return folder

@@ -16,10 +16,7 @@ def names(path):
     return [name.removesuffix(VALUE) for name, _ in tf.train.list_variables(path)]
 
 
-@pytest.fixture(autouse=True)
-def _graph():
-    with tf.Graph().as_default(), tf.Session():
-        yield
+pytestmark = pytest.mark.usefixtures("default_session")
 
 
 def initialise():
@@ -231,6 +228,25 @@ def test_a_saver_finds_the_variables_of_objects_by_their_names_in_the_graph(tmp_
         u = tf.get_variable("u", [])
         with pytest.raises(tf.errors.NotFoundError, match="Key u not found"):
             tf.train.Saver([u]).restore(sess, path)
+
+
+def test_rules_may_be_for_the_keys_of_objects_too(tmp_path):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        v, w, *_ = model()
+        sess.run(tf.global_variables_initializer())
+        path = tf.train.Checkpoint(part=tf.train.Checkpoint(v=v), w=w).save(tmp_path / "m")
+    for rename, name in (
+        ("object", "part/v"),
+        (["object", {"part/": "other/"}], "other/v"),
+        ({"net/": "other/"}, "other/v"),
+    ):
+        with tf.Graph().as_default(), tf.Session() as sess:
+            restored = tf.get_variable(name, [2])
+            report = tf.train.Saver().restore(sess, path, rename=rename)
+            assert sess.run(restored).tolist() == [1.0, 2.0]
+            assert report.renamed == {"part/v/.ATTRIBUTES/VARIABLE_VALUE": name}
+            with pytest.raises(ValueError, match="rename rules fit none"):
+                tf.train.Saver().restore(sess, path, rename={"nowhere/": "x/"})
 
 
 @pytest.mark.parametrize(

@@ -180,6 +180,7 @@ def _is_foldable(op: Operation, known: Mapping[str, Any]) -> bool:
         and bool(op.inputs)
         and not op.control_inputs
         and not opdef.is_stateful
+        and opdef.files is None
         and opdef.lead != "ctx"
         and op.type not in VARIABLE_TYPES
         and op.type not in NEVER_FOLDED

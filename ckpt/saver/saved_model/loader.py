@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import posixpath
 from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
-from ckpt.core.errors import DataLossError, MissingFileError, UnparsableFileError
+from ckpt.core.errors import (
+    DataLossError,
+    MissingFileError,
+    PermissionDeniedError,
+    UnparsableFileError,
+)
 from ckpt.core.limits import MAX_META_BYTES
 from ckpt.core.scope_names import inside
 from ckpt.core.system import StrPath
+from ckpt.graph.file_use import HOW_TO_ALLOW
 from ckpt.graph.graph import Graph
 from ckpt.saver import metagraph
 from ckpt.saver.saved_model import constants
@@ -38,14 +46,17 @@ def load(
     """Add the MetaGraph that bears exactly these tags to the session's graph, restore its variables, run its main
     operation; returns its MetaGraphDef message.
 
-    `import_scope` prefixes every name (the message keeps the old ones); `saver_kwargs` go to `import_meta_graph`. Raises
+    `import_scope` prefixes every name (the message keeps the old ones); `saver_kwargs` go to `import_meta_graph`: without
+    `allow_file_operations=True` the model reads no files but its variables and assets, and writes none. Raises
     MissingFileError (an OSError) when there is no SavedModel, UnparsableFileError (an OSError) when it is damaged,
-    RuntimeError when no MetaGraph has these tags or one has several main operations.
+    RuntimeError when no MetaGraph has these tags or one has several main operations, PermissionDeniedError when the main
+    operation would use other files, or an asset lies elsewhere.
     """
     with sess.graph.as_default():
         meta_graph = _with_tags(read_saved_model(export_dir), tags)
         init_op = _init_op(meta_graph)
-        saver = metagraph.import_meta_graph(meta_graph, import_scope=import_scope, **saver_kwargs)
+        options = {"source": os.fspath(export_dir), **saver_kwargs}
+        saver = metagraph.import_meta_graph(meta_graph, import_scope=import_scope, **options)
         if isinstance(saver, tuple):  # (Saver, elements) where `return_elements` was given
             saver = saver[0]
         if saver is not None:
@@ -55,6 +66,8 @@ def load(
             )
         if init_op is not None:
             assets = _asset_paths(sess.graph, meta_graph, export_dir, import_scope)
+            if not saver_kwargs.get("allow_file_operations"):
+                _check_inside(export_dir, assets.values())
             sess.run(_element(sess.graph, init_op, import_scope), assets)
     return message(meta_graph)
 
@@ -98,7 +111,12 @@ def _init_op(meta_graph: defs.MetaGraphDef) -> str | None:
                     f"Expected exactly one SavedModel init op in the collection {key}. "
                     f"Found {len(collection.value)}: {list(collection.value)}."
                 )
-            return str(collection.value[0])
+            name = str(collection.value[0])
+            if name not in {node.name for node in meta_graph.graph_def.node}:
+                raise KeyError(
+                    f"The name {name!r} refers to an Operation which is not in the SavedModel's graph."
+                )
+            return name
     return None
 
 
@@ -117,6 +135,27 @@ def _asset_paths(
         path = gfile.join(export_dir, constants.ASSETS_DIRECTORY, asset.filename)
         found[_element(graph, asset.tensor_info.name, import_scope)] = path
     return found
+
+
+def _check_inside(export_dir: StrPath, paths: Iterable[str]) -> None:
+    """Raise PermissionDeniedError listing the assets that lie outside of the SavedModel, or are links that lead out of it."""
+    home = _real(os.fspath(export_dir))
+    outside = [path for path in paths if not _real(path).startswith(f"{home.rstrip('/')}/")]
+    if outside:
+        raise PermissionDeniedError(
+            None,
+            None,
+            f"{os.fspath(export_dir)}: {len(outside)} assets lie outside of it: {', '.join(map(repr, outside[:5]))}. "
+            f"{HOW_TO_ALLOW}.",
+        )
+
+
+def _real(path: str) -> str:
+    """Where a path leads, links followed; in a store, which has none, where it leads by its parts."""
+    if not storage.is_remote(path):
+        return os.path.realpath(path)
+    scheme, _, rest = path.partition("://")
+    return f"{scheme}://{posixpath.normpath(rest)}"
 
 
 def _element(graph: Graph, name: str, import_scope: str | None) -> Any:
