@@ -102,10 +102,17 @@ class Held:
         self._shapes = reader.get_variable_to_shape_map()
         self._dtypes = reader.get_variable_to_dtype_map()
         self._has_rules = rename is not None
+        keys = {name: name for name in self._shapes}
+        if (
+            not wanted <= keys.keys()
+        ):  # those of objects go by the names that the graph had for them
+            called = reader.graph_names()
+            keys = {called.get(key, key): key for key in keys}
         try:
-            self.sources = renames.renamed(self._shapes, rename, wanted=wanted).sources
+            found = renames.renamed(keys, rename, wanted=wanted).sources
         except SelectionError as error:
             raise SelectionError(f"{path}: {error}") from error
+        self.sources = {new: keys[name] for new, name in found.items()}
 
     def shape(self, source: str) -> list[int] | None:
         """The shape of the tensor of this name; None where there is none."""
