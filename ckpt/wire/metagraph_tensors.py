@@ -128,6 +128,14 @@ def _count(dtype: DType, shape: TensorShape) -> int:
     return count
 
 
+def check_strings(dtype: Any, sizes: Any) -> int:
+    """How many strings a tensor of this dtype and these sizes must hold."""
+    kind = read_type(dtype)
+    if kind.name != "string":
+        raise Damage(f"a tensor of {kind.name} must hold bytes")
+    return _count(kind, read_shape(sizes))
+
+
 def _check_strings(found: int, count: int, shape: TensorShape) -> None:
     if found != count:
         raise Damage(f"{found} strings for a tensor of shape {shape}")
