@@ -269,19 +269,7 @@ from ckpt.ops.arithmetic import (
     to_int64,
     truncatediv,
 )
-from ckpt.ops.blocks import (
-    batch_to_space,
-    batch_to_space_nd,
-    depth_to_space,
-    space_to_batch,
-    space_to_batch_nd,
-    space_to_depth,
-)
-from ckpt.ops.casting import cast
-from ckpt.ops.checking import (
-    Assert,
-    Print,
-    add_check_numerics_ops,
+from ckpt.ops.assertions import (
     assert_equal,
     assert_greater,
     assert_greater_equal,
@@ -295,16 +283,26 @@ from ckpt.ops.checking import (
     assert_none_equal,
     assert_positive,
     assert_proper_iterable,
-    assert_rank,
-    assert_rank_at_least,
-    assert_rank_in,
     assert_same_float_dtype,
-    assert_scalar,
     assert_type,
-    check_numerics,
     is_non_decreasing,
     is_numeric_tensor,
     is_strictly_increasing,
+)
+from ckpt.ops.blocks import (
+    batch_to_space,
+    batch_to_space_nd,
+    depth_to_space,
+    space_to_batch,
+    space_to_batch_nd,
+    space_to_depth,
+)
+from ckpt.ops.casting import cast
+from ckpt.ops.checking import (
+    Assert,
+    Print,
+    add_check_numerics_ops,
+    check_numerics,
     verify_tensor_all_finite,
 )
 from ckpt.ops.clipping import (
@@ -479,6 +477,12 @@ from ckpt.ops.random import (
     random_shuffle,
     random_uniform,
     truncated_normal,
+)
+from ckpt.ops.rank_assertions import (
+    assert_rank,
+    assert_rank_at_least,
+    assert_rank_in,
+    assert_scalar,
 )
 from ckpt.ops.reduction import arg_max_op as arg_max
 from ckpt.ops.reduction import arg_min_op as arg_min

@@ -11,7 +11,7 @@ from ckpt.ops.arithmetic import (
     reduce_logsumexp, reduce_std, reduce_variance, scalar_mul, truncatediv, xdivy, xlog1py,
     xlogy,
 )
-from ckpt.ops.checking import is_non_decreasing, is_strictly_increasing
+from ckpt.ops.assertions import is_non_decreasing, is_strictly_increasing
 from ckpt.ops.compare import (
     equal, greater, greater_equal, less, less_equal, logical_and, logical_not, logical_or,
     logical_xor, not_equal,

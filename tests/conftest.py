@@ -20,3 +20,29 @@ def fresh_default_graph():
     stack = sys.modules.get("ckpt.graph.stack")
     if stack is not None:
         stack.reset_default_graph()
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How many bytes each read of a file took so far, headers and indexes included."""
+    from ckpt.core.input_file import InputFile  # most tests read no file
+
+    counts = []
+    read, read_into, read_into_each = InputFile.read, InputFile.read_into, InputFile.read_into_each
+
+    def counted(self, offset, length):
+        counts.append(length)
+        return read(self, offset, length)
+
+    def counted_into(self, view, offset):
+        counts.append(len(view))
+        read_into(self, view, offset)
+
+    def counted_into_each(self, buffers, offset, length):
+        counts.append(length)
+        read_into_each(self, buffers, offset, length)
+
+    monkeypatch.setattr(InputFile, "read", counted)
+    monkeypatch.setattr(InputFile, "read_into", counted_into)
+    monkeypatch.setattr(InputFile, "read_into_each", counted_into_each)
+    return counts

@@ -21,7 +21,7 @@ from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_generator import generated
 from ckpt.model.dataset_options import Options
 from ckpt.ops import (
-    checking,
+    assertions,
     constants,
     control,
     datasets,
@@ -167,7 +167,7 @@ class Dataset:
         found = files.matching_files(pattern)
         count = shaping.size(found, out_type=dtypes.int64)
         message = "No files matched pattern: "
-        checked = checking.assert_greater(count, constants.constant(0, dtypes.int64), [message, pattern])  # fmt: skip
+        checked = assertions.assert_greater(count, constants.constant(0, dtypes.int64), [message, pattern])  # fmt: skip
         with control_dependencies([checked]):
             names = Dataset.from_tensor_slices(control.identity(found))
         if shuffle is False:

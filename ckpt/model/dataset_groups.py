@@ -18,8 +18,8 @@ from ckpt.model import dataset_structure as structure
 from ckpt.model.dataset import Dataset, int64_tensor, made, seeds_of
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     compare,
     constants,
     control,
@@ -199,7 +199,7 @@ def bucket_by_sequence_length(
         if pad_to_bucket_boundary:
             limits = constants.constant(list(bucket_boundaries), dtypes.int64)
             message = "When pad_to_bucket_boundary=True, elements must have length < max(bucket_boundaries)."
-            checked = checking.assert_less(key, int64_tensor(len(bucket_boundaries), "count"), message=message)  # fmt: skip
+            checked = assertions.assert_less(key, int64_tensor(len(bucket_boundaries), "count"), message=message)  # fmt: skip
             with control_dependencies([checked]):
                 length = indexing.gather(limits, control.identity(key)) - 1
         shapes = structure.legacy_shapes(grouped.element_spec) if padded_shapes is None else padded_shapes  # fmt: skip

@@ -20,8 +20,8 @@ from ckpt.model.metrics import (
 )
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     compare,
     constants,
     control,
@@ -29,6 +29,7 @@ from ckpt.ops import (
     distinct,
     division,
     elementwise,
+    rank_assertions,
     reduction,
     scatter,
     shaping,
@@ -52,13 +53,13 @@ def _counted(kind: str, is_label: bool, is_prediction: bool, what: str) -> Calla
             both = compare.logical_and(
                 compare.equal(wanted, is_label), compare.equal(found, is_prediction)
             )
-            checking.assert_type(both, dtypes.bool_)
+            assertions.assert_type(both, dtypes.bool_)
             count = metric_variable([], dtypes.float32, "count")
             hits = as_float(both)
             if weights is not None:
                 weights = as_float(weights)
                 rank = shaping.rank(hits)
-                with control_dependencies([checking.assert_rank_in(weights, (0, rank))]):
+                with control_dependencies([rank_assertions.assert_rank_in(weights, (0, rank))]):
                     hits = elementwise.mul(hits, weights)
             value = control.identity(count)
             update = state.assign_add(count, reduction.reduce_sum(hits))

@@ -12,8 +12,8 @@ from ckpt.model.losses import broadcast_weights
 from ckpt.model.metrics import Metric, as_float, entered, metric_variable, squeezed
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     compare,
     constants,
     control,
@@ -41,10 +41,10 @@ def _counts(
     predictions = as_float(predictions)
     with control_dependencies(
         [
-            checking.assert_greater_equal(
+            assertions.assert_greater_equal(
                 predictions, casting.cast(0.0, dtypes.float32), message=inside
             ),
-            checking.assert_less_equal(
+            assertions.assert_less_equal(
                 predictions, casting.cast(1.0, dtypes.float32), message=inside
             ),
         ]

@@ -7,7 +7,15 @@ from typing import Any
 from ckpt.core import dtypes
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
-from ckpt.ops import casting, checking, division, elementwise, reduction, shaping
+from ckpt.ops import (
+    assertions,
+    casting,
+    division,
+    elementwise,
+    rank_assertions,
+    reduction,
+    shaping,
+)
 
 
 def compute_average_loss(
@@ -24,9 +32,9 @@ def compute_average_loss(
         replicas = 1
         global_batch_size = shaping.shape(losses)[0] * replicas
     else:
-        checking.assert_scalar(global_batch_size)
-    checking.assert_integer(global_batch_size)
-    checking.assert_non_negative(
+        rank_assertions.assert_scalar(global_batch_size)
+    assertions.assert_integer(global_batch_size)
+    assertions.assert_non_negative(
         global_batch_size, message="global_batch_size must be non-negative."
     )
     total = reduction.reduce_sum(losses)

@@ -15,7 +15,8 @@ import numpy as np
 from ckpt.core.dtypes import FLOATING
 from ckpt.ops import casting, compare, division, elementwise
 from ckpt.ops.families import unary
-from ckpt.ops.special import in_float64, in_scope
+from ckpt.ops.special import in_scope
+from ckpt.ops.special_values import in_float64
 
 NEAR, FAR = 0.5, 25.0
 """Below NEAR the power series are used, above FAR Hankel's expansions."""

@@ -176,19 +176,16 @@ for _gradient, _position in ((conv2d_backprop_input_op, 0), (conv2d_backprop_fil
     _gradient.shape(_sized_by(_position))
 
 
-def _geometry(node) -> dict[str, Any]:
-    """The attributes that a convolution and its gradients share."""
-    names = [*GEOMETRY, "use_cudnn_on_gpu"] if "use_cudnn_on_gpu" in node.attrs else list(GEOMETRY)
-    return {name: node.attrs[name] for name in names}
-
-
-def _link(forward, by_input, by_filter):
+def link_gradients(forward, by_input, by_filter):
     """Attach the gradients of a convolution and of its two gradients, which are convolutions again."""
+
+    def geometry(node):
+        return {name: node.attrs[name] for name in forward.attrs if name != "T"}
 
     @forward.grad
     def forward_grad(node, dy):
         x, filters = node.inputs
-        more = _geometry(node)
+        more = geometry(node)
         if forward is depthwise_op:
             dx = by_input(shaping.shape(x), filters, dy, **more)
             return [dx, by_filter(x, shaping.shape(filters), dy, **more)]
@@ -198,7 +195,7 @@ def _link(forward, by_input, by_filter):
     @by_input.grad
     def by_input_grad(node, dz):
         _, filters, dy = node.inputs
-        more = _geometry(node)
+        more = geometry(node)
         return [
             None,
             by_filter(dz, shaping.shape(filters), dy, **more),
@@ -208,11 +205,11 @@ def _link(forward, by_input, by_filter):
     @by_filter.grad
     def by_filter_grad(node, dz):
         x, _, dy = node.inputs
-        more = _geometry(node)
+        more = geometry(node)
         return [by_input(shaping.shape(x), dz, dy, **more), None, forward(x, dz, **more)]
 
 
-_link(conv2d_op, conv2d_backprop_input_op, conv2d_backprop_filter_op)
+link_gradients(conv2d_op, conv2d_backprop_input_op, conv2d_backprop_filter_op)
 
 
 MANY_FILTERS = 8
@@ -337,7 +334,7 @@ def depthwise_backprop_filter_op(
 
 for _gradient, _position in ((depthwise_backprop_input_op, 0), (depthwise_backprop_filter_op, 1)):
     _gradient.shape(_sized_by(_position))
-_link(depthwise_op, depthwise_backprop_input_op, depthwise_backprop_filter_op)
+link_gradients(depthwise_op, depthwise_backprop_input_op, depthwise_backprop_filter_op)
 
 
 def _front_geometry(strides, padding, data_format, dilations) -> dict[str, Any]:

@@ -333,7 +333,7 @@ def confusion_matrix(
     weights: Any = None,
 ) -> Tensor:
     """matrix[i, j] = how often label i was predicted as j (or the sum of the weights of these)."""
-    from ckpt.ops import checking  # checks stand on all other operations
+    from ckpt.ops import assertions  # checks stand on all other operations
     from ckpt.ops.control import with_dependencies
 
     with name_scope(name, "confusion_matrix", [predictions, labels, num_classes, weights]):
@@ -343,9 +343,9 @@ def confusion_matrix(
         predictions = casting.cast(predictions, dtypes.int64)
         labels = casting.cast(labels, dtypes.int64)
         labels = with_dependencies(
-            [checking.assert_non_negative(labels, message="`labels` contains negative values")], labels)  # fmt: skip
+            [assertions.assert_non_negative(labels, message="`labels` contains negative values")], labels)  # fmt: skip
         predictions = with_dependencies(
-            [checking.assert_non_negative(predictions, message="`predictions` contains negative values")],
+            [assertions.assert_non_negative(predictions, message="`predictions` contains negative values")],
             predictions)  # fmt: skip
         if num_classes is None:
             largest = [reduction.reduce_max(t) for t in (predictions, labels)]
@@ -353,9 +353,9 @@ def confusion_matrix(
         else:
             wide = casting.cast(num_classes, dtypes.int64)
             labels = with_dependencies(
-                [checking.assert_less(labels, wide, message="`labels` out of bound")], labels)  # fmt: skip
+                [assertions.assert_less(labels, wide, message="`labels` out of bound")], labels)  # fmt: skip
             predictions = with_dependencies(
-                [checking.assert_less(predictions, wide, message="`predictions` out of bound")],
+                [assertions.assert_less(predictions, wide, message="`predictions` out of bound")],
                 predictions)  # fmt: skip
         if weights is not None:
             weights = convert.convert_to_tensor(weights)

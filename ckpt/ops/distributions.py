@@ -33,7 +33,7 @@ from ckpt.ops import (
     reduction,
     shaping,
     slicing,
-    special,
+    special_values,
 )
 from ckpt.ops.families import broadcast_shape
 from ckpt.ops.random import RESERVED, Philox
@@ -194,7 +194,7 @@ def random_gamma_grad(alpha, sample):
     """
     a, x = np.broadcast_arrays(alpha.astype(np.float64), sample.astype(np.float64))
     density = np.exp((a - 1) * np.log(x) - x - np.vectorize(math.lgamma, otypes=[float])(a))
-    return (-special.igamma_grad_a_values(a, x) / density).astype(alpha.dtype)
+    return (-special_values.igamma_grad_a_values(a, x) / density).astype(alpha.dtype)
 
 
 random_gamma_grad.shape(broadcast_shape)

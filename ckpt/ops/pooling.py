@@ -208,17 +208,6 @@ def max_pool_grad_shape(x, y, dy, *, ksize):
     return [x.shape.with_rank(4)]
 
 
-@max_pool_grad_op.grad
-def max_pool_grad_op_grad(node, dz):
-    x, y, _ = node.inputs
-    more = {name: node.attrs[name] for name in WINDOWS}
-    return [
-        constants.zeros_like(x),
-        constants.zeros_like(y),
-        max_pool_grad_grad_op(x, y, dz, **more),
-    ]
-
-
 @op("MaxPoolGradGrad", "orig_input: T, orig_output: T, grad: T -> output: T", T=REAL, **WINDOWS)
 def max_pool_grad_grad_op(x, y, dz, *, ksize, strides, padding, data_format):
     """The gradient of MaxPoolGrad by its `grad`: of each window the element of `grad` where the largest one is."""
@@ -236,11 +225,18 @@ def max_pool_grad_grad_shape(x, y, dz, *, ksize):
     return [y.shape.with_rank(4)]
 
 
-@max_pool_grad_grad_op.grad
-def max_pool_grad_grad_op_grad(node, dw):
-    x, y, _ = node.inputs
-    more = {name: node.attrs[name] for name in WINDOWS}
-    return [constants.zeros_like(x), constants.zeros_like(y), max_pool_grad_op(x, y, dw, **more)]
+def _link(one, other):
+    """Attach the gradient of `one` by its `grad`, which is the `other`; by what both choose there is none."""
+
+    @one.grad
+    def rule(node, dz):
+        x, y, _ = node.inputs
+        more = {name: node.attrs[name] for name in WINDOWS}
+        return [constants.zeros_like(x), constants.zeros_like(y), other(x, y, dz, **more)]
+
+
+_link(max_pool_grad_op, max_pool_grad_grad_op)
+_link(max_pool_grad_grad_op, max_pool_grad_op)
 
 
 def members(windows: Axis):

@@ -15,7 +15,8 @@ import numpy as np
 from ckpt.core.dtypes import FLOATING
 from ckpt.ops import compare, constants, division, elementwise
 from ckpt.ops.families import unary
-from ckpt.ops.special import in_float64, in_scope
+from ckpt.ops.special import in_scope
+from ckpt.ops.special_values import in_float64
 
 STEP, NODES = 0.2, 32
 EULER = 0.5772156649015329

@@ -20,16 +20,16 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import (
+from ckpt.ops import (  # fmt: skip
     distributions,
     elementwise,
     indexing,
     random,
     reduction,
     shaping,
-    special,
+    special_values,
     stateless,
-)  # fmt: skip
+)
 from ckpt.ops.distributions import Draws
 from ckpt.ops.random import RESERVED, Philox
 
@@ -124,7 +124,7 @@ def _waited(draws: Any, count: Any, share: Any, left: Any, found: Any) -> None:
 
 def _tail(k: Any) -> Any:
     """log k! beyond Stirling's formula."""
-    return special.lgamma_values(k + 1) - (
+    return special_values.lgamma_values(k + 1) - (
         (k + 0.5) * np.log(k + 1) - (k + 1) + 0.5 * math.log(2 * math.pi)
     )
 

@@ -19,7 +19,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.graph.signature import Attr
 from ckpt.graph.static import constant_value_as_shape
-from ckpt.ops import shaping
+from ckpt.ops.convolution import link_gradients
 from ckpt.ops.windows import Axis, axis_of, window_count
 
 GEOMETRY = {
@@ -209,41 +209,7 @@ conv3d_backprop_input_op.shape(
 conv3d_backprop_filter_op.shape(lambda x, sizes, dy: [constant_value_as_shape(sizes).with_rank(5)])
 
 
-def _more(node) -> dict[str, Any]:
-    return {key: node.attrs[key] for key in GEOMETRY}
-
-
-@conv3d_op.grad
-def conv3d_grad(node, dy):
-    x, filters = node.inputs
-    shape_x, shape_filters = shaping.shape_n([x, filters])
-    more = _more(node)
-    return [
-        conv3d_backprop_input_op(shape_x, filters, dy, **more),
-        conv3d_backprop_filter_op(x, shape_filters, dy, **more),
-    ]
-
-
-@conv3d_backprop_input_op.grad
-def conv3d_backprop_input_grad(node, dz):
-    _, filters, dy = node.inputs
-    more = _more(node)
-    return [
-        None,
-        conv3d_backprop_filter_op(dz, shaping.shape(filters), dy, **more),
-        conv3d_op(dz, filters, **more),
-    ]
-
-
-@conv3d_backprop_filter_op.grad
-def conv3d_backprop_filter_grad(node, dz):
-    x, _, dy = node.inputs
-    more = _more(node)
-    return [
-        conv3d_backprop_input_op(shaping.shape(x), dz, dy, **more),
-        None,
-        conv3d_op(x, dz, **more),
-    ]
+link_gradients(conv3d_op, conv3d_backprop_input_op, conv3d_backprop_filter_op)
 
 
 def front_list(value: Any, data_format: str, name: str) -> list[int]:

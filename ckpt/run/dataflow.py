@@ -172,8 +172,7 @@ def plan_of(
     takes = tuple(slot[t] for t in arguments)
     step = Step(program, (), takes, {}, outputs, True, (), nodes[0])
     initial = (*[None] * len(feeds), *known.values(), *[None] * len(results))
-    names = tuple(t.name for t in (*given, *results))
-    return Plan((step,), tuple(feeds), initial, outputs, names)
+    return Plan((step,), tuple(feeds), initial, outputs, (*given, *results))
 
 
 def _passed_on(count: int) -> Callable[[Any], Any]:

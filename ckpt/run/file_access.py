@@ -15,7 +15,7 @@ import numpy as np
 
 from ckpt.core.defs import Func
 from ckpt.core.errors import PermissionDeniedError
-from ckpt.graph.file_use import HOW_TO_ALLOW, import_of, may_use_files
+from ckpt.graph.file_use import HOW_TO_ALLOW, FileUse, import_of, may_use_files
 from ckpt.graph.function import FuncGraph, body_of
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Imported
@@ -106,10 +106,10 @@ class _Walk:
     def refused(self, *, is_saving: bool) -> Iterator[tuple[Operation, Imported, str]]:
         """The nodes that must not run, with what they would do."""
         for place in self._places.values():
-            for node in sorted(place.nodes, key=_number):
-                use = None if node.opdef is None else node.opdef.files
-                noted = None if use is None else import_of(node) or place.caller
-                if use is None or noted is None or not use.concerns(node):
+            users = [n for n in place.nodes if n.opdef is not None and n.opdef.files is not None]
+            for node in sorted(users, key=_number):
+                use, noted = _use(node), import_of(node) or place.caller
+                if noted is None or not use.concerns(node):
                     continue
                 found = [_where_from(node._inputs[i], place.names) for i in use.inputs]
                 allowed = {Name.FED, Name.JOINED} if use.saves else {Name.FED}
@@ -120,6 +120,12 @@ class _Walk:
 
 def _number(node: Operation) -> int:
     return node.node_id
+
+
+def _use(node: Operation) -> FileUse:
+    assert node.opdef is not None  # as in `refused`
+    assert node.opdef.files is not None
+    return node.opdef.files
 
 
 def _called(
@@ -203,8 +209,7 @@ def _both(first: Name, second: Name) -> Name:
 
 def _wish(node: Operation, found: Iterable[Name], allowed: Collection[Name]) -> str:
     """What a node would do with which files."""
-    assert node.opdef is not None and node.opdef.files is not None  # noqa: PT018  # as in `refused`
-    use = node.opdef.files
+    use = _use(node)
     named = [use.named_by_attr(node)] if use.attr else []
     for place, name in zip(use.inputs, found, strict=True):
         tensor = node._inputs[place]
@@ -234,7 +239,7 @@ def _refusal(refused: list[tuple[Operation, Imported, str]]) -> PermissionDenied
     return PermissionDeniedError(
         None,
         node,
-        f"{len(refused)} operations of an imported graph would use files that the caller of this run does not name; nothing "
+        f"{len(refused)} operation{'s' * (len(refused) > 1)} of an imported graph would use files that the caller of this run does not name; nothing "
         "was run:\n" + "\n".join(lines) + f"\n{HOW_TO_ALLOW}.",
     )
 

@@ -94,7 +94,8 @@ class PartialRun:
         if any(node.type in dataflow.TYPES for node in nodes):
             kept = places.outside_control_flow(kept, nodes, set(known))
         fetched = list(dict.fromkeys([*missing, *kept]))
-        plan = make_plan(fetched, targets, known, state)
+        computed = [t for t in known if t not in self._feeds]
+        plan = make_plan(fetched, targets, known, state, computed=computed)
         try:
             with np.errstate(all="ignore"):
                 values = interpret(plan, [self._values[t] for t in known])

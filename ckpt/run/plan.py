@@ -9,7 +9,7 @@ from typing import Any
 from ckpt.graph.operation import Operation, Tensor
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, slots=True)  # never changed once it is in a plan; there may be many thousands
 class Step:
     """One call: `kernel(*lead, *[slots[i] for i in inputs], **attrs)` fills the slots `outputs`.
 
@@ -34,7 +34,12 @@ class Plan:
     feeds: tuple[Tensor, ...]
     initial: tuple[Any, ...]
     fetches: tuple[int, ...]
-    names: tuple[str, ...] = field(default=())
+    labels: tuple[Tensor | str, ...] = field(default=())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each slot is called: the tensor that it holds, or the label that it has."""
+        return tuple(label if isinstance(label, str) else label.name for label in self.labels)
 
     @property
     def slots(self) -> int:
@@ -50,25 +55,13 @@ class Plan:
 
 
 def with_last_uses(steps: Sequence[Step], kept: Collection[int]) -> tuple[Step, ...]:
-    """The steps, each with the slots that it is the last to use, but for those that are `kept`."""
+    """The steps, each of them told the slots that it is the last to use, but for those that are `kept`."""
     needed = set(kept)
-    found: list[Step] = []
     for step in reversed(steps):
         dead = []
         for slot in (*step.inputs, *step.outputs):
             if slot not in needed:
                 needed.add(slot)
                 dead.append(slot)
-        found.append(
-            Step(
-                step.kernel,
-                step.lead,
-                step.inputs,
-                step.attrs,
-                step.outputs,
-                step.many,
-                tuple(dead),
-                step.node,
-            )
-        )
-    return tuple(reversed(found))
+        step.last_uses = tuple(dead)
+    return tuple(steps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ckpt.core.defs import Func
 from ckpt.core.dtypes import resource as RESOURCE  # a constant
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.graph.function import FuncGraph, body_of
+from ckpt.graph.opdef import OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, fold, shape_results
 from ckpt.run import dataflow, flow, insides, views
@@ -40,7 +42,7 @@ class Planner:
         self.insides = insides.by_holder(inside)
         self.feeds = tuple(feeds)
         self.initial: list[Any] = [None] * len(feeds)
-        self.names: list[str] = [tensor.name for tensor in feeds]
+        self.labels: list[Tensor | str] = [*feeds]
         self.slot: dict[Tensor, int] = {tensor: i for i, tensor in enumerate(feeds)}
         self.is_cell: set[int] = set()
         self.constants: set[int] = set()
@@ -70,7 +72,7 @@ class Planner:
             self.feeds,
             tuple(self.initial),
             tuple(wanted),
-            tuple(self.names),
+            tuple(self.labels),
         )
 
     def _read_what_nobody_takes(
@@ -84,7 +86,7 @@ class Planner:
                     self._plain(self.slot[tensor], tensor)
 
     def _check_alive(self, tensor: Tensor) -> None:
-        slot, found = self.slot[tensor], self._new_slot(tensor.name)
+        slot, found = self.slot[tensor], self._new_slot(tensor)
         self.slot[tensor] = found
         attrs = {"name": tensor.name}
         self.steps.append(Step(insides.alive, (), (slot,), attrs, (found,), False, (), tensor.op))
@@ -92,20 +94,25 @@ class Planner:
     def _missing(self, tensor: Tensor) -> int:
         raise InvalidArgumentError(None, None, f"{tensor.name} has no value in this run")
 
-    def _new_slot(self, name: str, value: Any = None) -> int:
+    def _new_slot(self, label: Tensor | str, value: Any = None) -> int:
         self.initial.append(value)
-        self.names.append(name)
+        self.labels.append(label)
         return len(self.initial) - 1
 
     def constant(self, tensor: Tensor, value: Any) -> None:
         """Give `tensor` a slot that holds `value` from the start."""
-        slot = self._new_slot(tensor.name, value)
+        slot = self._new_slot(tensor, value)
         self.constants.add(slot)
         self.slot[tensor] = slot
 
     def _add(self, node: Operation) -> None:
         opdef = node.opdef
         assert opdef is not None  # checked for all nodes at once before
+        if not self.stand_ins and _is_ordinary(opdef):
+            inputs = self._inputs(node)
+            if not self._folded(node, inputs):
+                self._add_step(node, inputs)
+            return
         if self.stand_ins and node._outputs and node._outputs[0] in self.stand_ins:
             tensor = node._outputs[0]
             self.slot.setdefault(tensor, self.slot[self.stand_ins[tensor]])
@@ -168,7 +175,7 @@ class Planner:
         if not any(shared):
             return False
         inputs = [None if i == data else self.plain(t) for i, t in enumerate(node._inputs)]
-        outputs = tuple(self._new_slot(t.name) for t in node.outputs)
+        outputs = tuple(map(self._new_slot, node._outputs))
         view = views.View(node, source, tuple(inputs), outputs)
         for tensor, slot, is_shared in zip(node.outputs, outputs, shared, strict=True):
             if is_shared and tensor not in self.slot:
@@ -185,7 +192,7 @@ class Planner:
         view = self.views[slot]
         source = self._plain(view.source, view.node._inputs[0])
         inputs = tuple(source if i is None else i for i in view.inputs)
-        made = tuple(self._new_slot(t.name) for t in view.node.outputs)
+        made = tuple(map(self._new_slot, view.node._outputs))
         self.reads.update(zip(view.outputs, made, strict=True))
         kernel, lead, attrs = self._bound(view.node)
         self.steps.append(Step(kernel, lead, inputs, attrs, made, view.is_many, (), view.node))
@@ -203,13 +210,13 @@ class Planner:
 
     def _inputs(self, node: Operation) -> tuple[int, ...]:
         """The slots of the inputs; where a plain value is asked for, a reference is read just before."""
-        assert node.opdef is not None  # checked for all nodes at once before
         wants_cell = reference_inputs(node)
         found = []
         for position, tensor in enumerate(node._inputs):
             slot = self.slot[tensor]
-            is_handle = position in wants_cell or tensor._dtype is RESOURCE
-            found.append(slot if is_handle else self._plain(slot, tensor))
+            if slot in self.is_cell and position not in wants_cell:
+                slot = slot if tensor._dtype is RESOURCE else self._plain(slot, tensor)
+            found.append(slot)
         if wants_cell:
             self.reads.clear()
         return tuple(found)
@@ -222,7 +229,7 @@ class Planner:
             return self.reads[slot]
         if slot in self.views:
             return self._viewed(slot)
-        target = self.reads[slot] = self._new_slot(tensor.name)
+        target = self.reads[slot] = self._new_slot(tensor)
         if slot in self.constants:
             step = Step(self.initial[slot].read, (), (), {}, (target,), False, (), tensor.op)
         else:
@@ -345,20 +352,17 @@ class Planner:
     def _add_step(self, node: Operation, inputs: tuple[int, ...]) -> None:
         assert node.opdef is not None  # checked for all nodes at once before
         kernel, lead, attrs = self._bound(node)
-        self.add_step(node, kernel, lead, inputs, attrs, range(len(node.outputs)), node.opdef.many)
+        self.add_step(node, kernel, lead, inputs, attrs, range(len(node._outputs)), node.opdef.many)
 
     def _bound(self, node: Operation) -> tuple[Callable[..., Any], tuple[Any, ...], dict[str, Any]]:
         """The kernel of a node with what it is called with before and after its inputs."""
         assert node.opdef is not None  # checked for all nodes at once before
-        attrs = {key: self._attribute(node, key) for key in node.opdef.kernel_attrs}
+        given = node.attrs
+        attrs = {key: given[key] for key in node.opdef.kernel_attrs}
+        for key, value in attrs.items():
+            if isinstance(value, Func):  # kernels can call it
+                attrs[key] = Callee(body_of(node.graph, value), self._function_plan)
         return *bound_kernel(node, self.state), attrs
-
-    def _attribute(self, node: Operation, key: str) -> Any:
-        """The value of an attribute as kernels take it: a function can be called."""
-        value = node.attrs[key]
-        if isinstance(value, Func):
-            return Callee(body_of(node.graph, value), self._function_plan)
-        return value
 
     def _function_plan(self, body: FuncGraph) -> Plan:
         return self.sub_plan(body, body.outputs, {})
@@ -376,14 +380,24 @@ class Planner:
     ) -> None:
         """Add a step that makes the `wanted` outputs of `node`, and the tensors `beside` them."""
         outputs = []
-        for tensor in (*(node.outputs[index] for index in wanted), *beside):
-            slot = self._new_slot(tensor.name)
+        for tensor in (*[node._outputs[index] for index in wanted], *beside):
+            slot = self._new_slot(tensor)
             outputs.append(slot)
             if tensor not in self.slot:
                 self.slot[tensor] = slot
-                if tensor.dtype._is_ref_dtype:
+                if tensor._dtype._is_ref_dtype:
                     self.is_cell.add(slot)
         self.steps.append(Step(kernel, lead, inputs, attrs, tuple(outputs), many, (), node))
+
+
+_SPECIAL = frozenset({*SHAPE_TYPES, *flow.TYPES, "Const", "Placeholder", "NoOp"})
+
+
+@cache
+def _is_ordinary(opdef: OpDef) -> bool:
+    """Whether all nodes of an operation become steps that take the values of their inputs, or are folded."""
+    is_special = opdef.type in _SPECIAL or opdef.is_resource or opdef.is_alias
+    return not is_special and opdef.view_of is None
 
 
 def _used_tensors(nodes: Sequence[Operation], fetches: Sequence[Tensor]) -> set[Tensor]:

@@ -19,26 +19,28 @@ def make_plan(
     feeds: Sequence[Tensor],
     state: SessionState,
     ran: Collection[Operation] = (),
+    computed: Collection[Tensor] = (),
 ) -> Plan:
     """The program that computes `fetches` and runs `targets` when the tensors `feeds` are given.
 
-    Nothing waits for nodes that `ran` before. Raises UnimplementedError listing every needed operation that has no kernel,
-    PermissionDeniedError listing every imported one that would use files it may not.
+    Nothing waits for nodes that `ran` before; `computed` are those feeds that an earlier part of the run made, not its
+    caller. Raises UnimplementedError listing every needed operation that has no kernel, PermissionDeniedError listing every
+    imported one that would use files it may not.
     """
     fed = set(feeds)
     wanted = [*(tensor.op for tensor in fetches if tensor not in fed), *targets]
     found, is_ordered = reached(wanted, fed, ran)
-    file_access.check(found, fed, state)
+    file_access.check(found, fed.difference(computed), state)
     if not any(node.type in dataflow.TYPES for node in found):
         nodes = ordered(found, is_ordered, fed)
         check_runnable(nodes)
         return Planner(feeds, state).plan(nodes, fetches)
-    plan = _plan_with_insides(fetches, targets, feeds, state, ran)
+    plan = _plan_with_insides(fetches, targets, feeds, state, ran, computed)
     if plan is not None:
         return plan
     stand_ins = stand_ins_of(wanted, fetches, targets, fed, ran)
     found, _ = reached(wanted, fed, ran, stand_ins)
-    file_access.check(found, fed, state)
+    file_access.check(found, fed.difference(computed), state)
     if has_dataflow(found, fetches, stand_ins):
         return dataflow.plan_of(found, fetches, feeds, state, stand_ins)
     nodes = ordered(found, False, fed, stand_ins)
@@ -52,6 +54,7 @@ def _plan_with_insides(
     feeds: Sequence[Tensor],
     state: SessionState,
     ran: Collection[Operation],
+    computed: Collection[Tensor],
 ) -> Plan | None:
     """The program, where fetches lie inside branches that other nodes of the graph stand for; None where none do."""
     fed = set(feeds)
@@ -66,7 +69,7 @@ def _plan_with_insides(
     nodes, _ = reached(wanted, fed, ran, stand_ins)
     if has_dataflow(nodes, left, stand_ins):
         return None
-    file_access.check(nodes, fed, state)
+    file_access.check(nodes, fed.difference(computed), state)
     ordered_nodes = ordered(nodes, False, fed, stand_ins)
     check_runnable(ordered_nodes)
     planner = Planner(feeds, state, stand_ins, found.values())

@@ -95,8 +95,9 @@ def _parts(stages: Sequence[Stage], state: SessionState) -> list[_Part]:
             if not _is_handle(node):
                 ran.add(node)
                 made.update((t, number) for t in node._outputs if not t._dtype._is_ref_dtype)
+    given = {tensor for stage in stages for tensor in stage.feeds}
     return [
-        _part(stage, takes[number], _kept(number, stage, takes, made), state, before)
+        _part(stage, takes[number], _kept(number, stage, takes, made), state, before, given)
         for number, (stage, before) in enumerate(zip(stages, _earlier(nodes), strict=True))
     ]
 
@@ -126,9 +127,11 @@ def _part(
     kept: Sequence[Tensor],
     state: SessionState,
     ran: set[Operation],
+    given: set[Tensor],
 ) -> _Part:
     makes = tuple(dict.fromkeys([*(t for t in stage.fetches if t not in takes), *kept]))
-    plan = make_plan(makes, stage.targets, tuple(takes), state, ran)
+    computed = takes.keys() - given
+    plan = make_plan(makes, stage.targets, tuple(takes), state, ran, computed)
     return _Part(plan, tuple(takes), makes)
 
 

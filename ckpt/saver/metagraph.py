@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -196,12 +197,12 @@ def import_meta_graph(
     """Add a MetaGraph (a file name, a message or plain data) to `graph` (the default graph); returns its Saver.
 
     `import_scope` prefixes every name, `input_map={"x:0": tensor}` replaces inputs, `return_elements` names tensors and
-    operations, and then (Saver, those elements) is returned. Its operations read and write only files that the caller of a run
-    names (the Saver's checkpoints, what is fed), any with `allow_file_operations=True`. Where the MetaGraph has no Saver, one over all
-    variables of the graph is made; None when it brings none. What is imported a second time is added under other names, as in
-    TensorFlow, and Saver, collections and elements are those that are there. Raises ValueError when inputs from outside
-    an exported scope are not in `input_map`, or `input_map` names what is not there, TakenNamesError (a GraphError) when
-    the graph has other nodes of the same names.
+    operations, and then (Saver, those elements) is returned. Its operations read and write only files that the caller of a
+    run names (the Saver's checkpoints, what is fed), any with `allow_file_operations=True`. Where the MetaGraph has no
+    Saver, one over all variables of the graph is made; None when it brings none and none is in the scope. What is imported
+    a second time is added under other names, as in TensorFlow, and Saver, collections and elements are those that are
+    there. Raises ValueError when inputs from outside an exported scope are not in `input_map`, or `input_map` names what
+    is not there, TakenNamesError (a GraphError) when the graph has other nodes of the same names.
     """
     from ckpt.saver.saver import Saver  # the Saver exports through this module
 
@@ -215,7 +216,7 @@ def import_meta_graph(
         if saver_def is not None and saver_def.save_tensor_name:
             _check_own(imported, saver_def)
             saver = Saver.from_proto(saver_def, import_scope=imported.scope)
-        elif imported.variables and saveable_objects():
+        elif saveable_objects(scope=None if imported.variables else re.escape(import_scope or "")):
             saver = Saver()
         if elements is None:
             return saver

@@ -15,6 +15,7 @@ from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect
 from ckpt.saver import state_file
 from ckpt.saver.latest import newest_listed, why_none
+from ckpt.saver.object_names import graph_names
 
 
 class CheckpointReader:
@@ -64,13 +65,20 @@ class CheckpointReader:
             values = values.view(values.dtype[0])
         return values if values.ndim else values[()]
 
+    def graph_names(self) -> dict[str, str]:
+        """What the graph called the variables of an object-based checkpoint, by their names here; else {}."""
+        return graph_names(self._reader)
+
     def debug_string(self) -> bytes:
         """One line per tensor: name, dtype, shape."""
+        from ckpt.wire import messages  # protobuf is loaded only when messages are used
+
         lines = []
         for name in sorted(self._names):
             spec = self._reader.spec(name)
             shape = ",".join(map(str, spec.shape))
-            lines.append(f"{name} ({spec.dtype}) [{shape}]\n")
+            kind = messages.DataType.Name(as_dtype(spec.dtype).as_datatype_enum)
+            lines.append(f"{name} ({kind}) [{shape}]\n")
         return bytes_of("".join(lines))
 
 

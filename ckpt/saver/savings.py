@@ -103,9 +103,24 @@ def _source(text: str, nodes: Mapping[str, defs.NodeDef]) -> str:
 
 
 def without_other_savers(meta: defs.MetaGraphDef) -> defs.MetaGraphDef:
-    """The MetaGraph without the nodes of Savers other than its own, and without the collection of Savers."""
+    """The MetaGraph without the nodes of Savers other than its own, and without these in the collection of Savers."""
     keep = set() if meta.saver_def is None else needed(meta.graph_def, saver_nodes(meta.saver_def))
     others = saver_only(replace(meta, saver_def=None)) - keep
     found = without(meta, others)
-    collections = {k: c for k, c in found.collection_def.items() if k != GraphKeys.SAVERS}
+    collections = dict(found.collection_def)
+    listed = collections.pop(GraphKeys.SAVERS, None)
+    if listed is not None and listed.kind == "bytes_list":
+        own = tuple(value for value in listed.value if _is_saver(value, meta.saver_def))
+        if own:
+            collections[GraphKeys.SAVERS] = replace(listed, value=own)
     return replace(found, collection_def=collections)
+
+
+def _is_saver(value: bytes, saver_def: defs.SaverDef | None) -> bool:
+    """Whether a member of the collection of Savers describes the one with these nodes."""
+    from ckpt.wire import tf_pb  # protobuf is loaded only when messages are used
+
+    if saver_def is None:
+        return False
+    found = tf_pb.from_bytes(defs.SaverDef, value, f"collection '{GraphKeys.SAVERS}'")
+    return bool(saver_nodes(found) == saver_nodes(saver_def))

@@ -17,11 +17,13 @@ from ckpt.model.variables import Variable
 from ckpt.saver.saveables import REFERENCES, of_variable
 
 
-def saveable_objects(graph: Graph | None = None) -> list[Any]:
-    """What a Saver without var_list takes: the global variables and the saveable objects of the graph."""
+def saveable_objects(graph: Graph | None = None, scope: str | None = None) -> list[Any]:
+    """What a Saver without var_list takes: the global variables and the saveable objects of the graph; with `scope`
+    those whose names begin as that expression says.
+    """
     graph = graph or stack.get_default_graph()
-    return graph.get_collection(GraphKeys.GLOBAL_VARIABLES) + graph.get_collection(
-        GraphKeys.SAVEABLE_OBJECTS
+    return graph.get_collection(GraphKeys.GLOBAL_VARIABLES, scope) + graph.get_collection(
+        GraphKeys.SAVEABLE_OBJECTS, scope
     )
 
 

@@ -224,7 +224,7 @@ class SummarySaverHook(SessionRunHook):
         if self._summary_writer is None:
             return
         results = run_values.results
-        step = int(results["global_step"]) + 1  # the run may have found it before its own update
+        step = _step_after(int(results["global_step"]), self._next_step)
         if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
         if self._next_step is None:
@@ -246,6 +246,13 @@ class SummarySaverHook(SessionRunHook):
         if found is None:
             return None
         return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+def _step_after(found: int, expected: int | None) -> int:
+    """The step after a run that fetched `found`, where `expected` would come next: the run may have found it before its own
+    update, or after it.
+    """
+    return found if expected is not None and found >= expected else found + 1
 
 
 def _session_start() -> Any:
@@ -296,11 +303,11 @@ class ProfilerHook(SessionRunHook):
 
     def after_run(self, run_context: SessionRunContext, run_values: SessionRunValues) -> None:
         """Write the trace."""
-        step = int(run_values.results["global_step"]) + 1
+        step = _step_after(int(run_values.results["global_step"]), self._next_step)
         if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
-        if self._next_step is None:  # the steps to the first trace count from here
-            self._timer.update_last_triggered_step(step)
+        if self._next_step is None:  # the steps to the first trace count from before this run
+            self._timer.update_last_triggered_step(step - 1)
         elif self._is_wanted and self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             self._write(step, run_values.run_metadata.step_stats)

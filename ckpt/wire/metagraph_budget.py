@@ -80,6 +80,11 @@ def node_elements(nodes: Sequence[Any]) -> int:
 
 def record_elements(record: Any) -> int:
     """What another record costs, with all that is in it."""
+    return RECORD + _FIELD * values_in(record)
+
+
+def values_in(record: Any) -> int:
+    """How many values there are in lists and maps, they and the names in them among these."""
     count, waiting = 0, [record]
     while waiting:
         value = waiting.pop()
@@ -89,4 +94,4 @@ def record_elements(record: Any) -> int:
         elif type(value) is dict:
             count += len(value)
             waiting += value.values()
-    return RECORD + _FIELD * count
+    return count

@@ -56,7 +56,7 @@ def _loss(where: str, what: str) -> DataLossError:
     return DataLossError(None, None, f"{where}: {what}")
 
 
-class _Named:
+class Named:
     """A context in which damage becomes an error that names the file."""
 
     def __init__(self, where: str) -> None:
@@ -96,7 +96,7 @@ def unpack_all(parts: Mapping[str, bytes | memoryview]) -> list[defs.MetaGraphDe
     with paused():
         bodies = {}
         for where, data in parts.items():
-            with _Named(where):
+            with Named(where):
                 bodies[where] = body = unsealed(data)
                 if len(body) > LARGE or len(parts) > 1:
                     with reader.only_looking():
@@ -107,7 +107,7 @@ def unpack_all(parts: Mapping[str, bytes | memoryview]) -> list[defs.MetaGraphDe
 def _built(
     body: memoryview, where: str, reader: TreeReader, ext_hook: Callable[[int, bytes], Any]
 ) -> defs.MetaGraphDef:
-    with _Named(where):
+    with Named(where):
         if len(body) > LARGE:
             return kept(body, reader, ext_hook)
         return reader.meta_graph(parsed(body, ext_hook), "")  # type: ignore[no-any-return]  # a record is Any
@@ -130,9 +130,9 @@ def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
     if data.startswith(MAGIC[:1]):
         return unpack(data, where)
     if data[:64].lstrip().startswith(b"{"):
-        from ckpt.wire.metagraph_json import from_json
+        from ckpt.wire.metagraph_json_reader import from_json
 
-        return from_json(data.decode("utf-8", "replace"), where)
+        return from_json(data, where)
     if data.startswith((b"\x0a", b"\x12")):  # field 1 or 2, a message
         from ckpt.wire.tf_pb import from_bytes
 
@@ -146,5 +146,5 @@ def load(data: bytes, where: str = "MetaGraph") -> defs.MetaGraphDef:
 
 def summary(data: bytes, where: str = "MetaGraph") -> MetaGraphSummary:
     """Counts of what `data` (the bytes of a `.meta` file) holds. Raises as `unpack` does."""
-    with paused(), _Named(where):
+    with paused(), Named(where):
         return summarised(data)

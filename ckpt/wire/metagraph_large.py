@@ -48,7 +48,7 @@ class _Large:
     def value(self, begin: int, end: int) -> Any:
         if end - begin <= self._at_once:
             found = unpackb(self._body[begin:end], self._ext_hook, **self._options)
-            return _light(found) if self._looks else found
+            return light(found) if self._looks else found
         kind, count, at = header(self._body, begin)
         content = self._body[at:end]
         if kind == ARRAY:
@@ -80,22 +80,22 @@ class _Large:
             if ends[-1] - ends[0] <= SMALL:
                 raw = array_of(self._body[ends[0] : ends[-1]], together)
                 found = unpackb(raw, self._ext_hook, **self._options)
-                made += map(_light, found) if self._looks else found
+                made += map(light, found) if self._looks else found
             else:
                 made += [self.value(a, b) for a, b in pairwise(ends)]
         return made
 
 
-def _light(value: Any) -> Any:
-    """What holds less, and is of the same type."""
+def light(value: Any) -> Any:
+    """For a value that is only looked at, one that holds less, and is of the same type."""
     if type(value) is bytes:
         return _BYTES
     if type(value) is str:
         return value if len(value) <= _SHORT else _TEXT
     if type(value) is list:
-        return list(map(_light, value))
+        return list(map(light, value))
     if type(value) is dict:
-        return {key: _light(item) for key, item in value.items()}
+        return {key: light(item) for key, item in value.items()}
     return value
 
 

@@ -75,8 +75,8 @@ def large_tensor(data: bytes | memoryview, *, looks: bool) -> Array:
         begin, sizes, content, end = places.ends(3)
         if end != len(view) or sizes - begin > _LONGEST_NAME or content - sizes > LONGEST_SHAPE:
             raise Damage("a tensor is no list of a dtype, a shape and its content")
-        dtype = read_type(parsed(view[begin:sizes], _no_extension))
-        shape = read_shape(parsed(view[sizes:content], _no_extension))
+        dtype = read_type(parsed(view[begin:sizes], no_extension))
+        shape = read_shape(parsed(view[sizes:content], no_extension))
         count = _count(dtype, shape)
         kind, found, at = header(view, content)
         if dtype.name != "string":
@@ -98,7 +98,7 @@ def _read_strings(view: memoryview, begin: int, count: int, out: Array | None) -
     while number < count:
         ends = places.ends(min(count - number, _TOGETHER))
         if ends[-1] - ends[0] <= SMALL:
-            found = unpackb(array_of(view[ends[0] : ends[-1]], len(ends) - 1), _no_extension)
+            found = unpackb(array_of(view[ends[0] : ends[-1]], len(ends) - 1), no_extension)
         else:
             found = [_one_string(view, a, b, looks=out is None) for a, b in pairwise(ends)]
         if not all([type(item) is bytes for item in found]):
@@ -115,7 +115,8 @@ def _one_string(view: memoryview, begin: int, end: int, *, looks: bool) -> Any:
     return b"" if looks else bytes(view[at:end])
 
 
-def _no_extension(code: int, data: bytes) -> Any:
+def no_extension(code: int, data: bytes) -> Any:
+    """Raise Damage: where a shape or tensor stands, nothing of ours may be inside."""
     raise Damage(f"extension type {code} inside a shape or tensor")
 
 
@@ -125,6 +126,14 @@ def _count(dtype: DType, shape: TensorShape) -> int:
     if count is None or not dtype.is_numpy_compatible:
         raise Damage(f"no value can have dtype {dtype.name} and shape {shape}")
     return count
+
+
+def check_strings(dtype: Any, sizes: Any) -> int:
+    """How many strings a tensor of this dtype and these sizes must hold."""
+    kind = read_type(dtype)
+    if kind.name != "string":
+        raise Damage(f"a tensor of {kind.name} must hold bytes")
+    return _count(kind, read_shape(sizes))
 
 
 def _check_strings(found: int, count: int, shape: TensorShape) -> None:

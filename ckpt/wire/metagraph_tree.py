@@ -187,7 +187,7 @@ class TreeReader:
             raise Damage(f"{place}: {shown(raw)} where a list should be")
         if self._named:
             read = self._record(defs.NodeDef, _text, _text, _texts, _text, self.attrs)
-            return _many(read)(raw, place)  # type: ignore[no-any-return]
+            return tuple([read(item, f"{place}[{n}]") for n, item in enumerate(raw, first)])
         if not self._are_nodes(raw):
             return tuple([self._node(item, place, n) for n, item in enumerate(raw, first)])
         if self._only_looks:

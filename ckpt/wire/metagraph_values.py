@@ -21,6 +21,7 @@ from ckpt.wire.metagraph_tensors import (
     LONGEST_SHAPE,
     SEEN,
     large_tensor,
+    no_extension,
     read_shape,
     read_tensor,
     read_type,
@@ -117,7 +118,7 @@ def decoder(
                 budget.spend(RECORD)
                 if len(shapes) == _SHAPES_KEPT:
                     shapes.clear()
-                shape = read_shape(parsed(data, _no_extension))
+                shape = read_shape(parsed(data, no_extension))
                 if len(data) > _SHORT_SHAPE:
                     return _SEEN_SHAPE if looks else shape
                 shapes[key] = shape
@@ -126,7 +127,7 @@ def decoder(
             budget.spend(2 * RECORD)
             if len(data) > SMALL:
                 return large_tensor(data, looks=looks)
-            array = read_tensor(parsed(data, _no_extension))
+            array = read_tensor(parsed(data, no_extension))
             return SEEN if looks else array
         if code == PLACEHOLDER:
             return defs.Placeholder(_name(data))
@@ -141,10 +142,6 @@ def decoder(
         return _SEEN_FUNC if looks else func
 
     return decode
-
-
-def _no_extension(code: int, data: bytes) -> Any:
-    raise Damage(f"extension type {code} inside a shape or tensor")
 
 
 def _name(data: bytes | memoryview) -> str:

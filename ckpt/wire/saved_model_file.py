@@ -11,9 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from ckpt.core import defs
 from ckpt.core.checksum import crc32c
-from ckpt.core.collector import paused
 from ckpt.core.errors import DataLossError, UnimplementedError
-from ckpt.core.texts import text_of
 from ckpt.wire import metagraph_file, metagraph_json
 from ckpt.wire.metagraph_body import largest, unfolded
 
@@ -55,7 +53,9 @@ def load(data: bytes, where: str = "SavedModel") -> list[defs.MetaGraphDef]:
     if data.startswith(MAGIC[:1]):
         return _unpacked(data, where)
     if data[:64].lstrip().startswith(b"{"):
-        return _from_json(data, where)
+        from ckpt.wire.metagraph_json_reader import all_from_json
+
+        return all_from_json(data, where)
     if data.startswith(b"\x08"):  # field 1, a number
         return _from_message(data, where)
     raise DataLossError(
@@ -119,18 +119,6 @@ def _length(body: memoryview, at: int, kinds: Mapping[int, struct.Struct]) -> tu
 def _is_little(parts: Sequence[bytes | memoryview]) -> bool:
     """Whether these MetaGraphs together unfold to no more than one of their size may."""
     return sum(map(unfolded, parts)) <= largest(sum(map(len, parts)))
-
-
-def _from_json(data: bytes, where: str) -> list[defs.MetaGraphDef]:
-    with paused():
-        tree = metagraph_json.parsed(text_of(data), where)
-        parts = tree.get("meta_graphs") if isinstance(tree, dict) else None
-        if not isinstance(parts, list):
-            raise _damaged(where, "is no JSON of a SavedModel: it has no list `meta_graphs`")
-        return [
-            metagraph_json.from_tree(part, f"{where}, MetaGraph {n}")
-            for n, part in enumerate(parts)
-        ]
 
 
 def _from_message(data: bytes, where: str) -> list[defs.MetaGraphDef]:

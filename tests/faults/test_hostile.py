@@ -23,7 +23,6 @@ from ckpt.formats.hdf5_reader import Hdf5Reader
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver.meta_files import read_meta_graph_file
-from ckpt.wire import metagraph_json
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
 from tests.faults.scenes import EXHAUSTIVE
@@ -245,17 +244,6 @@ def test_large_hostile_json_takes_little_memory(tmp_path):
         cost = cost_of(lambda: read_meta_graph_file(str(path)))
         assert isinstance(cost.outcome, DataLossError)
         assert cost.peak <= 64 * MIB + len(content)
-
-
-def test_real_json_is_far_from_the_bound():
-    with tf.Graph().as_default():
-        tf.layers.dense(tf.placeholder(tf.float32, [None, 8]), 4, name="layer")
-        meta = tf.train.export_meta_graph()
-        from ckpt.saver.metagraph import export
-
-        text = metagraph_json.to_json(export(tf.get_default_graph()))
-    assert meta.graph_def.node
-    assert sum(map(text.count, ",[{")) < len(text) / 2 / metagraph_json._CHARACTERS
 
 
 @pytest.mark.parametrize("depth", [65, 1000, 1 << 20])

@@ -14,6 +14,7 @@ import ckpt as tf
 from ckpt.core import defs
 from ckpt.graph.function import FuncGraph
 from ckpt.graph.opdef import OPS
+from ckpt.run.stages import Stage
 from tests.faults.foreign import (
     REFUSED,
     carried,
@@ -501,6 +502,35 @@ def test_what_is_imported_later_must_be_allowed_again(tmp_path, secret):
             session.run([f"a/{fetch}", f"b/{fetch}"])
         tf.allow_file_operations()
         assert session.run([f"a/{fetch}", f"b/{fetch}"])
+
+
+def test_what_an_earlier_part_of_a_run_computed_is_not_what_the_caller_feeds(tmp_path, secret):
+    path, fetch = exported(
+        tmp_path, lambda: tf.read_file(tf.constant(str(secret / "text"), name="c"))
+    )
+    with tf.Graph().as_default() as graph, tf.Session() as session, watched(secret) as touched:
+        tf.train.import_meta_graph(path)
+        run = session.partial_run_setup(["c:0", fetch])
+        session.partial_run(run, "c:0")
+        with pytest.raises(REFUSED, match="secret/text"):
+            session.partial_run(run, fetch)
+        stages = [Stage(fetches=(graph.get_tensor_by_name(name),)) for name in ("c:0", fetch)]
+        with pytest.raises(REFUSED, match="secret/text"):
+            session.stages(stages)
+        assert not touched
+
+
+def test_what_an_earlier_part_of_a_run_was_fed_is_read(tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    path, fetch = exported(
+        tmp_path,
+        lambda: tf.read_file(tf.identity(tf.placeholder(tf.string, [], "name"), name="same")),
+    )
+    with tf.Graph().as_default(), tf.Session() as session:
+        tf.train.import_meta_graph(path)
+        run = session.partial_run_setup(["same:0", fetch], ["name:0"])
+        session.partial_run(run, "same:0", {"name:0": str(tmp_path / "mine")})
+        assert session.partial_run(run, fetch) == b"mine"
 
 
 def test_a_message_is_not_trusted_either(tmp_path, secret):

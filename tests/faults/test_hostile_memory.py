@@ -22,6 +22,7 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver import state_file
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.saved_model.loader import read_saved_model
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
 from tests.faults.test_hostile import MIB, SIZE, body, extension, use
@@ -176,17 +177,18 @@ def test_a_shard_index_of_nothing_takes_little_memory(tmp_path, empty):
 
 BEGIN = b'model_checkpoint_path: "m"\n'
 STATES = {
-    "one long text": b'a: "%s"\n' % (b"a" * (5 * MIB)),
-    "one text that does not end": b'a: "%s\n' % (b"a" * (5 * MIB)),
-    "one long text beyond the basic plane": b'a: "%s\xf0\x9f\x98\x80"\n' % (b"a" * (5 * MIB)),
-    "one text of escapes": b'a: "%s"\n' % (b"\\1" * (2 * MIB)),
-    "a record of empty lists": b'# ckpt: {"name":"a","time":1.5,"x":[%s1]}\n' % (b"[]," * (5 * MIB // 3)),
-    "a text that is too long for any file to be read": b'a: "%s"\n' % (b"a" * (9 * MIB)),
+    "one long text": lambda: b'a: "%s"\n' % (b"a" * (5 * MIB)),
+    "one text that does not end": lambda: b'a: "%s\n' % (b"a" * (5 * MIB)),
+    "one long text beyond the basic plane": lambda: b'a: "%s\xf0\x9f\x98\x80"\n' % (b"a" * (5 * MIB)),
+    "one text of escapes": lambda: b'a: "%s"\n' % (b"\\1" * (2 * MIB)),
+    "a record of empty lists": lambda: b'# ckpt: {"name":"a","time":1.5,"x":[%s1]}\n' % (b"[]," * (5 * MIB // 3)),
+    "a text that is too long for any file to be read": lambda: b'a: "%s"\n' % (b"a" * (9 * MIB)),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("text", STATES.values(), ids=STATES)
 def test_a_hostile_state_file_takes_little_memory(tmp_path, text):
+    text = text()
     path = tmp_path / "checkpoint"
     for data in (
         hostile.state(BEGIN + text),
@@ -296,39 +298,39 @@ FUNCTION = extension(
     4, b"\x92\xa1f\x81\xa1v" + b"\xdd" + struct.pack(">I", MIB // 16) + b"\xa2ab" * (MIB // 16)
 )
 LARGE_VALUES = {
-    "empty strings, not as many": constant(texts(b"\xc4\0", [3])),
-    "short strings, not as many": constant(texts(b"\xc4\2ab", [3])),
-    "numbers as strings, not as many": constant(texts(b"\1", [3])),
-    "lists as strings, not as many": constant(texts(b"\x90", [3])),
-    "texts as strings": constant(texts(b"\xa2ab")),
-    "lists as strings": constant(texts(b"\x90")),
-    "short strings, the last of which is none": constant(texts(b"\xc4\2ab", last=b"\7")),
-    "short strings, and a bad end": constant(texts(b"\xc4\2ab"), b"\7"),
-    "long strings, and a bad end": constant(texts(bin32(bytes(MIB))), b"\7"),
-    "numbers that are one too few": constant(tensor("float32", [SIZE // 4 + 1], bin32(bytes(SIZE)))),
-    "numbers, and a bad end": constant(tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), b"\7"),
-    "tensors in a list, and a bad end": constant(b"\xdc\0\x40" + tensor("uint8", [SIZE // 64], bin32(bytes(SIZE // 64))) * 64, b"\7"),
-    "bytes, and a bad end": constant(bin32(bytes(SIZE)), b"\7"),
-    "bytes in a list, and a bad end": constant(b"\xdc\0\x40" + bin32(bytes(SIZE // 64)) * 64, b"\7"),
-    "functions in a list, and a bad end": constant(b"\xdc\0\x40" + FUNCTION * 64, b"\7"),
-    "a long name, and a bad end": named("\N{EURO SIGN}".encode() * (SIZE // 3), b"\xa1o\x90\xa0\x80", b"\7"),
-    "a long name beyond the basic plane, and a bad end": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x80", b"\7"),
-    "a long name of a node that is none": named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x90", b"\x80"),
-    "a long name that is no text": named(b"a" * SIZE + b"\xff", b"\xa1o\x90\xa0\x80", b"\x80"),
-    "a long dtype": constant(extension(1, bytes(SIZE))),
-    "a long shape": constant(extension(2, b"\xdd" + struct.pack(">I", SIZE) + bytes(SIZE))),
-    "a long placeholder": constant(extension(5, bytes(SIZE))),
-    "functions in functions, and a bad end": constant(nested(30), b"\7"),
-    "functions in too many functions": constant(nested(40)),
-    "a list in lists around many bytes": constant(b"\x91" * 30 + bin32(bytes(SIZE))),
-    "a large value that ends early": constant(bin32(bytes(SIZE)))[: SIZE // 2],
+    "empty strings, not as many": lambda: constant(texts(b"\xc4\0", [3])),
+    "short strings, not as many": lambda: constant(texts(b"\xc4\2ab", [3])),
+    "numbers as strings, not as many": lambda: constant(texts(b"\1", [3])),
+    "lists as strings, not as many": lambda: constant(texts(b"\x90", [3])),
+    "texts as strings": lambda: constant(texts(b"\xa2ab")),
+    "lists as strings": lambda: constant(texts(b"\x90")),
+    "short strings, the last of which is none": lambda: constant(texts(b"\xc4\2ab", last=b"\7")),
+    "short strings, and a bad end": lambda: constant(texts(b"\xc4\2ab"), b"\7"),
+    "long strings, and a bad end": lambda: constant(texts(bin32(bytes(MIB))), b"\7"),
+    "numbers that are one too few": lambda: constant(tensor("float32", [SIZE // 4 + 1], bin32(bytes(SIZE)))),
+    "numbers, and a bad end": lambda: constant(tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), b"\7"),
+    "tensors in a list, and a bad end": lambda: constant(b"\xdc\0\x40" + tensor("uint8", [SIZE // 64], bin32(bytes(SIZE // 64))) * 64, b"\7"),
+    "bytes, and a bad end": lambda: constant(bin32(bytes(SIZE)), b"\7"),
+    "bytes in a list, and a bad end": lambda: constant(b"\xdc\0\x40" + bin32(bytes(SIZE // 64)) * 64, b"\7"),
+    "functions in a list, and a bad end": lambda: constant(b"\xdc\0\x40" + FUNCTION * 64, b"\7"),
+    "a long name, and a bad end": lambda: named("\N{EURO SIGN}".encode() * (SIZE // 3), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name beyond the basic plane, and a bad end": lambda: named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x80", b"\7"),
+    "a long name of a node that is none": lambda: named(b"a" * SIZE + "\U0001f600".encode(), b"\xa1o\x90\xa0\x90", b"\x80"),
+    "a long name that is no text": lambda: named(b"a" * SIZE + b"\xff", b"\xa1o\x90\xa0\x80", b"\x80"),
+    "a long dtype": lambda: constant(extension(1, bytes(SIZE))),
+    "a long shape": lambda: constant(extension(2, b"\xdd" + struct.pack(">I", SIZE) + bytes(SIZE))),
+    "a long placeholder": lambda: constant(extension(5, bytes(SIZE))),
+    "functions in functions, and a bad end": lambda: constant(nested(30), b"\7"),
+    "functions in too many functions": lambda: constant(nested(40)),
+    "a list in lists around many bytes": lambda: constant(b"\x91" * 30 + bin32(bytes(SIZE))),
+    "a large value that ends early": lambda: constant(bin32(bytes(SIZE)))[: SIZE // 2],
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("content", LARGE_VALUES.values(), ids=LARGE_VALUES)
 def test_a_graph_of_large_values_is_refused_without_a_copy(tmp_path, content):
     path = tmp_path / "h.meta"
-    path.write_bytes(hostile.meta(content))
+    path.write_bytes(hostile.meta(content()))
     refused(path, lambda: read_meta_graph_file(str(path)), 32 * MIB)
     cost = cost_of(lambda: inspect(path))  # which does not look into values
     assert cost.peak <= 32 * MIB + path.stat().st_size
@@ -336,12 +338,83 @@ def test_a_graph_of_large_values_is_refused_without_a_copy(tmp_path, content):
 
 @pytest.mark.parametrize(
     "value",
-    [tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), bin32(bytes(SIZE))],
+    [lambda: tensor("float32", [SIZE // 4], bin32(bytes(SIZE))), lambda: bin32(bytes(SIZE))],
     ids=["numbers", "bytes"],
 )
 def test_a_large_value_is_read_into_one_copy(tmp_path, value):
     path = tmp_path / "m.meta"
-    path.write_bytes(hostile.meta(constant(value)))
+    path.write_bytes(hostile.meta(constant(value())))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
+
+
+JSON = '{"format": "ckpt-metagraph", "version": 1, "meta_graph": {"graph_def": {"node": [%s]}}}'  # and so on
+FACE = "\N{GRINNING FACE}"
+
+
+def json_node(value, name="n"):
+    return '{"name": "%s", "op": "o", "attr": {"v": %s}}' % (name, value)  # noqa: UP031 - it has braces
+
+
+def json_tensor(kind, size, content):
+    return json_node(f'{{"$tensor": ["{kind}", [{size}], {content}]}}')
+
+
+def base64():
+    return '{"$base64": "' + "AAAA" * (SIZE // 4) + '"}'
+
+
+def strings_of_json():
+    return "[" + ",".join(['{"$bytes": "' + "a" * 200 + '"}'] * (SIZE // 220)) + "]"
+
+
+JSONS = {
+    "one text beyond the basic plane": lambda: '["' + "a" * SIZE + FACE + '"]',
+    "one text of escapes beyond the basic plane": lambda: '["' + "a" * SIZE + "\\ud83d\\ude00" + '"]',
+    "one text of escapes": lambda: '["' + "\\n" * (SIZE // 2) + '"]',
+    "no graph, and such a text": lambda: '{"x": "' + FACE + "a" * SIZE + '"}',
+    "such a text, and no end": lambda: JSON % json_node('"' + FACE + "a" * SIZE + '"')[:-2],
+    "many such texts, and a bad end": lambda: JSON % ",".join([*[json_node('"' + FACE + "a" * (SIZE // 64) + '"')] * 64, "7"]),
+    "such texts in a list, and a bad end": lambda: JSON % f"{json_node('[' + ','.join([chr(34) + FACE + 'a' * (SIZE // 256) + chr(34)] * 256) + ']')},7",
+    "a long name, and a bad end": lambda: JSON % f"{json_node(1, FACE + 'a' * SIZE)},7",
+    "a long name of a node that is none": lambda: JSON % json_node(1, FACE + "a" * SIZE).replace('"attr"', '"b"'),
+    "empty lists": lambda: JSON % json_node("[" + "[],      " * (SIZE // 9) + "0]"),
+    "nodes, and a bad end": lambda: JSON % ",".join([*[json_node('"' + "a" * 99 + '"')] * (SIZE // 150), "7"]),
+    "a tensor that is too long": lambda: JSON % json_tensor("uint8", 3, base64()),
+    "a tensor, and a bad end": lambda: JSON % f"{json_tensor('uint8', SIZE // 4 * 3, base64())},7",
+    "a tensor that is no base64": lambda: JSON % json_tensor("uint8", SIZE // 4 * 3, base64()).replace('A"', '!"'),
+    "bytes, and a bad end": lambda: JSON % f"{json_node(base64())},7",
+    "bytes of text, and a bad end": lambda: JSON % f"{json_node('{' + chr(34) + '$bytes' + chr(34) + ': ' + chr(34) + FACE + 'a' * SIZE + chr(34) + '}')},7",
+    "strings, not as many": lambda: JSON % json_tensor("string", 3, strings_of_json()),
+    "strings, and a bad end": lambda: JSON % f"{json_tensor('string', SIZE // 220, strings_of_json())},7",
+    "a collection, and a bad end": lambda: JSON[:-2].replace('"graph_def"', '"collection_def": {"c": {"value": [' + ",".join(['"' + "a" * 200 + '"'] * (SIZE // 210)) + ', 7], "kind": "node_list"}}, "graph_def"') % "" + "}}",
+    "no UTF-8": lambda: "\udcff" + "a" * SIZE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", JSONS.values(), ids=JSONS)
+def test_json_is_refused_in_little_memory(tmp_path, text):
+    text = text()
+    text = (
+        text if text.startswith("{") else f'{{"format": "ckpt-metagraph", "version": 1, "x": {text}'
+    )
+    path = tmp_path / "h.meta"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    refused(path, lambda: read_meta_graph_file(str(path)), 32 * MIB)
+    path = tmp_path / "saved_model.json"
+    models = f'{{"saved_model_schema_version": 1, "meta_graphs": [{text}]}}'
+    path.write_bytes(models.encode("utf-8", "surrogateescape"))
+    refused(path, lambda: read_saved_model(tmp_path), 32 * MIB)
+
+
+def test_json_takes_the_memory_of_its_values(tmp_path):
+    path = tmp_path / "m.meta"
+    path.write_text(JSON % json_tensor("uint8", SIZE // 4 * 3, base64()))
+    cost = cost_of(lambda: read_meta_graph_file(str(path)))
+    assert cost.outcome == "ok"
+    assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
+    path.write_text(JSON % json_node('{"$bytes": "' + FACE + "a" * SIZE + '"}'))
     cost = cost_of(lambda: read_meta_graph_file(str(path)))
     assert cost.outcome == "ok"
     assert cost.peak <= 16 * MIB + 2 * path.stat().st_size

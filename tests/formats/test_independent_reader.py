@@ -16,11 +16,7 @@ from ckpt.formats.hdf5_arena import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 
 from . import independent_reader
-from .test_hdf5_round_trip import NASTY, STORED, bits, sample
-
-
-def entries(tensors):
-    return [TensorEntry(name, array) for name, array in tensors.items()]
+from .test_hdf5_round_trip import NASTY, STORED, bits, entries, sample
 
 
 def plain(array):

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 import ckpt
 from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, SelectionError
-from ckpt.core.input_file import InputFile
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_layout import BLOCK
 from ckpt.formats.hdf5_writer import write
@@ -33,30 +32,6 @@ def path(tmp_path_factory):
     entries = [TensorEntry(name, array) for name, array in TENSORS.items()]
     write(file, entries, metadata={"step": "3"}, durable=False)
     return str(file)
-
-
-@pytest.fixture
-def counted(monkeypatch):
-    """Bytes read from files, call by call."""
-    calls = []
-    read, read_into, read_into_each = InputFile.read, InputFile.read_into, InputFile.read_into_each
-
-    def counting_read(self, offset, length):
-        calls.append(length)
-        return read(self, offset, length)
-
-    def counting_read_into(self, view, offset):
-        calls.append(len(view))
-        read_into(self, view, offset)
-
-    def counting_read_into_each(self, buffers, offset, length):
-        calls.append(length)
-        read_into_each(self, buffers, offset, length)
-
-    monkeypatch.setattr(InputFile, "read", counting_read)
-    monkeypatch.setattr(InputFile, "read_into_each", counting_read_into_each)
-    monkeypatch.setattr(InputFile, "read_into", counting_read_into)
-    return calls
 
 
 def test_a_checkpoint_is_a_mapping_of_tensors(path):
@@ -106,20 +81,20 @@ def test_an_index_that_does_not_fit_names_file_and_tensor(path, key):
         f["text"][key]
 
 
-def test_opening_reads_the_header_and_the_index_only(path, counted):
+def test_opening_reads_the_header_and_the_index_only(path, reads):
     with ckpt.open(path) as f:
         assert f["big"].shape == (3000, 1000)
-    assert sum(counted) < 8192 + 2000
+    assert sum(reads) < 8192 + 2000
 
 
-def test_one_tensor_reads_its_own_bytes(path, counted):
+def test_one_tensor_reads_its_own_bytes(path, reads):
     with ckpt.open(path) as f:
-        counted.clear()
+        reads.clear()
         f["net/small"].read()
-        assert sum(counted) == 48
-        counted.clear()
+        assert sum(reads) == 48
+        reads.clear()
         f["big"].read()
-        assert sum(counted) == BIG.nbytes
+        assert sum(reads) == BIG.nbytes
 
 
 @pytest.mark.parametrize(
@@ -131,28 +106,28 @@ def test_one_tensor_reads_its_own_bytes(path, counted):
         (np.s_[::1000], None),
     ],
 )
-def test_a_slice_reads_its_bytes_and_the_blocks_that_verify_them(path, counted, cut, needed):
+def test_a_slice_reads_its_bytes_and_the_blocks_that_verify_them(path, reads, cut, needed):
     with ckpt.open(path) as f:
-        counted.clear()
+        reads.clear()
         assert np.array_equal(f["big"][cut], BIG[cut])
         limit = BIG.nbytes if needed is None else needed + 2 * BLOCK
-        assert 0 < sum(counted) <= limit
+        assert 0 < sum(reads) <= limit
 
 
-def test_columns_of_long_rows_read_blocks_of_each_row_only(path, counted):
+def test_columns_of_long_rows_read_blocks_of_each_row_only(path, reads):
     with ckpt.open(path) as f:
-        counted.clear()
+        reads.clear()
         assert np.array_equal(f["wide"][:, 7:9], TENSORS["wide"][:, 7:9])
-        assert sum(counted) <= 3 * BLOCK
+        assert sum(reads) <= 3 * BLOCK
 
 
-def test_a_selection_reads_no_more_than_its_tensors(path, counted):
+def test_a_selection_reads_no_more_than_its_tensors(path, reads):
     with ckpt.open(path, include="net/**", exclude="**/flags") as f:
         assert list(f) == ["net/small"]
-        counted.clear()
+        reads.clear()
         for tensor in f.values():
             tensor.read()
-        assert sum(counted) == 48
+        assert sum(reads) == 48
         with pytest.raises(KeyError, match="big"):
             f["big"]
     with pytest.raises(SelectionError):

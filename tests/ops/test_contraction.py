@@ -7,6 +7,7 @@ from ckpt.core.errors import InvalidArgumentError, ShapeError
 from ckpt.graph.graph import Graph
 from ckpt.ops import (
     arithmetic,
+    assertions,
     bits,
     checking,
     clipping,
@@ -139,15 +140,15 @@ TestChecks = conformance([
     case(lambda x: checking.check_numerics(x, "broken"), normal(2), like=lambda x: x, title="check_numerics", grad=1),
     case(lambda x: checking.check_numerics(x, "broken"), np.array([np.nan, np.inf]), raises=InvalidArgumentError,
          match="broken : Tensor had Inf and NaN values"),
-    case(checking.is_strictly_increasing, np.array([1, 2, 2]), expect=np.array(False), grad=0),
-    case(checking.is_non_decreasing, np.array([1, 2, 2]), expect=np.array(True), grad=0),
+    case(assertions.is_strictly_increasing, np.array([1, 2, 2]), expect=np.array(False), grad=0),
+    case(assertions.is_non_decreasing, np.array([1, 2, 2]), expect=np.array(True), grad=0),
 ])  # fmt: skip
 
 
 def test_an_assertion_that_fails_shows_its_data():
     with Graph().as_default() as graph, Session(graph=graph) as session:
         x = constants.placeholder(np.int32)
-        check = checking.assert_positive(x, message="too small")
+        check = assertions.assert_positive(x, message="too small")
         session.run(check, {x: [1, 2]})
         with pytest.raises(InvalidArgumentError, match=r"(?s)too small.*x > 0.*\[1 -2\]"):
             session.run(check, {x: [1, -2]})
@@ -155,7 +156,7 @@ def test_an_assertion_that_fails_shows_its_data():
 
 def test_what_is_known_to_fail_fails_while_building():
     with Graph().as_default(), pytest.raises(InvalidArgumentError, match="x == y"):
-        checking.assert_equal(constants.constant(1), constants.constant(2))
+        assertions.assert_equal(constants.constant(1), constants.constant(2))
 
 
 def test_print_writes_to_the_error_stream_first_n_times(capfd):

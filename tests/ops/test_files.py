@@ -117,3 +117,17 @@ def test_kept_tensors_of_a_batch_may_differ_in_size_but_not_in_rank():
         session.run(number, {indices: [[2, 0]], shape: [3, 3]})
         with pytest.raises(InvalidArgumentError, match="Inconsistent rank"):
             session.run(take)
+
+
+def test_a_vocabulary_is_read_anew_in_each_run(tmp_path):
+    """What files hold is no constant, though their names are."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.write_text("a\nb\n")
+    new.write_text("b\n")
+    with tf.Graph().as_default(), tf.Session() as session:
+        remapping, _ = OPS["GenerateVocabRemapping"](
+            str(new), str(old), new_vocab_offset=0, num_new_vocab=1
+        )
+        assert session.run(remapping) == [1]
+        old.write_text("b\na\n")
+        assert session.run(remapping) == [0]

@@ -92,3 +92,11 @@ def test_a_long_chain_builds_runs_and_is_exported(count):
         y = tf.negative(y)
     assert tf.Session().run(y, {x: 3.0}) == 3.0
     assert len(tf.get_default_graph().as_graph_def().node) == count + 1
+
+
+def test_what_a_config_says_of_rewriting_graphs_is_taken_and_decides_nothing():
+    config = tf.ConfigProto()
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    config.graph_options.rewrite_options.optimizers.append("constfold")
+    with tf.Session(config=tf.ConfigProto.FromString(config.SerializeToString())) as sess:
+        assert sess.run(tf.constant(3)) == 3

@@ -3,33 +3,13 @@
 import pytest
 
 import ckpt as tf
-from ckpt.core.input_file import InputFile
 from tests.saver.models import model
 
 
 @pytest.fixture
-def bytes_read(monkeypatch):
+def bytes_read(reads):
     """How many bytes were read from files so far, headers and indexes included."""
-    counts = []
-    read, read_into, read_each = InputFile.read, InputFile.read_into, InputFile.read_into_each
-
-    def counted(self, offset, length):
-        data = read(self, offset, length)
-        counts.append(len(data))
-        return data
-
-    def counted_into(self, view, offset):
-        read_into(self, view, offset)
-        counts.append(len(view))
-
-    def counted_each(self, buffers, offset, length):
-        read_each(self, buffers, offset, length)
-        counts.append(length)
-
-    monkeypatch.setattr(InputFile, "read", counted)
-    monkeypatch.setattr(InputFile, "read_into", counted_into)
-    monkeypatch.setattr(InputFile, "read_into_each", counted_each)
-    return lambda: sum(counts)
+    return lambda: sum(reads)
 
 
 @pytest.fixture
@@ -45,3 +25,9 @@ def checkpoint(tmp_path):
 def sess():
     with tf.Graph().as_default(), tf.Session() as session:
         yield session
+
+
+@pytest.fixture
+def default_session():
+    with tf.Graph().as_default(), tf.Session():
+        yield

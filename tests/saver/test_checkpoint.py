@@ -16,10 +16,7 @@ def names(path):
     return [name.removesuffix(VALUE) for name, _ in tf.train.list_variables(path)]
 
 
-@pytest.fixture(autouse=True)
-def _graph():
-    with tf.Graph().as_default(), tf.Session():
-        yield
+pytestmark = pytest.mark.usefixtures("default_session")
 
 
 def initialise():

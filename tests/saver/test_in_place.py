@@ -12,12 +12,6 @@ from ckpt.core.input_file import InputFile
 from ckpt.formats.hdf5_volumes import open_checkpoint
 
 
-@pytest.fixture
-def sess():
-    with tf.Graph().as_default(), tf.Session() as session:
-        yield session
-
-
 def cell_of(sess, variable):
     return sess._state.resource("variable", "", variable.op.name, lambda: None)
 

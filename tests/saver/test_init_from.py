@@ -253,3 +253,27 @@ def test_slots_are_among_the_variables_of_a_scope(tmp_path):
             tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(v))
             tf.train.init_from_checkpoint(prefix, {"a/": "b/"})
         assert w.initializer is before
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda path: tf.train.init_from_checkpoint(path, {"fruit/": "fruit/"}),
+        lambda path: tf.train.init_from_checkpoint(
+            path, {"v/.ATTRIBUTES/VARIABLE_VALUE": "fruit/weights"}
+        ),
+        lambda path: tf.train.warm_start(path),
+        lambda path: tf.train.warm_start(path, rename=["object", ("v", "fruit/weights")]),
+    ],
+    ids=["scope", "key", "warm", "rules"],
+)
+def test_variables_of_objects_go_by_the_names_that_the_graph_had_for_them(tmp_path, start):
+    with tf.Graph().as_default(), tf.Session() as sess:
+        v = tf.get_variable("fruit/weights", initializer=[1.0, 2.0])
+        sess.run(v.initializer)
+        prefix = tf.train.Checkpoint(v=v).save(tmp_path / "m", sess)
+    with tf.Graph().as_default(), tf.Session() as sess:
+        w = tf.get_variable("fruit/weights", [2])
+        start(prefix)
+        sess.run(w.initializer)
+        assert sess.run(w).tolist() == [1.0, 2.0]

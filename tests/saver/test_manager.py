@@ -6,11 +6,7 @@ import pytest
 
 import ckpt as tf
 
-
-@pytest.fixture(autouse=True)
-def _graph():
-    with tf.Graph().as_default(), tf.Session():
-        yield
+pytestmark = pytest.mark.usefixtures("default_session")
 
 
 @pytest.fixture

@@ -199,6 +199,10 @@ def test_savers_of_others_are_left_out_where_asked():
     assert not {name for name in names if name.startswith("other/")}
     assert "savers" not in meta.collection_def
     assert meta.saver_def == own.as_saver_def()
+    tf.add_to_collection("savers", own)
+    meta = own.export_meta_graph(clear_extraneous_savers=True)
+    (kept,) = meta.collection_def["savers"].bytes_list.value
+    assert kept == own.as_saver_def().SerializeToString()
 
 
 def test_an_import_that_fails_adds_nothing(meta):
@@ -340,3 +344,14 @@ def test_an_export_makes_its_directory_and_an_import_takes_bytes_as_a_path(tmp_p
     with tf.Graph().as_default() as graph:
         tf.train.import_meta_graph(str(path).encode())
         assert graph.get_tensor_by_name("y:0").shape.as_list() == [None, 1]
+
+
+def test_a_saver_comes_back_where_the_scope_has_variables_also_those_of_others():
+    with tf.Graph().as_default():
+        tf.constant(1.0, name="c")
+        nothing = tf.train.export_meta_graph()
+    assert tf.train.import_meta_graph(nothing) is None
+    tf.get_variable("mine/v", [2])
+    assert tf.train.import_meta_graph(nothing, import_scope="other") is None
+    assert isinstance(tf.train.import_meta_graph(nothing, import_scope="mine"), tf.train.Saver)
+    assert isinstance(tf.train.import_meta_graph(nothing, import_scope=""), tf.train.Saver)

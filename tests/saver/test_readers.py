@@ -32,7 +32,7 @@ def test_a_reader_lists_and_reads(prefix):
     assert reader.get_tensor("scope/b") == 3
     assert reader.get_tensor("s") == b"text"
     assert reader.get_tensor("p").shape == (5, 2)
-    assert b"a (float32) [2]\n" in reader.debug_string()
+    assert b"a (DT_FLOAT) [2]\n" in reader.debug_string()
 
 
 def test_quantized_integers_are_read_as_plain_ones(tmp_path):

@@ -195,6 +195,21 @@ def test_summaries_every_n_steps():
     assert writer.flushed == 1
 
 
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_summaries_are_computed_only_when_they_are_due(use_resource):
+    """Whether the run finds the global step before or after its own update."""
+    with tf.variable_scope("", use_resource=use_resource):
+        _, up = step_and_increment()
+        count = tf.get_variable("count", initializer=0.0)
+    writer = Writer()
+    summary = tf.summary.scalar("s", tf.assign_add(count, 1.0))
+    hook = tf.train.SummarySaverHook(save_steps=8, summary_writer=writer, summary_op=summary)
+    with tf.train.MonitoredSession(hooks=[hook]) as session:
+        for _ in range(18):
+            session.run(up)
+    assert writer.summaries == [(1, "s", 1), (9, "s", 2), (17, "s", 3)]
+
+
 def test_summaries_of_a_scaffold_that_has_none():
     _, up = step_and_increment()
     writer = Writer()
@@ -218,8 +233,9 @@ def test_a_profile_every_n_steps(tmp_path):
         for _ in range(6):
             session.run(up)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "timeline-3.json",
-        "timeline-5.json",
+        "timeline-2.json",
+        "timeline-4.json",
+        "timeline-6.json",
     ]
-    trace = json.loads((tmp_path / "timeline-3.json").read_text())
+    trace = json.loads((tmp_path / "timeline-2.json").read_text())
     assert any(event.get("name") == "AssignAdd" for event in trace["traceEvents"])

@@ -21,7 +21,8 @@ from ckpt.core import defs
 from ckpt.core.errors import DataLossError, GraphError, UnimplementedError
 from ckpt.wire import metagraph_file as file
 from ckpt.wire.metagraph_body import HEADER_BYTES, MAGIC
-from ckpt.wire.metagraph_json import from_json, to_json
+from ckpt.wire.metagraph_json import to_json
+from ckpt.wire.metagraph_json_reader import from_json
 from ckpt.wire.tf_pb import to_bytes
 from tests.wire import metagraphs
 from tests.wire.metagraphs import everything, same

@@ -21,7 +21,7 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.formats.tfrecord import RecordReader, masked_crc
 from ckpt.ops import iterator_state
 from ckpt.saver import metagraph
-from ckpt.wire import metagraph_file, metagraph_json, saved_model_file, tf_pb
+from ckpt.wire import metagraph_file, metagraph_json, metagraph_json_reader, saved_model_file, tf_pb
 from ckpt.wire.metagraph_body import HEADER_BYTES
 from tests.faults import hostile
 from tools.fuzzing.mutants import Mutator
@@ -170,7 +170,7 @@ def _graphs() -> dict[str, Subject]:
         "import": Subject(meta, imported, tree=tree),
         "json": Subject(
             text.encode(),
-            lambda b: metagraph_json.from_json(b.decode("utf-8", "replace"), "f.meta"),
+            lambda b: metagraph_json_reader.from_json(b, "f.meta"),
             tree=json.loads(text),
             pack=lambda tree: json.dumps(tree, default=repr).encode(),
         ),

@@ -11,7 +11,7 @@ from ckpt.core.shapes import TensorShape
 from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
-from ckpt.ops import checking, constants, control, elementwise, joining, shaping
+from ckpt.ops import assertions, checking, constants, control, elementwise, joining, shaping
 
 
 class ReparameterizationType:
@@ -54,7 +54,7 @@ def positive(value: Tensor, is_checked: bool) -> Tensor:
     """`value`, which raises InvalidArgumentError when run where it is not positive, if that is checked."""
     if not is_checked:
         return value
-    with control_dependencies([checking.assert_positive(value)]):
+    with control_dependencies([assertions.assert_positive(value)]):
         checked: Tensor = control.identity(value)
         return checked
 
@@ -298,7 +298,7 @@ class Distribution:
             found: Tensor = compare.select(_spread(is_missing, value), nothing, value)
             return found
         with control_dependencies(
-            [checking.assert_equal(is_missing, constants.zeros_like(is_missing), message=message)]
+            [assertions.assert_equal(is_missing, constants.zeros_like(is_missing), message=message)]
         ):
             kept: Tensor = control.identity(value)
             return kept

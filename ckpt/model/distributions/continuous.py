@@ -19,7 +19,7 @@ from ckpt.model.distributions.base import (
     salted,
 )
 from ckpt.ops import (
-    checking,
+    assertions,
     compare,
     constants,
     control,
@@ -308,7 +308,7 @@ class Uniform(Distribution):
             self._low = parameter(low, "low")
             self._high = parameter(high, "high", self._low.dtype.base_dtype)
             if validate_args:
-                ordered = checking.assert_less(
+                ordered = assertions.assert_less(
                     self._low, self._high, message="uniform not defined when low >= high."
                 )
                 with control_dependencies([ordered]):

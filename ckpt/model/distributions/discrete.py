@@ -20,8 +20,8 @@ from ckpt.model.distributions.base import (
 )
 from ckpt.ops import (
     activation,
+    assertions,
     casting,
-    checking,
     compare,
     constants,
     control,
@@ -50,16 +50,16 @@ def _logits_and_probs(
     probs = parameter(probs, "probs")
     if is_checked:
         one = constants.constant(1.0, probs.dtype.base_dtype)
-        checks = [checking.assert_non_negative(probs)]
+        checks = [assertions.assert_non_negative(probs)]
         checks += (
             [
-                checking.assert_near(
+                assertions.assert_near(
                     reduction.reduce_sum(probs, -1), one, message="probs does not sum to 1."
                 )
             ]
             if is_vector
             else [
-                checking.assert_less_equal(
+                assertions.assert_less_equal(
                     probs, one, message="probs has components greater than 1."
                 )
             ]
@@ -322,7 +322,7 @@ class Multinomial(_Vectors):
         with name_scope(name) as scope:
             self._total_count = parameter(total_count, "total_count")
             if validate_args:
-                with control_dependencies([checking.assert_non_negative(self._total_count)]):
+                with control_dependencies([assertions.assert_non_negative(self._total_count)]):
                     self._total_count = control.identity(self._total_count)
             self._logits, self._probs = _logits_and_probs(logits, probs, True, validate_args)
             self._mean_value = self._probs * shaping.expand_dims(self._total_count, -1)

@@ -15,7 +15,7 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.linear_operators.products import argument, on_one_batch
 from ckpt.ops import (
-    checking,
+    assertions,
     constants,
     control,
     decompositions,
@@ -198,7 +198,7 @@ class LinearOperator:
     def _assert_non_singular(self) -> Any:
         limit = dtypes.as_dtype(self.dtype.real_dtype).max
         text = "Singular matrix up to precision epsilon."
-        return checking.assert_less(self._cond(), constants.constant(limit, self.dtype.real_dtype), message=text)  # fmt: skip
+        return assertions.assert_less(self._cond(), constants.constant(limit, self.dtype.real_dtype), message=text)  # fmt: skip
 
     def _assert_positive_definite(self) -> Any:
         return control.group(decompositions.cholesky(self._to_dense()).op)
@@ -206,7 +206,7 @@ class LinearOperator:
     def _assert_self_adjoint(self) -> Any:
         dense = self._to_dense()
         text = "Matrix was not equal to its adjoint."
-        return checking.assert_equal(dense, linear_algebra.adjoint(dense), message=text)
+        return assertions.assert_equal(dense, linear_algebra.adjoint(dense), message=text)
 
     # the shape
 

@@ -73,6 +73,15 @@ def _multiplied(parts: list[Tensor]) -> Tensor:
     return found
 
 
+def _shape_tensor(
+    operators: Sequence[LinearOperator], together: Callable[[list[Tensor]], Tensor]
+) -> Tensor:
+    """The shape of what these operators make, whose rows and columns are theirs taken `together`."""
+    rows = together([operator.range_dimension_tensor() for operator in operators])
+    columns = together([operator.domain_dimension_tensor() for operator in operators])
+    return joining.concat([_batch(operators), joining.stack([rows, columns])], 0)
+
+
 def _cut(x: Tensor, operators: Sequence[LinearOperator], by_rows: bool) -> list[Tensor]:
     """The rows of `x` that belong to each block."""
     known = [o.range_dimension.value if by_rows else o.domain_dimension.value for o in operators]
@@ -119,9 +128,7 @@ class LinearOperatorBlockDiag(LinearOperator):
         return _static_batch(self._operators).concatenate(_summed(shapes, (-2, -1)))
 
     def _shape_tensor(self) -> Tensor:
-        rows = _added([o.range_dimension_tensor() for o in self._operators])
-        columns = _added([o.domain_dimension_tensor() for o in self._operators])
-        return joining.concat([_batch(self._operators), joining.stack([rows, columns])], 0)
+        return _shape_tensor(self._operators, _added)
 
     def _by_blocks(self, name: str, x: Tensor, adjoint: bool, adjoint_arg: bool, by_rows: bool) -> Tensor:  # fmt: skip
         x = argument(x, adjoint_arg)
@@ -282,9 +289,7 @@ class LinearOperatorKronecker(LinearOperator):
         return _static_batch(self._operators).concatenate(sizes)
 
     def _shape_tensor(self) -> Tensor:
-        rows = _multiplied([o.range_dimension_tensor() for o in self._operators])
-        columns = _multiplied([o.domain_dimension_tensor() for o in self._operators])
-        return joining.concat([_batch(self._operators), joining.stack([rows, columns])], 0)
+        return _shape_tensor(self._operators, _multiplied)
 
     def _to_dense(self) -> Tensor:
         found = self._operators[0]._to_dense()

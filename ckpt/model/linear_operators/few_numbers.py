@@ -26,8 +26,8 @@ from ckpt.model.linear_operators.products import (
     real_part,
 )
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     compare,
     constants,
     control,
@@ -140,13 +140,13 @@ class LinearOperatorDiag(LinearOperator):
     def _assert_positive_definite(self) -> Any:
         real = real_part(self._diag)
         text = "Operator is not positive definite: diagonal contained non-positive values."
-        return checking.assert_positive(real, message=text)
+        return assertions.assert_positive(real, message=text)
 
     def _assert_self_adjoint(self) -> Any:
         if not self._diag.dtype.is_complex:
             return control.no_op()
         text = "This diagonal operator contained non-zero imaginary values. Thus it was not self-adjoint."
-        return checking.assert_equal(self._diag, elementwise.conj_of(self._diag), message=text)
+        return assertions.assert_equal(self._diag, elementwise.conj_of(self._diag), message=text)
 
 
 class LinearOperatorHouseholder(LinearOperator):

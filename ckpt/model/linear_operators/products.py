@@ -6,8 +6,8 @@ from typing import Any
 
 from ckpt.graph.operation import Tensor
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     constants,
     elementwise,
     joining,
@@ -43,7 +43,7 @@ def dense_product(matrix: Tensor, x: Tensor, adjoint: bool, adjoint_arg: bool) -
 
 def no_zeros(values: Tensor, message: str) -> Any:
     """The operation that fails where one of the values is zero."""
-    return checking.assert_none_equal(
+    return assertions.assert_none_equal(
         elementwise.abs_(values), constants.zeros([], values.dtype.real_dtype), message=message
     )
 

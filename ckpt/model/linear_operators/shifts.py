@@ -11,9 +11,9 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.linear_operators.base import LinearOperator
 from ckpt.model.linear_operators.products import argument, dense_product, no_zeros
-from ckpt.ops import (  # fmt: skip
+from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     constants,
     control,
     elementwise,
@@ -226,12 +226,12 @@ class _Circulant(LinearOperator):
     def _assert_positive_definite(self) -> Any:
         real = self._spectrum
         real = casting.cast(real, real.dtype.real_dtype) if real.dtype.is_complex else real
-        return checking.assert_positive(real, message="Not positive definite:  Real part of spectrum was not all positive.")  # fmt: skip
+        return assertions.assert_positive(real, message="Not positive definite:  Real part of spectrum was not all positive.")  # fmt: skip
 
     def _assert_self_adjoint(self) -> Any:
         if not self._spectrum.dtype.is_complex:
             return control.no_op()
-        return checking.assert_equal(self._spectrum, elementwise.conj_of(self._spectrum), message="Spectrum was not real.")  # fmt: skip
+        return assertions.assert_equal(self._spectrum, elementwise.conj_of(self._spectrum), message="Spectrum was not real.")  # fmt: skip
 
 
 def _circulant(name: str, depth: int, doc: str) -> Any:

@@ -14,8 +14,8 @@ from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.model.linear_operators.base import LinearOperator
 from ckpt.model.linear_operators.products import argument, no_zeros, real_part
 from ckpt.ops import (
+    assertions,
     casting,
-    checking,
     constants,
     control,
     diagonals,
@@ -220,12 +220,12 @@ class LinearOperatorScaledIdentity(_Sized):
         return no_zeros(self._multiplier, "LinearOperator was singular")
 
     def _assert_positive_definite(self) -> Any:
-        return checking.assert_positive(real_part(self._multiplier), message="LinearOperator was not positive definite.")  # fmt: skip
+        return assertions.assert_positive(real_part(self._multiplier), message="LinearOperator was not positive definite.")  # fmt: skip
 
     def _assert_self_adjoint(self) -> Any:
         if not self._multiplier.dtype.is_complex:
             return control.no_op()
-        return checking.assert_equal(self._multiplier, elementwise.conj_of(self._multiplier), message="LinearOperator was not self-adjoint")  # fmt: skip
+        return assertions.assert_equal(self._multiplier, elementwise.conj_of(self._multiplier), message="LinearOperator was not self-adjoint")  # fmt: skip
 
 
 class LinearOperatorZeros(_Sized):
