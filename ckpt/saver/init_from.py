@@ -102,17 +102,14 @@ class Held:
         self._shapes = reader.get_variable_to_shape_map()
         self._dtypes = reader.get_variable_to_dtype_map()
         self._has_rules = rename is not None
-        keys = {name: name for name in self._shapes}
-        if (
-            not wanted <= keys.keys()
-        ):  # those of objects go by the names that the graph had for them
-            called = reader.graph_names()
-            keys = {called.get(key, key): key for key in keys}
-        try:
-            found = renames.renamed(keys, rename, wanted=wanted).sources
-        except SelectionError as error:
-            raise SelectionError(f"{path}: {error}") from error
-        self.sources = {new: keys[name] for new, name in found.items()}
+        own = {name: name for name in self._shapes}
+        called = {} if wanted <= own.keys() else reader.graph_names()
+        by_graph = {called.get(key, key): key for key in own}
+        if rename is None:
+            self.sources: dict[str, str] = {**by_graph, **own}
+        else:
+            ways = [by_graph, own] if called else [own]
+            self.sources = _renamed(self.path, ways, rename, wanted)
 
     def shape(self, source: str) -> list[int] | None:
         """The shape of the tensor of this name; None where there is none."""
@@ -165,6 +162,24 @@ class Held:
             for name, source in self.sources.items()
         ]
         return suggest(wanted, held, shown=restore_errors.SHOWN)
+
+
+def _renamed(
+    path: str, ways: Sequence[Mapping[str, str]], rename: Any, wanted: set[str]
+) -> dict[str, str]:
+    """Name after the rules -> name in the checkpoint. `ways` are what rules may see: they lead to most from the one meant."""
+    found: list[dict[str, str]] = []
+    errors = []
+    for keys in ways:
+        try:
+            renamed = renames.renamed(keys, rename, wanted=wanted).sources
+        except SelectionError as error:
+            errors.append(SelectionError(f"{path}: {error}"))
+        else:
+            found.append({new: keys[name] for new, name in renamed.items()})
+    if not found:
+        raise errors[0]
+    return max(found, key=lambda sources: len(sources.keys() & wanted))
 
 
 def by_name(variables: Iterable[Variable]) -> dict[str, list[Variable]]:

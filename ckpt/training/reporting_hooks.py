@@ -306,8 +306,8 @@ class ProfilerHook(SessionRunHook):
         step = _step_after(int(run_values.results["global_step"]), self._next_step)
         if self._next_step is None or self._is_wanted:
             step = int(run_context.session.run(self._global_step))
-        if self._next_step is None:  # the steps to the first trace count from here
-            self._timer.update_last_triggered_step(step)
+        if self._next_step is None:  # the steps to the first trace count from before this run
+            self._timer.update_last_triggered_step(step - 1)
         elif self._is_wanted and self._timer.should_trigger_for_step(step):
             self._timer.update_last_triggered_step(step)
             self._write(step, run_values.run_metadata.step_stats)

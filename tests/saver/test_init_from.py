@@ -255,7 +255,18 @@ def test_slots_are_among_the_variables_of_a_scope(tmp_path):
         assert w.initializer is before
 
 
-@pytest.mark.parametrize("start", ["init", "warm"])
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda path: tf.train.init_from_checkpoint(path, {"fruit/": "fruit/"}),
+        lambda path: tf.train.init_from_checkpoint(
+            path, {"v/.ATTRIBUTES/VARIABLE_VALUE": "fruit/weights"}
+        ),
+        lambda path: tf.train.warm_start(path),
+        lambda path: tf.train.warm_start(path, rename=["object", ("v", "fruit/weights")]),
+    ],
+    ids=["scope", "key", "warm", "rules"],
+)
 def test_variables_of_objects_go_by_the_names_that_the_graph_had_for_them(tmp_path, start):
     with tf.Graph().as_default(), tf.Session() as sess:
         v = tf.get_variable("fruit/weights", initializer=[1.0, 2.0])
@@ -263,9 +274,6 @@ def test_variables_of_objects_go_by_the_names_that_the_graph_had_for_them(tmp_pa
         prefix = tf.train.Checkpoint(v=v).save(tmp_path / "m", sess)
     with tf.Graph().as_default(), tf.Session() as sess:
         w = tf.get_variable("fruit/weights", [2])
-        if start == "init":
-            tf.train.init_from_checkpoint(prefix, {"fruit/": "fruit/"})
-        else:
-            tf.train.warm_start(tmp_path)
+        start(prefix)
         sess.run(w.initializer)
         assert sess.run(w).tolist() == [1.0, 2.0]

@@ -233,8 +233,9 @@ def test_a_profile_every_n_steps(tmp_path):
         for _ in range(6):
             session.run(up)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "timeline-3.json",
-        "timeline-5.json",
+        "timeline-2.json",
+        "timeline-4.json",
+        "timeline-6.json",
     ]
-    trace = json.loads((tmp_path / "timeline-3.json").read_text())
+    trace = json.loads((tmp_path / "timeline-2.json").read_text())
     assert any(event.get("name") == "AssignAdd" for event in trace["traceEvents"])
