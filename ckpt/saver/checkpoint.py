@@ -236,11 +236,15 @@ def _initialise(session: Any, checkpoint: Checkpoint, except_for: set[int]) -> N
         session.run(inits)
 
 
+class NoSessionError(RuntimeError, AttributeError):
+    """There is no session: both of the classes that TensorFlow raises, by the function."""
+
+
 def needed_session(session: Any) -> Any:
     """The session, or the default one where None is given. Raises RuntimeError where there is none."""
     found = session if session is not None else stack.get_default_session()
     if found is None:
-        raise RuntimeError(
+        raise NoSessionError(
             "a Checkpoint needs a session: give one, or use it inside `with Session():`"
         )
     return found

@@ -27,6 +27,10 @@ from ckpt.wire.plain import message, plain
 _V1, _V2 = 1, 2  # Source: TensorFlow core/protobuf/saver.proto, CheckpointFormatVersion
 
 
+class NotASessionError(TypeError, AttributeError):
+    """What was given is no session: the class that `save` raises, and the one that TensorFlow's `restore` raises."""
+
+
 class Saver:
     """Saves variables to checkpoints and restores them.
 
@@ -411,7 +415,7 @@ class Saver:
             raise ValueError("Can't load save_path when it is None.")
         sess = sess._tf_sess() if hasattr(sess, "_tf_sess") else sess  # of a monitored one
         if not hasattr(sess, "attach"):
-            raise TypeError(f"'sess' must be a Session; {sess}")
+            raise NotASessionError(f"'sess' must be a Session; {sess}")
         if not self._is_built:
             raise RuntimeError("`build()` should be called before restore if defer_build==True")
         self._check_graph(sess)
