@@ -184,11 +184,11 @@ def _texts(values: Iterable[Any]) -> tuple[str, ...]:
 
 def _light_value(code: int, data: bytes | memoryview) -> Any:
     """Dtypes as names, shapes as their bytes, everything else as None."""
-    if code in (1, 2) and len(data) > _LONGEST:
+    if code not in (1, 2):
+        return None
+    if len(data) > _LONGEST:
         raise ValueError(f"a dtype or a shape takes {len(data)} bytes")
-    if code == 1:
-        return str(data, "utf-8")
-    return bytes(data) if code == 2 else None
+    return str(data, "utf-8") if code == 1 else bytes(data)
 
 
 def _input(node: list[Any]) -> Input:

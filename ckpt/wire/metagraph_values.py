@@ -32,7 +32,7 @@ TYPE, SHAPE, TENSOR, FUNC, PLACEHOLDER = 1, 2, 3, 4, 5
 DEEPEST_FUNC = 32
 _SHAPES_KEPT = 4096  # that are made once and shared; graphs have few
 _SHORT_SHAPE = 64  # bytes of one of them
-_LONGEST_DTYPE, _LONGEST_NAME = 64, 1 << 16  # bytes of what a dtype, or a placeholder, is called
+_LONGEST_NAME = 1 << 16  # bytes of what a dtype, or a placeholder, is called
 _SEEN_SHAPE, _SEEN_FUNC = TensorShape.of(None), defs.Func("", {})
 ITEM_TYPES: frozenset[type] = frozenset(
     {
@@ -109,7 +109,8 @@ def decoder(
 
     def decode(code: int, data: bytes | memoryview) -> Any:
         if code == TYPE:
-            return _DTYPES.get(bytes(data[:_LONGEST_DTYPE])) or read_type(_name(data))
+            found = _DTYPES.get(data) if type(data) is bytes else None
+            return found or read_type(_name(data))
         if code == SHAPE:
             if len(data) > LONGEST_SHAPE:
                 raise Damage(f"a shape takes {len(data)} bytes")
