@@ -85,7 +85,7 @@ def snapshot(
 def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
     sess.attach(prefix, extras)
     try:
-        with sess.saving(prefix), paused():  # else the many names and tensors of a save are walked again and again
+        with sess.saving(prefix), paused():  # nobody walks the many tensors meanwhile
             sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     except BaseException:
         if saver_def.sharded:  # shards that do not become a checkpoint
