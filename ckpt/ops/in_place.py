@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Container, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ from ckpt.graph.operation import Operation, Tensor
 
 Array = np.ndarray[Any, Any]
 
-_FRESH = 48 * 1024 * 1024  # bytes of small tensors that get memory of their own
+FRESH = 48 * 1024 * 1024  # bytes of small tensors that get memory of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,15 @@ class Prepared:
     """What a restore found out before it runs: an open checkpoint, and that it fits.
 
     `matched` are the outputs of RestoreV2 whose names and dtypes are in it; `variable_of` tells the variable that alone
-    takes one of them, whole, as it is.
+    takes one of them, whole, as it is. Where the run has several RestoreV2, `target_of` tells the variable that takes one
+    of them in whatever way, and `finished` collects the cells of those whose values were read.
     """
 
     reader: TensorReader
     matched: Container[Tensor]
     variable_of: Callable[[Tensor], Operation | None]
+    target_of: Callable[[Tensor], Operation | None] | None = None
+    finished: list[Cell] = field(default_factory=list)
 
 
 def restore_key(path: str) -> str:
@@ -100,7 +103,7 @@ class CellTarget:
         """Keep the first ones, which are few bytes; copy what follows into the cells."""
         for number, array in zip(numbers, values, strict=True):
             self._fresh += array.nbytes
-            if self._fresh <= _FRESH or array.dtype == object:
+            if self._fresh <= FRESH or array.dtype == object:
                 self.found[number] = array
                 continue
             own = self.begin(number, array.shape, array.dtype)
@@ -132,12 +135,17 @@ class CellTarget:
     def undo(self, error: OpError | None) -> None:
         """After a failure: empty all cells that were changed, so that no new value stands beside old ones; say so."""
         self.found.clear()
-        for cell in self._changed:
-            cell.clear()
-        if self._changed and error is not None:
-            names = ", ".join(cell.name for cell in self._changed[:10])
-            more = ", …" if len(self._changed) > 10 else ""
-            error.message += (
-                f"\n{len(self._changed)} variables had been overwritten when this was found and have no value now: "
-                f"{names}{more}; restore another checkpoint, or initialize them"
-            )
+        take_values(self._changed, error)
+
+
+def take_values(cells: Sequence[Cell], error: BaseException | None) -> None:
+    """Empty these cells after a failure, so that no new value stands beside old ones; an OpError says so."""
+    for cell in cells:
+        cell.clear()
+    if cells and isinstance(error, OpError):
+        names = ", ".join(cell.name for cell in cells[:10])
+        more = ", …" if len(cells) > 10 else ""
+        error.message += (
+            f"\n{len(cells)} variables had been overwritten when this was found and have no value now: "
+            f"{names}{more}; restore another checkpoint, or initialize them"
+        )

@@ -99,7 +99,11 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
         def cell_at(number):
             return cell_of(ctx, prepared.variable_of(outputs[number]))
 
-        return read_into(cell_at, prepared.reader, names, parts)
+        found = read_into(cell_at, prepared.reader, names, parts)
+        if prepared.target_of is not None:
+            cells = (cell_of(ctx, prepared.target_of(output)) for output in outputs)
+            prepared.finished.extend(cell for cell in cells if cell is not None)
+        return found
     with detect.open_reader(detect.resolve(path)) as reader:
         check_held(path, names, set(reader.names()))
         check_dtypes(path, names, dtypes, reader)

@@ -14,6 +14,7 @@ from ckpt.core import dtypes, renames
 from ckpt.core.errors import SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions, suggest
+from ckpt.core.tensor_roles import AVERAGE
 from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
 from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
@@ -24,6 +25,8 @@ from ckpt.saver.report import Mismatch, RestoreReport
 from ckpt.saver.restored import Restored
 
 Array = np.ndarray[Any, Any]
+
+_EMA = f"/{AVERAGE}"
 
 
 class LostValuesError(ValueError):
@@ -399,6 +402,8 @@ def _check(
                 f"{len(parted)} are there in parts, such as {parted[min(parted)].parts[0]}: apply_suggestions=True "
                 "puts them together"
             )
+        held = set(reader.names())
+        alone = [n for n in held if n.endswith(_EMA) and n.removesuffix(_EMA) not in held]
         raise restore_errors.failure(
             found.report(path),
             list(missing.values()),
@@ -409,6 +414,7 @@ def _check(
             policies=policies,
             refused=refused,
             are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),
+            averages=0 if explained.pairs else len(alone),
         )
     if found.unexpected and policies.on_unexpected == "warn":
         some = ", ".join(found.unexpected[:20]) + (", …" if len(found.unexpected) > 20 else "")

@@ -45,10 +45,11 @@ def failure(
     policies: Policies,
     refused: Sequence[str] = (),
     are_slots: bool = False,
+    averages: int = 0,
 ) -> MissingVariablesError | MismatchedVariablesError:
     """The error for what `report` says could not be restored; `refused` are further reasons, one line each.
 
-    `are_slots`: all that is missing belongs to an optimizer.
+    `are_slots`: all that is missing belongs to an optimizer. `averages`: tensors that are averages of what the checkpoint lacks.
     """
     wrong = {m.name for m in report.mismatched if m.action == "error"} | {n.name for n in missing}
     parts = [
@@ -57,6 +58,7 @@ def failure(
         *_mismatches(report.mismatched),
         *_listed(refused),
         *_way_out(missing, found, has_rules=has_rules, or_with="apply_suggestions=True"),
+        _averages(averages) if missing and policies.rename is None else "",
         *_other_ways(missing, report.mismatched, policies, are_slots=are_slots),
         _spare(report, held),
     ]
@@ -162,6 +164,11 @@ def _way_out(
     if found.guess:
         yield "If the layers are the same and only numbered anew, their order gives (look at it before you use it)"
         yield f"    rename={written(found.guess)}"
+
+
+def _averages(count: int) -> str:
+    told = f"{count} tensors are moving averages of variables that the checkpoint lacks:"
+    return f"{told} rename='ema' gives them the names of these." if count else ""
 
 
 def lost_values(path: str, lost: Sequence[str]) -> InvalidArgumentError:

@@ -15,7 +15,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation
 from ckpt.model.selection import name_of
-from ckpt.ops.in_place import Prepared, restore_key
+from ckpt.ops.in_place import FRESH, Prepared, restore_key, take_values
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
@@ -61,6 +61,8 @@ def restore(
             targets = list(dict.fromkeys(piece.entry.target for piece in found.pieces))
             _check_alone(targets, wanted, path)
             feeds |= found.values(path)
+        elif _is_several(wanted) and sum(reader.spec(n).nbytes for n in reader.names()) <= FRESH:
+            feeds |= found.values(path)  # all are read before the first is assigned
         if targets:
             _run(sess, targets, feeds, path, reader, wanted)
     if initializers:
@@ -76,14 +78,31 @@ def _run(
     reader: TensorReader,
     wanted: Sequence[Restored],
 ) -> None:
-    """Run the assignments; what RestoreV2 reads for one variable alone, it reads into that variable's memory."""
+    """Run the assignments; what RestoreV2 reads for one variable alone, it reads into that variable's memory.
+
+    Where there are several, one may fail when others are done: the variables of these are emptied.
+    """
     entries = {entry.tensor: entry for entry in wanted}
     key = restore_key(path)
-    sess.attach(key, Prepared(reader, entries, lambda tensor: _own_variable(entries[tensor])))
+    prepared = Prepared(
+        reader,
+        entries,
+        lambda tensor: _own_variable(entries[tensor]),
+        (lambda tensor: _variable(entries[tensor])) if _is_several(wanted) else None,
+    )
+    sess.attach(key, prepared)
     try:
         sess.run(targets, feeds)
+    except BaseException as error:
+        take_values(prepared.finished, error)
+        raise
     finally:
         sess.detach(key)
+
+
+def _is_several(wanted: Sequence[Restored]) -> bool:
+    """Whether the graph reads them by several RestoreV2: one for each device, or one after the other."""
+    return len({entry.source for entry in wanted}) > 1
 
 
 def _own_variable(entry: Restored) -> Operation | None:

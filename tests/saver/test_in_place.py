@@ -110,6 +110,29 @@ def test_damage_that_is_found_first_changes_nothing(sess, model, tmp_path):
     del held
 
 
+@pytest.mark.parametrize("fresh", [48 << 20, 0], ids=["few bytes", "many bytes"])
+@pytest.mark.parametrize("options", [{"sharded": True}, {"restore_sequentially": True}])
+def test_damage_leaves_no_mixture_where_a_restore_reads_several_times(
+    sess, tmp_path, monkeypatch, options, fresh
+):
+    monkeypatch.setattr("ckpt.saver.restoring.FRESH", fresh)
+    variables = {}
+    for number, (name, size) in enumerate({"a": 300, "b": 50_000, "c": 3, "d": 40_000}.items()):
+        with tf.device(f"/job:ps/task:{number % 2}"):
+            variables[name] = tf.get_variable(name, [size], initializer=tf.ones_initializer())
+    sess.run(tf.global_variables_initializer())
+    prefix = save(sess, variables, tmp_path)
+    damage(prefix, "d")
+    with pytest.raises(DataLossError, match="'d'") as caught:
+        tf.train.Saver(variables, **options).restore(sess, prefix)
+    empty = [name for name, array in arrays(sess, variables).items() if array is None]
+    assert all((arrays(sess, variables)[name] == 0).all() for name in variables.keys() - empty)
+    assert bool(empty) == (fresh == 0)
+    if empty:
+        told = str(caught.value).split("have no value now: ")[1:]
+        assert sorted(", ".join(text.split(";")[0] for text in told).split(", ")) == empty
+
+
 def test_readers_in_other_threads_see_whole_values(sess, model, tmp_path, monkeypatch):
     """A reader that comes while a variable is overwritten waits for it."""
     prefix = save(sess, model, tmp_path)

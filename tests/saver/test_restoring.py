@@ -248,6 +248,24 @@ def test_what_is_unexpected_is_ignored_or_warned_of_or_an_error(checkpoint, sess
         saver.restore(sess, prefix, on_unexpected="error")
 
 
+def test_averages_without_their_variables_are_pointed_at(tmp_path, sess):
+    held = {f"module.l{i}/{name}": np.zeros(4) for i in range(3) for name in ("gamma", "beta")}
+    averages = {f"{name}/ExponentialMovingAverage": value for name, value in held.items()}
+    for number, tensors in enumerate((averages, {**held, **averages})):
+        tf.save(tmp_path / f"m{number}", tensors)
+    for i in range(3):
+        tf.get_variable(f"l{i}/gamma", [4], tf.float64)
+        tf.get_variable(f"l{i}/beta", [4], tf.float64)
+    saver = tf.train.Saver()
+    told = r"\n6 tensors are moving averages of variables that .* lacks: rename='ema' gives"
+    with pytest.raises(tf.errors.NotFoundError, match=told):
+        saver.restore(sess, tmp_path / "m0")
+    assert len(saver.restore(sess, tmp_path / "m0", rename=["ema", "module."]).restored) == 6
+    with pytest.raises(tf.errors.NotFoundError) as raised:
+        saver.restore(sess, tmp_path / "m1")
+    assert "moving averages" not in str(raised.value)
+
+
 def test_what_has_no_value_to_keep_is_told_beside_what_else_is_wrong(checkpoint, sess):
     prefix, _ = checkpoint
     tf.get_variable("net/a/kernel", [9])
