@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ckpt.core import defs, gfile
+from ckpt.core.collector import paused
 from ckpt.core.errors import AlreadyExistsError, NotFoundError, OpError
 from ckpt.core.storage import make_directory, sweep
 from ckpt.graph.graph import Graph
@@ -84,7 +85,7 @@ def snapshot(
 def _run(sess: Any, saver_def: defs.SaverDef, prefix: str, extras: dict[str, Any]) -> None:
     sess.attach(prefix, extras)
     try:
-        with sess.saving(prefix):
+        with sess.saving(prefix), paused():  # nobody walks the many tensors meanwhile
             sess.run(saver_def.save_tensor_name, {saver_def.filename_tensor_name: prefix})
     except BaseException:
         if saver_def.sharded:  # shards that do not become a checkpoint

@@ -1,5 +1,6 @@
 """Where a save goes, what it is called there, what it keeps, and what is refused before anything is written."""
 
+import gc
 import os
 
 import numpy as np
@@ -178,3 +179,22 @@ def test_what_cannot_be_saved_so_is_refused_before_anything_is_written(tmp_path,
         with pytest.raises(error):
             tf.train.Saver().save(sess, tmp_path / "m", **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_collector_does_not_walk_what_a_save_makes(tmp_path):
+    """It took a quarter of the time of a save of 20,000 variables."""
+    for n in range(2000):
+        tf.get_variable(f"v{n}", initializer=0.0)
+    saver = tf.train.Saver(max_to_keep=None)
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        saver.save(sess, tmp_path / "first", write_meta_graph=False)
+        gc.collect()
+        walks = []
+        gc.callbacks.append(lambda phase, info: walks.append(info["generation"]))
+        try:
+            saver.save(sess, tmp_path / "second", write_meta_graph=False)
+        finally:
+            gc.callbacks.pop()
+    assert not walks
+    assert gc.isenabled()
