@@ -13,6 +13,7 @@ from typing import Any
 from ckpt.formats.base import TensorReader
 from ckpt.model.selection import name_of
 from ckpt.model.variables import Variable
+from ckpt.wire.json_text import flat_object
 
 GRAPH_NAMES = "graph_names"
 """Key in a checkpoint's metadata: JSON, name in the checkpoint to name in the graph."""
@@ -29,13 +30,7 @@ def noted(variables: Mapping[str, Any]) -> dict[str, str]:
 
 def graph_names(reader: TensorReader) -> dict[str, str]:
     """Name in the checkpoint -> name in the graph, where only one has it; {} where nobody noted them, or not so."""
-    text = reader.metadata().get(GRAPH_NAMES, "")
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
+    found = flat_object(reader.metadata().get(GRAPH_NAMES, ""), len(reader.names()))
     names = {key: name for key, name in found.items() if isinstance(name, str)}
     often = Counter(names.values())
     return {key: name for key, name in names.items() if often[name] == 1}

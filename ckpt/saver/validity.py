@@ -192,10 +192,7 @@ def metadata(step: int | None, metrics: Mapping[str, float], meta_suffix: str) -
 
 def metrics_from(text: str) -> dict[str, float]:
     """The metrics in a checkpoint's metadata; {} where there are none, and for what is not ours."""
-    try:
-        found = json.loads(text) if text else {}
-    except (ValueError, RecursionError):
-        return {}
-    if not isinstance(found, dict):
-        return {}
+    from ckpt.wire.json_text import flat_object  # most checkpoints have none
+
+    found = flat_object(text, 0) if text else {}
     return {name: value for name, value in found.items() if isinstance(value, float)}

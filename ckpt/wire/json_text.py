@@ -16,6 +16,7 @@ from ckpt.wire.metagraph_body import Damage
 
 WINDOW = 1 << 18  # bytes that are text at one time; a value that they hold is built at once
 _MOST_MEMBERS = 1 << 18  # names of one object that is larger than that
+_FEW = 4096  # names, lists and objects that a flat object may have besides
 _SPACE = re.compile(r"[ \t\n\r]*")
 _IN_TEXT = re.compile(
     rb'(?:[^"\\\x00-\x1f]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})){0,256}'  # a repetition of groups takes memory
@@ -143,3 +144,24 @@ class Cursor:
 
     def _damage(self, what: str) -> Damage:
         return Damage(f"not JSON at byte {self.tell()}: {what}")
+
+
+def flat_object(text: str, likely: int) -> dict[str, Any]:
+    """The members of a JSON object, which has some `likely` many, that are no containers; {} where the text is no object, or
+    has thousands more."""
+    try:
+        if sum(map(text.count, ",[{")) <= 2 * likely + _FEW:
+            found = json.loads(text) if text else {}
+            members = found.items() if isinstance(found, dict) else ()
+            return {name: value for name, value in members if not isinstance(value, (dict, list))}
+        cursor = Cursor(text.encode())
+        kept = {}
+        for name in cursor.members():
+            _, value = cursor.small()
+            if not isinstance(value, (dict, list)):
+                kept[name] = value
+            if len(kept) > likely + _FEW:
+                return {}
+        return kept
+    except (ValueError, RecursionError, Damage):
+        return {}

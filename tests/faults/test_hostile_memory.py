@@ -1,5 +1,6 @@
 """Gate G10 for what is no graph: how much memory an attacker's file takes while it is refused, or read."""
 
+import json
 import struct
 import sys
 import zlib
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import ckpt as tf
 from ckpt.core.errors import CkptError, DataLossError
-from ckpt.formats import hdf5_index, string_payload, tfrecord
+from ckpt.formats import detect, hdf5_index, string_payload, tfrecord
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_index import Chunks, Index
 from ckpt.formats.hdf5_layout import MOST_TENSORS
@@ -22,7 +23,10 @@ from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver import state_file
 from ckpt.saver.meta_files import read_meta_graph_file
+from ckpt.saver.object_names import graph_names
 from ckpt.saver.saved_model.loader import read_saved_model
+from ckpt.saver.validity import metrics_from
+from ckpt.wire.json_text import flat_object
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
 from tests.faults.test_hostile import MIB, SIZE, body, extension, use
@@ -418,3 +422,41 @@ def test_json_takes_the_memory_of_its_values(tmp_path):
     cost = cost_of(lambda: read_meta_graph_file(str(path)))
     assert cost.outcome == "ok"
     assert cost.peak <= 16 * MIB + 2 * path.stat().st_size
+
+
+NOTES = {
+    "empty lists": lambda: '{"a": [' + "[]," * (SIZE // 3) + "0]}",
+    "lists of empty lists": lambda: "{" + ",".join(f'"{n}": [{"[]," * 50_000}0]' for n in range(100)) + "}",
+    "texts in a list": lambda: '{"a": [' + '"ab",' * (SIZE // 5) + "0]}",
+    "texts by name": lambda: "{" + ",".join(f'"{n:x}": "ab"' for n in range(SIZE // 14)) + "}",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOTES.values(), ids=NOTES)
+def test_hostile_notes_in_a_checkpoint_take_little_memory(tmp_path, good, text):
+    """Names in the graph and metrics, which are JSON in its metadata: such are none."""
+    path = tmp_path / "m.h5"
+
+    def change(index):
+        index["metadata"].update(graph_names=text(), metrics=text())
+
+    path.write_bytes(hostile.resealed(good, change))
+
+    def read():
+        with detect.open_reader(path) as reader:
+            assert graph_names(reader) == {}
+            assert metrics_from(reader.metadata()["metrics"]) == {}
+
+    cost = cost_of(read)
+    assert cost.outcome == "ok"
+    assert cost.peak <= 64 * MIB + 2 * path.stat().st_size
+
+
+def test_notes_of_many_names_are_read(tmp_path):
+    names = {f"a[{n}], {{b}}": f"c{n}" for n in range(4000)}
+    assert flat_object(json.dumps(names), 0) == flat_object(json.dumps(names), 4 * 4000) == names
+    assert flat_object(json.dumps({**names, "list": [1], "number": 1.5}), 0) == {
+        **names,
+        "number": 1.5,
+    }
+    assert flat_object("[" * 9000, 0) == flat_object("[1]", 0) == flat_object("", 0) == {}

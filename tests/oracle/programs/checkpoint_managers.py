@@ -66,6 +66,11 @@ def case_numbers(tf):
     step = tf.get_variable("step", initializer=5, trainable=False, use_resource=True)
     sess.run(step.initializer)
     manager = tf.train.CheckpointManager(checkpoint, "g", 20, checkpoint_name="my")
+
+    def saved(number):
+        with sess.as_default():
+            return manager.save(number)
+
     numbers = [7, np.int32(9), np.int64(7), step, tf.constant(11), -1, True, None, 7, 2**40]
     with clock() as now, sess.as_default():
         found = []
@@ -76,8 +81,8 @@ def case_numbers(tf):
             "saved": found,
             "kept": told(manager),
             "files": files("g"),
-            "float": lambda: manager.save(2.5),
-            "text": lambda: manager.save("x"),
+            "float": lambda: saved(2.5),
+            "text": lambda: saved("x"),
         }
 
 
