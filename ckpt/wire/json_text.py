@@ -12,6 +12,7 @@ from codecs import utf_8_decode
 from collections.abc import Iterator
 from typing import Any
 
+from ckpt.core.collector import paused
 from ckpt.wire.metagraph_body import Damage
 
 WINDOW = 1 << 18  # bytes that are text at one time; a value that they hold is built at once
@@ -154,14 +155,19 @@ def flat_object(text: str, likely: int) -> dict[str, Any]:
             found = json.loads(text) if text else {}
             members = found.items() if isinstance(found, dict) else ()
             return {name: value for name, value in members if not isinstance(value, (dict, list))}
-        cursor = Cursor(text.encode())
-        kept = {}
-        for name in cursor.members():
-            _, value = cursor.small()
-            if not isinstance(value, (dict, list)):
-                kept[name] = value
-            if len(kept) > likely + _FEW:
-                return {}
-        return kept
+        with paused():
+            return _members(Cursor(text.encode()), likely + _FEW)
     except (ValueError, RecursionError, Damage):
         return {}
+
+
+def _members(cursor: Cursor, most: int) -> dict[str, Any]:
+    """The members of a flat object that are no containers; {} where there are more than so many."""
+    kept = {}
+    for name in cursor.members():
+        _, value = cursor.small()
+        if not isinstance(value, (dict, list)):
+            kept[name] = value
+        if len(kept) > most:
+            return {}
+    return kept
