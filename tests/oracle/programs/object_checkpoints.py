@@ -237,4 +237,4 @@ def case_savers_of_object_checkpoints(tf):
         found[f"all, {resource}"] = lambda r=resource: restored(r, lambda name: True)
         found[f"one, {resource}"] = lambda r=resource: restored(r, lambda name: name == "v")
         found[f"others, {resource}"] = lambda r=resource: restored(r, lambda name: True, "scope")
-    return found  # `init_from_checkpoint` finds these names here only
+    return found
