@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from numbers import Real
 
 from ckpt.core import storage
@@ -79,8 +80,33 @@ def write_state(
     *,
     durable: bool = True,
 ) -> None:
-    """Write the state file atomically, as `state` stands."""
-    storage.write_file(_state_path(directory, latest_filename), printed(state), durable=durable)
+    """Write the state file atomically, as `state` stands; what is the oldest is left out where it would be too long to be read."""
+    path = _state_path(directory, latest_filename)
+    data = printed(state)
+    most = known = max(len(state.all_model_checkpoint_paths), len(state.records))
+    while len(data) > _LIMIT and most > 1:
+        most //= 2
+        data = printed(_newest(state, most))
+    if most < known:
+        log.warning(
+            "%s has room for the newest %d of %d checkpoints; older ones stay on the disk, and no Saver looks after them",
+            path,
+            most,
+            known,
+        )
+    storage.write_file(path, data, durable=durable)
+
+
+def _newest(state: CheckpointState, most: int) -> CheckpointState:
+    """The state without all but so many of the newest checkpoints; who is forgotten is never deleted, so pins stay."""
+    records = sorted(state.records.items(), key=lambda item: item[1].time)
+    old = {name for name, record in records[:-most] if not record.pinned}
+    return replace(
+        state,
+        all_model_checkpoint_paths=state.all_model_checkpoint_paths[-most:],
+        all_model_checkpoint_timestamps=state.all_model_checkpoint_timestamps[-most:],
+        records={name: record for name, record in state.records.items() if name not in old},
+    )
 
 
 def generate_checkpoint_state_proto(

@@ -236,3 +236,16 @@ def test_what_cannot_be_a_state_writes_nothing(tmp_path, given, error):
     with pytest.raises(error):
         update_checkpoint_state(tmp_path, name, listed, all_model_checkpoint_timestamps=times)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_state_file_is_never_too_long_to_be_read(tmp_path, caplog):
+    names = [f"{'a long name ' * 20}-{step}" for step in range(40_000)]
+    records = {name: Record(float(n), pinned=n == 3) for n, name in enumerate(names[:20_000])}
+    times = [float(n) for n in range(40_000)]
+    write_state(tmp_path, CheckpointState(names[-1], names, times, 0.0, records))
+    assert "room for the newest 10000 of 40000" in caplog.text
+    found = read_state(tmp_path)
+    assert found.model_checkpoint_path == names[-1]
+    assert found.all_model_checkpoint_paths == names[-10_000:]
+    assert found.all_model_checkpoint_timestamps == times[-10_000:]
+    assert list(found.records) == [names[3], *names[10_000:20_000]]
