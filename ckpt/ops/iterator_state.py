@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ VERSION = 1
 """First and last of a position: its bytes never end with a 0, which numpy would take from a byte string."""
 
 _ARRAY = 1
+_DEEPEST = 32
+"""Arrays within arrays: each takes some 20 KiB of the processor's stack while it is read."""
 
 
 def packed(state: Any) -> bytes:
@@ -42,7 +45,7 @@ def unpacked(data: bytes) -> Any:
     import msgpack
 
     try:
-        version, state, _ = msgpack.unpackb(data, ext_hook=_unpacked_array, strict_map_key=False)
+        version, state, _ = msgpack.unpackb(data, ext_hook=_reader(0), strict_map_key=False)
     except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
         raise DataLossError(
             None, None, f"this is no saved position of an iterator: {error}"
@@ -54,14 +57,21 @@ def unpacked(data: bytes) -> Any:
     return state
 
 
-def _unpacked_array(code: int, data: bytes) -> Any:
+def _reader(depth: int) -> Callable[[int, bytes], Any]:
+    """What msgpack calls for the arrays that lie within so many others."""
+    return lambda code, data: _unpacked_array(code, data, depth)
+
+
+def _unpacked_array(code: int, data: bytes, depth: int) -> Any:
     import msgpack
 
     from ckpt.core import dtypes  # bfloat16 and its like are known by name there
 
     if code != _ARRAY:
         raise ValueError(f"it holds something of kind {code}")
-    kind, shape, is_scalar, content = msgpack.unpackb(data, ext_hook=_unpacked_array)
+    if depth == _DEEPEST:
+        raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
+    kind, shape, is_scalar, content = msgpack.unpackb(data, ext_hook=_reader(depth + 1))
     if kind == "object":
         array: Any = np.empty(len(content), object)
         for i, member in enumerate(content):  # members may be arrays

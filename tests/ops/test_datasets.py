@@ -1,5 +1,6 @@
 """Datasets and iterators: each row is a pipeline in one graph, which TensorFlow runs as well."""
 
+import msgpack
 import numpy as np
 import pytest
 from hypothesis import given
@@ -354,3 +355,13 @@ def test_elements_that_are_drawn_together_are_those_drawn_one_by_one(count, size
                     type(value) for e in wanted for value in e
                 ]
             assert repr(next(together, None)) == repr(next(one_by_one, None))
+
+
+@pytest.mark.parametrize("depth", [33, 3000])
+def test_positions_nested_deep_are_refused(depth):
+    """msgpack would overflow the processor's stack at some hundred."""
+    data = msgpack.packb(["object", [1], False, [1]])
+    for _ in range(depth):
+        data = msgpack.packb(["object", [1], False, [msgpack.ExtType(1, data)]])
+    with pytest.raises(DataLossError, match="32 deep"):
+        unpacked(msgpack.packb([1, msgpack.ExtType(1, data), 1]))
