@@ -51,6 +51,7 @@ class FuncGraph(Graph):
         self._bodies = outer._bodies
         self.imports = outer.imports
         self.function_imports = outer.function_imports
+        self.function_heights = outer.function_heights
         self._scopes.take_from(outer._scopes)
 
     @property
@@ -264,12 +265,16 @@ def lifted() -> Iterator[Graph]:
 
 
 def body_of(graph: Graph, func: Any) -> FuncGraph:
-    """The graph of the function that an attribute names. Raises KeyError when the library has none of that name."""
+    """The graph of the function that an attribute names.
+
+    Raises KeyError when the library has none of that name, GraphError when it calls itself, or others very deep.
+    """
     name = func.name
     found = graph._bodies.get(name)
     if found is None:
-        from ckpt.graph.library import loaded_body  # the library builds on this module
+        from ckpt.graph.library import check_calls, loaded_body  # the library builds on this module
 
+        check_calls(graph._functions, name, graph.function_heights)
         definition = graph._functions[name]
         made_at = graph.function_imports.get(name)
         found = loaded_body(root_of(graph), definition, getattr(func, "attr", {}), made_at)

@@ -45,6 +45,7 @@ class Graph:
         self._bodies: dict[str, Any] = {}
         self.imports: list[Imported] = []  # also of those that were taken back
         self.function_imports: dict[str, Origin] = {}  # with which import a function came
+        self.function_heights: dict[str, tuple[Any, int]] = {}  # those that were seen to end
         self._unfeedable: set[Tensor] = set()
         self._unfetchable: set[Operation] = set()
         self._consumers: dict[Tensor, list[Operation]] = {}

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.function import FuncGraph, body_of, function_name, outputs_of, root_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin
+
+DEEPEST = 100
+"""Functions in functions: each takes some frames of Python's stack while it is planned or differentiated."""
 
 
 def library_of(graph: Graph) -> tuple[defs.FunctionDef, ...]:
@@ -65,6 +69,53 @@ def _reference(tensor: Tensor, arguments: Mapping[Tensor, str]) -> str:
         return f"{op.name}:output:{tensor.value_index}"
     name, index = outputs_of(op.opdef, op.attrs)[tensor.value_index]
     return f"{op.name}:{name}:{index}"
+
+
+def check_calls(
+    functions: Mapping[str, defs.FunctionDef], name: str, heights: dict[str, tuple[Any, int]]
+) -> None:
+    """Raise GraphError when what the function of this name calls calls it again, or others more than 100 deep.
+
+    `heights` keeps how deep those go that are right.
+    """
+    path = {
+        name: _called(functions, name)
+    }  # from one to the next, with what each has still to call
+    below = {name: 0}
+    while path:
+        current = next(reversed(path))
+        callee = next(path[current], None)
+        if callee is None:
+            del path[current]
+            heights[current] = functions[current], below[current] + 1
+            if path:
+                caller = next(reversed(path))
+                below[caller] = max(below[caller], below[current] + 1)
+            continue
+        seen, height = heights.get(callee, (None, 0))
+        if callee in path:
+            calls = [*path][[*path].index(callee) :]
+            raise GraphError(
+                f"function '{callee}' calls itself: {' → '.join([*calls[:10], callee])}"
+            )
+        if seen is not functions[callee]:
+            path[callee], below[callee], height = _called(functions, callee), 0, 0
+        else:
+            below[current] = max(below[current], height)
+        if len(path) + height > DEEPEST:
+            raise GraphError(
+                f"functions call each other more than {DEEPEST} deep: {' → '.join([*path][:5])} → …; "
+                "such a graph cannot be run"
+            )
+
+
+def _called(functions: Mapping[str, defs.FunctionDef], name: str) -> Iterator[str]:
+    """The functions of the library that the nodes of one name."""
+    for node in functions[name].node_def:
+        for value in node.attr.values():
+            for func in value if isinstance(value, (list, tuple)) else (value,):
+                if isinstance(func, defs.Func) and func.name in functions:
+                    yield func.name
 
 
 def loaded_body(

@@ -39,6 +39,15 @@ class Place(NamedTuple):
     frame: Frame
     guards: Guards
 
+    @property
+    def depth(self) -> int:
+        """In how many loops and branches it lies."""
+        depth, place = 0, self
+        while place.frame.outer is not None:
+            depth += len(place.guards) + 1
+            place = Place(place.frame.outer, place.frame.guards or NO_GUARDS)
+        return depth + len(place.guards)
+
     def with_guard(self, pred: Tensor, value: bool) -> Place | None:
         """The place with one guard more; None where that contradicts another."""
         if (pred, not value) in self.guards:

@@ -25,6 +25,8 @@ from ckpt.run.regions import Region, Unit, irregular_units, opened
 
 STANDS_FOR = "_stands_for"
 """The attribute of a raised node in a graph that names the tensors whose values it computes."""
+DEEPEST = 100
+"""Loops and branches within others that are raised; each takes some frames of Python's stack."""
 _BOUNDARY = dataflow.TYPES | {"LoopCond"}
 
 
@@ -465,6 +467,7 @@ def raised(
     places = Places(nodes, fetches, fed)
     region = Region(places, places.nodes, places.root, NO_GUARDS)
     left = irregular_units(places, region, nodes, [*(t.op for t in fetches), *targets])
+    left |= opened(region, _too_deep(places, region))
     beside = _Beside(graph)
     builder = _Builder(places, region, beside, None)
     found: dict[Tensor, Tensor] = {}
@@ -483,6 +486,17 @@ def raised(
         if holder is not None and holder not in left:
             found[tensor] = made
     return found
+
+
+def _too_deep(places: Places, region: Region) -> list[Unit]:
+    """The units with loops or branches that are nested too deep to be functions of functions."""
+    found = (places.of(op.outputs[0]) if op.outputs else None for op in region.unit_of)
+    deep = {place for place in set(found) if place is not None and place.depth > DEEPEST}
+    return [
+        unit
+        for op, unit in region.unit_of.items()
+        if deep and op.outputs and places.of(op.outputs[0]) in deep
+    ]
 
 
 def settle(node: Operation, stands: Mapping[Tensor, Tensor]) -> None:
