@@ -416,9 +416,30 @@ def size_at(shape: TensorShape, index: int) -> Dimension:
     return Dimension(None) if shape.rank is None else Dimension(shape[index])
 
 
+MOST_AXES = 254
+"""No tensor has more, in TensorFlow either."""
+LARGEST_SIZE = (1 << 63) - 1
+
+
 def unknown_shape(rank: int | None = None) -> TensorShape:
-    """A shape of which at most the rank is known."""
-    return UNKNOWN if rank is None else TensorShape.of((None,) * rank)
+    """A shape of which at most the rank is known, and no more than MOST_AXES of it."""
+    return UNKNOWN if rank is None or rank > MOST_AXES else TensorShape.of((None,) * rank)
+
+
+def bounded(shape: TensorShape) -> TensorShape:
+    """A shape as rules compute it from other shapes, if tensors can have it; nothing is known of one with more than MOST_AXES.
+
+    Rules may double the axes, or sizes, from node to node. Raises ShapeError for a size beyond 64 bits.
+    """
+    sizes = shape.sizes
+    if sizes is None:
+        return shape
+    if len(sizes) > MOST_AXES:
+        return UNKNOWN
+    for size in sizes:
+        if size is not None and size > LARGEST_SIZE:
+            raise ShapeError(f"a size has {size.bit_length()} bits; sizes have at most 63")
+    return shape
 
 
 def scalar() -> TensorShape:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 from ckpt.core import defs, dtypes, versions
 from ckpt.core.collector import paused
 from ckpt.core.errors import CkptError, GraphError, ShapeError
+from ckpt.core.limits import graph_elements
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.devices import device_text
 from ckpt.graph.graph import Graph
@@ -25,6 +27,8 @@ from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin
 from ckpt.graph.renaming import calling
 
+SPARE_OUTPUTS = 1 << 18
+"""Outputs of nodes that declare how many they have (Split, Unpack), beyond those that others take."""
 _VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
 _VALID_NAMES = re.compile(rf"(?:{_VALID_NAME.pattern}\n)*")
 
@@ -122,6 +126,7 @@ class _Loader:
         self.numbered = self._numbered() if unique else {}
         self.is_in_order = False
         self.made_at = made_at
+        self.outputs_left: float | None = None  # that attributes may declare; None before any did
 
     def check(self) -> None:
         """Raise GraphError listing wrong and duplicate names, missing inputs, missing attributes and taken names."""
@@ -387,9 +392,23 @@ class _Loader:
             problem = input_problem(node, opdef, inputs, attrs)
             if problem:
                 raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
+            if opdef.output_numbers:
+                self._declare(node.name, sum(int(attrs[key]) for key in opdef.output_numbers))
             return self.graph.add(node.op, opdef, inputs, attrs, full, made_at=self.made_at)
         kinds = guessed_dtypes(node)
         return self.graph.add(node.op, None, inputs, attrs, full, kinds, self.made_at)
+
+    def _declare(self, name: str, count: int) -> None:
+        """Take so many outputs for a node. Raises GraphError where a few bytes declare more than memory holds."""
+        if self.outputs_left is None:
+            used = sum(len(node.input) for node in self.nodes)
+            self.outputs_left = used + SPARE_OUTPUTS if graph_elements() is not None else math.inf
+        self.outputs_left -= count
+        if self.outputs_left < 0:
+            raise GraphError(
+                f"node '{name}' has {count} outputs; a graph may have {SPARE_OUTPUTS} that nothing uses. If it is to have "
+                "more, read it in `with ckpt.allow_large_graphs():`"
+            )
 
     def _control(self, node: defs.NodeDef, source: str) -> Operation:
         if source not in self.added:
@@ -401,6 +420,7 @@ class _Loader:
     def _output(self, source: str, index: int) -> Tensor:
         operation = self.added[source]
         if operation.opdef is None:
+            self._declare(source, max(0, index + 1 - len(operation._outputs)))
             while len(operation._outputs) <= index:
                 operation._outputs.append(
                     Tensor(operation, len(operation._outputs), dtypes.variant, TensorShape.of(None))

@@ -129,6 +129,10 @@ def input_problem(
     node: defs.NodeDef, opdef: OpDef, inputs: list[Tensor], attrs: Mapping[str, Any]
 ) -> str | None:
     """What is wrong with the number or the dtypes of a node's inputs; None when they fit."""
+    if any(arg.number_attr for arg in opdef.inputs):  # a number may be any
+        count = sum(opdef.output_count(arg, attrs) for arg in opdef.inputs)
+        if count != len(inputs):
+            return f"expected {count} inputs, found {len(inputs)}"
     expected: list[tuple[str, DType | None, bool]] = []
     for arg in opdef.inputs:
         if arg.type_list_attr:

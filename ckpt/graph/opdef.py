@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from ckpt.core.dtypes import DType
 from ckpt.core.errors import GraphError
-from ckpt.core.shapes import TensorShape, as_shape
+from ckpt.core.shapes import UNKNOWN, TensorShape, as_shape, bounded
 from ckpt.graph.attr_values import check_allowed, coerced
 from ckpt.graph.file_use import FileUse
 from ckpt.graph.inputs import converted, graph_of_inputs
@@ -92,6 +92,9 @@ class OpDef:
         self.direct: str | None = None
         self.many = len(self.outputs) != 1 or self.outputs[0].is_list
         self._only_output = None if self.many else self.outputs[0]
+        self.output_numbers = tuple(
+            {arg.number_attr: None for arg in self.outputs if arg.number_attr}
+        )
         self.shape_rule: Callable[..., Sequence[Any]] | None = None
         self._shape_attrs: tuple[str, ...] = ()
         self.gradient: Callable[..., Sequence[Any]] | None = None
@@ -354,7 +357,8 @@ class OpDef:
             found = self.shape_rule(*inputs, **{key: attrs[key] for key in self._shape_attrs})
         else:
             found = self.shape_rule(*inputs)
-        return [shape if type(shape) is TensorShape else as_shape(shape) for shape in found]
+        known = inputs[0]._shape if inputs else UNKNOWN
+        return [known if shape is known else bounded(as_shape(shape)) for shape in found]
 
     def __repr__(self) -> str:
         return f"<OpDef {self.type}>"

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ckpt.core.shapes import UNKNOWN, TensorShape
+from ckpt.core.shapes import UNKNOWN, TensorShape, unknown_shape
 from ckpt.graph.operation import Operation, Tensor
 
 MAX_FOLDED_NODES = 200
@@ -173,7 +173,7 @@ def constant_value_as_shape(tensor: Tensor) -> TensorShape:
     found = _partial_shape(tensor)
     length = tensor.shape.sizes[0] if tensor.shape.sizes else None
     if found.sizes is None and length is not None:
-        return TensorShape.of((None,) * length)
+        return unknown_shape(length)
     return found
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ckpt.core.dtypes import int8, int16, int32, int64, string, uint8, uint16
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.core.shapes import TensorShape
+from ckpt.core.shapes import TensorShape, unknown_shape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
@@ -138,7 +138,7 @@ def sparse_to_sparse_op(a_i, a_v, a_s, b_i, b_v, b_s, *, set_operation, validate
 @sparse_to_sparse_op.shape
 def sparse_to_sparse_shape(a_i, a_v, a_s, b_i, b_v, b_s):
     known = [s.shape.with_rank(1).as_list()[0] for s in (a_s, b_s)]
-    return _result_shape(*[TensorShape(None if n is None else [None] * n) for n in known])
+    return _result_shape(*map(unknown_shape, known))
 
 
 @op(

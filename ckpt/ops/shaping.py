@@ -9,7 +9,7 @@ import numpy as np
 from ckpt.core import dtypes
 from ckpt.core.dtypes import INDEX
 from ckpt.core.errors import InvalidArgumentError, ShapeError
-from ckpt.core.shapes import TensorShape
+from ckpt.core.shapes import TensorShape, unknown_shape
 from ckpt.graph import convert
 from ckpt.graph.opdef import op
 from ckpt.graph.operation import Tensor
@@ -290,11 +290,7 @@ def transpose_shape(x, perm):
     order, sizes = constant_value(perm), x.shape.sizes
     if order is None:
         length = perm.shape.sizes[0] if perm.shape.sizes else None
-        found = (
-            x.shape
-            if sizes is not None
-            else TensorShape(None if length is None else [None] * length)
-        )
+        found = x.shape if sizes is not None else unknown_shape(length)
         return [TensorShape.of(None if found.sizes is None else (None,) * len(found.sizes))]
     if sizes is None:
         return [(None,) * len(order)]
@@ -437,7 +433,7 @@ def pad_shape(x, paddings, *rest):
     if widths is None:
         count = paddings.shape.sizes[0] if paddings.shape.sizes else None
         known = x.shape.rank if x.shape.rank is not None else count
-        return [TensorShape(None if known is None else [None] * known)]
+        return [unknown_shape(known)]
     if x.shape.sizes is None:
         return [(None,) * len(widths)]
     x.shape.assert_has_rank(len(widths))
