@@ -9,6 +9,7 @@ import numpy as np
 
 from ckpt.core import dtypes
 from ckpt.core.shapes import TensorShape
+from ckpt.core.texts import text_of
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.ops import examples
@@ -161,8 +162,8 @@ def parse_sequence_example_v1(
         "context_sparse": context_sparse_keys, "context_dense": context_dense_keys,
         "list_sparse": feature_list_sparse_keys, "list_dense": feature_list_dense_keys,
     }  # fmt: skip
-    keys = {kind: [examples._text(key) for key in found] for kind, found in named.items()}
-    empty = {examples._text(key) for key in feature_list_dense_missing_assumed_empty}
+    keys = {kind: [text_of(key) for key in found] for kind, found in named.items()}
+    empty = {text_of(key) for key in feature_list_dense_missing_assumed_empty}
     attrs = {
         "context_sparse_types": context_sparse_types, "Tcontext_dense": Tcontext_dense,
         "context_dense_shapes": context_dense_shapes, "feature_list_dense_types": feature_list_dense_types,
