@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,34 @@ def test_no_room_imports_the_whole_house(path):
         if module == "ckpt" or module.startswith(".")
     ]
     assert not found, "\n".join(found)
+
+
+@each_file
+def test_what_a_file_takes_from_other_modules_is_there(path):
+    """Kernels are not typed, so that mypy does not see when a name that they use was moved."""
+    if path.name == "__main__.py":
+        return
+    modules = {}
+    for node in ast.walk(parsed(path)):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("ckpt"):
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                if find_module(full):
+                    modules[alias.asname or alias.name] = import_module(full)
+    found = [
+        f"{name_of(path)}:{node.lineno} takes {node.value.id}.{node.attr}, which is not there"
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute)
+        and isinstance(node.value, ast.Name)
+        and node.value.id in modules
+        and not hasattr(modules[node.value.id], node.attr)
+    ]
+    assert not found, "\n".join(found)
+
+
+def find_module(full):
+    place = ROOT.joinpath(*full.split("."))
+    return place.with_suffix(".py").exists() or (place / "__init__.py").exists()
 
 
 def test_importing_ckpt_costs_little_more_than_numpy():
