@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.core.storage import exists, is_directory, open_input
+from ckpt.core.storage import exists, is_directory, is_file, open_input
 from ckpt.formats import hdf5
 from ckpt.formats.base import Format, StrPath, TensorReader
 from ckpt.formats.hdf5 import FOREIGN_HDF5, HDF5, SHARDED_HDF5
@@ -59,7 +59,7 @@ def resolve(path: StrPath) -> str:
     if not existing and name.endswith(".meta"):
         name = name.removesuffix(".meta")
         existing = _existing(name)
-    elif not existing and exists(name) and not is_directory(name):
+    elif not existing and (is_file(name) or (exists(name) and not is_directory(name))):
         return name
     for file, known in existing:
         if known.recognises(_head_of(file)):
