@@ -12,7 +12,7 @@ import pytest
 
 import ckpt as tf
 from ckpt.core import defs
-from ckpt.graph.function import FuncGraph
+from ckpt.core.errors import GraphError
 from ckpt.graph.opdef import OPS
 from ckpt.run.stages import Stage
 from tests.faults.foreign import (
@@ -547,23 +547,30 @@ def test_a_message_is_not_trusted_either(tmp_path, secret):
             session.partial_run(session.partial_run_setup(["read:0"]), "read:0")
 
 
-def test_deep_chains_and_functions_that_call_themselves_end(tmp_path):
+@pytest.mark.parametrize(
+    ("callee", "error", "told"),
+    [("g", REFUSED, "ReadFile 'read' in function 'f'"), ("f", GraphError, "'f' calls itself")],
+)
+def test_deep_chains_and_functions_that_call_themselves_end(tmp_path, callee, error, told):
     nodes = [text_node("n0", "x")]
     nodes += [
         defs.NodeDef(f"n{i}", "Identity", (f"n{i - 1}",), "", {"T": tf.string})
         for i in range(1, 20_000)
     ]
+    arguments = (defs.ArgDef("a", tf.string),), (defs.ArgDef("r", tf.string),)
     body = defs.FunctionDef(
-        "f", (defs.ArgDef("a", tf.string),), (defs.ArgDef("r", tf.string),),
-        (defs.NodeDef("again", "PartitionedCall", ("a",), "", {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func("f", {})}),
+        "f", *arguments,
+        (defs.NodeDef("again", "PartitionedCall", ("a",), "", {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func(callee, {})}),
          defs.NodeDef("read", "ReadFile", ("again:output:0",), "", {})),
         {"r": "read:contents:0"},
     )  # fmt: skip
+    end = defs.FunctionDef(
+        "g", *arguments, (defs.NodeDef("i", "Identity", ("a",), "", {"T": tf.string}),), {"r": "i:output:0"}
+    )  # fmt: skip
     call = defs.NodeDef("call", "PartitionedCall", (nodes[-1].name,), "",
                         {"Tin": [tf.string], "Tout": [tf.string], "f": defs.Func("f", {})})  # fmt: skip
-    graph_def = defs.GraphDef((*nodes, call), (body,))
-    with tf.Graph().as_default() as graph, tf.Session() as session:
+    graph_def = defs.GraphDef((*nodes, call), (body, end))
+    with tf.Graph().as_default(), tf.Session() as session:
         tf.import_graph_def(graph_def, name="")
-        with pytest.raises(REFUSED, match="ReadFile 'read' in function 'f'"):
+        with pytest.raises(error, match=told):
             session.run("call:0")
-        assert any(isinstance(body, FuncGraph) for body in graph._bodies.values())
