@@ -13,6 +13,7 @@ import numpy as np
 from ckpt.core.dtypes import BY_NAME, DType
 from ckpt.core.shapes import TensorShape
 from ckpt.wire.metagraph_body import Damage, MsgpackErrors, parsed, unpackb
+from ckpt.wire.metagraph_budget import UNLIMITED, Budget
 from ckpt.wire.metagraph_places import ARRAY, BIN, SMALL, Places, array_of, header
 from ckpt.wire.metagraph_tree import shown
 
@@ -65,8 +66,8 @@ def read_tensor(raw: Any) -> Array:
     return _shaped(flat, shape)
 
 
-def large_tensor(data: bytes | memoryview, *, looks: bool) -> Array:
-    """The same of the msgpack value `data`; with `looks`, one that stands for it."""
+def large_tensor(data: bytes | memoryview, *, looks: bool, budget: Budget = UNLIMITED) -> Array:
+    """The same of the msgpack value `data`, if the budget allows its strings; with `looks`, one that stands for it."""
     view = memoryview(data)
     with MsgpackErrors():
         places = Places(view)
@@ -86,6 +87,7 @@ def large_tensor(data: bytes | memoryview, *, looks: bool) -> Array:
         if kind != ARRAY:
             raise Damage("a tensor of strings must hold a list of byte strings")
         _check_strings(found, count, shape)
+        budget.spend(count)
         strings = None if looks else np.empty(count, object)
         _read_strings(view, at, count, strings)
         return SEEN if strings is None else _shaped(strings, shape)

@@ -116,7 +116,7 @@ def decoder(
                 raise Damage(f"a shape takes {len(data)} bytes")
             key = bytes(data)
             if key not in shapes:
-                budget.spend(RECORD)
+                budget.spend(RECORD + len(data))
                 if len(shapes) == _SHAPES_KEPT:
                     shapes.clear()
                 shape = read_shape(parsed(data, no_extension))
@@ -127,8 +127,10 @@ def decoder(
         if code == TENSOR:
             budget.spend(2 * RECORD)
             if len(data) > SMALL:
-                return large_tensor(data, looks=looks)
+                return large_tensor(data, looks=looks, budget=budget)
             array = read_tensor(parsed(data, no_extension))
+            if array.dtype == object:
+                budget.spend(array.size)
             return SEEN if looks else array
         if code == PLACEHOLDER:
             return defs.Placeholder(_name(data))
