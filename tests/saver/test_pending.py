@@ -243,7 +243,9 @@ def test_a_fork_neither_hangs_nor_speaks_for_its_parent(tmp_path, model, gate):
         try:
             gate.set()
             for ask in (save.done, lambda: save.result(5), save.result):
-                with pytest.raises(FailedPreconditionError, match="m-1.*of which this one is a fork"):
+                with pytest.raises(
+                    FailedPreconditionError, match=r"m-1.*of which this one is a fork"
+                ):
                     ask()
             saver.save(session, tmp_path / "child", global_step=2)
             status = 0
