@@ -93,7 +93,7 @@ class History:
 
     def was_restored(self, prefix: str) -> None:
         """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
-        self._restored, self._saves_since_restore = _place(prefix.removesuffix(".h5")), 0
+        self._restored, self._saves_since_restore = _place(validity.prefix_of_file(prefix)), 0
 
     def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
         """Remember that the user wants to keep this one, here and in the state file."""
