@@ -312,8 +312,8 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
             )
     info = primary._get_save_slice_info() if hasattr(primary, "_get_save_slice_info") else None
     if info is not None:
-        scope, _, own = slot.op.name.rpartition(primary.op.name + "/")
-        whole = f"{scope}{info.full_name}/{own}"
+        before, _, own = slot.op.name.rpartition(primary.op.name + "/")
+        whole = f"{before}{info.full_name}/{own}"
         slot._set_save_slice_info(
             type(info)(whole, info.full_shape, info.var_offset, info.var_shape)
         )
