@@ -234,7 +234,11 @@ class History:
         if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
-        mine = {state_file.listed_name(saved.name) for saved in decision.remaining}
+        mine = {
+            state_file.listed_name(saved.name)
+            for saved in decision.remaining
+            if _place(storage.split(saved.name)[0]) == _place(directory)
+        }
         for path, when in state_file.times_of(old):
             name = state_file.listed_name(path)
             record = old.records.get(path, Record(when))

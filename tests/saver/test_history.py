@@ -136,6 +136,16 @@ def test_two_savers_of_one_directory_each_keep_their_own(tmp_path):
     assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "best-5")
 
 
+def test_a_checkpoint_of_the_same_name_elsewhere_unpins_nothing(tmp_path):
+    (tmp_path / "other").mkdir()
+    with Run(tmp_path) as run, Run(tmp_path / "other") as other:
+        run.save(1, 2)
+        run.saver.pin(str(tmp_path / "m-1"))
+        other.save(1)
+        other.saver.save(other.session, tmp_path / "best", durable=False)
+    assert state_file.get_checkpoint_state(tmp_path).records[f"{tmp_path}/m-1"].pinned
+
+
 def test_a_program_that_recovers_its_list_itself_gets_tensorflows_result(tmp_path):
     with Run(tmp_path, max_to_keep=3) as run:
         run.save(1, 2, 3)
