@@ -93,7 +93,7 @@ class History:
 
     def was_restored(self, prefix: str) -> None:
         """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
-        self._restored, self._saves_since_restore = _place(prefix.removesuffix(".h5")), 0
+        self._restored, self._saves_since_restore = _place(validity.prefix_of_file(prefix)), 0
 
     def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
         """Remember that the user wants to keep this one, here and in the state file."""
@@ -234,7 +234,11 @@ class History:
         if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
-        mine = {state_file.listed_name(saved.name) for saved in decision.remaining}
+        mine = {
+            state_file.listed_name(saved.name)
+            for saved in decision.remaining
+            if _place(storage.split(saved.name)[0]) == _place(directory)
+        }
         for path, when in state_file.times_of(old):
             name = state_file.listed_name(path)
             record = old.records.get(path, Record(when))

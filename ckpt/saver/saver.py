@@ -375,7 +375,7 @@ class Saver:
         self._pin(checkpoint_prefix, latest_filename, pinned=False)
 
     def _pin(self, checkpoint_prefix: Any, latest_filename: str | None, *, pinned: bool) -> None:
-        prefix = os.fspath(checkpoint_prefix)
+        prefix = validity.prefix_of_file(os.fspath(checkpoint_prefix))
         self._turns.settle()
         self._history.pin(prefix, pinned=pinned, latest_filename=latest_filename)
 

@@ -22,6 +22,7 @@ from ckpt.formats import detect
 from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.missing import SUFFIXES
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
 
@@ -160,8 +161,8 @@ def prefix_of_file(path: str) -> str:
     """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself."""
     name = storage.split(path)[1]
     shard = SHARD_NAME.fullmatch(name)
-    named = [shard["stem"]] if shard else prefixes_among([name]) or [name.removesuffix(".meta")]
-    return path.removesuffix(name) + named[0]
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return path.removesuffix(name) + (shard["stem"] if shard else name.removesuffix(suffix))
 
 
 def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
