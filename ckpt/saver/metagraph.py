@@ -11,9 +11,7 @@ from typing import Any
 from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
 from ckpt.core.defs import split_input
-from ckpt.core.errors import (
-    GraphError,
-)
+from ckpt.core.errors import GraphError
 from ckpt.core.scope_names import scope_prefix
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
