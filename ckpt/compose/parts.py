@@ -12,8 +12,9 @@ from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import similar
+from ckpt.graph.def_inputs import split_input
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph

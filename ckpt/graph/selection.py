@@ -11,7 +11,7 @@ from typing import Any
 
 from ckpt.core import defs
 from ckpt.core.texts import text_of
-from ckpt.graph.load import split_input
+from ckpt.graph.def_inputs import split_input
 from ckpt.graph.renaming import NAMED_MESSAGES, message_names
 
 

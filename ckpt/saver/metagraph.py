@@ -16,11 +16,12 @@ from ckpt.core.errors import (
 from ckpt.core.scope_names import scope_prefix
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
+from ckpt.graph.def_inputs import split_input
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import mapped_tensors, returned_element
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.origins import Origin
