@@ -278,9 +278,8 @@ class Hdf5Reader:
                 )
             return out
         held = sum(prod(part.shape) for part in tensor.parts)
-        if (
-            prod(shape) > held
-        ):  # checked before memory is taken: the full shape of a part is only a claim
+        if prod(shape) > held:
+            # checked before memory is taken: the full shape of a part is only a claim
             raise self._incomplete(tensor, shape)
         return np.empty(shape, kind)
 

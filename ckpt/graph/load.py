@@ -9,16 +9,17 @@ from typing import Any
 
 from ckpt.core import defs, dtypes
 from ckpt.core.collector import paused
+from ckpt.core.defs import split_input
 from ckpt.core.errors import CkptError, GraphError, ShapeError
 from ckpt.core.limits import graph_elements
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.def_inputs import InputMap, split_input
-from ckpt.graph.def_order import in_order
 from ckpt.graph.devices import device_text
 from ckpt.graph.graph import Graph
+from ckpt.graph.input_map import InputMap
 from ckpt.graph.load_checks import check, check_versions, utf8
 from ckpt.graph.load_names import Names
 from ckpt.graph.node_attrs import guessed_dtypes, input_problem, known_attrs, understood
+from ckpt.graph.node_order import in_order
 from ckpt.graph.opdef import OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin
@@ -136,7 +137,7 @@ class _Loader:
         """Add the nodes, or none of them."""
         node = self.nodes[0] if self.nodes else None
         try:
-            for node in self.nodes if is_in_order else in_order(self.nodes, self.input_map):
+            for node in self.nodes if is_in_order else in_order(self.nodes, self.input_map.has):
                 self._add(node)
             for node, merge, waiting in self.merges:
                 self._close_loop(node, merge, waiting)
@@ -201,8 +202,6 @@ class _Loader:
                 inputs.append(self._output(source, index))
             else:
                 waiting.append((len(inputs) + len(waiting), text))
-        if waiting and not inputs:
-            raise GraphError(f"node '{node.name}' is part of a loop that nothing enters")
         for position, _ in waiting:
             inputs.insert(position, inputs[0])  # until that is made which comes round the loop
         opdef = understood(node)

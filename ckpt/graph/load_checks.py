@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from typing import Any
 
 from ckpt.core import defs, versions
+from ckpt.core.defs import split_input
 from ckpt.core.errors import GraphError
-from ckpt.graph.def_inputs import InputMap, split_input
 from ckpt.graph.graph import Graph
+from ckpt.graph.input_map import InputMap
 from ckpt.graph.load_names import Names
 from ckpt.graph.node_attrs import attr_problems
 from ckpt.graph.opdef import OPS
@@ -62,7 +63,7 @@ def _soundness(
         for text in node.input:
             if text not in known:
                 source = split_input(text)[0]
-                if source not in known and not (input_map and input_map.has(text)):
+                if source not in known and not input_map.has(text):
                     late.add(source)
         known.add(node.name)
         opdef = OPS.get(node.op)

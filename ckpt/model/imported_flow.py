@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from ckpt.graph.def_order import MERGES
+from ckpt.graph.node_order import MERGES
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow, raising
 

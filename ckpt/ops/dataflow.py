@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.def_order import ROUND
+from ckpt.graph.node_order import ROUND
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.signature import Attr
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from ckpt.core.defs import Func
 from ckpt.core.errors import InvalidArgumentError
-from ckpt.graph.def_order import MERGES, ROUND
+from ckpt.graph.node_order import MERGES, ROUND
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
 from ckpt.run.binding import bound_kernel, reference_inputs

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
-from ckpt.graph.def_order import MERGES
+from ckpt.graph.node_order import MERGES
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.dataflow import ENTERS, NEXTS, SWITCHES
 

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping
 
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
-from ckpt.graph.def_order import MERGES, ROUND
+from ckpt.graph.node_order import MERGES, ROUND
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, shape_results
 

@@ -10,13 +10,11 @@ from typing import Any
 
 from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
-from ckpt.core.errors import (
-    GraphError,
-)
+from ckpt.core.defs import split_input
+from ckpt.core.errors import GraphError
 from ckpt.core.scope_names import scope_prefix
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
-from ckpt.graph.def_inputs import split_input
 from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph

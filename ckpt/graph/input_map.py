@@ -1,22 +1,10 @@
-"""How plain data names the inputs of nodes: `node`, `node:1`, `^node`; and what an import takes in their place."""
+"""What an import takes in the place of inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from ckpt.graph.operation import Tensor
-
-
-def split_input(name: str) -> tuple[str, int]:
-    """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
-    if name[:1] == "^":
-        return name[1:], -1
-    if ":" not in name:
-        return name, 0
-    node, colon, index = name.rpartition(":")
-    if colon and index.isdigit():
-        return node, int(index)
-    return name, 0
 
 
 class InputMap(dict[str, Tensor]):
@@ -28,7 +16,7 @@ class InputMap(dict[str, Tensor]):
 
     def has(self, text: str) -> bool:
         """Whether something takes the place of this input."""
-        return any(key in self for key in _spellings(text))
+        return bool(self) and any(key in self for key in _spellings(text))
 
     def taken(self, text: str) -> Tensor | None:
         """What takes the place of this input, which is used by that; None where nothing does."""
