@@ -152,7 +152,7 @@ def test_what_comes_round_a_loop_has_the_dtype_of_what_enters_it(inputs):
     nodes.append(NodeDef("whole", "Cast", ("double",), "", {"SrcT": tf.float32, "DstT": tf.int32}))
     graph = tf.Graph()
     with pytest.raises(
-        GraphError, match="node 'merge'.*int32 from next:0 incompatible with expected float32"
+        GraphError, match=r"node 'merge'.*int32 from next:0 incompatible with expected float32"
     ):
         load_graph(graph, GraphDef(tuple(nodes)))
     assert not graph.get_operations()
