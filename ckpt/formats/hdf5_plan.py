@@ -27,7 +27,7 @@ Layout = Literal["auto", "named"]
 
 
 class Plan:
-    """Everything about one file: first what is in it, after `place` also where."""
+    """Everything about one file: what is in it and where. Checksums are noted in it while the file is written."""
 
     def __init__(
         self,
@@ -58,9 +58,8 @@ class Plan:
         self._fields["metadata"] = dict(metadata)
         self._fields["aliases"] = dict(aliases)
         self._fields["paths"] = {name: path for name, path in self._paths.items() if name != path}
-        self.index_length = (
-            0  # depends on names, dtypes, shapes and filters only, not on where things lie
-        )
+        # depends on names, dtypes, shapes and filters only, not on where things lie
+        self.index_length = 0
         self.structure = build(self._datasets(), USER_BLOCK)
         for box in self.boxes.values():
             if box.chunks:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ckpt.core import defs, dtypes, versions
 from ckpt.core.collector import paused
+from ckpt.core.defs import split_input
 from ckpt.core.errors import CkptError, GraphError, ShapeError
 from ckpt.core.limits import graph_elements
 from ckpt.core.shapes import TensorShape
@@ -22,6 +23,7 @@ from ckpt.graph.node_attrs import (
     known_attrs,
     understood,
 )
+from ckpt.graph.node_order import in_order
 from ckpt.graph.opdef import OPS, OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin
@@ -90,18 +92,6 @@ def _check_versions(graph_def: defs.GraphDef) -> None:
         )
 
 
-def split_input(name: str) -> tuple[str, int]:
-    """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
-    if name[:1] == "^":
-        return name[1:], -1
-    if ":" not in name:
-        return name, 0
-    node, colon, index = name.rpartition(":")
-    if colon and index.isdigit():
-        return node, int(index)
-    return name, 0
-
-
 class _Loader:
     """One import: checks everything first, then adds nodes in an order where inputs exist."""
 
@@ -125,6 +115,7 @@ class _Loader:
         self.standing: list[Operation] = []
         self.numbered = self._numbered() if unique else {}
         self.is_in_order = False
+        self.late: list[tuple[Operation, int, str]] = []  # inputs made after what takes them
         self.made_at = made_at
         self.outputs_left: float | None = None  # that attributes may declare; None before any did
 
@@ -167,7 +158,7 @@ class _Loader:
             for text in node.input:
                 if text not in names:
                     source = split_input(text)[0]
-                    if source not in names and not (self.input_map and self._is_mapped(text)):
+                    if source not in names and not self._is_mapped(text):
                         late.add(source)
             names.add(node.name)
             opdef = OPS.get(node.op)
@@ -274,7 +265,7 @@ class _Loader:
         return found
 
     def _is_mapped(self, text: str) -> bool:
-        return any(key in self.input_map for key in _spellings(text))
+        return bool(self.input_map) and any(key in self.input_map for key in _spellings(text))
 
     def _mapped(self, text: str) -> Tensor | None:
         for key in _spellings(text):
@@ -284,19 +275,15 @@ class _Loader:
         return None
 
     def add_all(self) -> None:
-        ordered, cyclic = (self.nodes, set()) if self.is_in_order else _in_order(self.nodes)
-        late: list[tuple[Operation, int, str]] = []
+        ordered = self.nodes if self.is_in_order else in_order(self.nodes, self._is_mapped)
         node = ordered[0] if ordered else None
         try:
             for node in ordered:
-                self._add(node, late if node.name in cyclic else None)
-            for operation, position, text in late:
-                source, index = split_input(text)
-                operation._inputs = (
-                    *operation._inputs[:position],
-                    self._output(source, index),
-                    *operation._inputs[position + 1 :],
-                )
+                self._add(node)
+            for operation, place, text in self.late:
+                inputs = list(operation._inputs)
+                inputs[place] = self._output(*split_input(text))
+                operation._inputs = tuple(inputs)
         except Exception as error:
             self._undo()
             is_told = isinstance(error, CkptError) and not isinstance(error, ShapeError)
@@ -306,7 +293,7 @@ class _Loader:
                 f"node '{node.name}' (op: '{node.op}') has attributes that its operation cannot take: "
                 f"{type(error).__name__} {error}"
             ) from error
-        if late:
+        if self.late:
             self.graph.touch()
         for operation in self.standing:
             self._note_stand_ins(operation)
@@ -330,26 +317,25 @@ class _Loader:
             node.node_id = number
         self.graph.touch()
 
-    def _add(self, node: defs.NodeDef, late: list[tuple[Operation, int, str]] | None) -> None:
-        inputs: list[Tensor] = []
+    def _add(self, node: defs.NodeDef) -> None:
+        inputs: list[Any] = []
         controls: list[Operation] = []
-        waiting: list[tuple[int, str]] = []
+        later: dict[int, str] | None = None  # by their places; there another tensor stands for now
         for text in node.input:
             source, index = split_input(text)
             mapped = self._mapped(text) if self.input_map else None
             if index < 0:
-                controls.append(mapped.op if mapped is not None else self._control(node, source))
+                controls.append(self.added[source] if mapped is None else mapped.op)
             elif mapped is not None:
                 inputs.append(mapped)
             elif source in self.added:
                 inputs.append(self._output(source, index))
-            elif late is not None and inputs:
-                waiting.append((len(inputs), text))
-                inputs.append(inputs[0])
             else:
-                raise GraphError(
-                    f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
-                )
+                later = {**(later or {}), len(inputs): text}
+                inputs.append(None)
+        if later:
+            stand_in = next(tensor for tensor in inputs if tensor is not None)
+            inputs = [stand_in if tensor is None else tensor for tensor in inputs]
         opdef = understood(node)
         attrs = known_attrs(opdef, node.attr) if opdef else node.attr
         if opdef is not None and "_output_shapes" in attrs:  # found anew
@@ -371,8 +357,8 @@ class _Loader:
         if isinstance(stands_for, list):
             self.standing.append(operation)
         self.added[node.name] = operation
-        if late is not None:
-            late.extend((operation, position, text) for position, text in waiting)
+        if later:
+            self.late += [(operation, place, text) for place, text in later.items()]
 
     def _waits(self, operation: Operation, controls: Sequence[Operation]) -> tuple[Operation, ...]:
         """What an imported node waits for: its own control inputs, then all of the scopes around, as in TensorFlow."""
@@ -409,13 +395,6 @@ class _Loader:
                 f"node '{name}' has {count} outputs; a graph may have {SPARE_OUTPUTS} that nothing uses. If it is to have "
                 "more, read it in `with ckpt.allow_large_graphs():`"
             )
-
-    def _control(self, node: defs.NodeDef, source: str) -> Operation:
-        if source not in self.added:
-            raise GraphError(
-                f"node '{node.name}': control input '^{source}' is part of a cycle that is no loop"
-            )
-        return self.added[source]
 
     def _output(self, source: str, index: int) -> Tensor:
         operation = self.added[source]
@@ -477,53 +456,3 @@ def _grouped(groups: Iterable[Any]) -> set[str]:
     except (TypeError, UnicodeDecodeError):
         return {""}
     return {text[5:] for text in texts if text.startswith("loc:@")}
-
-
-def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
-    """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
-    by_name = {node.name: node for node in nodes}
-    waiting: dict[str, int] = {}
-    users: dict[str, list[str]] = {}
-    for node in nodes:
-        sources = {split_input(text)[0] for text in node.input} & by_name.keys()
-        waiting[node.name] = len(sources)
-        for source in sources:
-            users.setdefault(source, []).append(node.name)
-    position = {node.name: i for i, node in enumerate(nodes)}
-    ready = [node.name for node in nodes if not waiting[node.name]]
-    return _ordered(nodes, by_name, waiting, users, position, ready)
-
-
-def _ordered(
-    nodes: Sequence[defs.NodeDef],
-    by_name: dict[str, defs.NodeDef],
-    waiting: dict[str, int],
-    users: dict[str, list[str]],
-    position: dict[str, int],
-    ready: list[str],
-) -> tuple[list[defs.NodeDef], set[str]]:
-    import heapq  # only here
-
-    heap = [(position[name], name) for name in ready]
-    heapq.heapify(heap)
-    found: list[defs.NodeDef] = []
-    done: set[str] = set()
-    cyclic: set[str] = set()
-    while len(found) < len(nodes):
-        while heap:
-            _, name = heapq.heappop(heap)
-            if name in done:
-                continue
-            done.add(name)
-            found.append(by_name[name])
-            for user in users.get(name, ()):
-                waiting[user] -= 1
-                if waiting[user] <= 0 and user not in done:
-                    heapq.heappush(heap, (position[user], user))
-        stuck = [n.name for n in nodes if n.name not in done]
-        if stuck:
-            merges = [n for n in stuck if by_name[n].op in ("Merge", "RefMerge")] or stuck
-            entered = [n for n in merges if waiting[n] < len(by_name[n].input)] or merges
-            cyclic.add(entered[0])
-            heapq.heappush(heap, (position[entered[0]], entered[0]))
-    return found, cyclic

@@ -121,8 +121,8 @@ def no_initial_values(
 ) -> InitialValuesError:
     """The error for variables that cannot take their initial values from a checkpoint, with the way out.
 
-    `wrong`: how many of how many; `missing`: name in the checkpoint -> the variable that wants it, and the entry or selector that says so; `others`: what
-    else is wrong, one line each; `held`: all names in the checkpoint.
+    `wrong`: how many of how many; `missing`: name in the checkpoint -> the variable that wants it, and the entry or
+    selector that says so; `others`: what else is wrong, one line each; `held`: all names in the checkpoint.
     """
     names = [named for named, _ in missing.values()]
     lines = [

@@ -43,7 +43,7 @@ class LatestN:
     n: int
 
     def __post_init__(self) -> None:
-        _check_positive("LatestN.n", self.n)
+        _check_positive("LatestN.n", self.n, is_count=True)
 
     def kept(self, saved: Sequence[Saved]) -> Mapping[str, str]:
         """The last `n` of the list."""
@@ -113,7 +113,7 @@ class BestN:
     mode: Literal["min", "max"] = "min"
 
     def __post_init__(self) -> None:
-        _check_positive("BestN.n", self.n)
+        _check_positive("BestN.n", self.n, is_count=True)
         if not isinstance(self.metric, str):
             raise TypeError(f"BestN.metric is {self.metric!r}; expected the name of a metric")
         if self.mode not in ("min", "max"):
@@ -280,8 +280,9 @@ def checked_rules(rules: Any) -> tuple[Rule, ...]:
     return several
 
 
-def _check_positive(what: str, number: Any) -> None:
-    if not isinstance(number, Real):
-        raise TypeError(f"{what} is {number!r}; expected a number above 0")
+def _check_positive(what: str, number: Any, *, is_count: bool = False) -> None:
+    expected = "an integer" if is_count else "a number"
+    if not isinstance(number, Integral if is_count else Real):
+        raise TypeError(f"{what} is {number!r}; expected {expected} above 0")
     if not float(number) > 0:
-        raise ValueError(f"{what} is {number}; expected a number above 0")
+        raise ValueError(f"{what} is {number}; expected {expected} above 0")

@@ -80,7 +80,10 @@ def write_state(
     *,
     durable: bool = True,
 ) -> None:
-    """Write the state file atomically, as `state` stands; what is the oldest is left out where it would be too long to be read."""
+    """Write the state file atomically, as `state` stands; the oldest are left out where it would be too long to be read.
+
+    Raises OpError when it cannot be written.
+    """
     path = _state_path(directory, latest_filename)
     data = printed(state)
     most = known = max(len(state.all_model_checkpoint_paths), len(state.records))
@@ -248,12 +251,8 @@ def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
         return False
     try:
         return storage.is_file(detect.resolve(name))
-    except (
-        NotFoundError,
-        InvalidArgumentError,
-        FailedPreconditionError,
-    ):  # no file, or no plain one
-        return False
+    except (NotFoundError, InvalidArgumentError, FailedPreconditionError):
+        return False  # no file, or no plain one
 
 
 def _state_path(directory: StrPath, latest_filename: str | None) -> str:

@@ -22,6 +22,7 @@ from ckpt.formats import detect
 from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.hdf5_layout import step_in
 from ckpt.formats.missing import SUFFIXES
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
@@ -77,7 +78,7 @@ def _read_all(reader: Any) -> None:
 
 def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Problem | None:
     """What is wrong with the MetaGraph file; with a `reader` it is read as a whole."""
-    suffix = noted.get(META_SUFFIX)
+    suffix = _meta_suffix(noted)
     if not suffix:
         return None
     path = f"{prefix}.{suffix}"
@@ -107,11 +108,11 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
         if for_deletion and not isinstance(error, _OF_THE_FILE):
             raise
         metadata = {}
-    step = metadata.get("step", "")
+    step = step_in(metadata)
     return Saved(
         prefix,
         time,
-        int(step) if step.isascii() and step.isdigit() else numbered(prefix),
+        numbered(prefix) if step is None else step,
         metrics_from(metadata.get(METRICS, "")),
     )
 
@@ -119,9 +120,15 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
 def meta_suffix_of(prefix: str) -> str | None:
     """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says."""
     try:
-        return detect.read_metadata(prefix).get(META_SUFFIX)
+        return _meta_suffix(detect.read_metadata(prefix)) or None
     except OpError:
         return None
+
+
+def _meta_suffix(metadata: Mapping[str, str]) -> str:
+    """The suffix that is noted; "" for none, and for what would lead elsewhere and no Saver writes."""
+    suffix = metadata.get(META_SUFFIX, "")
+    return "" if "/" in suffix or "\0" in suffix else suffix
 
 
 def is_ours(prefix: str) -> bool:

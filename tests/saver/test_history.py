@@ -215,6 +215,18 @@ def test_a_pin_holds_until_it_is_taken_back(tmp_path):
             run.saver.pin(tmp_path / "m-9")
 
 
+@pytest.mark.parametrize("suffix", [".h5", ".meta"])
+def test_a_checkpoint_is_pinned_by_one_of_its_files_too(tmp_path, suffix):
+    with Run(tmp_path, max_to_keep=1) as run:
+        pinned = run.save(1)
+        run.saver.pin(pinned + suffix)
+        run.save(2, 3)
+        assert held(tmp_path) == ["m-1", "m-3"]
+        tf.train.pin_checkpoint(pinned + suffix, pinned=False)
+        run.save(4)
+        assert held(tmp_path) == ["m-4"]
+
+
 def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):
     with Run(tmp_path, max_to_keep=2) as run:
         run.save(1, 2)
