@@ -260,7 +260,7 @@ def test_missing_foreign_and_linked_shards_are_refused(prefix, tmp_path):
     first.rename(tmp_path / "aside")
     with pytest.raises(
         NotFoundError,
-        match=rf"m\.index: its shard .*{re.escape(first.name)} is not there; .*salvage",
+        match=rf"model\.ckpt-1\.index: its shard .*{re.escape(first.name)} is not there; .*salvage",
     ):
         detect.open_reader(prefix)
     first.symlink_to(tmp_path / "aside")
