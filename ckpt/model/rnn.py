@@ -13,7 +13,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.branches import cond
 from ckpt.model.loops import while_loop
-from ckpt.model.rnn_cells import is_cell, leading_sizes, zero_state_of
+from ckpt.model.rnn_cell import is_cell, leading_sizes, zero_state_of
 from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
 from ckpt.ops import (
