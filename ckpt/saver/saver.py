@@ -110,7 +110,9 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
-        self._notes: Mapping[str, str] = own_rules.noted(rename)  # what the metadata of its checkpoints says besides
+        self._notes: Mapping[str, str] = own_rules.noted(
+            rename
+        )  # what the metadata of its checkpoints says besides
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()

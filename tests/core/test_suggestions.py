@@ -220,7 +220,9 @@ def test_layers_that_are_counted_from_another_number_are_not_mixed_up(called, fi
         ]
 
     wanted, held = layers(first), layers((first + 1) % 3)
-    found = suggest([*wanted, Named("logits/w", F32, (8, 2))], [*held, Named("logits/w", F32, (8, 2))])
+    found = suggest(
+        [*wanted, Named("logits/w", F32, (8, 2))], [*held, Named("logits/w", F32, (8, 2))]
+    )
     assert found.pairs == {}
     names = {w.name: h.name for w, h in zip(wanted, held, strict=True)}
     renamed = renames.renamed([n.name for n in held], found.guess)

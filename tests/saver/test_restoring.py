@@ -96,7 +96,8 @@ def test_a_swap_is_done_once(tmp_path, sess):
     own = saver.save(sess, tmp_path / "own")
     saver.restore(sess, own)
     same(sess.run(variables), {"w": [3, 4], "v": [1, 2]})
-    tf.train.Saver().restore(sess, own, rename=rules)  # who says it for this very checkpoint means it
+    # who says it for this very checkpoint means it
+    tf.train.Saver().restore(sess, own, rename=rules)
     same(sess.run(variables), {"w": [1, 2], "v": [3, 4]})
 
 
