@@ -2,6 +2,7 @@
 
 import random
 import re
+import tracemalloc
 
 import pytest
 
@@ -278,3 +279,30 @@ def test_twenty_thousand_names_take_no_quadratic_time():
     assert len(found.pairs) == 20_000
     assert found.rename == {"old/": ""}
     assert re.fullmatch("old/net/.*", found.pairs[names[7]])
+
+
+def test_a_checkpoint_of_very_many_names_takes_little_memory_for_a_few_that_are_missing():
+    wanted = named([f"net/dense_{i}/kernel" for i in range(10)])
+    others = [f"other/net_{i}/dense_{i % 50}/block/a/b/c/d/kernel" for i in range(20_000)]
+    held = named(others, (5,))
+    held += named([f"old/net/dense_{i}/kernel" for i in range(10)])
+    tracemalloc.start()
+    try:
+        found = suggest(wanted, held)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.rename == {"old/": ""}
+    assert peak < 15 << 20  # 80 MiB with tables of all names
+
+
+@pytest.mark.parametrize(
+    "name", ["net/" + "x" * 1_000_000, "a/" * 20_000 + "b", "net/dense/" + "kernel/" * 300]
+)
+def test_a_name_that_is_longer_than_names_are_is_no_candidate(name):
+    """Comparing two of them letter by letter, or writing out its parts, would take hours or gigabytes."""
+    wanted = [*named(["net/dense/kernel", "net/dense/bias"]), *named([name + "y"], (7,))]
+    held = [*named(["old/net/dense/kernel", "old/net/dense/bias", name + "z"]), *named([name], (7,))]  # fmt: skip
+    found = suggest(wanted, held)
+    assert found.rename == {"old/": ""}
+    assert found.candidates.keys() == {"net/dense/kernel", "net/dense/bias"}
