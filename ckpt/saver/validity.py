@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from ckpt.core import storage
@@ -176,6 +177,10 @@ def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     """Metrics as numbers. Raises TypeError naming every one that is none."""
     plain: dict[str, float] = {}
     problems = []
+    if not isinstance(metrics, (Mapping, NoneType)):
+        raise TypeError(
+            f"metrics must be numbers by name, such as {{'loss': 0.5}}, not {metrics!r}"
+        )
     for name, value in (metrics or {}).items():
         try:
             plain[name] = float(value)
