@@ -87,13 +87,13 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
         chosen, explained = _chosen(_explanations(alone), alone)
         if len(explained) == len(missing):
             pairs, rename = explained, _spec(chosen, explained, alone)
-    unexplained = [named for named in missing if named.name not in pairs]
+    unexplained = [named.name for named in missing if named.name not in pairs]
     return Suggestions(
         len(missing),
         pairs,
         rename,
         {named.name: _ranked(named, search, found) for named in missing[:shown]},
-        _by_order(unexplained, list(search.spare.values()), set(pairs.values())),
+        _by_order(unexplained, search, set(pairs.values())),
     )
 
 
@@ -294,7 +294,9 @@ def _doubtful(
     doubtful: set[str] = set()
     for explanation, new in chosen:
         doubtful.update(w for w, h in new.items() if search.is_against(w, h))
-        doubtful.update(w for w in new if search.is_misplaced(w))
+        doubtful.update(
+            w for w, h in new.items() if search.is_misplaced(w) or search.is_renumbered(w, h)
+        )
         wanted_by = {held: wanted for wanted, held in new.items()}
         sources, size = explanation.sources | search.matched, len(explanation.pairs)
         for other in found:
@@ -388,9 +390,14 @@ def _reason(wanted: Named, held: Named, is_alone: bool) -> str:
     return f"{change}, but {held}"
 
 
-def _by_order(missing: Sequence[Named], spare: Sequence[Named], used: set[str]) -> dict[str, str]:
-    """Prefixes that pair layers whose numbers have moved, by their order, where numbers and shapes of all agree."""
-    wanted, held = _alike(missing), _alike(n for n in spare if n.name not in used)
+def _by_order(unexplained: Sequence[str], search: Search, used: set[str]) -> dict[str, str]:
+    """Prefixes that pair layers whose numbers have moved, by their order, where numbers and shapes of all agree.
+
+    All layers of a kind are paired, also those that have found their names: where one has moved, others have.
+    """
+    kinds = {_without_numbers(name) for name in unexplained}
+    wanted = _alike(search.wanted.values(), kinds)
+    held = _alike((n for n in search.held.values() if n.name not in used), kinds)
     found: dict[str, str] = {}
     for called, group in wanted.items():
         others = held.get(called, [])
@@ -402,14 +409,19 @@ def _by_order(missing: Sequence[Named], spare: Sequence[Named], used: set[str]) 
             old, new = name_edits.layers(h.name, w.name)
             if found.setdefault(old, new) != new:
                 return {}
-    return found
+    return {old: new for old, new in found.items() if old != new}
 
 
-def _alike(tensors: Iterable[Named]) -> dict[str, list[Named]]:
-    """Name without numbers at the ends of its parts -> those called so, by their numbers."""
+def _alike(tensors: Iterable[Named], kinds: set[str]) -> dict[str, list[Named]]:
+    """Name without numbers at the ends of its parts, of these kinds -> those called so, by their numbers."""
     found: dict[str, list[Named]] = defaultdict(list)
     for named in tensors:
-        found[re.sub(r"_\d+(?=[/.:]|$)", "", named.name)].append(named)
+        if (called := _without_numbers(named.name)) in kinds:
+            found[called].append(named)
     for group in found.values():
-        group.sort(key=lambda n: ([int(x) for x in re.findall(r"_(\d+)", n.name)], n.name))
+        group.sort(key=lambda n: ([int(x) for x in re.findall(r"\d+", n.name)], n.name))
     return found
+
+
+def _without_numbers(name: str) -> str:
+    return re.sub(r"_?\d+(?=[/.:]|$)", "", name)

@@ -165,7 +165,7 @@ def _way_out(
             )
     if found.guess:
         yield "If the layers are the same and only numbered anew, their order gives (look at it before you use it)"
-        yield f"    rename={written(found.guess)}"
+        yield f"    rename={written(found.guess, more='')}"
 
 
 def _averages(count: int) -> str:
@@ -224,13 +224,14 @@ def _spare(report: RestoreReport, held: int) -> str:
     return f"The checkpoint holds {held} tensors; no variable asks for {len(report.unexpected)} of them: {some}"
 
 
-def written(rename: Any) -> str:
-    """The rules as Python text: on one line while that is short, a long map cut after its first entries."""
+def written(rename: Any, more: str = ": the error has them all, as `error.rename`") -> str:
+    """The rules as Python text: on one line while that is short, a long map cut after its first entries.
+
+    `more` follows the number of those that are cut off.
+    """
     if not isinstance(rename, dict) or len(rename) <= 4:
         return repr(rename)
     lines = [f"        {old!r}: {new!r}," for old, new in list(rename.items())[:SHOWN]]
     if len(rename) > SHOWN:
-        lines.append(
-            f"        # … and {len(rename) - SHOWN} more: the error has them all, as `error.rename`"
-        )
+        lines.append(f"        # … and {len(rename) - SHOWN} more{more}")
     return "{\n" + "\n".join(lines) + "\n    }"

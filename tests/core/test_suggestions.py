@@ -9,7 +9,7 @@ from ckpt.core import renames
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import suggest
 
-from .renamings import case, is_ambiguous
+from .renamings import MODELS, case, is_ambiguous
 
 F32 = "float32"
 
@@ -205,6 +205,48 @@ def test_layers_that_were_numbered_anew_are_a_guess_and_not_taken():
     assert found.guess == {"conv_1/": "conv_9/", "conv_2/": "conv_10/", "conv_3/": "conv_11/"}
     held[1] = Named("conv_2/k", F32, (1,))
     assert suggest(wanted, held).guess == {}
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("step", [1, 2])
+def test_where_all_numbers_have_moved_no_layer_is_taken_for_another(step, back):
+    """Most names are found, and are other layers': the few that are left over are no evidence for each other."""
+    tried = 0
+    for seed in range(120):
+        rng = random.Random(seed)
+        model = rng.choice(MODELS)(rng)
+        if any(re.search(r"Adam|power", name) for name in model):
+            continue
+        moved = {n: re.sub(r"\d+(?=\D*$)", lambda m: str(int(m[0]) + step), n) for n in model}
+        if len(set(moved.values())) < len(model) or not set(moved.values()) & set(model):
+            continue
+        tried += 1
+        truth = {held: name for name, held in moved.items()} if back else moved
+        wanted = [Named(moved[n] if back else n, F32, shape) for n, shape in model.items()]
+        held = [Named(truth[n.name], F32, n.shape) for n in wanted]
+        found = suggest(wanted, held, shown=0).pairs
+        assert {w: h for w, h in found.items() if truth[w] != h} == {}, seed
+    assert tried > 20
+
+
+def test_the_guess_moves_all_layers_of_a_kind():
+    def layers(numbers, *shapes):
+        return [
+            Named(f"enc/conv2d{f'_{n}' if n else ''}/{leaf}", F32, shape if leaf == "k" else (8,))
+            for n, shape in zip(numbers, shapes, strict=True)
+            for leaf in ("k", "b")
+        ]
+
+    same = ((3, 8), (3, 8), (3, 8))
+    for shapes in (same, ((1, 8), (4, 8), (5, 8))):
+        found = suggest(layers([1, 2, 3], *shapes), layers([0, 1, 2], *shapes))
+        assert found.pairs == {}
+        assert found.guess == {
+            "enc/conv2d/": "enc/conv2d_1/", "enc/conv2d_1/": "enc/conv2d_2/", "enc/conv2d_2/": "enc/conv2d_3/",
+        }  # fmt: skip
+    other = (*same[:2], (9, 8))  # the one that is left over is like none of the others
+    found = suggest(layers([1, 2, 7], *other), layers([1, 2, 3], *other))
+    assert found.rename == {"enc/conv2d_3/": "enc/conv2d_7/"}
 
 
 def test_a_numbering_that_has_moved_by_one_is_seen_behind_names_that_agree():
