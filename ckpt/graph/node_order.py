@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from ckpt.core.defs import NodeDef, split_input
 from ckpt.core.errors import GraphError
 
-_MERGES = ("Merge", "RefMerge")
-_BACK = ("NextIteration", "RefNextIteration")
+MERGES = frozenset({"Merge", "RefMerge"})
+ROUND = frozenset({"NextIteration", "RefNextIteration"})
+"""What a Merge takes from these comes round a loop: it is no cycle of nodes that wait for each other."""
+
 _SHOWN = 10  # cycles that an error tells, and nodes of each
 
 
@@ -27,7 +29,7 @@ def in_order(nodes: Sequence[NodeDef], is_mapped: Callable[[str], bool]) -> list
     for number, node in enumerate(nodes):
         inputs = [text for text in node.input if not is_mapped(text)]
         sources = {numbers[source] for source in _sources(inputs) if source in numbers}
-        if node.op in _MERGES and (back := _given_back(node, inputs, numbers, nodes)):
+        if node.op in MERGES and (back := _given_back(node, inputs, numbers, nodes)):
             sources -= back
         needed.append(tuple(sources))
         for source in sources:
@@ -58,7 +60,7 @@ def _given_back(
     back = {
         text: number
         for text in inputs
-        if (number := numbers.get(split_input(text)[0])) is not None and nodes[number].op in _BACK
+        if (number := numbers.get(split_input(text)[0])) is not None and nodes[number].op in ROUND
     }
     controls = {number for text, number in back.items() if text[:1] == "^"}
     begins = any(text not in back and text[:1] != "^" for text in node.input)

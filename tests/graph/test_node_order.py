@@ -145,6 +145,19 @@ def test_a_loop_may_stand_in_any_order(inputs):
             assert session.run("exit:0", {"x:0": 3.0}) == 192
 
 
+@pytest.mark.parametrize("inputs", [("enter", "next"), ("next", "enter")])
+def test_what_comes_round_a_loop_has_the_dtype_of_what_enters_it(inputs):
+    nodes = loop(*inputs)
+    nodes[1] = NodeDef("next", "NextIteration", ("whole",), "", {"T": tf.int32})
+    nodes.append(NodeDef("whole", "Cast", ("double",), "", {"SrcT": tf.float32, "DstT": tf.int32}))
+    graph = tf.Graph()
+    with pytest.raises(
+        GraphError, match=r"node 'merge'.*int32 from next:0 incompatible with expected float32"
+    ):
+        load_graph(graph, GraphDef(tuple(nodes)))
+    assert not graph.get_operations()
+
+
 def test_a_map_of_inputs_may_cut_a_cycle():
     with tf.Graph().as_default() as graph:
         outside = tf.constant(2.0)
