@@ -15,11 +15,9 @@ from ckpt.core.same_words import is_moved, meaning
 from ckpt.core.tensor_roles import AVERAGE_KIND, kind
 
 Shape = tuple[int | None, ...] | None
-_Inside = tuple[
-    tuple[str, ...], str, Shape
-]  # of a tensor in a scope: the rest of its name, dtype, shape
 
 _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
+_PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
 
 
@@ -184,44 +182,21 @@ class Search:
         return any(self._misplaced.get(_unnumbered(s), set()) - {s} for s in scopes)
 
     @cached_property
-    def _layers_found(self) -> dict[tuple[str, ...], set[frozenset[_Inside]]]:
-        """Scope without numbers -> what is found in the scopes called so: rests of names, with dtype and shape."""
-        layers: dict[tuple[str, ...], set[_Inside]] = defaultdict(set)
-        for name in self.matched:
-            parts, held = _parts(name), self.held[name]
-            for end in range(1, len(parts) + 1):
-                layers[parts[:end]].add((parts[end:], held.dtype, held.shape))
-        found: dict[tuple[str, ...], set[frozenset[_Inside]]] = defaultdict(set)
-        for scope, inside in layers.items():
-            found[_unnumbered(scope)].add(frozenset(inside))
-        return found
-
-    @cached_property
-    def _held_by_parts(self) -> dict[tuple[str, ...], Named]:
-        return {_parts(name): named for name, named in self.held.items()}
+    def _numbered_as_wanted(self) -> set[str]:
+        """The names that both have, without the numbers of their layers."""
+        return {unplaced(name) for name in self.matched}
 
     def is_renumbered(self, wanted: str, held: str) -> bool:
-        """Whether only a number has changed, and a layer that is just like this one was found under its own name.
+        """Whether only a number differs, and other layers of that kind have the numbers that they should have.
 
-        Then all of them may have been numbered anew, and those found be others than they seem.
+        Where layers are counted from 1 and not from 0 any more, the last one is left over and the first one is missing:
+        every layer is another one then, and not the last one the first.
         """
-        mine, theirs = _parts(wanted), _parts(held)
-        if _unnumbered(mine) != _unnumbered(theirs):
-            return False
-        pairs = enumerate(zip(_numbers(mine), _numbers(theirs), strict=True), 1)
-        end = max((place for place, (a, b) in pairs if a != b), default=0)
-        if not end:
-            return False
-        scope, rest = theirs[:end], theirs[end:]
-        return any(
-            any(rest == one[0] for one in inside)
-            and all(self._is_held((*scope, *part), dtype, shape) for part, dtype, shape in inside)
-            for inside in self._layers_found.get(_unnumbered(scope), ())
+        return (
+            unplaced(wanted) == unplaced(held)
+            and places(wanted) != places(held)
+            and unplaced(wanted) in self._numbered_as_wanted
         )
-
-    def _is_held(self, parts: tuple[str, ...], dtype: str, shape: Shape) -> bool:
-        held = self._held_by_parts.get(parts)
-        return held is not None and (held.dtype, held.shape) == (dtype, shape)
 
     def accepts(self, wanted: Named, held: Named) -> bool:
         """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
@@ -235,6 +210,16 @@ class Search:
         if name not in self._kinds:
             self._kinds[name] = kind(name)
         return self._kinds[name]
+
+
+def unplaced(name: str) -> str:
+    """The name without the numbers of its layers: `net/layer_3/kernel` and `net/layer/kernel` are alike."""
+    return _PLACE.sub("", name)
+
+
+def places(name: str) -> list[int]:
+    """The numbers of its layers."""
+    return [int(number) for number in _PLACE.findall(name)]
 
 
 def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
@@ -292,11 +277,6 @@ def _compatible(a: Shape, b: Shape) -> bool:
 
 def _unnumbered(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(re.sub(r"_?\d+$", "", part) for part in parts)
-
-
-def _numbers(parts: tuple[str, ...]) -> list[str]:
-    """The number that each part ends in; nothing where it ends in none."""
-    return [part[len(part.rstrip("0123456789")) :] for part in parts]
 
 
 def _parts(name: str) -> tuple[str, ...]:
