@@ -172,6 +172,7 @@ def held(
 
 
 EVERY_N_HOURS = 10000.0
+_DIGITS = 20  # of a step at most: TensorFlow's are 64-bit integers
 """TensorFlow's default of keep_checkpoint_every_n_hours: longer than a year, so that none is kept for good."""
 
 
@@ -248,7 +249,13 @@ def after_save(
 def numbered(prefix: str) -> int | None:
     """The step that a prefix ends with, as `Saver.save` writes it; None when it ends with none."""
     _, dash, digits = prefix.rpartition("-")
-    return int(digits) if dash and digits.isascii() and digits.isdigit() else None
+    return step_in(digits) if dash else None
+
+
+def step_in(text: str) -> int | None:
+    """The step that a text says; None when it says none, also in more digits than a step has: Python refuses thousands."""
+    is_step = text.isascii() and text.isdigit() and len(text) <= _DIGITS
+    return int(text) if is_step else None
 
 
 def is_of(save_path: str) -> Callable[[str], bool]:

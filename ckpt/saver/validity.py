@@ -23,7 +23,7 @@ from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
 from ckpt.formats.shard_index import SHARD_NAME
-from ckpt.saver.retention import Saved, numbered
+from ckpt.saver.retention import Saved, numbered, step_in
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
@@ -79,6 +79,9 @@ def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Prob
     suffix = noted.get(META_SUFFIX)
     if not suffix:
         return None
+    if not storage.is_name_part(suffix):
+        reason = f"{prefix}: says that its MetaGraph file ends in {suffix[:80]!r}, which no name of a file does"
+        return Problem(reason, keeps_values=True)
     path = f"{prefix}.{suffix}"
     try:
         data = storage.read_file(path, limit=MAX_META_BYTES)
@@ -106,21 +109,25 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
         if for_deletion and not isinstance(error, _OF_THE_FILE):
             raise
         metadata = {}
-    step = metadata.get("step", "")
+    step = step_in(metadata.get("step", ""))
     return Saved(
         prefix,
         time,
-        int(step) if step.isascii() and step.isdigit() else numbered(prefix),
+        numbered(prefix) if step is None else step,
         metrics_from(metadata.get(METRICS, "")),
     )
 
 
 def meta_suffix_of(prefix: str) -> str | None:
-    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says."""
+    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says.
+
+    Nor does a file that says something else, which would lead to another directory.
+    """
     try:
-        return detect.read_metadata(prefix).get(META_SUFFIX)
+        suffix = detect.read_metadata(prefix).get(META_SUFFIX, "")
     except OpError:
         return None
+    return suffix if suffix and storage.is_name_part(suffix) else None
 
 
 def is_ours(prefix: str) -> bool:
