@@ -1,9 +1,12 @@
-"""The tour in the README runs as printed."""
+"""The tour in the README runs as printed, and so do the commands behind it."""
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from tests.cli.test_inspect_cli import ckpt
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -14,6 +17,11 @@ def test_tour_runs_and_learns(tmp_path, monkeypatch, capsys):
     exec(compile(tour, "README.md", "exec"), {})
     assert re.fullmatch(r"\[0 1 2 \d\]\n", capsys.readouterr().out)
     assert (tmp_path / "run" / "model.ckpt-100.meta").exists()
+    (commands,) = re.findall(r"```sh\n(ckpt .*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for line in re.split(r"\n|&&", commands):
+        if line.strip().startswith("ckpt "):
+            done = ckpt(*shlex.split(line, comments=True)[1:])
+            assert done.returncode == 0, (line, done.stderr)
 
 
 @pytest.mark.parametrize("document", sorted(ROOT.glob("*.md")), ids=lambda path: path.name)

@@ -53,10 +53,9 @@ def cat_command(
     from ckpt.core.dtypes import as_dtype
     from ckpt.core.errors import CkptError
     from ckpt.inspect import values
-    from ckpt.saver.meant import checkpoint_meant
     from ckpt.saver.opening import open_checkpoint
 
-    with open_checkpoint(checkpoint_meant(path)) as checkpoint:
+    with open_checkpoint(path) as checkpoint:
         try:
             tensor = checkpoint[name]
             part = tensor.read() if key is None else tensor[key]

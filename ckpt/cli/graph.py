@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
@@ -62,17 +61,23 @@ def graph_command(path: str, kind: str, depth: int, scope: str | None, output: s
 
         sys.stdout.write("\n".join(map(printable, text.split("\n"))))
     else:
-        Path(output).write_text(text, encoding="utf-8")
+        from ckpt.core.storage import write_file
+
+        write_file(output, text.encode())
 
 
 def _svg(text: str) -> str:
-    """DOT drawn by Graphviz. Raises a usage error that says how to get it."""
+    """DOT drawn by Graphviz. Raises a usage error that says how to get it, CkptError when it fails."""
     program = shutil.which("dot")
     if program is None:
         raise click.UsageError(
             "svg needs Graphviz, whose program `dot` is not installed; --format dot writes what it draws"
         )
     done = subprocess.run(
-        [program, "-Tsvg"], input=text, capture_output=True, text=True, check=True
+        [program, "-Tsvg"], input=text, capture_output=True, text=True, check=False
     )
+    if done.returncode:
+        from ckpt.core.errors import CkptError
+
+        raise CkptError(f"Graphviz cannot draw the graph: {done.stderr.strip()}")
     return done.stdout

@@ -36,7 +36,7 @@ def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
     what reads it. Exits with 3 when a path leads to none, else with 1 when one is damaged, else with 5 when one is of another
     format; the others are verified all the same.
     """
-    from ckpt.core.errors import NotFoundError
+    from ckpt.core.errors import DataLossError, NotFoundError
     from ckpt.saver import validity
 
     prefixes: dict[str, None] = {}
@@ -44,7 +44,10 @@ def verify_command(paths: tuple[str, ...], quick: bool, as_json: bool) -> int:
     for path in paths:
         try:
             prefixes.update(dict.fromkeys(_prefixes(path)))
-        except NotFoundError as error:
+        except (
+            NotFoundError,
+            DataLossError,
+        ) as error:  # there is none, or no state file that says so
             lost.append(str(error))
     problems = {prefix: validity.problem_of(prefix, every_byte=not quick) for prefix in prefixes}
     _show(problems, as_json=as_json)
@@ -71,21 +74,20 @@ def _show(problems: Mapping[str, Problem | None], *, as_json: bool) -> None:
 
 
 def _prefixes(path: str) -> list[str]:
-    """The checkpoints that a path means. Raises NotFoundError when there are none."""
+    """The checkpoints that a path means. Raises NotFoundError when there are none, DataLossError as `checkpoint_meant`."""
     from ckpt.core import storage
-    from ckpt.core.errors import NotFoundError
     from ckpt.formats import detect
     from ckpt.saver.latest import checkpoints_in
-    from ckpt.saver.meant import is_state_file
+    from ckpt.saver.meant import checkpoint_meant, is_state_file
     from ckpt.saver.validity import prefix_of_file
 
     if is_state_file(path):
         path = storage.split(path)[0]
     if storage.is_directory(path):
         found = [saved.name for saved in checkpoints_in(path)]
-        if not found:
-            raise NotFoundError(None, None, f"{path}: no checkpoint in this directory")
-        return found
+        if found:
+            return found
+        path = checkpoint_meant(path)
     prefix = prefix_of_file(path)
     detect.resolve(prefix)
     return [prefix]

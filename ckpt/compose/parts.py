@@ -9,11 +9,12 @@ from typing import Any
 
 from ckpt.compose.models import Model
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
 from ckpt.core.spelling import similar
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph
 from ckpt.graph.operation import Operation
 from ckpt.graph.selection import needed, without
 from ckpt.saver import metagraph

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from ckpt.compose.parts import Parts
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.core.errors import GraphError
-from ckpt.graph.load import split_input
 from ckpt.graph.selection import node_of
 
 

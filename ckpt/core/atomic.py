@@ -161,12 +161,6 @@ class NewFile:
             own.discard(os.path.basename(temporary))
 
 
-def write_file(target: StrPath, data: Buffer, *, durable: bool = True) -> None:
-    """Make `data` the whole content of `target`, atomically."""
-    with NewFile(target, durable=durable) as new:
-        new.write(data, 0)
-
-
 def write_at(path: StrPath, fd: int, data: Buffer, offset: int) -> None:
     """Write all of `data` at `offset` of an open file; errors name `path`."""
     view = memoryview(data)

@@ -64,6 +64,18 @@ _set_name, _set_op, _set_input, _set_device, _set_attr = (
 )
 
 
+def split_input(name: str) -> tuple[str, int]:
+    """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
+    if name[:1] == "^":
+        return name[1:], -1
+    if ":" not in name:
+        return name, 0
+    node, colon, index = name.rpartition(":")
+    if colon and index.isdigit():
+        return node, int(index)
+    return name, 0
+
+
 @dataclass(frozen=True, slots=True)
 class ArgDef:
     """One argument of a function's or operation's signature."""

@@ -16,8 +16,9 @@
         ├── UnauthenticatedError     ├── UnavailableError
         └── DataLossError            (damaged bytes in a file)
 
-Files raise members of the OpError family too, with `op` and `node_def` None, as TensorFlow's Saver does.
-This module imports nothing, so that listing a checkpoint needs no numpy.
+Files raise members of the OpError family too, with `op` and `node_def` None, as TensorFlow's Saver does. Where TensorFlow
+raises a built-in error, a subclass is both (MissingFileError: NotFoundError and OSError).
+This module imports nothing of ckpt's, so that listing a checkpoint needs no numpy.
 """
 
 from __future__ import annotations

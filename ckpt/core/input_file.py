@@ -15,6 +15,8 @@ from ckpt.core.system import StrPath, again, close, typed
 if TYPE_CHECKING:
     from typing import Self
 
+    from ckpt.core.storage import Input
+
 
 class InputFile:
     """A regular file opened for reading at offsets; any number of threads may read at once.
@@ -97,12 +99,7 @@ class InputFile:
 
     def _check_range(self, offset: int, length: int) -> None:
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise DataLossError(
-                None,
-                None,
-                f"{self.path}: expected bytes {offset} to {offset + length}, the file has {self.size}; "
-                "it is damaged or was cut short",
-            )
+            raise beyond_the_end(self, offset, length)
 
     def _shrunk(self, offset: int) -> DataLossError:
         return DataLossError(
@@ -123,14 +120,23 @@ class InputFile:
         self.close()
 
 
-def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
-    """The whole content of a regular file. Raises DataLossError when it is longer than `limit` bytes."""
-    with InputFile(path, follow=follow) as file:
-        if file.size > limit:
-            raise DataLossError(
-                None, None, f"{file.path}: has {file.size} bytes, expected at most {limit}"
-            )
-        return file.read(0, file.size)
+def whole(file: Input, limit: int) -> bytes:
+    """All bytes of an open file. Raises DataLossError when there are more than `limit`."""
+    if file.size > limit:
+        raise DataLossError(
+            None, None, f"{file.path}: has {file.size} bytes, expected at most {limit}"
+        )
+    return file.read(0, file.size)
+
+
+def beyond_the_end(file: Input, offset: int, length: int) -> DataLossError:
+    """The error for a read of bytes that an open file does not have."""
+    return DataLossError(
+        None,
+        None,
+        f"{file.path}: expected bytes {offset} to {offset + length}, the file has {file.size}; "
+        "it is damaged or was cut short",
+    )
 
 
 def _kind_of(mode: int) -> str:

@@ -29,6 +29,7 @@ from ckpt.core.errors import (
     UnimplementedError,
     from_os_error,
 )
+from ckpt.core.input_file import beyond_the_end, whole
 from ckpt.core.system import Buffer
 
 if TYPE_CHECKING:
@@ -182,12 +183,7 @@ class Download:
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`. Raises DataLossError when the file does not hold them."""
         if offset < 0 or length < 0 or offset + length > self.size:
-            raise DataLossError(
-                None,
-                None,
-                f"{self.path}: expected bytes {offset} to {offset + length}, the file has {self.size}; "
-                "it is damaged or was cut short",
-            )
+            raise beyond_the_end(self, offset, length)
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
         with self._lock:
@@ -230,9 +226,8 @@ class Download:
     def _fetch(self, offset: int, length: int) -> bytes:
         with typed(self.path, "reading"):
             data: bytes = self._store.cat_file(self._name, start=offset, end=offset + length)
-        if (
-            len(data) != length
-        ):  # the file was long enough when it was opened: this says nothing about its content
+        if len(data) != length:
+            # the file was long enough when it was opened: this says nothing about its content
             raise UnavailableError(
                 None,
                 None,
@@ -251,16 +246,6 @@ class Download:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def read_file(url: str, *, limit: int) -> bytes:
-    """The whole content of a file. Raises DataLossError when it is longer than `limit` bytes."""
-    with Download(url) as file:
-        if file.size > limit:
-            raise DataLossError(
-                None, None, f"{url}: has {file.size} bytes, expected at most {limit}"
-            )
-        return file.read(0, file.size)
 
 
 def exists(url: str) -> bool:
@@ -351,12 +336,14 @@ def sweep(directory: str) -> None:
 
 def _is_committed(directory: str, mark: str, token: str) -> bool:
     """Whether the file that a mark tells of is there and names files with this token. Raises OpError where nobody can tell."""
-    told = read_file(f"{directory}/{mark}", limit=_LONGEST_NAME)
+    with Download(f"{directory}/{mark}") as file:
+        told = whole(file, _LONGEST_NAME)
     if not told.endswith(_END):
         return True  # the writer died while it put the mark: it had not touched any file yet
     target = told.removesuffix(_END).decode("utf-8", "replace")
     try:
-        return token.encode() in read_file(f"{directory}/{target}", limit=_LARGEST_INDEX)
+        with Download(f"{directory}/{target}") as file:
+            return token.encode() in whole(file, _LARGEST_INDEX)
     except NotFoundError:
         return False
 
@@ -397,10 +384,8 @@ def store_of(url: str) -> tuple[Any, str]:
     with typed(url, "reaching the store"):
         try:
             store, name = url_to_fs(url, use_listings_cache=False)
-        except (
-            ImportError,
-            ValueError,
-        ) as error:  # a package is missing, or nobody knows the scheme
+        except (ImportError, ValueError) as error:
+            # a package is missing, or nobody knows the scheme
             raise UnimplementedError(
                 None, None, f"{url}: fsspec cannot open {scheme}:// here: {error}"
             ) from error

@@ -200,7 +200,7 @@ def _word(text: str, negated: bool, word: str) -> Selector:
     if name not in known or colon:
         words = ", ".join("@" + w for w in WORDS)
         near = _nearest(name, [w.partition(":")[0] for w in WORDS], 1)
-        hint = f"; did you mean @{near[0]}?" if near else ""
+        hint = f"; did you mean @{near[0]}?" if near else "."
         raise SelectionError(f"{text!r}: unknown word{hint} Known: {words}")
     return Selector(text, negated, known[name], asks_graph=name in ("trainable", "global", "slots"))
 

@@ -1,7 +1,7 @@
 """Files by path or by URL: the one seam between local disks and remote stores. Must not know any format.
 
-Local paths go to `core.atomic`, URLs such as `s3://bucket/dir/model` to `core.remote`, through fsspec. Both sides
-offer the same few operations; a file is written whole or not at all, and is read at offsets.
+Local paths go to `atomic`, `input_file` and `local_files`, URLs such as `s3://bucket/dir/model` to `remote`, through
+fsspec. Both sides offer the same few operations; a file is written whole or not at all, and is read at offsets.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
-from ckpt.core import atomic, input_file, local_files, temporaries
+from ckpt.core import atomic, local_files, temporaries
 from ckpt.core.atomic import NewFile
-from ckpt.core.input_file import InputFile
+from ckpt.core.input_file import InputFile, whole
 from ckpt.core.system import Buffer, StrPath
 
 if TYPE_CHECKING:
@@ -148,13 +148,10 @@ def write_file(target: StrPath, data: Buffer, *, durable: bool = True) -> None:
         new.write(data, 0)
 
 
-def read_file(path: StrPath, *, limit: int, follow: bool = True) -> bytes:
+def read_file(path: StrPath, *, limit: int) -> bytes:
     """The whole content of a file. Raises DataLossError when it is longer than `limit` bytes."""
-    if not is_remote(path):
-        return input_file.read_file(path, limit=limit, follow=follow)
-    from ckpt.core import remote
-
-    return remote.read_file(os.fspath(path), limit=limit)
+    with open_input(path) as file:
+        return whole(file, limit)
 
 
 def exists(path: StrPath) -> bool:

@@ -62,7 +62,7 @@ class TensorReader(Protocol):
         ...
 
     def metadata(self) -> Mapping[str, str]:
-        """Free-form strings that the writer left: step, lineage and the like."""
+        """Free-form strings that the writer left: the step, metrics and the like."""
         ...
 
     def close(self) -> None:

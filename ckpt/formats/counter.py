@@ -8,10 +8,10 @@ if TYPE_CHECKING:
 
 
 class Counter:
-    """Stops after so many lists or maps; give `take` to msgpack as a hook."""
+    """Stops after so many lists or maps, more than `what` needs; give `take` to msgpack as a hook."""
 
-    def __init__(self, left: int) -> None:
-        self._left = left
+    def __init__(self, left: int, what: str = "an index") -> None:
+        self._left, self._what = left, what
 
     def take(self, made: Any) -> Any:
         """What was made, if there may be one more. Raises ValueError."""
@@ -24,5 +24,5 @@ class Counter:
     def _taken(self, made: Any, count: int) -> Any:
         self._left -= count
         if self._left < 0:
-            raise ValueError("has more lists or maps than an index needs")
+            raise ValueError(f"has more lists or maps than {self._what} needs")
         return made

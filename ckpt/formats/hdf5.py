@@ -17,12 +17,8 @@ if TYPE_CHECKING:
     from ckpt.formats.hdf5_reader import Hdf5Reader
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_USER_BLOCKS = (
-    0,
-    512,
-    1024,
-    2048,
-)  # where HDF5 allows its signature, as far as a head of 4 KiB shows it
+_USER_BLOCKS = (0, 512, 1024, 2048)
+"""Where HDF5 allows its signature, as far as a head of 4 KiB shows it."""
 
 
 def open_reader(

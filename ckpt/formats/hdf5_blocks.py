@@ -7,7 +7,7 @@ from mmap import mmap
 from typing import Any
 
 from ckpt.core.checksum import crc32c
-from ckpt.core.errors import DataLossError
+from ckpt.core.errors import DataLossError, UnimplementedError
 from ckpt.formats import hdf5_filters
 from ckpt.formats.hdf5_index import Part, Tensor
 from ckpt.formats.hdf5_volumes import Checkpoint
@@ -43,7 +43,7 @@ class Blocks:
             self.check(tensor, part, low, piece, head, tail)
 
     def read_chunk(self, tensor: Tensor, part: Part, number: int, item: int) -> bytes:
-        """A chunk, verified and without its filters."""
+        """A chunk, verified and without its filters. Raises DataLossError, UnimplementedError for filters that are not here."""
         assert part.chunks is not None
         stored = self._files[part.file].read(
             part.chunks.offsets[number], part.chunks.lengths[number]
@@ -55,6 +55,9 @@ class Blocks:
             return hdf5_filters.decode(stored, part.chunks.pipeline, part.chunks.shape, item)
         except ValueError as error:
             raise self.damage(f"tensor {tensor.name!r}: chunk {number}: {error}") from error
+        except UnimplementedError as error:
+            told = f"{self.path}: tensor {tensor.name!r}: {error}"
+            raise UnimplementedError(None, None, told) from error
 
     def read_raw(self, file: int, offset: int, length: int, buffers: Sequence[Any]) -> None:
         """Fill at most 1,024 buffers, one after the other, from one of the files, unverified: the caller checks."""

@@ -145,10 +145,9 @@ def contents_of(path: StrPath, tensors: Iterable[TensorEntry]) -> Contents:
     problems: list[str] = []
     contents = Contents()
     rows = contents.rows
+    # for each of many thousands, a method of ours would cost more than it does
     add_dtype, add_shape = contents.dtypes.append, contents.shapes.append
-    add_value = (
-        contents.values.append
-    )  # for each of many thousands, a method of ours would cost more than it does
+    add_value = contents.values.append
     value: Array | list[Box]
     parts: dict[str, list[tuple[Array, str, SliceSpec | None]]] = {}
     kinds = _Kinds()

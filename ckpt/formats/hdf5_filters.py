@@ -23,7 +23,7 @@ DEFLATE, SHUFFLE = 1, 2
 PLUGINS = {"zstd": "Zstd", "lz4": "LZ4", "blosc2": "Blosc2", "bitshuffle": "Bitshuffle"}
 """Compressions of the hdf5plugin package, by the names that users give."""
 
-_PLUGIN_FILTERS = frozenset({32001, 32004, 32008, 32015, 32026})
+_PLUGIN_FILTERS = frozenset({32004, 32008, 32015, 32026})
 _scratches = count()
 _DEFLATE_LEVEL = 1  # higher ones take several times as long for one or two percent of float weights
 

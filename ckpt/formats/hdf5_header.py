@@ -25,12 +25,10 @@ from ckpt.formats.hdf5_layout import (
     parse_header,
 )
 
-_HEADER = struct.Struct(
-    "<16sIIQQQI"
-)  # magic, version, zero, index offset, index length, file length, index crc
-_REMEMBERED = (
-    1 << 20
-)  # bytes up to which an index is kept for the next time that the file is opened
+_HEADER = struct.Struct("<16sIIQQQI")
+"""Magic, version, zero, offset and length of the index, length of the file, CRC of the index."""
+_REMEMBERED = 1 << 20
+"""Bytes up to which an index is kept for the next time that the file is opened."""
 
 
 def pack_header(index_offset: int, index: bytes, file_length: int) -> bytes:

@@ -14,7 +14,7 @@ from ckpt.core.checksum import crc32c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
     Kind = tuple[str, tuple[int, ...], int]  # dtype, shape, stored bytes
@@ -49,6 +49,7 @@ ITEM_SIZE = {
 }  # fmt: skip
 STRING_END = 8  # bytes that a string tensor stores per element besides the characters
 
+_STEP_DIGITS = 20  # of 64 bits
 _MAX_RANK = 64  # numpy's limit
 MAX_FIELDS = 64
 MAX_LIST = 4096  # entries: msgpack allocates lists from their announced length
@@ -114,6 +115,12 @@ def in_order(offsets: Iterable[int], lengths: Iterable[int]) -> bool:
             return False
         end = offset + length
     return True
+
+
+def step_in(metadata: Mapping[str, str]) -> int | None:
+    """The step that the metadata of a file notes, if it is a number of at most 20 digits; None where it notes none."""
+    text = metadata.get("step", "")
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _STEP_DIGITS else None
 
 
 def product(sizes: Iterable[int]) -> int:

@@ -34,7 +34,7 @@ Layout = Literal["auto", "named"]
 
 
 class Plan:
-    """Everything about one file: first what is in it, after `place` also where.
+    """Everything about one file: what is in it and where. Checksums are noted in it while the file is written.
 
     Making it raises TooMuch where no reader would take the file.
     """
@@ -73,9 +73,8 @@ class Plan:
             raise TooMuch(
                 f"{sum(contents.splits)} parts of tensors that are cut, expected at most {MOST_PARTS}"
             )
-        self.index_length = (
-            0  # depends on names, dtypes, shapes and filters only, not on where things lie
-        )
+        # depends on names, dtypes, shapes and filters only, not on where things lie
+        self.index_length = 0
         self.structure = build(self._datasets(), USER_BLOCK)
         if self.index_length > MOST_INDEX:
             raise TooMuch(f"an index of {self.index_length} bytes, expected at most {MOST_INDEX}")

@@ -108,7 +108,7 @@ class Hdf5Reader:
         InvalidArgumentError, and DataLossError when any byte needed is damaged (then `out` is undefined).
         """
         tensor = self._tensor(name)
-        box = _box(name, tensor.shape, part)
+        box = self._box(tensor, part)
         if tensor.dtype == "string":
             return self._read_strings(tensor, box, out)
         out = self._target(tensor, box, out)
@@ -252,6 +252,19 @@ class Hdf5Reader:
         for other in others:
             other.result()
 
+    def _box(self, tensor: Tensor, part: Slices | None) -> _Box:
+        """What `part` means. Raises InvalidArgumentError for more slices than axes, and for steps."""
+        part = part or ()
+        if len(part) > len(tensor.shape) or any(cut.step not in (None, 1) for cut in part):
+            raise InvalidArgumentError(
+                None,
+                None,
+                f"{self.path}: tensor {tensor.name!r}: expected at most {len(tensor.shape)} slices of step 1, got {part}",
+            )
+        cuts = (*part, *(slice(None),) * (len(tensor.shape) - len(part)))
+        bounds = (cut.indices(full)[:2] for cut, full in zip(cuts, tensor.shape, strict=True))
+        return tuple((start, max(stop - start, 0)) for start, stop in bounds)
+
     def _target(self, tensor: Tensor, box: _Box | None, out: Array | None) -> Array:
         shape = tensor.shape if box is None else tuple([n for _, n in box])
         kind = numpy_dtype(tensor.dtype)
@@ -265,9 +278,8 @@ class Hdf5Reader:
                 )
             return out
         held = sum(prod(part.shape) for part in tensor.parts)
-        if (
-            prod(shape) > held
-        ):  # checked before memory is taken: the full shape of a part is only a claim
+        if prod(shape) > held:
+            # checked before memory is taken: the full shape of a part is only a claim
             raise self._incomplete(tensor, shape)
         return np.empty(shape, kind)
 
@@ -429,19 +441,6 @@ def verify(path: StrPath) -> None:
 
 
 _Box = tuple[tuple[int, int], ...]  # first index and count, per axis
-
-
-def _box(name: str, shape: tuple[int, ...], part: Slices | None) -> _Box:
-    part = part or ()
-    if len(part) > len(shape) or any(cut.step not in (None, 1) for cut in part):
-        raise InvalidArgumentError(
-            None,
-            None,
-            f"tensor {name!r}: expected at most {len(shape)} slices of step 1, got {part}",
-        )
-    cuts = (*part, *(slice(None),) * (len(shape) - len(part)))
-    bounds = (cut.indices(full)[:2] for cut, full in zip(cuts, shape, strict=True))
-    return tuple((start, max(stop - start, 0)) for start, stop in bounds)
 
 
 def _leading(shape: tuple[int, ...], box: _Box) -> int | None:

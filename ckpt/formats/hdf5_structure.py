@@ -78,9 +78,8 @@ class SparseFile:
     def __init__(self) -> None:
         self.size = 0
         self._at = 0
-        self._foreign: bytes | None = (
-            None  # bytes that somebody else keeps, and where HDF5 wants them
-        )
+        # bytes that somebody else keeps, and where HDF5 wants them
+        self._foreign: bytes | None = None
         self._foreign_at: int | None = None
         self._pages: dict[int, bytearray] = {}
 

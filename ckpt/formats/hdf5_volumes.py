@@ -103,7 +103,8 @@ def open_checkpoint(
 ) -> Checkpoint:
     """Open a file, or the shards that a `.index` file names. Raises members of the OpError family.
 
-    `file` is that file, where it is open already; it is closed after an error. Compressed values may take `max_expansion` times the bytes of their file, or 1 GiB if that is more.
+    `file` is that file, where it is open already; it is closed after an error. Compressed values may take `max_expansion`
+    times the bytes of their file, or 1 GiB if that is more.
     """
     checkpoint = _opened_checkpoint(open_input(path) if file is None else file)
     try:

@@ -27,9 +27,8 @@ from ckpt.formats.hdf5_layout import BLOCK, HEADER, TooMuch, blocks_of
 from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
-_STEP = (
-    2 * BLOCK
-)  # bytes of one write: they fit a core's cache, and pages of the page cache that are never slow to come
+_STEP = 2 * BLOCK
+"""Bytes of one write: they fit a core's cache, and pages of the page cache that are never slow to come."""
 _COALESCED = 64 * 1024  # pieces up to this size are gathered before they are written
 _LARGE = 1024 * 1024  # boxes from this size on are written by several threads
 _SEGMENT = 16 * 1024 * 1024  # bytes that a thread writes before it takes the next task

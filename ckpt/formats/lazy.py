@@ -141,7 +141,7 @@ class LazyCheckpoint(Mapping[str, LazyTensor]):
 
     @property
     def metadata(self) -> Mapping[str, str]:
-        """The strings that the writer left: step, lineage and the like."""
+        """The strings that the writer left: the step, metrics and the like."""
         return self._open_reader().metadata()
 
     def close(self) -> None:

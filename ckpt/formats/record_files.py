@@ -36,9 +36,9 @@ class TFRecordOptions:
 
     `flush_mode` is what `flush` asks of zlib (0: nothing, 2: all that was written can be read, 3: and from there on without
     what came before), and what happens every `input_buffer_size` bytes; `window_bits`, `compression_level`, `mem_level` and
-    `compression_strategy` are zlib's. `output_buffer_size` and `compression_method` change nothing. `max_expansion`, which is ckpt's own, is how many times the bytes of a compressed file
-    one record of it may take (200 unless given), or 1 GiB if that is more. Raises ValueError for an unknown
-    `compression_type`.
+    `compression_strategy` are zlib's. `output_buffer_size` and `compression_method` change nothing. `max_expansion`, which
+    is ckpt's own, is how many times the bytes of a compressed file one record of it may take (200 unless given), or 1 GiB
+    if that is more. Raises ValueError for an unknown `compression_type`.
     """
 
     compression_type_map = _NAMES

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from ckpt.core.texts import text_of
 from ckpt.graph import stack
 from ckpt.graph.origins import Imported, Origin, origin
 
@@ -35,15 +36,11 @@ class FileUse:
 
     def concerns(self, node: Operation) -> bool:
         """Whether this node uses a file at all."""
-        return not self.attr or self.when(_text(node.attrs[self.attr]))
+        return not self.attr or self.when(text_of(node.attrs[self.attr]))
 
     def named_by_attr(self, node: Operation) -> str:
         """The file that an attribute names; "" where none does."""
-        return _text(node.attrs[self.attr]) if self.attr else ""
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8", "surrogateescape") if isinstance(value, bytes) else str(value)
+        return text_of(node.attrs[self.attr]) if self.attr else ""
 
 
 def is_imported(node: Operation) -> bool:

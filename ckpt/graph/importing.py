@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.graph import stack
 from ckpt.graph.convert import convert_to_tensor
 from ckpt.graph.graph import Graph
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.wire.plain import plain

@@ -1,4 +1,4 @@
-"""Function bodies to and from the library of a GraphDef. Knows no operation type but Placeholder."""
+"""Function bodies to and from the library of a GraphDef, and how deep they call each other. Knows no operation type."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from ckpt.core import defs
 from ckpt.core.errors import GraphError
 from ckpt.core.shapes import TensorShape
-from ckpt.graph.function import FuncGraph, body_of, function_name, outputs_of, root_of
+from ckpt.graph.function import FuncGraph, body_of, function_name, outputs_of, register, root_of
 from ckpt.graph.graph import Graph
 from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
@@ -174,16 +174,10 @@ def own_bodies(node: Operation, key: str) -> list[FuncGraph]:
             definition = replace(function_def(body), name=function_name(root, func.name))
             body = loaded_body(root, definition, {}, node._origin)
             body.is_shared = False
-            funcs[position] = register_in(node.graph, body)
+            funcs[position] = register(body)
         found.append(body)
     node.attrs = {**node.attrs, key: funcs if isinstance(value, list) else funcs[0]}
     return found
-
-
-def register_in(graph: Graph, body: FuncGraph) -> defs.Func:
-    """Enter `body` in the library of `graph`; the attribute value that names it."""
-    graph._bodies[body.name] = body
-    return defs.Func(body.name)
 
 
 def _bound(node: defs.NodeDef, attrs: Mapping[str, Any]) -> defs.NodeDef:

@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ckpt.core import defs, dtypes, versions
+from ckpt.core import defs, dtypes
 from ckpt.core.collector import paused
+from ckpt.core.defs import split_input
 from ckpt.core.errors import CkptError, GraphError, ShapeError
 from ckpt.core.limits import graph_elements
 from ckpt.core.shapes import TensorShape
 from ckpt.graph.devices import device_text
 from ckpt.graph.graph import Graph
-from ckpt.graph.node_attrs import (
-    attr_problems,
-    guessed_dtypes,
-    input_problem,
-    known_attrs,
-    understood,
-)
-from ckpt.graph.opdef import OPS, OpDef
+from ckpt.graph.input_map import InputMap
+from ckpt.graph.load_checks import check, check_versions, utf8
+from ckpt.graph.load_names import Names
+from ckpt.graph.node_attrs import guessed_dtypes, input_problem, known_attrs, understood
+from ckpt.graph.node_order import in_order
+from ckpt.graph.opdef import OpDef
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.origins import Origin
 from ckpt.graph.renaming import calling
 
 SPARE_OUTPUTS = 1 << 18
 """Outputs of nodes that declare how many they have (Split, Unpack), beyond those that others take."""
-_VALID_NAME = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
-_VALID_NAMES = re.compile(rf"(?:{_VALID_NAME.pattern}\n)*")
 
 
 def load_graph(
@@ -53,17 +49,17 @@ def load_graph(
     on GraphError (all problems at once), none.
     """
     made_at = graph.imported("a GraphDef") if made_at is None else made_at
-    loader = _Loader(graph, graph_def, prefix, dict(input_map or {}), unique, made_at)
-    _check_versions(graph_def)
-    loader.check()
+    mapped = InputMap(input_map or {})
+    names = Names(graph, graph_def.node, prefix, unique=unique)
+    check_versions(graph_def)
+    is_in_order = check(graph, graph_def, names, mapped)
+    loader = _Loader(graph, graph_def, names, mapped, made_at)
     with graph._lock, paused():
-        loader.add_library()
-        loader.add_all()
+        loader.add_library(graph_def.library)
+        loader.add_all(is_in_order)
     if unused_inputs is not None:
         unused_inputs.extend(
-            key
-            for key in loader.input_map
-            if key not in loader.used and not _exists(key, loader.added)
+            key for key in mapped if key not in mapped.used and not _exists(key, loader.added)
         )
     return loader.added
 
@@ -76,120 +72,32 @@ def _exists(key: str, added: Mapping[str, Operation]) -> bool:
     return index < max(1, len(added[node]._outputs))
 
 
-def _check_versions(graph_def: defs.GraphDef) -> None:
-    if graph_def.min_consumer > versions.GRAPH_DEF_VERSION:
-        raise GraphError(
-            f"GraphDef min consumer version {graph_def.min_consumer} above current version "
-            f"{versions.GRAPH_DEF_VERSION} for TensorFlow {versions.VERSION}.  Please upgrade TensorFlow."
-        )
-    if graph_def.producer < versions.GRAPH_DEF_VERSION_MIN_PRODUCER:
-        raise GraphError(
-            f"GraphDef producer version {graph_def.producer} below min producer "
-            f"{versions.GRAPH_DEF_VERSION_MIN_PRODUCER} supported by TensorFlow {versions.VERSION}.  "
-            "Please regenerate your graph."
-        )
-
-
-def split_input(name: str) -> tuple[str, int]:
-    """`node`, `node:1` or `^node` as (node, output index); -1 for a control input."""
-    if name[:1] == "^":
-        return name[1:], -1
-    if ":" not in name:
-        return name, 0
-    node, colon, index = name.rpartition(":")
-    if colon and index.isdigit():
-        return node, int(index)
-    return name, 0
-
-
 class _Loader:
-    """One import: checks everything first, then adds nodes in an order where inputs exist."""
+    """One import of a GraphDef that was checked: adds nodes in an order where inputs exist."""
 
     def __init__(
         self,
         graph: Graph,
         graph_def: defs.GraphDef,
-        prefix: str,
-        input_map: dict[str, Tensor],
-        unique: bool,
+        names: Names,
+        input_map: InputMap,
         made_at: Origin,
     ) -> None:
         self.graph = graph
         self.nodes = graph_def.node
-        self.library = graph_def.library
-        self.prefix = prefix
+        self.names = names
         self.input_map = input_map
-        self.used: set[str] = set()
-        self.names: set[str] = set()
+        self.made_at = made_at
         self.added: dict[str, Operation] = {}
         self.standing: list[Operation] = []
-        self.numbered = self._numbered() if unique else {}
-        self.is_in_order = False
-        self.made_at = made_at
+        self.merges: list[tuple[defs.NodeDef, Operation, list[tuple[int, str]]]] = []
         self.outputs_left: float | None = None  # that attributes may declare; None before any did
 
-    def check(self) -> None:
-        """Raise GraphError listing wrong and duplicate names, missing inputs, missing attributes and taken names."""
-        if self._is_sound():
-            return
-        problems: list[str] = []
-        names = self.names = set()
-        for node in self.nodes:
-            if not _VALID_NAME.fullmatch(node.name):
-                problems.append(f"Node '{node.name}': Node name contains invalid characters")
-            if node.name in names:
-                problems.append(f"Node '{node.name}' is not unique")
-            names.add(node.name)
-        for node in self.nodes:
-            for text in node.input:
-                source, _ = split_input(text)
-                if source not in names and not self._is_mapped(text):
-                    problems.append(f"Node '{node.name}': Unknown input node '{text}'")
-            full = self._full(node.name)
-            if full in self.graph._by_name:  # never of those that are numbered
-                problems.append(f"Node name '{full}' already exists in the Graph")
-            problems += attr_problems(node)
-            problems += self._group_problems(node, names)
-        if len(problems) == 1:
-            raise GraphError(problems[0])
-        if problems:
-            raise GraphError(
-                f"graph_def is invalid: {len(problems)} problems\n  "
-                + "\n  ".join(problems[:50])
-                + ("\n  …" if len(problems) > 50 else "")  # a screenful
-            )
-
-    def _is_sound(self) -> bool:
-        """Whether there is certainly no problem, in one walk, which also finds out whether inputs stand first."""
-        names, late = self.names, set[str]()
-        groups: list[Any] = []
-        for node in self.nodes:
-            for text in node.input:
-                if text not in names:
-                    source = split_input(text)[0]
-                    if source not in names and not (self.input_map and self._is_mapped(text)):
-                        late.add(source)
-            names.add(node.name)
-            opdef = OPS.get(node.op)
-            if opdef is not None and not opdef.required <= node.attr.keys():
-                return False
-            if "_class" in node.attr:
-                groups.append(node.attr["_class"])
-        self.is_in_order = not late
-        taken = self.graph._by_name
-        return (
-            len(names) == len(self.nodes)
-            and _are_valid(names)
-            and late <= names
-            and names.issuperset(_grouped(groups))
-            and not (taken and any(self._full(name) in taken for name in names))
-        )
-
-    def add_library(self) -> None:
+    def add_library(self, library: Sequence[defs.FunctionDef]) -> None:
         """Add the functions that are not there; one whose name another function has gets a new name, as do its callers."""
         known = self.graph._functions
         renamed: dict[str, str] = {}
-        new = [function for function in self.library if not self._has(function)]
+        new = [function for function in library if not self._has(function)]
         for function in new:
             name, number = function.name, 0
             while name in self.graph._bodies or (name in known and known[name] is not function):
@@ -225,78 +133,14 @@ class _Loader:
             body.is_shared = True
         return True
 
-    def _group_problems(self, node: defs.NodeDef, names: set[str]) -> list[str]:
-        """The colocation groups that name no node."""
-        groups = node.attr.get("_class")
-        if groups is None:
-            return []
+    def add_all(self, is_in_order: bool) -> None:
+        """Add the nodes, or none of them."""
+        node = self.nodes[0] if self.nodes else None
         try:
-            texts = [_text(group) for group in groups]
-        except (TypeError, UnicodeDecodeError):
-            return [f"Node '{node.name}': attribute '_class' is no list of names: {groups!r:.80}"]
-        found = []
-        for text in texts:
-            name = text.removeprefix("loc:@")
-            is_mapped = name in self.input_map or f"{name}:0" in self.input_map
-            if name != text and name not in names and not is_mapped:
-                found.append(
-                    f"Node '{node.name}' expects to be colocated with unknown node '{name}'"
-                )
-        return found
-
-    def _full(self, name: str) -> str:
-        if name in self.numbered:
-            return self.numbered[name]
-        return f"{self.prefix}/{name}" if self.prefix else name
-
-    def _full_tensor(self, name: str) -> str:
-        node, colon, index = name.rpartition(":")
-        return f"{self._full(node)}{colon}{index}"
-
-    def _numbered(self) -> dict[str, str]:
-        """The names of those nodes whose own the graph has already, as a node or as the beginning of one's name."""
-        self.numbered = {}
-        in_use, nodes = self.graph._names_in_use, self.graph._by_name
-        full = {node.name: self._full(node.name) for node in self.nodes}
-        if not nodes or (self.prefix and not any(n.lower() in in_use for n in full.values())):
-            return {}
-        taken = {*nodes, *full.values()}
-        scopes = {parent for name in nodes for parent in _parents(name)}
-        found = {}
-        for original, name in full.items():
-            number, unique = 0, name
-            while unique in scopes or (unique in taken if number else unique in nodes):
-                number += 1
-                unique = f"{name}_{number}"
-            if number:
-                taken.add(unique)
-                found[original] = unique
-        return found
-
-    def _is_mapped(self, text: str) -> bool:
-        return any(key in self.input_map for key in _spellings(text))
-
-    def _mapped(self, text: str) -> Tensor | None:
-        for key in _spellings(text):
-            if key in self.input_map:
-                self.used.add(key)
-                return self.input_map[key]
-        return None
-
-    def add_all(self) -> None:
-        ordered, cyclic = (self.nodes, set()) if self.is_in_order else _in_order(self.nodes)
-        late: list[tuple[Operation, int, str]] = []
-        node = ordered[0] if ordered else None
-        try:
-            for node in ordered:
-                self._add(node, late if node.name in cyclic else None)
-            for operation, position, text in late:
-                source, index = split_input(text)
-                operation._inputs = (
-                    *operation._inputs[:position],
-                    self._output(source, index),
-                    *operation._inputs[position + 1 :],
-                )
+            for node in self.nodes if is_in_order else in_order(self.nodes, self.input_map.has):
+                self._add(node)
+            for node, merge, waiting in self.merges:
+                self._close_loop(node, merge, waiting)
         except Exception as error:
             self._undo()
             is_told = isinstance(error, CkptError) and not isinstance(error, ShapeError)
@@ -306,10 +150,23 @@ class _Loader:
                 f"node '{node.name}' (op: '{node.op}') has attributes that its operation cannot take: "
                 f"{type(error).__name__} {error}"
             ) from error
-        if late:
+        if self.merges:
             self.graph.touch()
         for operation in self.standing:
             self._note_stand_ins(operation)
+
+    def _close_loop(
+        self, node: defs.NodeDef, merge: Operation, waiting: Sequence[tuple[int, str]]
+    ) -> None:
+        """Give a Merge the inputs that were made after it."""
+        inputs = list(merge._inputs)
+        for position, text in waiting:
+            inputs[position] = self._output(*split_input(text))
+        merge._inputs = tuple(inputs)
+        if merge.opdef is not None:
+            problem = input_problem(node, merge.opdef, inputs, merge.attrs)
+            if problem:
+                raise _wrong_inputs(node, problem)
 
     def _note_stand_ins(self, operation: Operation) -> None:
         """A node raised from imported control flow goes on to compute its tensors."""
@@ -330,26 +187,23 @@ class _Loader:
             node.node_id = number
         self.graph.touch()
 
-    def _add(self, node: defs.NodeDef, late: list[tuple[Operation, int, str]] | None) -> None:
+    def _add(self, node: defs.NodeDef) -> None:
         inputs: list[Tensor] = []
         controls: list[Operation] = []
         waiting: list[tuple[int, str]] = []
         for text in node.input:
             source, index = split_input(text)
-            mapped = self._mapped(text) if self.input_map else None
+            mapped = self.input_map.taken(text) if self.input_map else None
             if index < 0:
-                controls.append(mapped.op if mapped is not None else self._control(node, source))
+                controls.append(mapped.op if mapped is not None else self.added[source])
             elif mapped is not None:
                 inputs.append(mapped)
             elif source in self.added:
                 inputs.append(self._output(source, index))
-            elif late is not None and inputs:
-                waiting.append((len(inputs), text))
-                inputs.append(inputs[0])
             else:
-                raise GraphError(
-                    f"node '{node.name}': input '{text}' is part of a cycle that is no loop"
-                )
+                waiting.append((len(inputs) + len(waiting), text))
+        for position, _ in waiting:
+            inputs.insert(position, inputs[0])  # until that is made which comes round the loop
         opdef = understood(node)
         attrs = known_attrs(opdef, node.attr) if opdef else node.attr
         if opdef is not None and "_output_shapes" in attrs:  # found anew
@@ -358,10 +212,10 @@ class _Loader:
             attrs = {**attrs, "_class": [self._colocation(group) for group in attrs["_class"]]}
         stands_for = attrs.get("_stands_for")
         if isinstance(stands_for, list):
-            names = map(_text, stands_for)
-            full_names = [self._full_tensor(name) if name else "" for name in names]
+            names = map(utf8, stands_for)
+            full_names = [self.names.full_tensor(name) if name else "" for name in names]
             attrs = {**attrs, "_stands_for": full_names}
-        full = self._full(node.name)
+        full = self.names.full(node.name)
         self.graph._names_in_use.setdefault(full.lower(), 1)
         operation = self._make(node, opdef, inputs, attrs, full)
         if controls or self.graph._scopes.controllers:
@@ -371,8 +225,8 @@ class _Loader:
         if isinstance(stands_for, list):
             self.standing.append(operation)
         self.added[node.name] = operation
-        if late is not None:
-            late.extend((operation, position, text) for position, text in waiting)
+        if waiting:
+            self.merges.append((node, operation, waiting))
 
     def _waits(self, operation: Operation, controls: Sequence[Operation]) -> tuple[Operation, ...]:
         """What an imported node waits for: its own control inputs, then all of the scopes around, as in TensorFlow."""
@@ -391,7 +245,7 @@ class _Loader:
         if opdef is not None:
             problem = input_problem(node, opdef, inputs, attrs)
             if problem:
-                raise GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")
+                raise _wrong_inputs(node, problem)
             if opdef.output_numbers:
                 self._declare(node.name, sum(int(attrs[key]) for key in opdef.output_numbers))
             return self.graph.add(node.op, opdef, inputs, attrs, full, made_at=self.made_at)
@@ -410,13 +264,6 @@ class _Loader:
                 "more, read it in `with ckpt.allow_large_graphs():`"
             )
 
-    def _control(self, node: defs.NodeDef, source: str) -> Operation:
-        if source not in self.added:
-            raise GraphError(
-                f"node '{node.name}': control input '^{source}' is part of a cycle that is no loop"
-            )
-        return self.added[source]
-
     def _output(self, source: str, index: int) -> Tensor:
         operation = self.added[source]
         if operation.opdef is None:
@@ -432,98 +279,15 @@ class _Loader:
         return operation._outputs[index]
 
     def _colocation(self, group: Any) -> str:
-        text = group.decode() if isinstance(group, bytes) else str(group)
+        text = utf8(group)
         if not text.startswith("loc:@"):
             return text
         name = text[len("loc:@") :]
-        if name not in self.names:
-            mapped = self.input_map.get(name) or self.input_map.get(f"{name}:0")
-            if mapped is not None:
-                return f"loc:@{mapped.op.name}"
-        return f"loc:@{self._full(name)}"
+        mapped = self.input_map.of_node(name) if self.input_map else None
+        if mapped is not None and all(node.name != name for node in self.nodes):
+            return f"loc:@{mapped.op.name}"
+        return f"loc:@{self.names.full(name)}"
 
 
-def _parents(name: str) -> list[str]:
-    """The scopes that a name lies in: `a` and `a/b` of `a/b/c`."""
-    parts = name.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
-
-
-def _spellings(text: str) -> tuple[str, ...]:
-    """The keys of an input map that mean this input: `node` and `node:0` are the same."""
-    if text.startswith("^"):
-        return (text,)
-    if text.endswith(":0"):
-        return (text, text[:-2])
-    return (text,) if ":" in text else (text, f"{text}:0")
-
-
-def _are_valid(names: set[str]) -> bool:
-    """Whether all are names that nodes can have."""
-    lines = "\n".join(names) + "\n"
-    return not names or (
-        _VALID_NAMES.fullmatch(lines) is not None and lines.count("\n") == len(names)
-    )
-
-
-def _grouped(groups: Iterable[Any]) -> set[str]:
-    """The nodes that `_class` attributes name; an impossible name where one is no list of names."""
-    try:
-        texts = {_text(group) for value in groups for group in value}
-    except (TypeError, UnicodeDecodeError):
-        return {""}
-    return {text[5:] for text in texts if text.startswith("loc:@")}
-
-
-def _in_order(nodes: Sequence[defs.NodeDef]) -> tuple[list[defs.NodeDef], set[str]]:
-    """The nodes with inputs first, otherwise as they stand; and the names of those that lie on cycles."""
-    by_name = {node.name: node for node in nodes}
-    waiting: dict[str, int] = {}
-    users: dict[str, list[str]] = {}
-    for node in nodes:
-        sources = {split_input(text)[0] for text in node.input} & by_name.keys()
-        waiting[node.name] = len(sources)
-        for source in sources:
-            users.setdefault(source, []).append(node.name)
-    position = {node.name: i for i, node in enumerate(nodes)}
-    ready = [node.name for node in nodes if not waiting[node.name]]
-    return _ordered(nodes, by_name, waiting, users, position, ready)
-
-
-def _ordered(
-    nodes: Sequence[defs.NodeDef],
-    by_name: dict[str, defs.NodeDef],
-    waiting: dict[str, int],
-    users: dict[str, list[str]],
-    position: dict[str, int],
-    ready: list[str],
-) -> tuple[list[defs.NodeDef], set[str]]:
-    import heapq  # only here
-
-    heap = [(position[name], name) for name in ready]
-    heapq.heapify(heap)
-    found: list[defs.NodeDef] = []
-    done: set[str] = set()
-    cyclic: set[str] = set()
-    while len(found) < len(nodes):
-        while heap:
-            _, name = heapq.heappop(heap)
-            if name in done:
-                continue
-            done.add(name)
-            found.append(by_name[name])
-            for user in users.get(name, ()):
-                waiting[user] -= 1
-                if waiting[user] <= 0 and user not in done:
-                    heapq.heappush(heap, (position[user], user))
-        stuck = [n.name for n in nodes if n.name not in done]
-        if stuck:
-            merges = [n for n in stuck if by_name[n].op in ("Merge", "RefMerge")] or stuck
-            entered = [n for n in merges if waiting[n] < len(by_name[n].input)] or merges
-            cyclic.add(entered[0])
-            heapq.heappush(heap, (position[entered[0]], entered[0]))
-    return found, cyclic
+def _wrong_inputs(node: defs.NodeDef, problem: str) -> GraphError:
+    return GraphError(f"node '{node.name}' (op: '{node.op}'): {problem}")

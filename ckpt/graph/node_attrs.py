@@ -153,7 +153,10 @@ def input_problem(
                 f"expected {dtype.name}."
             )
         if is_ref and not found._is_ref_dtype:
-            return f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with expected {dtype}_ref."
+            return (
+                f"Input '{name}' was passed {tensor.dtype.name} from {tensor.name} incompatible with "
+                f"expected {found.name}_ref."
+            )
     return None
 
 
@@ -184,7 +187,7 @@ def node_from_parts(
     if opdef is None:
         return graph.add(op_type, None, inputs, plain, full, kinds or [])
     attrs = known_attrs(opdef, {**_inferred(opdef, inputs), **plain})
-    missing = [key for key, attr in opdef.attrs.items() if key not in attrs]
+    missing = [key for key in opdef.attrs if key not in attrs]
     if missing:
         raise GraphError(f"op '{op_type}' needs the attributes {', '.join(missing)}")
     return graph.add(op_type, opdef, inputs, attrs, full)

@@ -48,7 +48,7 @@ class KernelContext(Protocol):
         """Forget that resource."""
 
     def attachment(self, key: str) -> Any:
-        """What the caller of this run attached under `key`, or None; handed out once."""
+        """What the caller of this run attached under `key`, or None."""
 
     def wait(self, condition: Condition) -> None:
         """Wait until `condition` is notified; its lock is held. Raises when the run must end before."""

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.core.texts import text_of
-from ckpt.graph.load import split_input
 from ckpt.graph.renaming import NAMED_MESSAGES, message_names
 
 

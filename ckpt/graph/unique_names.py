@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
-_FIRST = re.compile(r"^[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*\Z")
-_INSIDE = re.compile(r"^[A-Za-z0-9_.\\/>-]*\Z")
+_FIRST = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+_INSIDE = re.compile(r"[A-Za-z0-9_.\\/>-]*")
+_LINES = re.compile(rf"(?:{_FIRST.pattern}\n)*")
 
 
 def is_valid(name: str, is_inside: bool) -> bool:
     """Whether nodes and scopes may have this name; one that `is_inside` a scope may begin with more characters."""
-    return (_INSIDE if is_inside else _FIRST).match(name) is not None
+    return (_INSIDE if is_inside else _FIRST).fullmatch(name) is not None
+
+
+def are_valid(names: Collection[str]) -> bool:
+    """Whether nodes may have all these names."""
+    lines = "".join([f"{name}\n" for name in names])
+    return _LINES.fullmatch(lines) is not None and lines.count("\n") == len(names)
 
 
 def claimed(in_use: dict[str, int], full: str, mark_as_used: bool = True) -> str:

@@ -34,13 +34,13 @@ def within(graph: defs.GraphDef, scope: str) -> defs.GraphDef:
 
 
 def tree(graph: defs.GraphDef, depth: int = 2) -> str:
-    """Scopes with the number of their nodes and what these take in a `.meta` file, and the nodes down to `depth`, with
+    """The nodes down to `depth` with their inputs, and deeper scopes with what is in them and takes in a `.meta` file.
 
-    their inputs. A node that takes 64 KiB or more, as constants do that belong into the checkpoint, says so.
+    A node that takes 64 KiB or more, as constants do that belong into the checkpoint, says so.
     """
     sizes = {node.name: len(packb(node)) for node in graph.node}
     lines: list[str] = []
-    _branch("", [node for node in graph.node], depth, "", lines, sizes)
+    _branch("", list(graph.node), depth, "", lines, sizes)
     total = f"{len(graph.node)} nodes, {size_text(sum(sizes.values()))}"
     return "".join(f"{printable(line)}\n" for line in [*lines, total])
 

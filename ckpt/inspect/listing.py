@@ -18,6 +18,7 @@ from ckpt.formats.hdf5_layout import (
     in_order,
     parse_header,
     product,
+    step_in,
 )
 
 TYPE_CHECKING = False
@@ -159,9 +160,8 @@ def meta_beside(file: str) -> str:
 
 def step_of(metadata: Mapping[str, str], file: str) -> int | None:
     """The global step: what the writer noted, else the number at the end of the file's name."""
-    noted = metadata.get("step", metadata.get("global_step", ""))
-    _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
-    for text in (noted, tail if dash else ""):
-        if text.isascii() and text.isdigit() and len(text) <= 20:
-            return int(text)
-    return None
+    step = step_in(metadata)
+    if step is None:
+        _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
+        step = step_in({"step": tail}) if dash else None
+    return step

@@ -91,9 +91,15 @@ def _words(array: Array) -> Array:
 
 def _plain(array: Array) -> Array:
     """The same values in a dtype of numpy's own: those of ml_dtypes are all exact as float32 or int8."""
+    array = _integers(array)
     if array.dtype.isbuiltin != 2:
         return array
     return array.astype(np.int8 if "int" in array.dtype.name else np.float32)
+
+
+def _integers(array: Array) -> Array:
+    """Quantized integers, which have one field, as the integers that they are; others as they are."""
+    return array if array.dtype.names is None else array[array.dtype.names[0]]
 
 
 def _with_text(array: Array) -> Array:
@@ -107,7 +113,7 @@ def _with_text(array: Array) -> Array:
 
 def as_npy(array: Array) -> bytes:
     """numpy's own file format; strings as fixed-width bytes, since no object is pickled. Raises TypeError where it cannot."""
-    plain = array.astype(bytes) if array.dtype == object else array
+    plain = array.astype(bytes) if array.dtype == object else _integers(array)
     if plain.dtype.isbuiltin == 2:
         raise TypeError(f"numpy's files have no {array.dtype}")
     held = io.BytesIO()

@@ -28,8 +28,6 @@ from ckpt.ops import (
     tensor_list_access,
 )
 
-Resolve = Callable[[Tensor], Tensor | None]
-
 
 def _is_differentiable(tensor: Tensor) -> bool:
     base = tensor.dtype.base_dtype

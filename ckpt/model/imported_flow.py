@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
+from ckpt.graph.node_order import MERGES
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import dataflow, raising
-from ckpt.run.prune import MERGES
 
 
 def stand_ins_for(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ckpt.core.shapes import TensorShape
+from ckpt.graph.node_order import ROUND
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.signature import Attr
 
@@ -48,7 +49,7 @@ def _merge(type_name: str, mark: str) -> OpDef:
     def rule(*inputs):
         found = inputs[0].shape
         for other in inputs[1:]:
-            if other.op.type in ("NextIteration", "RefNextIteration") or other is inputs[0]:
+            if other.op.type in ROUND or other is inputs[0]:
                 continue
             found = found.most_specific_compatible_shape(other.shape)
         return [found, TensorShape.of(())]

@@ -42,6 +42,11 @@ def waiting_by(wait):
         _waiting.wait = before
 
 
+def present_wait():
+    """What `waiting_by` was given for this thread; None outside of runs."""
+    return _waiting.wait
+
+
 def wait_for(condition):
     """Wait, with its lock held, until the condition is notified or the run of this thread must end."""
     wait = _waiting.wait

@@ -24,14 +24,14 @@ CALLED = {"Targuments": Attr("list(type)", minimum=0), **TYPES}
 class Dataset:
     """Elements in an order, with the dtype and static shape of each component. Subclasses say how they are made."""
 
+    cardinality = dataset_sizes.UNKNOWN
+    """How many elements there are; -1: without end, -2: not known."""
+    depth = 0
+    """How many datasets lie one upon the other below this one."""
+
     def __init__(self, types, shapes) -> None:
         self.types = types
         self.shapes = shapes
-
-    @property
-    def cardinality(self):
-        """How many elements there are; -1: without end, -2: not known."""
-        return dataset_sizes.UNKNOWN
 
     def start(self):
         """A position before the first element."""
@@ -141,11 +141,7 @@ class _Counted(Dataset):
 
     def __init__(self, types, shapes, count) -> None:
         super().__init__(types, shapes)
-        self.count = count
-
-    @property
-    def cardinality(self):
-        return self.count
+        self.count = self.cardinality = count
 
     def start(self):
         return _CountedPosition(self)

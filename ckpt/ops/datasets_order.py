@@ -10,6 +10,7 @@ from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, OpEr
 from ckpt.graph.opdef import op
 from ckpt.graph.signature import Attr
 from ckpt.ops import dataset_sizes
+from ckpt.ops.dataset_depth import started
 from ckpt.ops.dataset_threads import MadeAhead, Threaded
 from ckpt.ops.datasets import TYPES, Dataset, Position, dataset_op
 
@@ -23,14 +24,12 @@ class _Derived(Dataset):
         super().__init__(types, shapes)
         self.position = position
         self.inputs = sources
+        self.depth = 1 + max(source.depth for source in sources)
         self.__dict__.update(more)
-
-    @property
-    def cardinality(self):
-        return self.position.cardinality(self, [source.cardinality for source in self.inputs])
+        self.cardinality = position.cardinality(self, [source.cardinality for source in sources])
 
     def start(self):
-        return self.position(self, *[source.start() for source in self.inputs])
+        return self.position(self, *[started(source, self.depth) for source in self.inputs])
 
 
 def derived(position, *sources, types=None, shapes=None, **more):
@@ -72,9 +71,13 @@ class _Concatenate(Position):
 @dataset_op("ConcatenateDataset", "input_dataset: variant, another_dataset: variant", **TYPES)
 def concatenate_dataset(input_dataset, another_dataset, *, output_types, output_shapes):
     """The dataset of the elements of one, then those of another."""
-    return derived(
-        _Concatenate, input_dataset, another_dataset, types=output_types, shapes=output_shapes
-    )
+    parts = *_parts(input_dataset), *_parts(another_dataset)
+    return derived(_Concatenate, *parts, types=output_types, shapes=output_shapes)
+
+
+def _parts(dataset):
+    """What a concatenation is made of: a chain of them is one, which need not pass each element on many times."""
+    return dataset.inputs if getattr(dataset, "position", None) is _Concatenate else (dataset,)
 
 
 class _Repeat(Position):
@@ -93,7 +96,11 @@ class _Repeat(Position):
                     raise
                 self.rounds += 1
                 self.is_empty = True
-                self.sources[0] = self.dataset.inputs[0].start()
+                if (
+                    self.rounds == count
+                ):  # a round that nobody asks for would draw seeds of a shuffle
+                    raise
+                self.sources[0] = started(self.dataset.inputs[0], self.dataset.depth)
             else:
                 self.is_empty = False
                 return found

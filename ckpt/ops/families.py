@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from ckpt.core import shapes
-from ckpt.core.shapes import TensorShape
 from ckpt.graph.opdef import OpDef, op
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies
@@ -23,11 +22,6 @@ def same_shape(x, *_):
 def broadcast_shape(x, y):
     """The shape rule of operations that broadcast two inputs."""
     return [shapes.broadcast(x.shape, y.shape)]
-
-
-def scalar_shape(*_):
-    """The shape rule of operations that give a scalar."""
-    return [TensorShape.of(())]
 
 
 def unary(

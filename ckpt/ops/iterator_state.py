@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from ckpt.core.errors import DataLossError, FailedPreconditionError
+from ckpt.formats.counter import Counter
 
 VERSION = 1
 """First and last of a position: its bytes never end with a 0, which numpy would take from a byte string."""
@@ -15,6 +15,10 @@ VERSION = 1
 _ARRAY = 1
 _DEEPEST = 32
 """Arrays within arrays: each takes some 20 KiB of the processor's stack while it is read."""
+_MOST_MAPS = 1000
+_FEW_LISTS = 1 << 20
+"""But for so many, a list comes with six bytes: a buffered element has three and takes 15 bytes or more, or, a short
+string, one and four."""
 
 
 def packed(state: Any) -> bytes:
@@ -44,8 +48,10 @@ def unpacked(data: bytes) -> Any:
     """The position that bytes hold. Raises DataLossError for others."""
     import msgpack
 
+    lists = Counter(_FEW_LISTS + len(data) // 6, "a position")
+    maps = Counter(_MOST_MAPS, "a position")
     try:
-        version, state, _ = msgpack.unpackb(data, ext_hook=_reader(0), strict_map_key=False)
+        version, state, _ = _read(data, lists, maps, 0)
     except (ValueError, TypeError, KeyError, msgpack.exceptions.UnpackException) as error:
         raise DataLossError(
             None, None, f"this is no saved position of an iterator: {error}"
@@ -57,21 +63,27 @@ def unpacked(data: bytes) -> Any:
     return state
 
 
-def _reader(depth: int) -> Callable[[int, bytes], Any]:
-    """What msgpack calls for the arrays that lie within so many others."""
-    return lambda code, data: _unpacked_array(code, data, depth)
-
-
-def _unpacked_array(code: int, data: bytes, depth: int) -> Any:
+def _read(data: bytes, lists: Counter, maps: Counter, depth: int) -> Any:
+    """What bytes hold that lie within so many arrays."""
     import msgpack
 
+    return msgpack.unpackb(
+        data,
+        ext_hook=lambda code, content: _read_array(code, content, lists, maps, depth),
+        list_hook=lists.take,
+        object_hook=maps.take,
+        strict_map_key=False,
+    )
+
+
+def _read_array(code: int, data: bytes, lists: Counter, maps: Counter, depth: int) -> Any:
     from ckpt.core import dtypes  # bfloat16 and its like are known by name there
 
     if code != _ARRAY:
         raise ValueError(f"it holds something of kind {code}")
     if depth == _DEEPEST:
         raise ValueError(f"its arrays are nested more than {_DEEPEST} deep")
-    kind, shape, is_scalar, content = msgpack.unpackb(data, ext_hook=_reader(depth + 1))
+    kind, shape, is_scalar, content = _read(data, lists, maps, depth + 1)
     if kind == "object":
         array: Any = np.empty(len(content), object)
         for i, member in enumerate(content):  # members may be arrays

@@ -75,7 +75,13 @@ class IteratorResource:
         with self._lock:
             self._check_begun("restore")
             position = self.dataset.start()
-            position.load(unpacked(state))
+            try:
+                position.load(unpacked(state))
+            except (TypeError, ValueError, LookupError, AttributeError) as error:
+                raise InvalidArgumentError(
+                    None, None, f"the saved position is of another pipeline than that of iterator {self.name}, or damaged "
+                    f"({error}): restore it into the pipeline that it was saved from"
+                ) from error  # fmt: skip
             self._stand_at(position)
 
     def _check_begun(self, what):

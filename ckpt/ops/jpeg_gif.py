@@ -17,7 +17,6 @@ from ckpt.core.errors import UnimplementedError
 
 JPEG_START = b"\xff\xd8\xff"
 JPEG_END = b"\xff\xd9"
-GIF_STARTS = (b"GIF87a", b"GIF89a")
 EXTENSION, IMAGE, TRAILER, CONTROL = 0x21, 0x2C, 0x3B, 0xF9
 DISPOSALS = 0b00011100
 """The bits of a control block that say what becomes of a frame before the next."""

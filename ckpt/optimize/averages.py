@@ -134,9 +134,9 @@ class ExponentialMovingAverage:
         with control_dependencies(None):
             if isinstance(member, Variable):
                 average = make_slot(member, self._name, member.initialized_value())
-                graph = stack.get_default_graph()
-                if member not in graph.get_collection_ref(GraphKeys.MOVING_AVERAGE_VARIABLES):
-                    graph.add_to_collection(GraphKeys.MOVING_AVERAGE_VARIABLES, member)
+                stack.get_default_graph().add_to_collection(
+                    GraphKeys.MOVING_AVERAGE_VARIABLES, member
+                )
                 return average
             return make_slot(member, self._name, is_beside=False)
 

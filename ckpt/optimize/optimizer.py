@@ -294,6 +294,7 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
 
     Where an imported graph has that name already, the slots of the optimizer that trained it, it gets a suffix.
     It stands on the device of `primary` unless `is_beside` is False, and is a resource variable where `primary` is one.
+    That of a part is saved as a part of the slot that the whole variable would have, in variable scopes too.
     """
     beside = colocate_with(primary.op) if is_beside else nullcontext()
     with variable_scope(None, primary.op.name + "/" + name), beside:
@@ -311,9 +312,10 @@ def make_slot(primary: Any, name: str, value: Any = None, *, is_beside: bool = T
             )
     info = primary._get_save_slice_info() if hasattr(primary, "_get_save_slice_info") else None
     if info is not None:
-        own = slot.op.name[len(primary.op.name) :]
+        before, _, own = slot.op.name.rpartition(primary.op.name + "/")
+        whole = f"{before}{info.full_name}/{own}"
         slot._set_save_slice_info(
-            type(info)(info.full_name + own, info.full_shape, info.var_offset, info.var_shape)
+            type(info)(whole, info.full_shape, info.var_offset, info.var_shape)
         )
     count_as_created(slot)
     return slot

@@ -15,6 +15,7 @@ import numpy as np
 
 from ckpt.core.defs import Func
 from ckpt.core.errors import InvalidArgumentError
+from ckpt.graph.node_order import MERGES, ROUND
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run import flow
 from ckpt.run.binding import bound_kernel, reference_inputs
@@ -22,7 +23,7 @@ from ckpt.run.deadline import check
 from ckpt.run.insides import DEAD
 from ckpt.run.interpret import StepFailure, interpret
 from ckpt.run.plan import Plan, Step
-from ckpt.run.prune import MERGES, ROUND, check_runnable
+from ckpt.run.prune import check_runnable
 from ckpt.run.state import SessionState
 
 SWITCHES = frozenset({"Switch", "RefSwitch"})

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
+from ckpt.graph.node_order import MERGES
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.run.dataflow import ENTERS, NEXTS, SWITCHES
-from ckpt.run.prune import MERGES
 
 Guards = frozenset[tuple[Tensor, bool]]
 NO_GUARDS: Guards = frozenset()

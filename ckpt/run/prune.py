@@ -6,6 +6,7 @@ import heapq
 from collections.abc import Collection, Iterable, Mapping
 
 from ckpt.core.errors import InvalidArgumentError, UnimplementedError
+from ckpt.graph.node_order import MERGES, ROUND
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.static import SHAPE_TYPES, shape_results
 
@@ -20,9 +21,6 @@ def needed_nodes(
     return ordered(*reached(targets, fed, ran), fed)
 
 
-MERGES = frozenset({"Merge", "RefMerge"})
-ROUND = frozenset({"NextIteration", "RefNextIteration"})
-"""What a Merge takes from these comes round a loop: it is no cycle of nodes that wait for each other."""
 NO_STAND_INS: Mapping[Tensor, Tensor] = {}
 
 

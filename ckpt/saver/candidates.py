@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from ckpt.core import selectors
@@ -47,14 +48,16 @@ def _listed(patterns: Patterns) -> list[str]:
 
 
 def collections_in(path: StrPath) -> dict[str, frozenset[str]] | None:
-    """Tensor of a checkpoint -> collections of its variable, as the graph saved with it has them; None without a graph.
+    """Tensor of the checkpoint of this prefix or file -> collections of its variable, as the graph saved with it has
+    them; None without a graph.
 
     Raises DataLossError when the graph is damaged.
     """
     from ckpt.saver.meta_files import saved_meta_graph  # few selectors need the graph
     from ckpt.saver.savings import savings
+    from ckpt.saver.validity import prefix_of_file
 
-    meta = saved_meta_graph(path)
+    meta = saved_meta_graph(prefix_of_file(os.fspath(path)))
     if meta is None:
         return None
     members = collections_by_node(meta)

@@ -34,7 +34,7 @@ class Checkpoint(Trackable):
 
     def __init__(self, **kwargs: Any) -> None:
         self._savers: dict[tuple[Any, ...], Saver] = {}
-        for name, value in kwargs.items():
+        for name, value in sorted(kwargs.items()):  # of several ways to one, the first names it
             if not is_trackable(value) and not isinstance(value, (list, tuple, dict)):
                 raise ValueError(
                     "`Checkpoint` was expecting a trackable object (a variable, an optimizer, a Checkpoint, a list or "

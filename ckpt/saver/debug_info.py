@@ -18,9 +18,9 @@ SUFFIX = ".debug"
 
 def debug_file(meta_file: str) -> str:
     """The file that TensorFlow writes for a MetaGraph file: `.debug` in place of its last suffix."""
-    above, name = storage.split(meta_file)
+    name = storage.split(meta_file)[1]
     stem = name.rpartition(".")[0] or name
-    return meta_file.removesuffix(name) + stem + SUFFIX if above else stem + SUFFIX
+    return meta_file.removesuffix(name) + stem + SUFFIX
 
 
 def write_debug_info(graph: Graph, filename: str, *, durable: bool = True) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from ckpt.core.atomic import write_file
-from ckpt.core.local_files import make_directory
+from ckpt.core import storage
+from ckpt.core.system import StrPath
 from ckpt.graph.graph import Graph
 
 
-def write_graph(graph_or_graph_def: Any, logdir: Any, name: str, as_text: bool = True) -> str:
-    """Write a graph (or its message) as text or bytes to `logdir/name`; returns the path. Makes the folder."""
+def write_graph(graph_or_graph_def: Any, logdir: StrPath, name: str, as_text: bool = True) -> str:
+    """Write a graph (or its message) as text or bytes to `logdir/name`; returns the path. Makes the folder.
+
+    Raises OpError when it cannot be written.
+    """
     message = (
         graph_or_graph_def.as_graph_def()
         if isinstance(graph_or_graph_def, Graph)
@@ -23,7 +25,7 @@ def write_graph(graph_or_graph_def: Any, logdir: Any, name: str, as_text: bool =
         data = text_format.MessageToString(message).encode()
     else:
         data = message.SerializeToString(deterministic=True)
-    path = Path(logdir) / name
-    make_directory(path.parent, parents=True)
-    write_file(path, data)
-    return str(path)
+    path = storage.joined(logdir, name)
+    storage.make_directory(storage.split(path)[0], parents=True)
+    storage.write_file(path, data)
+    return path

@@ -32,12 +32,10 @@ class History:
         self.policy = policy
         self.remembered: tuple[Saved, ...] = ()
         self._preserve_after = policy.first_preserve_after(time.time())
-        self._taken_over: set[tuple[str, str]] = (
-            set()
-        )  # (save path, state file) of which all is known
-        self._is_told = (
-            False  # the program says itself what to remember, as TensorFlow 1 programs do
-        )
+        # (save path, state file) of which all is known
+        self._taken_over: set[tuple[str, str]] = set()
+        # the program says itself what to remember, as TensorFlow 1 programs do
+        self._is_told = False
         self._told: list[str] = []
         self._restored: str | None = None
         self._saves_since_restore = 0
@@ -93,7 +91,7 @@ class History:
 
     def was_restored(self, prefix: str) -> None:
         """Delete the checkpoint of this prefix only after `max_to_keep` newer ones were saved."""
-        self._restored, self._saves_since_restore = _place(prefix.removesuffix(".h5")), 0
+        self._restored, self._saves_since_restore = _place(validity.prefix_of_file(prefix)), 0
 
     def pin(self, prefix: str, *, pinned: bool, latest_filename: str | None) -> None:
         """Remember that the user wants to keep this one, here and in the state file."""
@@ -234,7 +232,11 @@ class History:
         if policy.from_last_kept or policy.keep_every_n_hours != retention.EVERY_N_HOURS:
             hours = self.policy.keep_every_n_hours
             state.last_preserved_timestamp = decision.preserve_after - hours * 3600
-        mine = {state_file.listed_name(saved.name) for saved in decision.remaining}
+        mine = {
+            state_file.listed_name(saved.name)
+            for saved in decision.remaining
+            if _place(storage.split(saved.name)[0]) == _place(directory)
+        }
         for path, when in state_file.times_of(old):
             name = state_file.listed_name(path)
             record = old.records.get(path, Record(when))

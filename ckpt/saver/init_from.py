@@ -101,7 +101,7 @@ class Held:
         self.path = str(path)
         self._shapes = reader.get_variable_to_shape_map()
         self._dtypes = reader.get_variable_to_dtype_map()
-        self._has_rules = rename is not None
+        self._has_rules = bool(rename)
         own = {name: name for name in self._shapes}
         called = {} if wanted <= own.keys() else reader.graph_names()
         by_graph = {called.get(key, key): key for key in own}

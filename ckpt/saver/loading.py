@@ -12,11 +12,11 @@ from ckpt.core import renames, selectors, storage
 from ckpt.core.errors import InvalidArgumentError, SelectionError
 from ckpt.core.selectors import Candidate
 from ckpt.core.system import StrPath
-from ckpt.formats import detect, shards
+from ckpt.formats import shards
 from ckpt.formats.base import Slices, TensorEntry, TensorReader
 from ckpt.saver.candidates import Patterns, selected
+from ckpt.saver.meant import open_meant
 from ckpt.saver.output import check_free, make_home
-from ckpt.saver.readers import checkpoint_file
 
 Array = np.ndarray[Any, Any]
 
@@ -31,15 +31,15 @@ def load(
 ) -> dict[str, Array]:
     """The tensors of a checkpoint that `include` without `exclude` selects, by name, in the order of the file.
 
-    `path` is a prefix, a file of any format known, or a directory (its newest checkpoint). Patterns and words are those of
-    docs/restoring.md; all tensors are taken unless something is said. `rename` are rules from the names in the checkpoint
-    to the names of the result; the patterns are for the names in the checkpoint. `parts` gives for some of them, by
-    pattern, a slice or a tuple of slices of step 1: only that part is read. Only the bytes that are asked for are read.
+    `path` is a prefix, a file of any format known, or a directory or its state file (the newest checkpoint). Patterns and
+    words are those of docs/restoring.md; all tensors are taken unless something is said. `rename` are rules from the
+    names in the checkpoint to the names of the result; the patterns are for the names in the checkpoint. `parts` gives
+    for some of them, by pattern, a slice or a tuple of slices of step 1: no other bytes are read.
     Raises SelectionError (a ValueError) for patterns and rules that match nothing, InvalidArgumentError for parts that no
     tensor has, NotFoundError and DataLossError as every reader.
     """
-    file = checkpoint_file(path)
-    with detect.open_reader(file) as reader:
+    file, reader = open_meant(path)
+    with reader:
         names = selected(reader, file, include, exclude)
         try:
             called = renames.renamed(names, rename).sources
@@ -64,8 +64,8 @@ def save(
     This is the way in for values of other libraries: what they read is written here, and restored by a Saver. Anything
     that numpy makes an array of will do; strings are `bytes` or `str`. `metadata` is kept with them ("step" is the step);
     the other options are those of `Saver.save`. Raises AlreadyExistsError when there is such a checkpoint (unless
-    `force`), InvalidArgumentError listing everything that cannot be written, ValueError without tensors and for what is no array, ResourceExhaustedError
-    when the disk is full.
+    `force`), InvalidArgumentError listing everything that cannot be written, ValueError without tensors and for what is
+    no array, ResourceExhaustedError when the disk is full.
     """
     name = os.fspath(prefix).removesuffix(".h5")
     if not storage.split(name)[1]:

@@ -410,7 +410,7 @@ def _check(
             len({entry.name for entry in wanted}),
             found.held,
             explained,
-            has_rules=policies.rename is not None,
+            has_rules=bool(policies.rename),
             policies=policies,
             refused=refused,
             are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),

@@ -5,15 +5,19 @@ Must not know Savers or sessions. Loads no numpy.
 
 from __future__ import annotations
 
+import logging
 import os
 
 from ckpt.core import storage
 from ckpt.core.errors import InvalidArgumentError, NotFoundError, OpError
 from ckpt.core.system import StrPath
 from ckpt.formats import detect
-from ckpt.formats.base import metagraph_of
+from ckpt.formats.base import TensorReader, metagraph_of
 from ckpt.formats.missing import SUFFIXES, similar
-from ckpt.saver import latest
+from ckpt.saver import latest, state_file
+from ckpt.saver.validity import prefix_of_file
+
+log = logging.getLogger("ckpt")
 
 _STATE = b"model_checkpoint_path:"
 
@@ -21,21 +25,64 @@ _STATE = b"model_checkpoint_path:"
 def checkpoint_meant(path: StrPath) -> str:
     """What `path` names: itself, or the latest checkpoint of the directory or state file that it is.
 
-    Raises NotFoundError when there is none, DataLossError when the state file is damaged, InvalidArgumentError for no path.
+    Where a directory and a checkpoint have one name (`run` and `run.h5`), the directory is meant, unless nothing in it has to
+    do with checkpoints. Raises NotFoundError when there is none, DataLossError when the state file is damaged,
+    InvalidArgumentError for no path.
     """
-    name = os.fspath(path)
+    name = _named(path)
+    if storage.is_directory(name):
+        return _latest_of(name)
+    if is_state_file(name):
+        directory, state_name = storage.split(name)
+        found = latest.newest_listed(directory, state_name)
+        if found is None:
+            raise _none(name, directory, state_name)
+        return found
+    return name
+
+
+def open_meant(path: StrPath, *, max_expansion: int | None = None) -> tuple[str, TensorReader]:
+    """What `checkpoint_meant` says, and a reader of it; a file is not looked at twice. Raises what both raise."""
+    name = _named(path)
+    if not name.endswith(SUFFIXES) and storage.is_directory(name):
+        name = _latest_of(name)
+    try:
+        return name, detect.open_reader(name, max_expansion=max_expansion)
+    except InvalidArgumentError:
+        found = checkpoint_meant(name)
+        if found == name:
+            raise
+    return found, detect.open_reader(found, max_expansion=max_expansion)
+
+
+def _named(path: StrPath) -> str:
+    name = os.fsdecode(path)
     if not name:
         raise InvalidArgumentError(None, None, "the path of the checkpoint is empty")
-    if storage.is_directory(name):
-        directory, state_name = name, None
-    elif is_state_file(name):
-        directory, state_name = storage.split(name)
-    else:
-        return name
-    found = latest.newest_listed(directory, state_name)
-    if found is None:
-        raise NotFoundError(None, None, f"{name}: {latest.why_none(directory, state_name)}")
-    return found
+    return name
+
+
+def _latest_of(directory: str) -> str:
+    found = latest.newest_listed(directory)
+    files = [] if directory.endswith("/") else [directory + suffix for suffix in SUFFIXES]
+    beside = next(filter(storage.exists, files), None)
+    if found is None and (beside is None or _has_checkpoints(directory)):
+        raise _none(directory, directory)
+    if found is not None and beside is not None:
+        log.warning(
+            "%s: taken for the directory, of which %s is the newest; the other checkpoint is %s",
+            *(directory, found, beside),
+        )
+    return found or directory
+
+
+def _has_checkpoints(directory: str) -> bool:
+    state = storage.joined(directory, state_file.DEFAULT_NAME)
+    return storage.exists(state) or bool(latest.checkpoints_in(directory))
+
+
+def _none(name: str, directory: str, state_name: str | None = None) -> NotFoundError:
+    return NotFoundError(None, None, f"{name}: {latest.why_none(directory, state_name)}")
 
 
 def is_state_file(path: StrPath) -> bool:
@@ -49,11 +96,7 @@ def is_state_file(path: StrPath) -> bool:
 
 def checkpoint_prefix(path: StrPath) -> str:
     """The prefix of the checkpoint that `path` means: a prefix, one of its files, or the latest as `checkpoint_meant` says."""
-    text = checkpoint_meant(path)
-    for suffix in SUFFIXES:
-        if text.endswith(suffix):
-            return text.removesuffix(suffix)
-    return text
+    return prefix_of_file(checkpoint_meant(path))
 
 
 def meta_graph_path(prefix: str) -> str:

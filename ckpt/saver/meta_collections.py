@@ -25,9 +25,8 @@ def collection_defs(
     Left out is a collection of which nothing is left, and one whose members cannot be written (as in TensorFlow).
     """
     prefix = scope_prefix(export_scope)
-    variables: dict[
-        int, defs.VariableDef | None
-    ] = {}  # by identity: most are in several collections
+    # by identity: most are in several collections
+    variables: dict[int, defs.VariableDef | None] = {}
     found = {}
     for key in keys:
         members = graph.get_collection(key)

@@ -13,7 +13,6 @@ from ckpt.core.errors import (
     UnparsableFileError,
 )
 from ckpt.core.limits import MAX_META_BYTES
-from ckpt.core.system import StrPath
 from ckpt.formats import detect
 from ckpt.formats.base import metagraph_of
 from ckpt.wire import metagraph_file
@@ -34,17 +33,14 @@ def read_meta_graph_file(filename: str) -> defs.MetaGraphDef:
         raise UnparsableFileError(None, None, f"Cannot parse file {error}") from error
 
 
-def saved_meta_graph(path: StrPath) -> defs.MetaGraphDef | None:
-    """The MetaGraph that was saved with the checkpoint that `path` means; None where there is none.
+def saved_meta_graph(prefix: str) -> defs.MetaGraphDef | None:
+    """The MetaGraph that was saved with the checkpoint of this prefix; None where there is none.
 
     Raises NotFoundError when there is neither, DataLossError for a damaged file.
     """
-    from ckpt.saver.meant import (
-        checkpoint_prefix,
-        meta_graph_path,
-    )  # reading one file needs neither
+    from ckpt.saver.meant import meta_graph_path  # reading one file needs it not
 
-    found = meta_graph_path(checkpoint_prefix(path))
+    found = meta_graph_path(prefix)
     if found.endswith(".meta"):
         return read_meta_graph_file(found)
     with detect.open_reader(found) as reader:

@@ -10,9 +10,8 @@ from typing import Any
 
 from ckpt.core import defs, storage, versions
 from ckpt.core.collector import paused
-from ckpt.core.errors import (
-    GraphError,
-)
+from ckpt.core.defs import split_input
+from ckpt.core.errors import GraphError
 from ckpt.core.scope_names import scope_prefix
 from ckpt.core.shapes import TensorShape
 from ckpt.graph import stack
@@ -20,7 +19,7 @@ from ckpt.graph.dump import graph_def as graph_to_def
 from ckpt.graph.dump import without_defaults
 from ckpt.graph.graph import Graph
 from ckpt.graph.importing import mapped_tensors, returned_element
-from ckpt.graph.load import load_graph, split_input
+from ckpt.graph.load import load_graph
 from ckpt.graph.node_attrs import without_unknown_defaults
 from ckpt.graph.operation import Operation
 from ckpt.graph.origins import Origin

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 from ckpt.core import renames
-from ckpt.core.errors import InvalidArgumentError, SelectionError
+from ckpt.core.errors import SelectionError
 from ckpt.core.system import StrPath
-from ckpt.formats import detect
-from ckpt.formats.base import TensorReader
 from ckpt.formats.lazy import LazyCheckpoint
 from ckpt.formats.renamed import RenamedReader
 from ckpt.saver.candidates import Patterns, selected
-from ckpt.saver.readers import checkpoint_file
+from ckpt.saver.meant import open_meant
 
 
 def open_checkpoint(
@@ -28,15 +25,16 @@ def open_checkpoint(
 ) -> LazyCheckpoint:
     """Open a checkpoint of any format as a mapping from names to tensors that are read when they are needed.
 
-    `path` is a file, a prefix, or a directory (its newest checkpoint). `include` and `exclude` select names: globs (`layer1/**`), `re:…`, `@slots` and the like. `rename` are rules from the
-    names in the checkpoint to those of the mapping; the patterns are for the names in the checkpoint. Every byte that is
-    read is verified where the format has checksums; a mapped view is verified as a whole when it is first made.
+    `path` is a file, a prefix, or a directory or its state file (the newest checkpoint). `include` and `exclude` select
+    names: globs (`layer1/**`), `re:…`, `@slots` and the like. `rename` are rules from the names in the checkpoint to
+    those of the mapping; the patterns are for the names in the checkpoint. Every byte that is read is verified where the
+    format has checksums; a mapped view is verified as a whole when it is first made.
     `verify=False` leaves that out for views only, `mmap=False` reads instead of mapping. Compressed values may take
     `max_expansion` times the bytes of their file (200 unless given), or 1 GiB if that is more. Raises NotFoundError,
     DataLossError and InvalidArgumentError for the file, SelectionError (a ValueError) for patterns and rules that cannot
     be understood or select nothing.
     """
-    path, reader = _opened(path, max_expansion)
+    path, reader = open_meant(path, max_expansion=max_expansion)
     try:
         names = selected(reader, path, include, exclude)
         if rename is None:
@@ -50,13 +48,3 @@ def open_checkpoint(
     except BaseException:
         reader.close()
         raise
-
-
-def _opened(path: StrPath, max_expansion: int | None) -> tuple[StrPath, TensorReader]:
-    try:
-        return path, detect.open_reader(path, max_expansion=max_expansion)
-    except InvalidArgumentError:
-        found = checkpoint_file(path)
-        if found == os.fspath(path):  # no directory
-            raise
-        return found, detect.open_reader(found, max_expansion=max_expansion)

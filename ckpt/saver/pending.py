@@ -34,14 +34,17 @@ class PendingSave:
         thread.start()
 
     def done(self) -> bool:
-        """True when the save has ended, well or not."""
+        """True when the save has ended, well or not. Raises FailedPreconditionError as `result` does."""
+        if not self._finished.is_set():
+            self._check_process()
         return self._finished.is_set()
 
     def result(self, timeout: float | None = None) -> str:
         """Wait for the end, at most `timeout` seconds, and return the prefix.
 
         Raises what made the save fail, DeadlineExceededError when it has not ended in time, FailedPreconditionError in
-        a process that was forked meanwhile: the save goes on in the process that began it.
+        a process that was forked meanwhile: the save goes on in the process that began it, and only that one hears of
+        its end.
         """
         self._wait(timeout)
         _unsettled.discard(self)
@@ -70,15 +73,19 @@ class PendingSave:
         return self._process == os.getpid()
 
     def _wait(self, timeout: float | None) -> None:
+        if self.done():
+            return
+        if not self._finished.wait(timeout):
+            raise DeadlineExceededError(
+                None, None, f"{self.path}: is still being saved after {timeout} seconds"
+            )
+
+    def _check_process(self) -> None:
         if not self.is_here:
             raise FailedPreconditionError(
                 None,
                 None,
-                f"{self.path}: is being saved by process {self._process}, of which this one is a fork",
-            )
-        if not self._finished.wait(timeout):
-            raise DeadlineExceededError(
-                None, None, f"{self.path}: is still being saved after {timeout} seconds"
+                f"{self.path}: is being saved by process {self._process}, of which this one is a fork; ask there",
             )
 
     def _do(self, work: list[Callable[[], None]]) -> None:

@@ -39,9 +39,8 @@ class Policies:
     on_dtype: str = "error"
     slots: str = "required"
     apply_suggestions: bool = False
-    is_rename_standing: bool = (
-        False  # the rules are the Saver's: its own checkpoints need none of them
-    )
+    # the rules are the Saver's: its own checkpoints need none of them
+    is_rename_standing: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in CHOICES.items():

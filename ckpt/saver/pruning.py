@@ -26,9 +26,10 @@ def pin_checkpoint(
 ) -> None:
     """Note in the state file of its directory that no Saver and no `ckpt prune` may delete this checkpoint, or no longer.
 
-    Raises NotFoundError when there is no such checkpoint, DataLossError when the state file is damaged.
+    It may be named by one of its files too. Raises NotFoundError when there is no such checkpoint, DataLossError when the
+    state file is damaged.
     """
-    prefix = os.fspath(checkpoint_prefix)
+    prefix = validity.prefix_of_file(os.fspath(checkpoint_prefix))
     directory, name = storage.split(prefix)[0], state_file.listed_name(prefix)
     if not state_file.checkpoint_exists(prefix):
         raise MissingCheckpointError(prefix, [prefix])
@@ -57,8 +58,8 @@ def prune_checkpoints(
 
     The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
     what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
-    file is written first. `dry_run` changes nothing. Raises ValueError without rules, TypeError for what is none, NotFoundError when there is no
-    state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
+    file is written first. `dry_run` changes nothing. Raises ValueError without rules, TypeError for what is none,
+    NotFoundError when there is no state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
     """
     rules = retention.checked_rules(() if rules is None else rules)
     if not rules:

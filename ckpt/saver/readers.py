@@ -14,7 +14,7 @@ from ckpt.core.system import StrPath
 from ckpt.core.texts import bytes_of, text_of
 from ckpt.formats import detect
 from ckpt.saver import state_file
-from ckpt.saver.latest import newest_listed, why_none
+from ckpt.saver.meant import checkpoint_meant
 from ckpt.saver.object_names import graph_names
 
 
@@ -123,13 +123,13 @@ def get_checkpoint_mtimes(checkpoint_prefixes: Iterable[str]) -> list[float]:
 
 
 def checkpoint_file(ckpt_dir_or_file: StrPath) -> str:
-    """The prefix of the newest checkpoint of a directory; anything else as it is. Raises ValueError where it has none."""
+    """What `checkpoint_meant` says of a directory; anything else as it is. Raises ValueError where it has none."""
     path = os.fsdecode(ckpt_dir_or_file)
     if not storage.is_directory(path):
         return path
-    found = newest_listed(path)
-    if found is None:
+    try:
+        return checkpoint_meant(path)
+    except NotFoundError as error:
         raise ValueError(
-            f"Couldn't find 'checkpoint' file or checkpoints in given directory {path}: {why_none(path)}"
-        )
-    return found
+            f"Couldn't find 'checkpoint' file or checkpoints in given directory {error}"
+        ) from error

@@ -52,13 +52,16 @@ def failure(
     `are_slots`: all that is missing belongs to an optimizer. `averages`: tensors that are averages of what the checkpoint lacks.
     """
     wrong = {m.name for m in report.mismatched if m.action == "error"} | {n.name for n in missing}
+    said = f"{len(wrong)} of {total} variables cannot be restored, and " if wrong else ""
+    # where policies leave everything alone, what they leave alone is what is wrong
+    shown = [m for m in report.mismatched if m.action == "error" or not (wrong or report.restored)]
     parts = [
-        f"{report.path}: {len(wrong)} of {total} variables cannot be restored, and nothing was assigned.",
+        f"{report.path}: {said}nothing was assigned.",
         *_missing(missing, found),
-        *_mismatches(report.mismatched),
+        *_mismatches(shown),
         *_listed(refused),
         *_way_out(missing, found, has_rules=has_rules, or_with="apply_suggestions=True"),
-        _averages(averages) if missing and policies.rename is None else "",
+        _averages(averages) if missing and not policies.rename else "",
         *_other_ways(missing, report.mismatched, policies, are_slots=are_slots),
         _spare(report, held),
     ]
@@ -85,8 +88,7 @@ def _perhaps(name: str, found: Suggestions) -> Iterable[str]:
         yield f"      perhaps {held}: {reason}"
 
 
-def _mismatches(mismatched: Sequence[Mismatch]) -> Iterable[str]:
-    wrong = [m for m in mismatched if m.action == "error"]
+def _mismatches(wrong: Sequence[Mismatch]) -> Iterable[str]:
     if wrong:
         yield f"{len(wrong)} tensors have another shape or dtype than the variable (graph mismatch):"
         for m in wrong[:SHOWN]:
@@ -119,8 +121,8 @@ def no_initial_values(
 ) -> InitialValuesError:
     """The error for variables that cannot take their initial values from a checkpoint, with the way out.
 
-    `wrong`: how many of how many; `missing`: name in the checkpoint -> the variable that wants it, and the entry or selector that says so; `others`: what
-    else is wrong, one line each; `held`: all names in the checkpoint.
+    `wrong`: how many of how many; `missing`: name in the checkpoint -> the variable that wants it, and the entry or
+    selector that says so; `others`: what else is wrong, one line each; `held`: all names in the checkpoint.
     """
     names = [named for named, _ in missing.values()]
     lines = [

@@ -43,7 +43,7 @@ class LatestN:
     n: int
 
     def __post_init__(self) -> None:
-        _check_positive("LatestN.n", self.n)
+        _check_positive("LatestN.n", self.n, is_count=True)
 
     def kept(self, saved: Sequence[Saved]) -> Mapping[str, str]:
         """The last `n` of the list."""
@@ -113,7 +113,7 @@ class BestN:
     mode: Literal["min", "max"] = "min"
 
     def __post_init__(self) -> None:
-        _check_positive("BestN.n", self.n)
+        _check_positive("BestN.n", self.n, is_count=True)
         if not isinstance(self.metric, str):
             raise TypeError(f"BestN.metric is {self.metric!r}; expected the name of a metric")
         if self.mode not in ("min", "max"):
@@ -172,7 +172,7 @@ def held(
 
 
 EVERY_N_HOURS = 10000.0
-_DIGITS = 20  # of a step at most: TensorFlow's are 64-bit integers
+_DIGITS = 20  # of 64 bits; Python refuses to read thousands
 """TensorFlow's default of keep_checkpoint_every_n_hours: longer than a year, so that none is kept for good."""
 
 
@@ -247,15 +247,10 @@ def after_save(
 
 
 def numbered(prefix: str) -> int | None:
-    """The step that a prefix ends with, as `Saver.save` writes it; None when it ends with none."""
+    """The step that a prefix ends with, as `Saver.save` writes it; None when it ends with none, or in more digits than one has."""
     _, dash, digits = prefix.rpartition("-")
-    return step_in(digits) if dash else None
-
-
-def step_in(text: str) -> int | None:
-    """The step that a text says; None when it says none, also in more digits than a step has: Python refuses thousands."""
-    is_step = text.isascii() and text.isdigit() and len(text) <= _DIGITS
-    return int(text) if is_step else None
+    is_step = dash and digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS
+    return int(digits) if is_step else None
 
 
 def is_of(save_path: str) -> Callable[[str], bool]:
@@ -287,8 +282,9 @@ def checked_rules(rules: Any) -> tuple[Rule, ...]:
     return several
 
 
-def _check_positive(what: str, number: Any) -> None:
-    if not isinstance(number, Real):
-        raise TypeError(f"{what} is {number!r}; expected a number above 0")
+def _check_positive(what: str, number: Any, *, is_count: bool = False) -> None:
+    expected = "an integer" if is_count else "a number"
+    if not isinstance(number, Integral if is_count else Real):
+        raise TypeError(f"{what} is {number!r}; expected {expected} above 0")
     if not float(number) > 0:
-        raise ValueError(f"{what} is {number}; expected a number above 0")
+        raise ValueError(f"{what} is {number}; expected {expected} above 0")

@@ -35,9 +35,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-_FIELDS = struct.Struct(
-    "<24xQQQI"
-)  # of a header: offset and length of the index, length of the file, CRC
+_FIELDS = struct.Struct("<24xQQQI")
+"""Of a header: offset and length of the index, length of the file, CRC of the index."""
 _BEGINNING = b"\xa5block"  # the first key of an index
 _SEARCHED = 64 << 20  # bytes at the end of a file among which an index is looked for
 

@@ -38,9 +38,10 @@ class Saver:
     `var_list` is None (all saveable objects), a list of variables, or a dict from names in the checkpoint to
     variables. A pattern, or a list with patterns in it, selects among the saveable objects: `"@trainable"`,
     `["**/kernel", "!@slots"]` (docs/restoring.md). The newest `max_to_keep` checkpoints are kept (all, when None or not
-    positive), one for good every `keep_checkpoint_every_n_hours` (each, when None), and what the rules in `keep` say (`LatestN`, `EveryNSteps`,
-    `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same path. Raises ValueError
-    when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no variable or no rule.
+    positive), one for good every `keep_checkpoint_every_n_hours` (each, when None), and what the rules in `keep` say
+    (`LatestN`, `EveryNSteps`, `EveryNHours`, `BestN`). The first save takes over what an earlier process saved to the same
+    path. Raises ValueError when there is nothing to save (unless `allow_empty`) or names collide, TypeError for what is no
+    variable or no rule.
 
     `reshape` restores values of other shapes with as many elements. `sharded` writes a file per device under one index.
     `restore_sequentially` reads each variable only when the one before has been set, which takes less memory. `builder`
@@ -284,15 +285,18 @@ class Saver:
 
         The MetaGraph goes into the same file and beside it (`.meta`); the state file then points at the checkpoint
         and old checkpoints are deleted. A Saver that is empty writes the MetaGraph alone and returns None.
+
         `save_debug_info` writes where the nodes were made beside the MetaGraph (`.debug`). `durable` False skips fsync,
-        never the atomicity. What is larger than
-        `shard_size` (bytes, or such as "5GB") is written as several files under one `.index`. `compression` is
-        "deflate" (or "deflate:9"), or with the hdf5plugin package "zstd", "lz4", "blosc2" or "bitshuffle". `metrics` are kept in the
-        checkpoint, for rules such as `BestN`. `asynchronous` takes the values as they are now, without copying them,
-        writes in the background and returns a `PendingSave`; saves of one Saver happen one after the other, so a save
-        waits for the one under way. Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing
-        directory, InvalidArgumentError for a compression or size that is none, OpError when a file cannot be written, or when the save before failed in the background and nobody
-        was told; the checkpoints that were there before are then as they were.
+        never the atomicity. What is larger than `shard_size` (bytes, or such as "5GB") is written as several files under
+        one `.index`. `compression` is "deflate" (or "deflate:9"), or with the hdf5plugin package "zstd", "lz4", "blosc2" or
+        "bitshuffle". `metrics` are kept in the checkpoint, for rules such as `BestN`. `asynchronous` takes the values as
+        they are now, without copying them, writes in the background and returns a `PendingSave`; saves of one Saver happen
+        one after the other, so a save waits for the one under way.
+
+        Raises TypeError for what is no session of this Saver's graph, ValueError for bad names or a missing directory,
+        InvalidArgumentError for a compression or size that is none, OpError when a file cannot be written, or when the
+        save before failed in the background and nobody was told; the checkpoints that were there before are then as they
+        were.
         """
         if not self._is_built:
             raise RuntimeError("`build()` should be called before save if defer_build==True")
@@ -386,7 +390,7 @@ class Saver:
         self._pin(checkpoint_prefix, latest_filename, pinned=False)
 
     def _pin(self, checkpoint_prefix: Any, latest_filename: str | None, *, pinned: bool) -> None:
-        prefix = os.fspath(checkpoint_prefix)
+        prefix = validity.prefix_of_file(os.fspath(checkpoint_prefix))
         self._turns.settle()
         self._history.pin(prefix, pinned=pinned, latest_filename=latest_filename)
 
@@ -407,9 +411,10 @@ class Saver:
 
         Everything that the checkpoint lacks, or has of another shape or dtype, is an error unless a policy says what to
         do about it; `rename` are rules from its names to this Saver's (docs/restoring.md). The report says what was done.
-        Raises TypeError for what is no session of this Saver's graph, ValueError for None or a checkpoint that is not there, one NotFoundError listing every missing tensor with
-        the names it may have there, or one InvalidArgumentError listing every tensor of another shape or dtype. Nothing
-        is assigned unless everything fits, no node is added, and to restore nothing at all is always an error.
+        Raises TypeError for what is no session of this Saver's graph, ValueError for None or a checkpoint that is not
+        there, one NotFoundError listing every missing tensor with the names it may have there, or one InvalidArgumentError
+        listing every tensor of another shape or dtype. Nothing is assigned unless everything fits, no node is added, and
+        to restore nothing at all is always an error.
         """
         policies = self._policies.but(
             rename=rename,

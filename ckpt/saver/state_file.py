@@ -80,7 +80,10 @@ def write_state(
     *,
     durable: bool = True,
 ) -> None:
-    """Write the state file atomically, as `state` stands; what is the oldest is left out where it would be too long to be read."""
+    """Write the state file atomically, as `state` stands; the oldest are left out where it would be too long to be read.
+
+    Raises OpError when it cannot be written.
+    """
     path = _state_path(directory, latest_filename)
     data = printed(state)
     most = known = max(len(state.all_model_checkpoint_paths), len(state.records))
@@ -210,8 +213,8 @@ def update_checkpoint_state(
 ) -> None:
     """Make `model_checkpoint_path` the latest checkpoint of `save_dir`.
 
-    A name alone is one in the current directory, or, where `save_dir` is absolute, in that. What lies in `save_dir` is
-    written by its base name, what lies elsewhere by its absolute path. Raises what `generate_checkpoint_state_proto`
+    A name alone is one in the current directory, or, where `save_dir` is absolute, in that. What lies in or below
+    `save_dir` is written by its path from there, what lies elsewhere by its absolute path. Raises what `generate_checkpoint_state_proto`
     raises, and OpError when the file cannot be written.
     """
     state = state_in(
@@ -248,12 +251,8 @@ def checkpoint_exists(checkpoint_prefix: StrPath) -> bool:
         return False
     try:
         return storage.is_file(detect.resolve(name))
-    except (
-        NotFoundError,
-        InvalidArgumentError,
-        FailedPreconditionError,
-    ):  # no file, or no plain one
-        return False
+    except (NotFoundError, InvalidArgumentError, FailedPreconditionError):
+        return False  # no file, or no plain one
 
 
 def _state_path(directory: StrPath, latest_filename: str | None) -> str:
@@ -263,20 +262,15 @@ def _state_path(directory: StrPath, latest_filename: str | None) -> str:
 def _joined(directory: str, path: str, file: str) -> str:
     if path in (".", "./"):  # the first is TensorFlow's
         return storage.joined(directory or ".", "")
-    base = storage.split(path.removeprefix("./"))[1]
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
-    if (
-        base in ("", ".", "..")
-        or "\0" in path
-        or (path not in (base, f"./{base}") and not is_absolute)
-    ):
-        raise _damaged(
-            file, f"names the checkpoint {path!r}, which is not a base name in its directory"
-        )
-    here = storage.joined(directory, base)
-    # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
-    if path in (base, f"./{base}"):
+    *above, base = path.split("/")
+    leads_out = not is_absolute and ".." in above
+    if leads_out or not path or "\0" in path or base in (".", ".."):
+        raise _damaged(file, f"names the checkpoint {path!r}, which does not lie in its directory")
+    if not is_absolute:
         return storage.joined(directory, path)
+    # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
+    here = storage.joined(directory, base)
     if not _is_reachable(path) and checkpoint_exists(here):
         log.info("%s names %s, which is not there; taking %s", file, path, here)
         return here
@@ -297,14 +291,17 @@ def _stated(directory: str, path: str) -> str:
 
 
 def _relative(directory: str, path: str) -> str:
-    """The base name of a checkpoint in this directory; of one elsewhere, the absolute path."""
+    """The path from this directory to a checkpoint in or below it; of one elsewhere, the absolute path."""
     if storage.is_remote(path):
         above, _ = storage.split(path)
         return listed_name(path) if above.rstrip("/") == directory.rstrip("/") else path
     above = os.path.dirname(path)
     is_here = os.path.abspath(above) == os.path.abspath(directory)
     is_name = not above and (os.path.isabs(directory) or storage.is_remote(directory))
-    return listed_name(path) if is_here or is_name else os.path.abspath(path)
+    if is_here or is_name:
+        return listed_name(path)
+    whole = os.path.abspath(path) + "/" * path.endswith("/")
+    return whole.removeprefix(os.path.join(os.path.abspath(directory), ""))
 
 
 def _damaged(path: str, found: str) -> DamagedStateError:

@@ -22,8 +22,10 @@ from ckpt.formats import detect
 from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
+from ckpt.formats.hdf5_layout import step_in
+from ckpt.formats.missing import SUFFIXES
 from ckpt.formats.shard_index import SHARD_NAME
-from ckpt.saver.retention import Saved, numbered, step_in
+from ckpt.saver.retention import Saved, numbered
 
 META_SUFFIX = "meta_graph_suffix"  # key in a checkpoint's metadata: the MetaGraph file that was written with it
 METRICS = "metrics"  # key in a checkpoint's metadata: JSON, name to number
@@ -76,12 +78,9 @@ def _read_all(reader: Any) -> None:
 
 def _problem_of_meta(prefix: str, noted: Mapping[str, str], reader: Any) -> Problem | None:
     """What is wrong with the MetaGraph file; with a `reader` it is read as a whole."""
-    suffix = noted.get(META_SUFFIX)
+    suffix = _meta_suffix(noted)
     if not suffix:
         return None
-    if not storage.is_name_part(suffix):
-        reason = f"{prefix}: says that its MetaGraph file ends in {suffix[:80]!r}, which no name of a file does"
-        return Problem(reason, keeps_values=True)
     path = f"{prefix}.{suffix}"
     try:
         data = storage.read_file(path, limit=MAX_META_BYTES)
@@ -109,7 +108,7 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
         if for_deletion and not isinstance(error, _OF_THE_FILE):
             raise
         metadata = {}
-    step = step_in(metadata.get("step", ""))
+    step = step_in(metadata)
     return Saved(
         prefix,
         time,
@@ -119,15 +118,17 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
 
 
 def meta_suffix_of(prefix: str) -> str | None:
-    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says.
-
-    Nor does a file that says something else, which would lead to another directory.
-    """
+    """What follows the prefix in the name of the MetaGraph file that was written with a checkpoint; None where nobody says."""
     try:
-        suffix = detect.read_metadata(prefix).get(META_SUFFIX, "")
+        return _meta_suffix(detect.read_metadata(prefix)) or None
     except OpError:
         return None
-    return suffix if suffix and storage.is_name_part(suffix) else None
+
+
+def _meta_suffix(metadata: Mapping[str, str]) -> str:
+    """The suffix that is noted; "" for none, and for what would lead elsewhere and no Saver writes."""
+    suffix = metadata.get(META_SUFFIX, "")
+    return suffix if storage.is_name_part(suffix) else ""
 
 
 def is_ours(prefix: str) -> bool:
@@ -167,8 +168,8 @@ def prefix_of_file(path: str) -> str:
     """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself."""
     name = storage.split(path)[1]
     shard = SHARD_NAME.fullmatch(name)
-    named = [shard["stem"]] if shard else prefixes_among([name]) or [name.removesuffix(".meta")]
-    return path.removesuffix(name) + named[0]
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
+    return path.removesuffix(name) + (shard["stem"] if shard else name.removesuffix(suffix))
 
 
 def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ckpt.core import nest
 from ckpt.core.errors import GraphError
 from ckpt.graph import stack
 from ckpt.graph.graph import Graph
@@ -28,11 +29,14 @@ def saveable_objects(graph: Graph | None = None, scope: str | None = None) -> li
 
 
 def selected(var_list: Any) -> Any:
-    """`var_list` with the patterns in it replaced by what they select among the saveable objects.
+    """`var_list` with the patterns in it replaced by what they select among the saveable objects; lists in a list are
+    its members, as in TensorFlow.
 
     Raises SelectionError (a ValueError) for patterns that cannot be understood or match nothing.
     """
-    is_list = isinstance(var_list, (list, tuple, set))
+    if isinstance(var_list, (list, tuple)):
+        var_list = nest.flatten(var_list)
+    is_list = isinstance(var_list, (list, set))
     if isinstance(var_list, str) or (is_list and any(isinstance(m, str) for m in var_list)):
         return expanded(var_list, saveable_objects())
     return var_list

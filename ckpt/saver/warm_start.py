@@ -110,9 +110,8 @@ def warm_start(
             initialize_with(part, value)
 
 
-_NO_EXPRESSION = re.compile(
-    r"[@!*]|re:|.*\*\*", re.DOTALL
-)  # how selectors begin, and expressions for names cannot
+_NO_EXPRESSION = re.compile(r"[@!*]|re:|.*\*\*", re.DOTALL)
+"""How selectors begin, and expressions for names cannot."""
 
 
 def _grouped(wanted: Any) -> dict[str, list[Variable]]:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 MOST_ELEMENTS = 1 << 18  # of one record, with all that is in it
-_NODE, _ATTR, _MEMBER = (
-    6,
-    5,
-    4,
-)  # a node's list, texts, list and map; a name and a value; a value in a list
+_NODE = 8  # a node's list, texts, list and map
+_ATTR = 5  # a name and a value
+_MEMBER = 4  # a value in a list
+EXTENSION = 4  # what a placeholder costs besides, an extension type
 _FIELD = 5  # each value of a record that is read field by field
 RECORD = 24  # what such a record costs besides
+FUNCTION = 4 * RECORD  # what a function costs besides its records
 
 
 class Budget:

@@ -15,7 +15,7 @@ from ckpt.core import defs
 from ckpt.core.dtypes import BY_NAME, DType, as_dtype
 from ckpt.core.shapes import TensorShape
 from ckpt.wire.metagraph_body import Damage, parsed
-from ckpt.wire.metagraph_budget import RECORD, Budget, record_elements
+from ckpt.wire.metagraph_budget import EXTENSION, RECORD, Budget, record_elements
 from ckpt.wire.metagraph_places import SMALL
 from ckpt.wire.metagraph_tensors import (
     LONGEST_SHAPE,
@@ -133,6 +133,7 @@ def decoder(
                 budget.spend(array.size)
             return SEEN if looks else array
         if code == PLACEHOLDER:
+            budget.spend(EXTENSION)
             return defs.Placeholder(_name(data))
         if code != FUNC:
             raise Damage(f"extension type {code} is not part of the format")

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from ckpt.core import defs
 from ckpt.wire.metagraph_body import Damage, MsgpackErrors, unpackb
-from ckpt.wire.metagraph_budget import Budget, node_elements, record_elements
+from ckpt.wire.metagraph_budget import FUNCTION, Budget, node_elements, record_elements
 from ckpt.wire.metagraph_large import Hook, built
 from ckpt.wire.metagraph_places import SMALL, Places, array_of
 from ckpt.wire.metagraph_tree import TreeReader, shown
@@ -160,6 +160,8 @@ class _Walk:
 
     def _function(self, place: str) -> Any:
         self._fields(7, f"{place}: FunctionDef")
+        if self._budget is not None:
+            self._budget.spend(FUNCTION)
         raw: list[Any] = [self._next() for _ in range(3)]
         nodes = self._nodes(self._checks.body, f"{place} node")
         raw += [[], *(self._next() for _ in range(3))]

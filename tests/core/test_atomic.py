@@ -9,7 +9,7 @@ import types
 
 import pytest
 
-from ckpt.core import atomic, system
+from ckpt.core import atomic, storage, system
 from ckpt.core.errors import (
     AlreadyExistsError,
     DataLossError,
@@ -19,7 +19,7 @@ from ckpt.core.errors import (
     ResourceExhaustedError,
     UnknownError,
 )
-from ckpt.core.input_file import InputFile, read_file
+from ckpt.core.input_file import InputFile
 
 OLD, NEW = b"old" * 1000, b"new!" * 2000
 
@@ -72,7 +72,7 @@ def failure_of(action):
 def operations(target, monkeypatch):
     counter = Faulty()
     monkeypatch.setattr(system, "files", counter)
-    atomic.write_file(target, NEW)
+    storage.write_file(target, NEW)
     target.write_bytes(OLD)
     return counter.count
 
@@ -87,7 +87,7 @@ def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
     for at in range(total):
         target.write_bytes(OLD)
         monkeypatch.setattr(system, "files", Faulty(at, code, sticky=sticky))
-        error = failure_of(lambda: atomic.write_file(target, NEW))
+        error = failure_of(lambda: storage.write_file(target, NEW))
         if error is None:
             assert target.read_bytes() == NEW
         else:
@@ -98,9 +98,8 @@ def test_an_error_at_any_operation_is_typed_and_leaves_old_or_new(
         if not sticky:
             assert os.listdir(target.parent) == ["file"]
         for name in os.listdir(target.parent):
-            if (
-                name != "file"
-            ):  # the writer lives on, so nobody sweeps; only an unlink that failed leaves it
+            # the writer lives on, so nobody sweeps; only an unlink that failed leaves something
+            if name != "file":
                 os.unlink(target.parent / name)
 
 
@@ -108,19 +107,19 @@ def test_an_interruption_at_any_operation_changes_nothing(target, monkeypatch):
     for at in range(operations(target, monkeypatch)):
         target.write_bytes(OLD)
         monkeypatch.setattr(system, "files", Faulty(at, errno.EINTR))
-        atomic.write_file(target, NEW)
-        assert read_file(target, limit=10**6) == NEW
+        storage.write_file(target, NEW)
+        assert storage.read_file(target, limit=10**6) == NEW
 
 
 def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
     pieces = [b"", NEW[:40], NEW[40:41], b"", NEW[41:]]
     monkeypatch.setattr(system, "files", Faulty(short=True))
-    atomic.write_file(target, NEW)
+    storage.write_file(target, NEW)
     assert target.read_bytes() == NEW
     with atomic.NewFile(target) as new:
         new.write_each(pieces, 3, len(NEW))
     assert target.read_bytes() == bytes(3) + NEW
-    atomic.write_file(target, NEW)
+    storage.write_file(target, NEW)
     with InputFile(target) as file:
         assert file.read(3, 500) == NEW[3:503]
         room = bytearray(500)
@@ -135,7 +134,7 @@ def test_short_writes_and_short_reads_are_continued(target, monkeypatch):
 
 KILLED = """
 import os, signal, sys
-from ckpt.core import atomic, system
+from ckpt.core import storage, system
 class Killing:
     def __init__(self, at, after): self.at, self.after, self.count = at, after, 0
     def __getattr__(self, name):
@@ -153,7 +152,7 @@ for at in range(100):
         child = os.fork()
         if not child:
             system.files = Killing(at, after)
-            try: atomic.write_file(sys.argv[1], b"new!" * 2000)
+            try: storage.write_file(sys.argv[1], b"new!" * 2000)
             finally: os._exit(0)
         status = os.waitpid(child, 0)[1]
         content = open(sys.argv[1], "rb").read()
@@ -175,7 +174,7 @@ def test_a_kill_before_or_after_any_operation_leaves_old_or_new_and_is_swept(tar
         check=False, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": os.getcwd()},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    atomic.write_file(target, NEW)
+    storage.write_file(target, NEW)
     assert os.listdir(target.parent) == ["file"]
 
 
@@ -197,10 +196,10 @@ def test_durable_decides_about_fsync_and_nothing_else(target, monkeypatch):
             return getattr(os, name)
 
     monkeypatch.setattr(system, "files", Spy())
-    atomic.write_file(target, NEW)
+    storage.write_file(target, NEW)
     durable = calls.copy()
     calls.clear()
-    atomic.write_file(target, NEW, durable=False)
+    storage.write_file(target, NEW, durable=False)
     assert durable.count("fsync") == 2
     assert durable.index("fsync") < durable.index("replace")
     assert [c for c in calls if c in ("open", "pwrite", "replace", "fsync")] == [
@@ -213,9 +212,9 @@ def test_durable_decides_about_fsync_and_nothing_else(target, monkeypatch):
 def test_a_full_size_limit_is_resource_exhausted(tmp_path):
     script = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from ckpt.core import atomic, errors\n"
+        "from ckpt.core import errors, storage\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
-        "try: atomic.write_file(sys.argv[1], b'x' * 5000)\n"
+        "try: storage.write_file(sys.argv[1], b'x' * 5000)\n"
         "except errors.ResourceExhaustedError: sys.exit(7)\n"
     )
     env = {**os.environ, "PYTHONPATH": os.getcwd()}
@@ -226,10 +225,10 @@ def test_a_full_size_limit_is_resource_exhausted(tmp_path):
 
 def test_errors_of_the_path_are_typed(tmp_path):
     with pytest.raises(NotFoundError, match="absent"):
-        atomic.write_file(tmp_path / "absent" / "file", b"")
+        storage.write_file(tmp_path / "absent" / "file", b"")
     (tmp_path / "directory" / "x").mkdir(parents=True)
     with pytest.raises((FailedPreconditionError, AlreadyExistsError)):
-        atomic.write_file(tmp_path / "directory", b"")
+        storage.write_file(tmp_path / "directory", b"")
     assert os.listdir(tmp_path) == ["directory"]
 
 
@@ -238,7 +237,7 @@ def test_signals_do_not_disturb_a_write(target):
     signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
     try:
         for _ in range(20):
-            atomic.write_file(target, NEW * 100)
+            storage.write_file(target, NEW * 100)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
@@ -257,7 +256,7 @@ def free_bytes(monkeypatch, free, blocks=1000):
 
 
 def test_no_byte_is_written_when_the_disk_has_no_room(tmp_path, monkeypatch):
-    atomic.write_file(tmp_path / "a", b"old")
+    storage.write_file(tmp_path / "a", b"old")
     free_bytes(monkeypatch, 999)
     with (
         pytest.raises(ResourceExhaustedError, match=r"a: needs 1000 bytes .* 999 are free"),

@@ -3,7 +3,8 @@
 import pytest
 
 from ckpt.core.errors import DataLossError, FailedPreconditionError
-from ckpt.core.input_file import InputFile, read_file
+from ckpt.core.input_file import InputFile
+from ckpt.core.storage import read_file
 
 CONTENT = b"content" * 500
 

@@ -69,6 +69,7 @@ def test_a_file_has_no_collections():
     ("pattern", "told"),
     [
         ("re:conv(", r"'re:conv\(': no regular expression: .*at position 4"),
+        ("@nothing", r"unknown word\. Known: @slots"),
         ("@slot", "unknown word; did you mean @slots.*@collection:NAME"),
         ("@scope", "needs a name"),
         ("!", "empty"),

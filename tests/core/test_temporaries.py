@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from ckpt.core import atomic, temporaries
+from ckpt.core import storage, temporaries
 
 
 def test_only_temporaries_of_dead_writers_are_swept(tmp_path):
@@ -19,7 +19,7 @@ def test_only_temporaries_of_dead_writers_are_swept(tmp_path):
     for path in (dead, alive, elsewhere, ancient, foreign):
         path.touch()
     os.utime(ancient, (0, 0))
-    atomic.write_file(tmp_path / "file", b"")
+    storage.write_file(tmp_path / "file", b"")
     assert {p.name for p in tmp_path.iterdir()} == {
         "file",
         alive.name,

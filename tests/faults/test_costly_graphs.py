@@ -179,7 +179,7 @@ def test_what_is_right_and_large_is_read_where_it_is_allowed(tmp_path):
         read_meta_graph_file(str(path))
     with ckpt.allow_large_graphs(1_000_000), ckpt.allow_large_graphs():
         assert len(read_meta_graph_file(str(path)).graph_def.node) == 200_000
-    with ckpt.allow_large_graphs(1_300_000):
+    with ckpt.allow_large_graphs(1_700_000):
         assert len(read_meta_graph_file(str(path)).graph_def.node) == 200_000
         assert inspect(path).graph.nodes == 200_000
     assert graph_elements() == 1 << 24

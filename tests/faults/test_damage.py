@@ -241,7 +241,8 @@ def test_a_truncation_at_any_byte(files, kind):
     for length in range(len(data)):
         path.write_bytes(data[:length])
         tally.look(kind)
-    tally.judge()
+    # cut right behind its first name a state file is what people type, and its answer is right
+    tally.judge(undetected=len('"  ') if kind == "checkpoint" else 0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -471,7 +471,7 @@ def test_an_asset_that_nobody_would_ever_write_to_is_not_waited_for(tmp_path, se
     where = saved_model(tmp_path, table_of(str(secret / "text")))
     (tmp_path / "saved" / "assets" / "text").unlink()
     os.mkfifo(tmp_path / "saved" / "assets" / "text")
-    with pytest.raises(tf.errors.FailedPreconditionError, match="assets/text: .*regular file"):
+    with pytest.raises(tf.errors.FailedPreconditionError, match=r"assets/text: .*regular file"):
         load(where)
 
 

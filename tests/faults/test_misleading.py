@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core.errors import OpError
 from ckpt.core.storage import open_input
 from ckpt.formats import shards
 from ckpt.formats.base import TensorEntry
@@ -40,9 +39,7 @@ def home(tmp_path):
 
 
 def test_the_suffix_of_a_metagraph_leads_nowhere_else(home):
-    problem = validity.problem_of(str(home / "m-1"), every_byte=True)
-    assert "which no name of a file does" in problem.reason
-    assert problem.keeps_values
+    assert validity.problem_of(str(home / "m-1"), every_byte=True) is None
     tf.train.prune_checkpoints(home, [tf.train.LatestN(1)])
     assert (home.parent / "victim").read_text() == "precious"
     state = tf.train.get_checkpoint_state(home)  # and says nothing that nobody reads
@@ -94,8 +91,6 @@ def test_a_name_may_end_in_any_number_of_digits(tmp_path):
     with tf.Graph().as_default(), tf.Session() as session:
         tf.get_variable("v", [2])
         session.run(tf.global_variables_initializer())
-        try:
-            tf.train.Saver().save(session, tmp_path / "m")
-        except OpError as error:
-            assert str(tmp_path) in str(error)
-    tf.train.rebuild_checkpoint_state(tmp_path)
+        path = tf.train.Saver().save(session, tmp_path / "m")
+    assert tf.train.latest_checkpoint(tmp_path) == path
+    assert tf.train.rebuild_checkpoint_state(tmp_path).all_model_checkpoint_paths == [path]

@@ -143,6 +143,20 @@ def test_without_the_package_its_filters_are_refused(monkeypatch, tmp_path):
         hdf5_filters.decode(b"", ((32015, ()),), (4,), 4)
 
 
+def test_a_file_whose_filters_are_not_here_is_told_with_the_tensor(monkeypatch, tmp_path):
+    pytest.importorskip("hdf5plugin", reason="needs the extra `compression`")
+    write(tmp_path / "m.h5", entries(model()), compression="zstd")
+    monkeypatch.setitem(__import__("sys").modules, "hdf5plugin", None)
+    with (
+        Hdf5Reader(tmp_path / "m.h5") as reader,
+        pytest.raises(
+            UnimplementedError,
+            match=r"m\.h5: tensor 'w': .*32015 needs .*ckpt\[compression\]",
+        ),
+    ):
+        reader.read("w")
+
+
 def test_filters_that_no_checkpoint_may_use_are_refused():
     with pytest.raises(UnimplementedError, match="filter 305"):
         hdf5_filters.decode(b"", ((305, ()),), (4,), 4)

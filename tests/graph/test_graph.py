@@ -88,6 +88,14 @@ def test_a_graph_is_written_to_a_file_and_read_again(tmp_path):
         assert tf.Session().run(found) == [3.0]
 
 
+def test_a_graph_is_written_behind_a_url_too():
+    fsspec = pytest.importorskip("fsspec", reason="remote files need fsspec")
+    tf.constant(3.0, name="three")
+    path = tf.train.write_graph(tf.get_default_graph(), "memory://graphs/new", "g.pbtxt")
+    assert path == "memory://graphs/new/g.pbtxt"
+    assert 'name: "three"' in fsspec.filesystem("memory").cat_file("/graphs/new/g.pbtxt").decode()
+
+
 def test_an_import_says_what_is_missing():
     def node(name, *inputs, op="Identity"):
         found = tf.NodeDef(name=name, op=op, input=inputs)

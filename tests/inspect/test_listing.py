@@ -81,7 +81,7 @@ def texts(report):
 @pytest.mark.parametrize("name", ["model.ckpt-12.h5", "x"])
 def test_a_listing_is_the_report(tmp_path, tensors, name):
     path = str(tmp_path / name)
-    write(path, tensors, metadata={"lineage": "a"}, durable=False)
+    write(path, tensors, metadata={"from": "a"}, durable=False)
     found = listing(path)
     assert texts(found) == texts(inspect(path))
     assert [tuple(variable) for variable in inspect(path).variables] == found.variables
@@ -93,6 +93,12 @@ def test_a_prefix_and_a_link_are_paths_too(tmp_path):
     for path in (str(tmp_path / "m-3"), str(tmp_path / "link")):
         assert texts(listing(path)) == texts(inspect(path))
     assert listing(str(tmp_path / "m-3")).step == 7
+
+
+@pytest.mark.parametrize("noted", ["", "x", "-4", "٣", "9" * 21, "9" * 5000])
+def test_a_step_that_is_none_is_passed_over(tmp_path, noted):
+    write(tmp_path / "m-3.h5", MIXED, metadata={"step": noted}, durable=False)
+    assert listing(str(tmp_path / "m-3")).step == inspect(str(tmp_path / "m-3")).step == 3
 
 
 @pytest.mark.parametrize("graph", [GRAPH, SMALL_GRAPH], ids=["deflated", "small"])

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from ckpt.core import dtypes
 from ckpt.inspect import values
 
 PLAIN = st.one_of(
@@ -103,3 +104,12 @@ def test_strings_in_npy_are_bytes_of_one_width():
     found = np.load(io.BytesIO(values.as_npy(strings(b"a", b"bcd"))), allow_pickle=False)
     assert found.tolist() == [b"a", b"bcd"]
     assert np.load(io.BytesIO(values.as_npy(np.array(b"xyz", object)))).shape == ()
+
+
+def test_quantized_integers_are_the_integers_that_they_are():
+    array = np.array([[1, -2], [3, 4]], np.int8).view(dtypes.qint8.as_numpy_dtype)
+    assert values.as_text(array, full=False) == "[[ 1 -2]\n [ 3  4]]\n"
+    assert "".join(values.as_csv(array)) == "1,-2\n3,4\n"
+    assert json.loads("".join(values.as_json("q", "qint8", array)))["values"] == [[1, -2], [3, 4]]
+    assert np.load(io.BytesIO(values.as_npy(array))).tolist() == [[1, -2], [3, 4]]
+    assert json.loads("".join(values.as_json("q", "qint8", array[0, 0, ...])))["values"] == 1

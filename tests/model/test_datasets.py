@@ -213,9 +213,10 @@ def test_a_restore_that_fails_leaves_the_iterator_where_it_is():
             [name, fields, []],
             [name, [False], [["_Repeat", [], []]]],
             [name, [], [inner]],
+            [name, fields, [["_Batch", [], [["_CountedPosition", [], []]]]]],
             3,
         ):
-            with pytest.raises(InvalidArgumentError):
+            with pytest.raises(InvalidArgumentError, match="pipeline that it was saved from"):
                 session.run(back, {state: packed(bad)})
         assert session.run(following).tolist() == [4, 5]
 
@@ -240,6 +241,12 @@ def test_the_place_of_a_generator_is_not_saved():
         session.run(following)
         with pytest.raises(FailedPreconditionError, match="PyFunc is stateful"):
             session.run(state)
+
+
+def test_no_round_is_begun_that_nobody_asks_for():
+    """A shuffle would draw the seeds of one, and the order of those after it be another than TensorFlow's."""
+    shuffled = Data.range(8).shuffle(8, seed=3)
+    assert elements(shuffled.repeat(1).repeat(3)) == elements(shuffled.repeat(3))
 
 
 def test_a_generator_is_begun_anew_by_each_iteration():

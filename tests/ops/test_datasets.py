@@ -1,5 +1,7 @@
 """Datasets and iterators: each row is a pipeline in one graph, which TensorFlow runs as well."""
 
+import tracemalloc
+
 import msgpack
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from ckpt.graph.specs import TensorSpec
 from ckpt.model.dataset import Dataset
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_iterators import Iterator
-from ckpt.ops import datasets, datasets_random
+from ckpt.ops import datasets, datasets_random, iterator_state
 from ckpt.ops.iterator_state import packed, unpacked
 from tests.conformance.ops import case, conformance, normal
 
@@ -240,6 +242,7 @@ TestDatasets = conformance([
     row(lambda x: whole(slices(x).shard(3, x[4])), X, title="ShardDataset", raises=InvalidArgumentError, match="Index"),
     row(lambda x: whole(slices(x).shuffle(3, seed=5)), X, title="ShuffleDataset"),
     row(lambda x: whole(slices(x).shuffle(99, seed=5).repeat(4)), X, title="ShuffleDataset"),
+    row(lambda x: whole(slices(x).shuffle(99, seed=5).repeat(1).repeat(3)), X, title="ShuffleDataset"),
     row(lambda x: whole(slices(x).repeat(4).shuffle(5, seed=-1, reshuffle_each_iteration=False).repeat(2)), X,
         title="ShuffleDataset"),
     row(lambda x: whole(slices(x).shuffle(x[0])), X, title="ShuffleDataset", raises=InvalidArgumentError, match="buffer_size"),
@@ -317,6 +320,26 @@ def test_positions_survive_as_bytes(value):
 def test_bytes_that_are_no_position(data):
     with pytest.raises(DataLossError, match="position"):
         unpacked(data)
+
+
+@pytest.mark.parametrize("member", [b"\x90", b"\x91\x90", b"\x80", b"\x81\xc0\xc0"])
+def test_positions_of_lists_alone_are_refused_before_they_take_memory(member, monkeypatch):
+    """An empty list takes 64 times its byte, a map of one member up to 80 times its three."""
+    monkeypatch.setattr(iterator_state, "_FEW_LISTS", 100)
+    many = b"\xdd\x00\x01\x00\x00" + member * (1 << 16)
+    array = msgpack.packb([1, msgpack.ExtType(1, b"\x94\xa6object\x90\xc2" + many), 1])
+    for data in (b"\x93\x01" + many + b"\x01", array):
+        tracemalloc.start()
+        with pytest.raises(DataLossError, match="more lists or maps than a position needs"):
+            unpacked(data)
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert most < 30 * len(data) + (1 << 18)
+
+
+def test_many_small_elements_are_a_position():
+    buffer = [[(b"",), [True, (np.int64(i),)]] for i in range(1000)]
+    assert unpacked(packed(["_Shuffle", [buffer] * 30, []]))[1][29][7][1][1] == [7]
 
 
 def test_what_is_no_number_cannot_be_saved():

@@ -136,6 +136,16 @@ def test_two_savers_of_one_directory_each_keep_their_own(tmp_path):
     assert tf.train.latest_checkpoint(tmp_path) == str(tmp_path / "best-5")
 
 
+def test_a_checkpoint_of_the_same_name_elsewhere_unpins_nothing(tmp_path):
+    (tmp_path / "other").mkdir()
+    with Run(tmp_path) as run, Run(tmp_path / "other") as other:
+        run.save(1, 2)
+        run.saver.pin(str(tmp_path / "m-1"))
+        other.save(1)
+        other.saver.save(other.session, tmp_path / "best", durable=False)
+    assert state_file.get_checkpoint_state(tmp_path).records[f"{tmp_path}/m-1"].pinned
+
+
 def test_a_program_that_recovers_its_list_itself_gets_tensorflows_result(tmp_path):
     with Run(tmp_path, max_to_keep=3) as run:
         run.save(1, 2, 3)
@@ -203,6 +213,18 @@ def test_a_pin_holds_until_it_is_taken_back(tmp_path):
         assert held(tmp_path) == ["m-4"]
         with pytest.raises(NotFoundError, match="m-9"):
             run.saver.pin(tmp_path / "m-9")
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".meta"])
+def test_a_checkpoint_is_pinned_by_one_of_its_files_too(tmp_path, suffix):
+    with Run(tmp_path, max_to_keep=1) as run:
+        pinned = run.save(1)
+        run.saver.pin(pinned + suffix)
+        run.save(2, 3)
+        assert held(tmp_path) == ["m-1", "m-3"]
+        tf.train.pin_checkpoint(pinned + suffix, pinned=False)
+        run.save(4)
+        assert held(tmp_path) == ["m-4"]
 
 
 def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):

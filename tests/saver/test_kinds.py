@@ -1,5 +1,6 @@
 """Every kind of thing that a Saver saves: reference and resource variables, parts, tables, saveable objects."""
 
+import contextlib
 import os
 
 import numpy as np
@@ -67,6 +68,35 @@ def test_all_dtypes_and_shapes(tmp_path, use_resource, shape):
 
     prefix, values = saved(tmp_path, build)
     same(restored(prefix, build), values)
+
+
+@pytest.mark.parametrize("scope", ["", "p", "s", "longer/than/the/name"])
+@pytest.mark.parametrize("use_resource", [False, True])
+def test_slots_made_in_a_scope_are_restored_into_other_parts(tmp_path, scope, use_resource):
+    """TensorFlow names them after the number of their part, and by the lengths of names, so that they are lost."""
+
+    def build(parts):
+        p = pieces(parts, use_resource=use_resource)
+        with tf.variable_scope(scope) if scope else contextlib.nullcontext():
+            step = tf.train.MomentumOptimizer(0.1, 0.9).minimize(tf.reduce_sum(tf.square(p)))
+            with tf.control_dependencies([step]):
+                return tf.train.ExponentialMovingAverage(0.5).apply(list(p))
+
+    with tf.Graph().as_default(), tf.Session() as sess:
+        move = build(3)
+        sess.run(tf.global_variables_initializer())
+        sess.run(move)
+        prefix = tf.train.Saver().save(sess, tmp_path / "m")
+    before = f"{scope}/p" if scope else "p"
+    names = sorted(["p", f"{before}/Momentum", f"{before}/ExponentialMovingAverage"])
+    assert [name for name, _ in tf.train.list_variables(prefix)] == names
+    for number in (1, 2, 4):
+        found = restored(prefix, lambda number=number: build(number))
+        for slot in ("Momentum", "ExponentialMovingAverage"):
+            held = [found[f"{before}/part_{part}/{slot}"] for part in range(number)]
+            np.testing.assert_array_equal(
+                np.concatenate(held), tf.train.load_variable(prefix, f"{before}/{slot}")
+            )
 
 
 @pytest.mark.parametrize("before", [False, True])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import ckpt as tf
-from ckpt.core.errors import DataLossError, OpError, PermissionDeniedError
+from ckpt.core.errors import DataLossError, NotFoundError, OpError, PermissionDeniedError
 from ckpt.saver import state_file
 from ckpt.saver.latest import (
     checkpoints_in,
@@ -149,8 +149,9 @@ def test_checkpoints_that_no_state_file_lists_are_not_passed_over_in_silence(run
     assert latest_checkpoint(run) is None  # as TensorFlow has it
     assert "it has no state file, but m-3, m-2, m-1 lie there" in caplog.text
     assert f"ckpt latest --rebuild {run}" in caplog.text
-    with pytest.raises(ValueError, match=r"it has no state file, but m-3, m-2, m-1 lie there"):
-        tf.load(run)
+    for ask, error in ((tf.load, NotFoundError), (tf.train.load_checkpoint, ValueError)):
+        with pytest.raises(error, match=r"it has no state file, but m-3, m-2, m-1 lie there"):
+            ask(run)
     assert latest_checkpoint(run, valid_only=True) == f"{run}/m-3"
     caplog.clear()
     assert list(tf.train.checkpoints_iterator(run, timeout=0)) == []
@@ -304,3 +305,16 @@ def test_the_name_that_tensorflow_gives_it_is_understood(tmp_path):
     )
     found = tf.train.get_checkpoint_state(tmp_path)
     assert found.model_checkpoint_path == f"{tmp_path}/"
+
+
+def test_what_the_metadata_of_a_checkpoint_may_not_say_is_passed_over(tmp_path):
+    for step, suffix in enumerate(["a/b", "../x", "x\0y", "meta"], 1):
+        about = {"step": str(step), "meta_graph_suffix": suffix}
+        tf.save(tmp_path / f"m-{step}", {"a": [1]}, metadata=about)
+    tf.save(tmp_path / "m-9", {"a": [1]}, metadata={"step": "9" * 5000})
+    assert find_latest(tmp_path).step == 9
+    rebuild_checkpoint_state(tmp_path)
+    choice = tf.train.prune_checkpoints(tmp_path, [tf.train.LatestN(1)])
+    assert [os.path.basename(name) for name in choice.delete] == ["m-1", "m-2", "m-3", "m-4"]
+    assert latest_checkpoint(tmp_path) == str(tmp_path / "m-9")
+    assert sorted(os.listdir(tmp_path)) == ["checkpoint", "m-9.h5"]

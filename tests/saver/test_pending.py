@@ -242,11 +242,13 @@ def test_a_fork_neither_hangs_nor_speaks_for_its_parent(tmp_path, model, gate):
         status = 1
         try:
             gate.set()
-            try:
-                save.result(5)
-            except FailedPreconditionError:
-                saver.save(session, tmp_path / "child", global_step=2)
-                status = 0
+            for ask in (save.done, lambda: save.result(5), save.result):
+                with pytest.raises(
+                    FailedPreconditionError, match=r"m-1.*of which this one is a fork"
+                ):
+                    ask()
+            saver.save(session, tmp_path / "child", global_step=2)
+            status = 0
         finally:
             os._exit(status)
     _, status = os.waitpid(child, 0)
@@ -254,6 +256,32 @@ def test_a_fork_neither_hangs_nor_speaks_for_its_parent(tmp_path, model, gate):
     assert value(tmp_path / "child-2") == {0.0}
     gate.set()
     save.result(30)
+
+
+def test_a_fork_knows_what_had_ended_before(tmp_path, model, gate):
+    session, _, _, saver = model
+    gate.set()
+    good = saver.save(session, tmp_path / "m", global_step=1, asynchronous=True)
+    good.result(30)
+    gate.failure = no_space()
+    bad = saver.save(session, tmp_path / "m", global_step=2, asynchronous=True)
+    saver._turns.settle()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            assert good.done()
+            assert bad.done()
+            assert good.result(5) == str(tmp_path / "m-1")
+            with pytest.raises(ResourceExhaustedError):
+                bad.result(5)
+            status = 0
+        finally:
+            os._exit(status)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    with pytest.raises(ResourceExhaustedError):  # the parent is told all the same
+        saver.wait()
 
 
 def program(tmp_path, ending):

@@ -224,8 +224,22 @@ def test_to_restore_nothing_is_always_an_error(checkpoint, sess):
             tf.train.Saver(allow_empty=True).restore(sess, prefix, on_missing=policy)
     with tf.Graph().as_default(), tf.Session() as other:
         tf.get_variable("net/a/kernel", [1, 1])
-        with pytest.raises(tf.errors.InvalidArgumentError, match="no variable at all"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="no variable at all") as raised:
             tf.train.Saver().restore(other, prefix, on_shape="skip")
+        assert str(raised.value).startswith(
+            f"{prefix}: nothing was assigned.\n1 tensors have another"
+        )
+        assert "net/a/kernel: the graph has float32[1, 1], the checkpoint has float32[4, 3]" in str(
+            raised.value
+        )
+
+
+def test_an_empty_list_of_rules_is_none(checkpoint, sess):
+    prefix, _ = checkpoint
+    tf.get_variable("mesh/a/kernel", [4, 3])
+    for rename in (None, [], {}):
+        with pytest.raises(tf.errors.NotFoundError, match=r"Restore with\n    rename=\{'net"):
+            tf.train.Saver().restore(sess, prefix, rename=rename)
 
 
 def test_what_is_unexpected_is_ignored_or_warned_of_or_an_error(checkpoint, sess):
@@ -244,7 +258,8 @@ def test_what_is_unexpected_is_ignored_or_warned_of_or_an_error(checkpoint, sess
     with pytest.warns(UserWarning, match="3 tensors .* not used: net/a/bias") as caught:
         saver.restore(sess, prefix, on_unexpected="warn")
     assert caught[0].filename == __file__
-    with pytest.raises(tf.errors.InvalidArgumentError, match="3 tensors are not used"):
+    told = r"\A\S+: nothing was assigned\.\n.*3 tensors are not used"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
         saver.restore(sess, prefix, on_unexpected="error")
 
 

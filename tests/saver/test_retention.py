@@ -118,9 +118,18 @@ def test_a_rule_that_means_nothing_is_refused(make):
         make()
 
 
-@pytest.mark.parametrize("make", [lambda: LatestN("a"), lambda: BestN(3)])
-def test_a_rule_of_another_type_is_refused(make):
-    with pytest.raises(TypeError, match=r"(LatestN.n is 'a'|BestN.metric is 3); expected"):
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: LatestN("a"), "LatestN.n is 'a'; expected an integer above 0"),
+        (lambda: LatestN(2.5), "LatestN.n is 2.5; expected an integer"),
+        (lambda: EveryNHours("1"), "EveryNHours.hours is '1'; expected a number"),
+        (lambda: BestN("loss", None), "BestN.n is None; expected an integer"),
+        (lambda: BestN(3), "BestN.metric is 3; expected"),
+    ],
+)
+def test_a_rule_of_another_type_is_refused_before_anything_is_saved(make, told):
+    with pytest.raises(TypeError, match=told):
         make()
 
 

@@ -93,11 +93,39 @@ def test_a_note_of_a_deletion_that_leads_elsewhere_is_refused(tmp_path, deleted)
         read_state(tmp_path)
 
 
-@pytest.mark.parametrize("path", ["../m", "a/m", "..", "a/..", "x\0", "/a/.."])
+@pytest.mark.parametrize("path", ["../m", "a/../../m", "a/../m", "..", "a/..", "x\0", "/a/.."])
 def test_a_path_that_leads_elsewhere_is_refused(tmp_path, path):
     write_state(tmp_path, CheckpointState(path, [path]))
-    with pytest.raises(DataLossError, match="base name"):
+    with pytest.raises(DataLossError, match="does not lie in its directory"):
         latest_checkpoint(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["a/b/m", "./a/b/m", "a/b/"])
+def test_a_path_that_leads_into_a_directory_below_is_read(tmp_path, path):
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    save(tmp_path / "a" / "b", "m", "")
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{path}"\n')
+    assert latest_checkpoint(tmp_path) == f"{tmp_path}/{path}"
+
+
+def test_what_lies_below_is_written_by_its_path_so_that_both_may_move(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "d" / "e").mkdir(parents=True)
+    save(tmp_path / "d" / "e", "m")
+    for directory in ("d", tmp_path / "d"):
+        update_checkpoint_state(directory, f"{directory}/e/m")
+        assert str(tmp_path) not in (tmp_path / "d" / "checkpoint").read_text()
+        assert latest_checkpoint(directory) == f"{directory}/e/m"
+    shutil.move(tmp_path / "d", tmp_path / "f")
+    assert latest_checkpoint(tmp_path / "f") == str(tmp_path / "f" / "e" / "m")
+
+
+def test_a_prefix_that_ends_in_a_slash_is_itself_in_the_state_file_of_another_directory(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    save(tmp_path / "a", "")
+    update_checkpoint_state(tmp_path / "b", f"{tmp_path}/a/")
+    assert latest_checkpoint(tmp_path / "b") == f"{tmp_path}/a/"
 
 
 @settings(
@@ -114,13 +142,15 @@ def test_any_name_and_time_comes_back(tmp_path, name, times):
 
 
 def test_any_truncation_or_flip_is_data_loss_that_says_how_to_fix_it(tmp_path):
+    """But for the text that people type: the name of the latest, which is right."""
     file = tmp_path / "checkpoint"
     name, times = "mé\n-2", [1.5, 2.5]
     update_checkpoint_state(tmp_path, name, ["m-1", name], all_model_checkpoint_timestamps=times)
     data = file.read_bytes()
     for at in range(len(data)):
         flips = [data[:at] + bytes([data[at] ^ 1 << bit]) + data[at + 1 :] for bit in range(8)]
-        for damaged in (data[:at], *flips):
+        is_typed = data[:at].rstrip().endswith(b'"') and data[:at].count(b'"') == 2
+        for damaged in (data[:at], *flips)[is_typed:]:
             file.write_bytes(damaged)
             with pytest.raises(DataLossError, match=r"checkpoint: .*rebuild_checkpoint_state"):
                 read_state(tmp_path)
@@ -188,6 +218,13 @@ def test_a_file_typed_by_hand_is_read_with_and_without_its_last_newline(tmp_path
     assert state.model_checkpoint_path == f"{tmp_path}/./m-2"
     assert latest_checkpoint(tmp_path) == f"{tmp_path}/./m-2"
     assert len(state.all_model_checkpoint_paths) == 2
+
+
+def test_a_file_typed_by_hand_need_only_name_the_latest(tmp_path):
+    save(tmp_path, "m-1", "m-2")
+    for text in ('model_checkpoint_path: "m-2"', "model_checkpoint_path:'m-2' "):
+        (tmp_path / "checkpoint").write_text(text)
+        assert latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
 
 
 def test_the_list_that_is_given_gets_the_latest_as_in_tensorflow():

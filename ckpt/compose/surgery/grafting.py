@@ -8,9 +8,9 @@ from dataclasses import replace
 from ckpt.compose.draft import Draft
 from ckpt.compose.surgery.scopes import is_inside
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.core.errors import GraphError
 from ckpt.core.spelling import scopes_of, similar
-from ckpt.graph.load import split_input
 from ckpt.graph.renaming import apart, reference, renamed_node, renamed_variable
 from ckpt.graph.selection import node_of
 

@@ -11,9 +11,9 @@ import numpy as np
 from ckpt.compose.draft import Draft
 from ckpt.compose.surgery.values import constant
 from ckpt.core import defs
+from ckpt.core.defs import split_input
 from ckpt.core.errors import GraphError
 from ckpt.core.spelling import similar
-from ckpt.graph.load import split_input
 from ckpt.graph.selection import group_node, node_of
 from ckpt.graph.variable_defs import nodes_beside, variable_defs
 

@@ -12,7 +12,7 @@ from ckpt.core.errors import GraphError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.formats import detect
-from ckpt.saver.meant import checkpoint_meant
+from ckpt.saver.meant import open_meant
 
 _SHOWN = 30  # names in a message
 
@@ -24,8 +24,8 @@ def rules_like(draft: Draft, model: Any) -> tuple[Any, list[str]]:
     Only what is unambiguous is explained: equal dtypes and shapes, each entry used once. Raises GraphError that lists the
     candidates when nothing is, or when no name is missing; NotFoundError when there is no such checkpoint.
     """
-    path = checkpoint_meant(model)
-    with detect.open_reader(path) as reader:
+    path, reader = open_meant(model)
+    with reader:
         specs = [reader.spec(name) for name in reader.names()]
     wanted = [Named(spec.name, spec.dtype, spec.shape) for spec in specs]
     missing = [named for named in wanted if named.name not in draft.tensors]

@@ -61,7 +61,8 @@ class SavedModelBuilder:
         `signature_def_map` holds SignatureDefs; the files that the string constants in `assets_collection` name are
         copied. Loading runs `main_op` (or `legacy_init_op`) at last. Raises AssertionError for a second call and for
         signatures that name no tensor or no dtype, KeyError for reserved names of signatures, TypeError for tags, assets and
-        operations that are none, NotFoundError for the file of an asset that is not there, ValueError for a second main operation.
+        operations that are none, NotFoundError for the file of an asset that is not there, ValueError for a second main
+        operation.
         """
         if self._has_variables:
             raise AssertionError(

@@ -79,8 +79,9 @@ def regression_signature_def(examples: Any, predictions: Any) -> Any:
 
 
 def _check(tensor: Any, dtype: dtypes.DType, text: str) -> None:
-    if tensor.dtype.base_dtype != dtype:
-        raise ValueError(f"{text}. Found {tensor.name} of type {tensor.dtype.base_dtype.name}")
+    if tensor.dtype != dtype:
+        hint = "; hand over its `value()`" if tensor.dtype.base_dtype == dtype else ""
+        raise ValueError(f"{text}. Found {tensor.name} of type {tensor.dtype.name}{hint}")
 
 
 def is_valid_signature(signature_def: Any) -> bool:

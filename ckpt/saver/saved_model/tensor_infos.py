@@ -13,8 +13,11 @@ from ckpt.wire.plain import message, plain
 
 
 def build_tensor_info(tensor: Any) -> Any:
-    """The TensorInfo message of a tensor, a variable or a SparseTensor: its name (or names), dtype and static shape."""
-    dtype, shape = tensor.dtype.base_dtype, tensor.get_shape()
+    """The TensorInfo message of a tensor, a variable or a SparseTensor: its name (or names), dtype and static shape.
+
+    The dtype of a variable that is no resource is that of its reference, such as `DT_FLOAT_REF`, as in TensorFlow.
+    """
+    dtype, shape = tensor.dtype, tensor.get_shape()
     if isinstance(tensor, SparseTensor):
         names = (tensor.values.name, tensor.indices.name, tensor.dense_shape.name)
         return message(defs.TensorInfo("", dtype, shape, names))

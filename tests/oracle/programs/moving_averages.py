@@ -82,8 +82,14 @@ def case_in_scopes(tf):
 def case_twice(tf):
     a, b = (tf.Variable(1.0, name=name, use_resource=False) for name in "ab")
     averages = tf.train.ExponentialMovingAverage(0.9)
-    moves = [averages.apply([a]).name, averages.apply([b]).name]
-    return {"moves": moves, "variables": [v.name for v in tf.global_variables()]}
+    moves = [averages.apply([a]).name, averages.apply([b]).name, averages.apply([a]).name]
+    other = tf.train.ExponentialMovingAverage(0.5)
+    return {
+        "moves": [*moves, other.apply([a]).name],
+        "variables": [v.name for v in tf.global_variables()],
+        "averaged": [v.name for v in tf.moving_average_variables()],
+        "restored": [[k, v.name] for k, v in sorted(other.variables_to_restore().items())],
+    }
 
 
 def error_integers(tf):

@@ -44,6 +44,20 @@ def case_keys(tf):
     return in_session(tf, use)
 
 
+def case_keys_of_what_is_reached_by_several_ways(tf):
+    def use(sess, directory):
+        v, w = (tf.Variable(n, name=f"v{n}", use_resource=False) for n in (5.0, 6.0))
+        inner = tf.train.Checkpoint(z=w, y=v, x=w)
+        root = tf.train.Checkpoint(
+            z=[w], l=[v, w], d={"k": v}, b=inner, a=tf.train.Checkpoint(i=inner)
+        )
+        sess.run(tf.global_variables_initializer())
+        names = tf.train.list_variables(root.save(f"{directory}/ck", session=sess))
+        return {"keys": sorted(name for name, _ in names if not name.startswith("_"))}
+
+    return in_session(tf, use)
+
+
 def case_lacking_and_left(tf):
     def use(sess, directory):
         v, w = (tf.Variable(n, name=f"v{n}", use_resource=False) for n in (5.0, 6.0))

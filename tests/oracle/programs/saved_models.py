@@ -119,7 +119,8 @@ def case_signatures(tf):
         utils.classification_signature_def(text, None, number),
         utils.regression_signature_def(text, number),
         utils.build_signature_def({}, {}, "x"),
-    ]
+        utils.predict_signature_def({"a": tf.Variable([1, 2], name="v")}, {"b": tf.Variable(1.0, use_resource=True)}),
+    ]  # fmt: skip
     sparse = tf.saved_model.utils.build_tensor_info(
         tf.sparse_placeholder(tf.int64, [3, 4], name="sp")
     )
@@ -129,6 +130,11 @@ def case_signatures(tf):
         "sparse": [sparse.coo_sparse.values_tensor_name, sparse.coo_sparse.dense_shape_tensor_name],
         "back": tf.saved_model.utils.get_tensor_from_tensor_info(sparse).indices.name,
     }
+
+
+def error_a_reference_is_no_prediction(tf):
+    text, variable = tf.placeholder(tf.string), tf.Variable([1.0])
+    tf.saved_model.signature_def_utils.regression_signature_def(text, variable)
 
 
 def case_constants(tf):

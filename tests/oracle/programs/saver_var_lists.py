@@ -57,6 +57,9 @@ FORMS = {
         variable(tf, "a", r), tf.Variable(1.0, name="a", use_resource=r), tf.Variable(1.0, name="a_1", use_resource=r)
     ],
     "everything": lambda tf, r: [variable(tf, "a", r), table(tf), None][-1],
+    "lists in a list": lambda tf, r: [[variable(tf, "b", r)], (variable(tf, "a", r), [parts(tf, "p", r)])],
+    "a dict in a list": lambda tf, r: [{"x": variable(tf, "a", r)}, variable(tf, "b", r)],
+    "parts in lists": lambda tf, r: [[part] for part in parts(tf, "p", r)],
     "a table": lambda tf, r: table(tf),
     "a table by name": lambda tf, r: {"q": table(tf)[0]},
 }  # fmt: skip

@@ -60,6 +60,10 @@ def test_what_lacks_its_tensors_is_not_valid(method):
         (lambda: sm.classification_signature_def(number("a"), None, number("b")), "input tensors"),
         (lambda: sm.classification_signature_def(text("a"), number("b"), None), "classes must be"),
         (lambda: sm.classification_signature_def(text("a"), None, text("b")), "scores must be"),
+        (
+            lambda: sm.regression_signature_def(text("a"), tf.Variable([1.0])),
+            r"float32_ref; hand over its `value\(\)`",
+        ),
     ],
 )
 def test_wrong_tensors_are_named(make, error):
@@ -73,7 +77,11 @@ def test_tensors_by_description():
     assert [d.size for d in info.tensor_shape.dim] == [-1, 2]
     assert sm.utils.get_tensor_from_tensor_info(info) is tensor
     variable = tf.Variable(1.0, name="v")
-    assert sm.build_tensor_info(variable).name == "v:0"
+    assert (sm.build_tensor_info(variable).name, sm.build_tensor_info(variable).dtype) == (
+        "v:0",
+        101,
+    )
+    assert sm.build_tensor_info(variable.value()).dtype == 1
     with pytest.raises(KeyError, match="scope/t:0"):
         sm.get_tensor_from_tensor_info(info, import_scope="scope")
     with pytest.raises(KeyError):
