@@ -569,12 +569,14 @@ from ckpt.ops.sparse_math import (
     sparse_matmul,
     sparse_maximum,
     sparse_minimum,
+    sparse_tensor_dense_matmul,
+)
+from ckpt.ops.sparse_reductions import (
     sparse_reduce_max,
     sparse_reduce_max_sparse,
     sparse_reduce_sum,
     sparse_reduce_sum_sparse,
     sparse_softmax,
-    sparse_tensor_dense_matmul,
 )
 from ckpt.ops.sparse_segments import sparse_segment_mean, sparse_segment_sqrt_n, sparse_segment_sum
 from ckpt.ops.sparse_tensors import (

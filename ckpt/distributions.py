@@ -12,9 +12,6 @@ from ckpt.model.distributions.continuous import (
     Beta,
     Exponential,
     Gamma,
-    Laplace,
-    Normal,
-    StudentT,
     Uniform,
 )
 from ckpt.model.distributions.discrete import (
@@ -24,6 +21,7 @@ from ckpt.model.distributions.discrete import (
     DirichletMultinomial,
     Multinomial,
 )
+from ckpt.model.distributions.location_scale import Laplace, Normal, StudentT
 
 __all__ = [
     "Bernoulli",

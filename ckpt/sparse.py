@@ -7,10 +7,12 @@ from ckpt.model.accumulators import SparseConditionalAccumulator
 from ckpt.ops.constants import sparse_placeholder as placeholder
 from ckpt.ops.sparse_math import (
     sparse_add as add, sparse_tensor_dense_matmul as matmul, sparse_maximum as maximum,
-    sparse_minimum as minimum, sparse_reduce_max as reduce_max,
-    sparse_reduce_max_sparse as reduce_max_sparse, sparse_reduce_sum as reduce_sum,
-    sparse_reduce_sum_sparse as reduce_sum_sparse, sparse_softmax as softmax,
-    sparse_tensor_dense_matmul as sparse_dense_matmul,
+    sparse_minimum as minimum, sparse_tensor_dense_matmul as sparse_dense_matmul,
+)
+from ckpt.ops.sparse_reductions import (
+    sparse_reduce_max as reduce_max, sparse_reduce_max_sparse as reduce_max_sparse,
+    sparse_reduce_sum as reduce_sum, sparse_reduce_sum_sparse as reduce_sum_sparse,
+    sparse_softmax as softmax,
 )
 from ckpt.ops.sparse_segments import (
     sparse_segment_mean as segment_mean, sparse_segment_sqrt_n as segment_sqrt_n,

@@ -203,6 +203,7 @@ _BY_CODE: dict[int, type[OpError]] = {cls.error_code: cls for cls in OpError.__s
 _BY_ERRNO: dict[int, type[OpError]] = {
     errno.ENOENT: NotFoundError,
     errno.ENOTDIR: NotFoundError,
+    errno.ENAMETOOLONG: InvalidArgumentError,
     errno.EEXIST: AlreadyExistsError,
     errno.EACCES: PermissionDeniedError,
     errno.EPERM: PermissionDeniedError,

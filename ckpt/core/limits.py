@@ -5,9 +5,10 @@ from __future__ import annotations
 from contextvars import ContextVar, Token
 
 GRAPH_ELEMENTS = 1 << 24
-"""Elements of a graph that is read unasked: its nodes, and every name, input, attribute and list member in them.
+"""Elements of a graph that is read unasked: its nodes, inputs, attributes, list members, each for what it costs.
 
-A million nodes in a chain have eleven each. More take longer to check than anybody waits for a file that is refused.
+A million nodes in a chain have 14 each. More take longer to check than anybody waits for a file that is refused. The
+prices are in docs/formats/metagraph.md.
 """
 MAX_META_BYTES = 1 << 31
 """Bytes of the file of a graph: a larger one is refused before anything is allocated for it."""
@@ -22,7 +23,7 @@ def graph_elements() -> int | None:
 class allow_large_graphs:
     """A context in which graphs with more elements are read from files: `max_elements`, or as many as there are.
 
-    Without it a graph of more than 2**24 elements (some million nodes; each node counts about 12) is refused with
+    Without it a graph of more than 2**24 elements (1.2 million nodes in a chain, each of which counts 14) is refused with
     DataLossError before it takes much time or memory. It counts for what this thread reads.
     """
 

@@ -164,7 +164,7 @@ def _opened(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
     volumes: list[Volume] = []
     try:
         for shard in shards:
-            file = open_input(joined(directory, shard.name), follow=False)
+            file = _opened_shard(index.path, joined(directory, shard.name))
             try:
                 _check(index.path, file, shard)
                 volumes.append(Volume(file, *read_index(file)))
@@ -175,6 +175,17 @@ def _opened(index: Input, shards: list[Shard]) -> tuple[Volume, ...]:
         _close(volumes)
         raise
     return tuple(volumes)
+
+
+def _opened_shard(path: str, shard: str) -> Input:
+    try:
+        return open_input(shard, follow=False)
+    except NotFoundError as error:
+        raise NotFoundError(
+            None,
+            None,
+            f"{path}: its shard {shard} is not there; restore it from a copy, or see what the others hold with `ckpt salvage`",
+        ) from error
 
 
 def _check(path: str, file: Input, shard: Shard) -> None:

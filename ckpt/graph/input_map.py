@@ -28,7 +28,8 @@ class InputMap(dict[str, Tensor]):
 
     def of_node(self, name: str) -> Tensor | None:
         """What takes the place of the node itself, or of its first output."""
-        return self.get(name) or self.get(f"{name}:0")
+        found = self.get(name)
+        return self.get(f"{name}:0") if found is None else found
 
 
 def _spellings(text: str) -> tuple[str, ...]:

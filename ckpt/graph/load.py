@@ -87,6 +87,7 @@ class _Loader:
         self.nodes = graph_def.node
         self.names = names
         self.input_map = input_map
+        self.known = {node.name for node in self.nodes} if input_map else frozenset[str]()
         self.made_at = made_at
         self.added: dict[str, Operation] = {}
         self.standing: list[Operation] = []
@@ -284,7 +285,7 @@ class _Loader:
             return text
         name = text[len("loc:@") :]
         mapped = self.input_map.of_node(name) if self.input_map else None
-        if mapped is not None and all(node.name != name for node in self.nodes):
+        if mapped is not None and name not in self.known:
             return f"loc:@{mapped.op.name}"
         return f"loc:@{self.names.full(name)}"
 

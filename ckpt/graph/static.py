@@ -147,8 +147,7 @@ def fold(op: Operation, values: list[Any]) -> list[Any] | None:
     try:
         with np.errstate(all="ignore"):
             results = opdef.kernel(*lead, *values, **attrs)
-    except Exception as error:  # noqa: BLE001  # what a kernel refuses now it will refuse again when it runs
-        _ = error
+    except Exception:  # noqa: BLE001  # what a kernel refuses now it will refuse again when it runs
         return None
     return list(results) if opdef.many else [results]
 

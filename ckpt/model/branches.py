@@ -13,7 +13,7 @@ from ckpt.graph.opdef import OPS
 from ckpt.graph.operation import Operation, Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.composites import flat_tensors, packed, tensors_of
-from ckpt.ops import casting, compare, control, flow, joining, reduction
+from ckpt.ops import casting, compare, control, joining, reduction
 
 
 def cond(
@@ -301,6 +301,3 @@ def _checked_pairs(pred_fn_pairs: Any) -> list[tuple[Any, Callable[[], Any]]]:
         if not callable(function):
             raise TypeError(f"fn for pred {pred.name} must be callable.")
     return pairs
-
-
-_ = flow  # the nodes' definitions

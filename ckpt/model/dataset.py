@@ -9,14 +9,23 @@ import numpy as np
 
 from ckpt.core import dtypes, nest
 from ckpt.core.shapes import TensorShape, as_shape
-from ckpt.graph import convert, stack
+from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.sparse import SparseTensor
 from ckpt.graph.specs import SparseTensorSpec, TensorSpec
-from ckpt.graph.static import constant_value, constant_value_as_shape
+from ckpt.graph.static import constant_value_as_shape
 from ckpt.model import dataset_iterators
 from ckpt.model import dataset_structure as structure
+from ckpt.model.dataset_arguments import (
+    deterministic_text,
+    fillers_of,
+    full_size,
+    int64_tensor,
+    seeds_of,
+    shapes_of_padded,
+    sliceable,
+)
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.model.dataset_generator import generated
 from ckpt.model.dataset_options import Options
@@ -31,9 +40,7 @@ from ckpt.ops import (
     datasets_random,
     elementwise,
     files,
-    random,
     shaping,
-    sparse_variants,
 )
 
 AUTOTUNE = -1
@@ -107,7 +114,7 @@ class Dataset:
         components = []
         for leaf in nest.flatten(element):
             size = size.merge_with(TensorShape([as_shape(leaf.shape)[0]]))
-            components.append(_sliceable(leaf))
+            components.append(sliceable(leaf))
         return _source(datasets.tensor_slice_dataset, spec, components)
 
     @staticmethod
@@ -209,7 +216,7 @@ class Dataset:
         inputs.append(int64_tensor(num_parallel_calls, "num_parallel_calls"))
         return made(
             datasets_calls.parallel_map_dataset_v2, f.spec, *inputs, f=f,
-            deterministic=_deterministic(deterministic),
+            deterministic=deterministic_text(deterministic),
         )  # fmt: skip
 
     def flat_map(self, map_func: Callable[..., Any]) -> Dataset:
@@ -254,7 +261,7 @@ class Dataset:
         ]
         return made(
             datasets_calls.parallel_interleave_dataset_v4, spec, *inputs, f=f,
-            deterministic=_deterministic(deterministic),
+            deterministic=deterministic_text(deterministic),
         )  # fmt: skip
 
     def filter(self, predicate: Callable[..., Any]) -> Dataset:
@@ -395,7 +402,7 @@ class Dataset:
         calls = int64_tensor(num_parallel_calls, "num_parallel_calls")
         return made(
             datasets_batch.parallel_batch_dataset, spec, self._variant_tensor, size, calls, is_full,
-            deterministic=_deterministic(deterministic),
+            deterministic=deterministic_text(deterministic),
         )  # fmt: skip
 
     def padded_batch(
@@ -416,8 +423,8 @@ class Dataset:
                 f"`padded_batch` is only supported for datasets that produce tensor elements, not {self._spec}."
             )
         size = int64_tensor(batch_size, "batch_size")
-        shapes = [_padded_shape(s, leaf) for s, leaf in zip(self._padded(padded_shapes), leaves, strict=True)]  # fmt: skip
-        values = self._fillers(padding_values)
+        shapes = shapes_of_padded(self._spec, padded_shapes)
+        values = fillers_of(self._spec, padding_values)
         is_full = convert.convert_to_tensor(drop_remainder, dtypes.bool_, name="drop_remainder")
         full = TensorShape([full_size(size, is_full)])
         spec = nest.pack_sequence_as(
@@ -432,23 +439,6 @@ class Dataset:
             Toutput_types=[leaf.dtype for leaf in leaves], output_shapes=structure.component_shapes(spec),
         )  # fmt: skip
         return Dataset(variant, spec)
-
-    def _padded(self, padded_shapes: Any) -> list[Any]:
-        if padded_shapes is None:
-            return [leaf.shape for leaf in nest.flatten(self._spec)]
-        return nest.flatten_up_to(self._spec, padded_shapes, check_types=False)
-
-    def _fillers(self, padding_values: Any) -> list[Tensor]:
-        leaves = nest.flatten(self._spec)
-        given = [None] * len(leaves)
-        if padding_values is not None:
-            given = nest.flatten_up_to(self._spec, padding_values, check_types=False)
-        made = []
-        for value, leaf in zip(given, leaves, strict=True):
-            default: Any = "" if leaf.dtype == dtypes.string else np.zeros((), leaf.dtype.as_numpy_dtype)  # fmt: skip
-            chosen = default if value is None else value
-            made.append(convert.convert_to_tensor(chosen, leaf.dtype, name="padding_value"))
-        return made
 
     def unbatch(self) -> Dataset:
         """The dataset of the slices of the elements along their first dimension."""
@@ -508,59 +498,6 @@ def _source(opdef: Any, spec: Any, components: Sequence[Tensor]) -> Dataset:
     shapes = structure.component_shapes(spec)
     types = structure.component_types(spec)
     return Dataset(opdef(list(components), Toutput_types=types, output_shapes=shapes), spec)
-
-
-def _sliceable(leaf: Any) -> Tensor:
-    if isinstance(leaf, SparseTensor):
-        made: Tensor = sparse_variants.serialize_many_sparse_op(
-            leaf.indices, leaf.values, leaf.dense_shape, out_type=dtypes.variant
-        )
-        return made
-    return structure.components_of(leaf)[0]
-
-
-def int64_tensor(value: Any, name: str) -> Tensor:
-    """A number as an int64 tensor."""
-    return convert.convert_to_tensor(value, dtypes.int64, name=name)
-
-
-def seeds_of(seed: Any) -> tuple[Tensor, Tensor]:
-    """The two seeds of a shuffle, from the graph's and its own."""
-    if isinstance(seed, Tensor):
-        first = stack.get_default_graph().seed
-        graph_seed = random.DEFAULT_GRAPH_SEED if first is None else first
-        return int64_tensor(graph_seed, "seed"), seed
-    pair = random.seeds_of(None if seed is None else int(seed))
-    return int64_tensor(pair["seed"], "seed"), int64_tensor(pair["seed2"], "seed2")
-
-
-def _deterministic(deterministic: bool | None) -> str:
-    return "default" if deterministic is None else str(deterministic).lower()
-
-
-def full_size(size: Tensor, is_full: Tensor) -> int | None:
-    """How many elements every batch has, where that is known."""
-    known, always = constant_value(size), constant_value(is_full)
-    return int(known) if known is not None and always is not None and bool(always) else None
-
-
-def _padded_shape(shape: Any, leaf: TensorSpec) -> Tensor:
-    """The sizes to pad to, -1 for the largest of the batch. Raises ValueError where it cannot hold the elements."""
-    if isinstance(shape, Tensor):
-        return shape
-    known = as_shape(shape)
-    if leaf.shape.rank is not None and known.rank != leaf.shape.rank:
-        raise ValueError(
-            f"The padded shape {known} is not compatible with the shape {leaf.shape} of the corresponding input component."
-        )
-    sizes = [-1 if n is None else n for n in known.as_list()]
-    for size, held in zip(sizes, leaf.shape.sizes or (None,) * len(sizes), strict=True):
-        if held is not None and 0 <= size < held:
-            raise ValueError(
-                f"The padded shape {known} is not compatible with the shape {leaf.shape} of the corresponding input "
-                "component."
-            )
-    return constants.constant(np.array(sizes, np.int64), dtypes.int64)
 
 
 def _dataset_spec(f: ElementFunction, what: str) -> Any:

@@ -15,7 +15,8 @@ from ckpt.graph.scopes import control_dependencies
 from ckpt.graph.specs import SparseTensorSpec, TensorSpec
 from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.model import dataset_structure as structure
-from ckpt.model.dataset import Dataset, int64_tensor, made, seeds_of
+from ckpt.model.dataset import Dataset, made
+from ckpt.model.dataset_arguments import int64_tensor, seeds_of
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.ops import (
     assertions,

@@ -10,7 +10,8 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model import dataset_structure as structure
-from ckpt.model.dataset import AUTOTUNE, Dataset, full_size, int64_tensor, made, seeds_of
+from ckpt.model.dataset import AUTOTUNE, Dataset, made
+from ckpt.model.dataset_arguments import full_size, int64_tensor, seeds_of
 from ckpt.model.dataset_function import ElementFunction
 from ckpt.ops import datasets_batch, datasets_calls, datasets_order, datasets_random
 

@@ -12,7 +12,6 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.loops import while_loop
-from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
 from ckpt.ops import constants, shaping
 
@@ -249,6 +248,3 @@ def foldr(
 ) -> Any:
     """The last of the values that `a = fn(a, element)` takes from the last element to the first."""
     return _fold(fn, elems, initializer, parallel_iterations, back_prop, swap_memory, name, False)
-
-
-_ = variable_scope

@@ -13,7 +13,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.branches import cond
 from ckpt.model.loops import while_loop
-from ckpt.model.rnn_cells import is_cell, leading_sizes, zero_state_of
+from ckpt.model.rnn_cell import is_cell, leading_sizes, zero_state_of
 from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
 from ckpt.ops import (
@@ -339,7 +339,8 @@ def static_rnn(
         state = _start(cell, initial_state, batch, dtype)
         lengths = _lengths(sequence_length)
         if lengths is not None:
-            shortest, longest = reduction.reduce_min(lengths), reduction.reduce_max(lengths)
+            reduction.reduce_min(lengths)  # TensorFlow makes it, too
+            longest = reduction.reduce_max(lengths)
             kind = dtypes.as_dtype(dtype).base_dtype if dtype is not None else _state_dtype(state)
             zeros = zero_state_of(cell.output_size, batch, kind)
         for time, step_inputs in enumerate(inputs):
@@ -349,7 +350,7 @@ def static_rnn(
                 output, state = cell(step_inputs, state)
             else:
                 output, state = _masked_step(
-                    cell, time, step_inputs, state, lengths, zeros, shortest, longest
+                    cell, time, step_inputs, state, lengths, zeros, longest
                 )
             outputs.append(output)
     return outputs, state
@@ -362,14 +363,13 @@ def _masked_step(
     state: Any,
     lengths: Tensor,
     zeros: Any,
-    shortest: Tensor,
     longest: Tensor,
 ) -> tuple[Any, Any]:
     """One step of the sequences that are that long; the others keep their state and put out zeros."""
 
     def step() -> Any:
         output, new = cell(inputs, state)
-        running = time < lengths if isinstance(time, Tensor) else compare.greater(lengths, time)
+        running = compare.greater(lengths, time)
         outs = [
             _held(running, o, z)
             for o, z in zip(nest.flatten(output), nest.flatten(zeros), strict=True)
@@ -389,7 +389,6 @@ def _masked_step(
     count = len(nest.flatten(zeros))
     for tensor, like in zip(flat, [*nest.flatten(zeros), *nest.flatten(state)], strict=True):
         tensor.set_shape(like.shape)
-    _ = shortest
     return nest.pack_sequence_as(zeros, flat[:count]), nest.pack_sequence_as(state, flat[count:])
 
 

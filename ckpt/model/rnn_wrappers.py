@@ -11,7 +11,8 @@ from ckpt.graph import convert
 from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import device, name_scope
 from ckpt.model import rnn_cells
-from ckpt.model.rnn_cells import LSTMStateTuple, RNNCell, is_cell
+from ckpt.model.rnn_cell import RNNCell, is_cell
+from ckpt.model.rnn_cells import LSTMStateTuple
 from ckpt.model.saveable import Dependency
 from ckpt.model.scopes import variable_scope
 from ckpt.ops import constants, dropout, elementwise, joining, random

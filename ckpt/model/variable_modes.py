@@ -25,7 +25,7 @@ class VariableAggregation(enum.Enum):
 
 
 def mode_of(kind: Any, value: Any) -> Any:
-    """The member of an enumeration that `value` is, numbers; None is the first."""
+    """The member of an enumeration that `value` is, or whose number it is; the first for None. Raises ValueError for others."""
     if isinstance(value, kind):
         return value
     if value is None or (isinstance(value, int) and value in [m.value for m in kind]):

@@ -104,7 +104,7 @@ def _checked_list(t_list: Any) -> list[Any]:
 def global_norm(t_list: Any, name: str | None = None) -> Tensor:
     """The norm of all tensors of a list together; None entries are left out."""
     members = _checked_list(t_list)
-    with name_scope(name, "global_norm", members) as scope:
+    with name_scope(name, "global_norm", members):
         halves = []
         for t in members:
             if t is not None:
@@ -113,7 +113,7 @@ def global_norm(t_list: Any, name: str | None = None) -> Tensor:
                     halves.append(activation.l2_loss(values))
         half = reduction.reduce_sum(joining.stack(halves))
         two = constants.constant(2.0, dtype=half.dtype.base_dtype)
-        return elementwise.sqrt(half * two, name="global_norm") if scope else half
+        return elementwise.sqrt(half * two, name="global_norm")
 
 
 def clip_by_global_norm(

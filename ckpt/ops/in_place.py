@@ -135,10 +135,10 @@ class CellTarget:
     def undo(self, error: OpError | None) -> None:
         """After a failure: empty all cells that were changed, so that no new value stands beside old ones; say so."""
         self.found.clear()
-        take_values(self._changed, error)
+        clear_cells(self._changed, error)
 
 
-def take_values(cells: Sequence[Cell], error: BaseException | None) -> None:
+def clear_cells(cells: Sequence[Cell], error: BaseException | None) -> None:
     """Empty these cells after a failure, so that no new value stands beside old ones; an OpError says so."""
     for cell in cells:
         cell.clear()

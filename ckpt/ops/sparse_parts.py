@@ -23,6 +23,19 @@ def in_order(indices: Any) -> Any:
     return np.lexsort(np.asarray(indices).T[::-1]) if np.size(indices) else np.arange(len(indices))
 
 
+def distinct_indices(a_indices, b_indices):
+    """(distinct indices of both in row-major order, for each entry of both the place of its index in them)."""
+    both = np.concatenate([a_indices, b_indices])
+    if not len(both):
+        return both, np.zeros(0, np.int64)
+    order = in_order(both)
+    is_new = np.ones(len(both), bool)
+    is_new[1:] = np.any(both[order][1:] != both[order][:-1], axis=1)
+    places = np.empty(len(both), np.int64)
+    places[order] = np.cumsum(is_new) - 1
+    return both[order][is_new], places
+
+
 def rank_of(shape: Tensor) -> int | None:
     """The rank of a sparse tensor from its dense shape."""
     sizes = shape.shape.with_rank(1).sizes

@@ -23,6 +23,7 @@ from ckpt.model.variable_collections import global_variables
 from ckpt.model.variables import Variable
 from ckpt.ops import io
 from ckpt.saver import readers, restore_errors
+from ckpt.saver.object_names import best_way
 from ckpt.saver.saveables import of_variable
 
 Assignments = Mapping[Any, Any] | Iterable[Any] | str
@@ -109,7 +110,9 @@ class Held:
             self.sources: dict[str, str] = {**by_graph, **own}
         else:
             ways = [by_graph, own] if called else [own]
-            self.sources = _renamed(self.path, ways, rename, wanted)
+            self.sources = best_way(
+                ways, lambda names: _renamed(self.path, names, rename, wanted), wanted
+            )
 
     def shape(self, source: str) -> list[int] | None:
         """The shape of the tensor of this name; None where there is none."""
@@ -165,21 +168,13 @@ class Held:
 
 
 def _renamed(
-    path: str, ways: Sequence[Mapping[str, str]], rename: Any, wanted: set[str]
-) -> dict[str, str]:
-    """Name after the rules -> name in the checkpoint. `ways` are what rules may see: they lead to most from the one meant."""
-    found: list[dict[str, str]] = []
-    errors = []
-    for keys in ways:
-        try:
-            renamed = renames.renamed(keys, rename, wanted=wanted).sources
-        except SelectionError as error:
-            errors.append(SelectionError(f"{path}: {error}"))
-        else:
-            found.append({new: keys[name] for new, name in renamed.items()})
-    if not found:
-        raise errors[0]
-    return max(found, key=lambda sources: len(sources.keys() & wanted))
+    path: str, names: Iterable[str], rename: Any, wanted: Collection[str]
+) -> Mapping[str, str]:
+    """Name after the rules -> one of `names`. Raises SelectionError that names the file."""
+    try:
+        return renames.renamed(names, rename, wanted=wanted).sources
+    except SelectionError as error:
+        raise SelectionError(f"{path}: {error}") from error
 
 
 def by_name(variables: Iterable[Variable]) -> dict[str, list[Variable]]:

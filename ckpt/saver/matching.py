@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -19,7 +19,7 @@ from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
 from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
 from ckpt.saver import restore_errors
-from ckpt.saver.object_names import graph_names
+from ckpt.saver.object_names import best_way, graph_names
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import Mismatch, RestoreReport
 from ckpt.saver.restored import Restored
@@ -221,22 +221,11 @@ def _sources(
         ways.insert(0, {called.get(key, key): key for key in ways[0]})
     if policies.rename is None:
         return ways[0]
-    found: list[dict[str, str]] = []
-    errors = []
-    for keys in ways:
-        try:
-            renamed = _renamed(path, list(keys), names, policies)
-        except SelectionError as error:
-            errors.append(error)
-        else:
-            found.append({new: keys[name] for new, name in renamed.items()})
-    if not found:
-        raise errors[0]
-    return max(found, key=lambda sources: len(sources.keys() & set(names)))
+    return best_way(ways, lambda held: _renamed(path, held, names, policies), names)
 
 
 def _renamed(
-    path: str, held: Sequence[str], names: Sequence[str], policies: Policies
+    path: str, held: Collection[str], names: Sequence[str], policies: Policies
 ) -> Mapping[str, str]:
     """Name wanted -> one of `held`, after the caller's rules."""
     wanted = set(names)

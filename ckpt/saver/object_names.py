@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from ckpt.core.errors import SelectionError
 from ckpt.formats.base import TensorReader
 from ckpt.model.selection import name_of
 from ckpt.model.variables import Variable
@@ -34,3 +35,28 @@ def graph_names(reader: TensorReader) -> dict[str, str]:
     names = {key: name for key, name in found.items() if isinstance(name, str)}
     often = Counter(names.values())
     return {key: name for key, name in names.items() if often[name] == 1}
+
+
+def best_way(
+    ways: Sequence[Mapping[str, str]],
+    renamed: Callable[[Collection[str]], Mapping[str, str]],
+    wanted: Collection[str],
+) -> dict[str, str]:
+    """Name after the rules -> name in the checkpoint, by that of the `ways` to call tensors that leads to most `wanted`.
+
+    Each way maps what rules may see to names in the checkpoint, the first is preferred; `renamed` gives for names that
+    rules see those that they come to. Raises its SelectionError where it refuses all ways.
+    """
+    found: list[dict[str, str]] = []
+    errors = []
+    for keys in ways:
+        try:
+            sources = renamed(keys)
+        except SelectionError as error:
+            errors.append(error)
+        else:
+            found.append({new: keys[name] for new, name in sources.items()})
+    if not found:
+        raise errors[0]
+    sought = set(wanted)
+    return max(found, key=lambda sources: len(sources.keys() & sought))

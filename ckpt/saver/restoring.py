@@ -15,7 +15,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation
 from ckpt.model.selection import name_of
-from ckpt.ops.in_place import FRESH, Prepared, restore_key, take_values
+from ckpt.ops.in_place import FRESH, Prepared, clear_cells, restore_key
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
@@ -94,7 +94,7 @@ def _run(
     try:
         sess.run(targets, feeds)
     except BaseException as error:
-        take_values(prepared.finished, error)
+        clear_cells(prepared.finished, error)
         raise
     finally:
         sess.detach(key)

@@ -14,7 +14,7 @@ from typing import Any
 from ckpt.core.tensor_roles import OBJECT_KEY
 from ckpt.model.layer import Layer
 from ckpt.model.partitioned import PartitionedVariable
-from ckpt.model.rnn_cells import RNNCell
+from ckpt.model.rnn_cell import RNNCell
 from ckpt.model.saveable import SaveableObject
 from ckpt.model.variables import Variable
 from ckpt.optimize.optimizers import Optimizer

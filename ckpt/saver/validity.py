@@ -165,15 +165,24 @@ def prefixes_among(names: Iterable[str]) -> list[str]:
 
 
 def prefix_of_file(path: str) -> str:
-    """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself."""
+    """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself.
+
+    So does a prefix that ends as a file does: `x.h5` of `x.h5.h5`. Raises OpError where nobody can tell.
+    """
     name = storage.split(path)[1]
+    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)
+    if suffix is None or any(storage.exists(path + values) for values in SUFFIXES):
+        return path
     shard = SHARD_NAME.fullmatch(name)
-    suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), "")
     return path.removesuffix(name) + (shard["stem"] if shard else name.removesuffix(suffix))
 
 
 def checked_metrics(metrics: Mapping[str, Any] | None) -> dict[str, float]:
     """Metrics as numbers. Raises TypeError naming every one that is none."""
+    if not isinstance(metrics, Mapping | None):
+        raise TypeError(
+            f"metrics must be numbers by name, such as {{'loss': 0.5}}, not {metrics!r}"
+        )
     plain: dict[str, float] = {}
     problems = []
     for name, value in (metrics or {}).items():

@@ -14,6 +14,7 @@ from ckpt.core.errors import (
     AlreadyExistsError,
     DataLossError,
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     OpError,
     ResourceExhaustedError,
@@ -229,6 +230,8 @@ def test_errors_of_the_path_are_typed(tmp_path):
     (tmp_path / "directory" / "x").mkdir(parents=True)
     with pytest.raises((FailedPreconditionError, AlreadyExistsError)):
         storage.write_file(tmp_path / "directory", b"")
+    with pytest.raises(InvalidArgumentError, match="File name too long"):
+        storage.write_file(tmp_path / ("a" * 300), b"")
     assert os.listdir(tmp_path) == ["directory"]
 
 

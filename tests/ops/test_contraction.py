@@ -131,6 +131,8 @@ TestClipping = conformance([
     case(clipping.clip_by_norm, normal(2, 3), 100.0, like=lambda x, n: x, rtol=1e-5, grad=0),
     case(clipping.clip_by_average_norm, normal(2, 3), 0.1, rtol=1e-5, grad=0,
          like=lambda x, n: x * n * 6 / np.linalg.norm(x)),
+    case(lambda a, b: clipping.global_norm([a, None, b], name=""), normal(2), normal(3), title="global_norm without a scope",
+         like=lambda a, b: np.sqrt((a * a).sum() + (b * b).sum()), rtol=1e-5, grad=0),
     case(lambda a, b: clipping.clip_by_global_norm([a, None, b], 0.5)[0][::2], normal(2), normal(3),
          title="clip_by_global_norm", rtol=1e-5, grad=0,
          like=lambda a, b: [v * 0.5 / np.sqrt((a * a).sum() + (b * b).sum()) for v in (a, b)]),

@@ -199,6 +199,8 @@ def test_metrics_must_be_numbers(tmp_path):
         run.save(1, metrics={"a": "x", "b": [], "c": 1})
     with Run(tmp_path) as run, pytest.raises(TypeError, match="by name: 3 is no text"):
         run.save(1, metrics={3: 1})
+    with Run(tmp_path) as run, pytest.raises(TypeError, match=r"by name, such as .*, not \[0.5\]"):
+        run.save(1, metrics=[0.5])
     assert os.listdir(tmp_path) == []
 
 

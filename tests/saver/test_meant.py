@@ -43,6 +43,13 @@ def test_other_paths_mean_themselves(run):
         path = str(run / name)
         assert checkpoint_meant(path) == path
         assert checkpoint_prefix(path) == str(run / name.partition(".")[0])
+    write(run / "x.h5.h5", [TensorEntry("v", np.ones(3))], durable=False)
+    assert (
+        checkpoint_prefix(run / "x.h5") == checkpoint_prefix(run / "x.h5.h5") == str(run / "x.h5")
+    )
+    update_checkpoint_state(str(run), str(run / "x.h5"))
+    assert checkpoint_prefix(run) == str(run / "x.h5")
+    assert main.run(["verify", str(run / "x.h5")]) == 0
     assert not is_state_file(run / "m-1.h5")
     assert not is_state_file(run / "nothing")
 

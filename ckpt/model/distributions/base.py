@@ -362,3 +362,8 @@ def kl_divergence(
             return found
         checked: Tensor = checking.check_numerics(found, "KL calculation returned NaN values")
         return checked
+
+
+def shape_of(n: Tensor, like: Tensor) -> Tensor:
+    """The shape of `n` samples of a distribution whose batch is like that tensor."""
+    return joining.concat([shaping.reshape(n, [1]), shaping.shape(like)], 0)

@@ -17,6 +17,7 @@ from ckpt.model.distributions.base import (
     parameter,
     positive,
     salted,
+    shape_of,
 )
 from ckpt.ops import (
     activation,
@@ -96,7 +97,7 @@ class Bernoulli(Distribution):
         return self._logits
 
     def _sample_n(self, n: Tensor, seed: int | None) -> Tensor:
-        shape = joining.concat([shaping.reshape(n, [1]), shaping.shape(self._logits)], 0)
+        shape = shape_of(n, self._logits)
         uniform = random_uniform(shape, seed=seed, dtype=self._probs.dtype.base_dtype)
         return casting.cast(compare.less(uniform, self._probs), self.dtype)
 
@@ -164,7 +165,7 @@ class Categorical(Distribution):
     def _sample_n(self, n: Tensor, seed: int | None) -> Tensor:
         flat = shaping.reshape(self._logits, joining.stack([-1, self.event_size]))
         drawn = shaping.transpose(multinomial(flat, n, seed=seed), [1, 0])
-        shape = joining.concat([shaping.reshape(n, [1]), shaping.shape(self._batch())], 0)
+        shape = shape_of(n, self._batch())
         return casting.cast(shaping.reshape(drawn, shape), self.dtype)
 
     def _chosen(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -445,9 +446,7 @@ def drawn_counts(n: Tensor, counts: Tensor, logits: Tensor, dtype: Any, seed: in
     hot = indexing.one_hot(drawn, classes, dtype=dtype)
     kept = hot * shaping.expand_dims(casting.cast(is_counted, dtype), -1)
     found = shaping.transpose(reduction.reduce_sum(kept, 2), [1, 0, 2])
-    return shaping.reshape(
-        found, joining.concat([shaping.reshape(n, [1]), shaping.shape(logits)], 0)
-    )
+    return shaping.reshape(found, shape_of(n, logits))
 
 
 def log_combinations(n: Tensor, counts: Tensor) -> Tensor:

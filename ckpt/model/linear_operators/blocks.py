@@ -14,7 +14,14 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import name_scope
 from ckpt.model.linear_operators.base import LinearOperator
 from ckpt.model.linear_operators.dense import LinearOperatorLowerTriangular
-from ckpt.model.linear_operators.derived import checked_operators
+from ckpt.model.linear_operators.derived import (
+    OfSeveral,
+    added,
+    batch_tensor,
+    checked_operators,
+    multiplied,
+    static_batch,
+)
 from ckpt.model.linear_operators.products import argument, on_one_batch
 from ckpt.ops import (
     casting,
@@ -41,45 +48,13 @@ def _summed(shapes: Sequence[TensorShape], places: Sequence[int]) -> list[int | 
     return found
 
 
-def _static_batch(operators: Sequence[LinearOperator]) -> TensorShape:
-    batch = operators[0].batch_shape
-    for operator in operators[1:]:
-        batch = partitioning.broadcast_static_shape(batch, operator.batch_shape)
-    return batch
-
-
-def _batch(operators: Sequence[LinearOperator]) -> Tensor:
-    batch = operators[0].batch_shape_tensor()
-    for operator in operators[1:]:
-        batch = partitioning.broadcast_dynamic_shape(batch, operator.batch_shape_tensor())
-    return batch
-
-
-def _of_all(values: list[bool | None]) -> bool | None:
-    return True if all(values) else None
-
-
-def _added(parts: list[Tensor]) -> Tensor:
-    found = parts[0]
-    for part in parts[1:]:
-        found = found + part
-    return found
-
-
-def _multiplied(parts: list[Tensor]) -> Tensor:
-    found = parts[0]
-    for part in parts[1:]:
-        found = found * part
-    return found
-
-
 def _shape_tensor(
-    operators: Sequence[LinearOperator], together: Callable[[list[Tensor]], Tensor]
+    operators: Sequence[LinearOperator], together: Callable[[Sequence[Tensor]], Tensor]
 ) -> Tensor:
     """The shape of what these operators make, whose rows and columns are theirs taken `together`."""
     rows = together([operator.range_dimension_tensor() for operator in operators])
     columns = together([operator.domain_dimension_tensor() for operator in operators])
-    return joining.concat([_batch(operators), joining.stack([rows, columns])], 0)
+    return joining.concat([batch_tensor(operators), joining.stack([rows, columns])], 0)
 
 
 def _cut(x: Tensor, operators: Sequence[LinearOperator], by_rows: bool) -> list[Tensor]:
@@ -98,7 +73,7 @@ def _below(parts: list[Tensor]) -> Tensor:
     return joining.concat(on_one_batch(*parts), axis=-2)
 
 
-class LinearOperatorBlockDiag(LinearOperator):
+class LinearOperatorBlockDiag(OfSeveral):
     """Operators as blocks along the diagonal, zeros elsewhere."""
 
     def __init__(
@@ -106,29 +81,18 @@ class LinearOperatorBlockDiag(LinearOperator):
         is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
         is_square: bool | None = True, name: str | None = None,
     ) -> None:  # fmt: skip
-        self._operators = checked_operators(operators)
-
-        def hint(given: bool | None, name: str) -> bool | None:
-            return _of_all([getattr(o, name) for o in self._operators]) if given is None else given
-
-        super().__init__(
-            self._operators[0].dtype, is_non_singular=hint(is_non_singular, "is_non_singular"),
-            is_self_adjoint=hint(is_self_adjoint, "is_self_adjoint"),
-            is_positive_definite=hint(is_positive_definite, "is_positive_definite"), is_square=is_square,
-            name=name or "_ds_".join(o.name for o in self._operators),
-        )  # fmt: skip
-
-    @property
-    def operators(self) -> list[LinearOperator]:
-        """The blocks."""
-        return self._operators
+        hints = {
+            "is_non_singular": is_non_singular, "is_self_adjoint": is_self_adjoint,
+            "is_positive_definite": is_positive_definite, "is_square": is_square,
+        }  # fmt: skip
+        super().__init__(operators, hints, hints, "ds", name)
 
     def _shape(self) -> TensorShape:
         shapes = [o.shape for o in self._operators]
-        return _static_batch(self._operators).concatenate(_summed(shapes, (-2, -1)))
+        return static_batch(self._operators).concatenate(_summed(shapes, (-2, -1)))
 
     def _shape_tensor(self) -> Tensor:
-        return _shape_tensor(self._operators, _added)
+        return _shape_tensor(self._operators, added)
 
     def _by_blocks(self, name: str, x: Tensor, adjoint: bool, adjoint_arg: bool, by_rows: bool) -> Tensor:  # fmt: skip
         x = argument(x, adjoint_arg)
@@ -142,20 +106,20 @@ class LinearOperatorBlockDiag(LinearOperator):
         return self._by_blocks("_solve", rhs, adjoint, adjoint_arg, by_rows=not adjoint)
 
     def _determinant(self) -> Tensor:
-        return _multiplied([o._determinant() for o in self._operators])
+        return multiplied([o._determinant() for o in self._operators])
 
     def _log_abs_determinant(self) -> Tensor:
-        return _added([o._log_abs_determinant() for o in self._operators])
+        return added([o._log_abs_determinant() for o in self._operators])
 
     def _trace(self) -> Tensor:
-        return _added([o._trace() for o in self._operators])
+        return added([o._trace() for o in self._operators])
 
     def _along(self, function: Callable[[LinearOperator], Tensor]) -> Tensor:
         parts = [shaping.expand_dims(function(o), axis=-1) for o in self._operators]
         return shaping.squeeze(_below(parts), axis=-1)
 
     def _diag_part(self) -> Tensor:
-        if not all(o.is_square for o in self._operators):
+        if not self._are_square():
             return super()._diag_part()
         return self._along(lambda o: o._diag_part())
 
@@ -195,8 +159,8 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
             for operator, above in zip(row, diagonal, strict=False):
                 operator.range_dimension.assert_is_compatible_with(row[-1].range_dimension)
                 operator.domain_dimension.assert_is_compatible_with(above.domain_dimension)
-        if is_non_singular is None:
-            is_non_singular = _of_all([o.is_non_singular for o in diagonal])
+        if is_non_singular is None and all(o.is_non_singular for o in diagonal):
+            is_non_singular = True
         super().__init__(
             diagonal[0].dtype, is_non_singular=is_non_singular, is_self_adjoint=is_self_adjoint,
             is_positive_definite=is_positive_definite, is_square=is_square, name=name,
@@ -213,12 +177,12 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
 
     def _shape(self) -> TensorShape:
         shapes = [o.shape for o in self._diagonal]
-        return _static_batch(self._all()).concatenate(_summed(shapes, (-2, -1)))
+        return static_batch(self._all()).concatenate(_summed(shapes, (-2, -1)))
 
     def _shape_tensor(self) -> Tensor:
-        rows = _added([o.range_dimension_tensor() for o in self._diagonal])
-        columns = _added([o.domain_dimension_tensor() for o in self._diagonal])
-        return joining.concat([_batch(self._all()), joining.stack([rows, columns])], 0)
+        rows = added([o.range_dimension_tensor() for o in self._diagonal])
+        columns = added([o.domain_dimension_tensor() for o in self._diagonal])
+        return joining.concat([batch_tensor(self._all()), joining.stack([rows, columns])], 0)
 
     def _matmul(self, x: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
         x = argument(x, adjoint_arg)
@@ -228,7 +192,7 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
             pairs = [(self._operators[j][i], parts[j]) for j in range(i, count)] if adjoint else [
                 (self._operators[i][j], parts[j]) for j in range(i + 1)
             ]  # fmt: skip
-            found.append(_added([o._matmul(part, adjoint=adjoint) for o, part in pairs]))
+            found.append(added([o._matmul(part, adjoint=adjoint) for o, part in pairs]))
         return _below(found)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
@@ -245,16 +209,16 @@ class LinearOperatorBlockLowerTriangular(LinearOperator):
         return _below([found[i] for i in range(count)])
 
     def _determinant(self) -> Tensor:
-        return _multiplied([o._determinant() for o in self._diagonal])
+        return multiplied([o._determinant() for o in self._diagonal])
 
     def _log_abs_determinant(self) -> Tensor:
-        return _added([o._log_abs_determinant() for o in self._diagonal])
+        return added([o._log_abs_determinant() for o in self._diagonal])
 
     def _trace(self) -> Tensor:
-        return _added([o._trace() for o in self._diagonal])
+        return added([o._trace() for o in self._diagonal])
 
 
-class LinearOperatorKronecker(LinearOperator):
+class LinearOperatorKronecker(OfSeveral):
     """The Kronecker product of operators."""
 
     def __init__(
@@ -262,22 +226,11 @@ class LinearOperatorKronecker(LinearOperator):
         is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None,
         is_square: bool | None = None, name: str | None = None,
     ) -> None:  # fmt: skip
-        self._operators = checked_operators(operators)
-
-        def hint(given: bool | None, name: str) -> bool | None:
-            return _of_all([getattr(o, name) for o in self._operators]) if given is None else given
-
-        super().__init__(
-            self._operators[0].dtype, is_non_singular=hint(is_non_singular, "is_non_singular"),
-            is_self_adjoint=hint(is_self_adjoint, "is_self_adjoint"),
-            is_positive_definite=hint(is_positive_definite, "is_positive_definite"),
-            is_square=hint(is_square, "is_square"), name=name or "_x_".join(o.name for o in self._operators),
-        )  # fmt: skip
-
-    @property
-    def operators(self) -> list[LinearOperator]:
-        """The factors."""
-        return self._operators
+        hints = {
+            "is_non_singular": is_non_singular, "is_self_adjoint": is_self_adjoint,
+            "is_positive_definite": is_positive_definite, "is_square": is_square,
+        }  # fmt: skip
+        super().__init__(operators, hints, hints, "x", name)
 
     def _shape(self) -> TensorShape:
         sizes: list[int | None] = [1, 1]
@@ -286,10 +239,10 @@ class LinearOperatorKronecker(LinearOperator):
             sizes = [
                 None if a is None or b is None else a * b for a, b in zip(sizes, own, strict=True)
             ]
-        return _static_batch(self._operators).concatenate(sizes)
+        return static_batch(self._operators).concatenate(sizes)
 
     def _shape_tensor(self) -> Tensor:
-        return _shape_tensor(self._operators, _multiplied)
+        return _shape_tensor(self._operators, multiplied)
 
     def _to_dense(self) -> Tensor:
         found = self._operators[0]._to_dense()
@@ -308,7 +261,7 @@ class LinearOperatorKronecker(LinearOperator):
         return matmul.matmul(self._to_dense(), x, adjoint_a=adjoint, adjoint_b=adjoint_arg)
 
     def _solve(self, rhs: Tensor, adjoint: bool = False, adjoint_arg: bool = False) -> Tensor:
-        if not all(o.is_square for o in self._operators):
+        if not self._are_square():
             return super()._solve(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
         inverse = LinearOperatorKronecker([o.inverse() for o in self._operators])
         return inverse._matmul(rhs, adjoint=adjoint, adjoint_arg=adjoint_arg)
@@ -318,24 +271,21 @@ class LinearOperatorKronecker(LinearOperator):
         count = self.domain_dimension_tensor() // operator.domain_dimension_tensor()
         return casting.cast(count, dtype)
 
-    def _are_square(self) -> bool:
-        return all(o.is_square for o in self._operators)
-
     def _determinant(self) -> Tensor:
         if not self._are_square():
             return super()._determinant()
-        return _multiplied([elementwise.pow_(o._determinant(), self._others(o, o.dtype)) for o in self._operators])  # fmt: skip
+        return multiplied([elementwise.pow_(o._determinant(), self._others(o, o.dtype)) for o in self._operators])  # fmt: skip
 
     def _log_abs_determinant(self) -> Tensor:
         if not self._are_square():
             return super()._log_abs_determinant()
         logs = [o._log_abs_determinant() for o in self._operators]
-        return _added([log * self._others(o, log.dtype) for o, log in zip(self._operators, logs, strict=True)])  # fmt: skip
+        return added([log * self._others(o, log.dtype) for o, log in zip(self._operators, logs, strict=True)])  # fmt: skip
 
     def _trace(self) -> Tensor:
         if not self._are_square():
             return super()._trace()
-        return _multiplied([o._trace() for o in self._operators])
+        return multiplied([o._trace() for o in self._operators])
 
     def _each(self, name: str) -> LinearOperator:
         return LinearOperatorKronecker([getattr(o, name)() for o in self._operators])

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from itertools import pairwise
+from operator import add, mul
 from typing import Any
 
 from ckpt.core.shapes import TensorShape
@@ -128,7 +131,56 @@ def checked_operators(operators: Any) -> list[LinearOperator]:
     return found
 
 
-class LinearOperatorComposition(LinearOperator):
+class OfSeveral(LinearOperator):
+    """What is made of operators. A hint that the caller leaves open is True where it is `shared` and all of them have it."""
+
+    def __init__(
+        self, operators: Sequence[LinearOperator], hints: Mapping[str, bool | None], shared: Collection[str],
+        mark: str, name: str | None,
+    ) -> None:  # fmt: skip
+        self._operators = operators = checked_operators(operators)
+
+        def hint(key: str, given: bool | None) -> bool | None:
+            is_open = given is None and key in shared
+            return True if is_open and all(getattr(o, key) for o in operators) else given
+
+        super().__init__(
+            operators[0].dtype,
+            **{key: hint(key, given) for key, given in hints.items()},
+            name=name or f"_{mark}_".join(o.name for o in operators),
+        )
+
+    @property
+    def operators(self) -> list[LinearOperator]:
+        """The operators that this one is made of, in order."""
+        return self._operators
+
+    def _are_square(self) -> bool:
+        return all(operator.is_square for operator in self._operators)
+
+
+def static_batch(operators: Sequence[LinearOperator]) -> TensorShape:
+    """The sizes in front of the matrices, broadcast, as far as they are known."""
+    return reduce(partitioning.broadcast_static_shape, [o.batch_shape for o in operators])
+
+
+def batch_tensor(operators: Sequence[LinearOperator]) -> Tensor:
+    """The sizes in front of the matrices, broadcast."""
+    sizes = (operator.batch_shape_tensor() for operator in operators)
+    return reduce(partitioning.broadcast_dynamic_shape, sizes)
+
+
+def added(parts: Sequence[Tensor]) -> Tensor:
+    """Their sum, from left to right."""
+    return reduce(add, parts)
+
+
+def multiplied(parts: Sequence[Tensor]) -> Tensor:
+    """Their product, from left to right."""
+    return reduce(mul, parts)
+
+
+class LinearOperatorComposition(OfSeveral):
     """The product of operators, the last of which acts first. Raises ValueError for sizes that do not fit."""
 
     def __init__(
@@ -136,35 +188,20 @@ class LinearOperatorComposition(LinearOperator):
         is_self_adjoint: bool | None = None, is_positive_definite: bool | None = None, is_square: bool | None = None,
         name: str | None = None,
     ) -> None:  # fmt: skip
-        self._operators = checked_operators(operators)
-        for left, right in zip(self._operators, self._operators[1:], strict=False):
+        hints = {
+            "is_non_singular": is_non_singular, "is_self_adjoint": is_self_adjoint,
+            "is_positive_definite": is_positive_definite, "is_square": is_square,
+        }  # fmt: skip
+        super().__init__(operators, hints, ("is_non_singular", "is_square"), "o", name)
+        for left, right in pairwise(self._operators):
             left.domain_dimension.assert_is_compatible_with(right.range_dimension)
-        if is_non_singular is None and all(o.is_non_singular for o in self._operators):
-            is_non_singular = True
-        if is_square is None and all(o.is_square for o in self._operators):
-            is_square = True
-        super().__init__(
-            self._operators[0].dtype, is_non_singular=is_non_singular, is_self_adjoint=is_self_adjoint,
-            is_positive_definite=is_positive_definite, is_square=is_square,
-            name=name or "_o_".join(o.name for o in self._operators),
-        )  # fmt: skip
-
-    @property
-    def operators(self) -> list[LinearOperator]:
-        """The operators, the last of which acts first."""
-        return self._operators
 
     def _shape(self) -> TensorShape:
-        batch = self._operators[0].batch_shape
-        for operator in self._operators[1:]:
-            batch = partitioning.broadcast_static_shape(batch, operator.batch_shape)
         sizes = [self._operators[0].range_dimension, self._operators[-1].domain_dimension]
-        return batch.concatenate(TensorShape(sizes))
+        return static_batch(self._operators).concatenate(TensorShape(sizes))
 
     def _shape_tensor(self) -> Tensor:
-        batch = self._operators[0].batch_shape_tensor()
-        for operator in self._operators[1:]:
-            batch = partitioning.broadcast_dynamic_shape(batch, operator.batch_shape_tensor())
+        batch = batch_tensor(self._operators)
         first, last = self._operators[0].shape_tensor(), self._operators[-1].shape_tensor()
         return joining.concat([batch, first[-2:-1], last[-1:]], 0)
 
@@ -182,21 +219,12 @@ class LinearOperatorComposition(LinearOperator):
         order = self._operators[::-1] if adjoint else self._operators
         return self._each("_solve", rhs, order, adjoint, adjoint_arg)
 
-    def _are_square(self) -> bool:
-        return all(operator.is_square for operator in self._operators)
-
     def _determinant(self) -> Tensor:
         if not self._are_square():
             return super()._determinant()
-        found = self._operators[0]._determinant()
-        for operator in self._operators[1:]:
-            found = found * operator._determinant()
-        return found
+        return multiplied([operator._determinant() for operator in self._operators])
 
     def _log_abs_determinant(self) -> Tensor:
         if not self._are_square():
             return super()._log_abs_determinant()
-        found = self._operators[0]._log_abs_determinant()
-        for operator in self._operators[1:]:
-            found = found + operator._log_abs_determinant()
-        return found
+        return added([operator._log_abs_determinant() for operator in self._operators])
