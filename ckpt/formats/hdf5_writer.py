@@ -17,6 +17,7 @@ from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
 from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.storage import Output, create
+from ckpt.core.system import typed
 from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_arena import Arena
@@ -235,7 +236,8 @@ def _direct_writer(file: Output) -> _Segment:
 
     def write_segment(box: Box, start: int, source: memoryview) -> None:
         if not hasattr(local, "memory"):
-            local.memory = memoryview(mmap.mmap(-1, _DIRECT))
+            with typed(file.path, "taking memory to write it from"):
+                local.memory = memoryview(mmap.mmap(-1, _DIRECT))
         for low in range(0, len(source), _DIRECT):
             piece = source[low : low + _DIRECT]
             held = local.memory[: len(piece)]
