@@ -145,7 +145,12 @@ _MEANINGS: tuple[tuple[type[BaseException], str, int, str], ...] = (
         3,
         "restore the file from another copy, or use an earlier step",
     ),
-    (errors.UnimplementedError, "E0303", 3, "a newer ckpt may read it"),
+    (
+        errors.UnimplementedError,
+        "E0303",
+        3,
+        "install the package that it names; where it names none, a newer ckpt may read it",
+    ),
     (errors.PermissionDeniedError, "E0304", 3, "check the permissions of the file and its folder"),
     (errors.AlreadyExistsError, "E0601", 6, "give another output, or --force to replace it"),
     (errors.ResourceExhaustedError, "E0701", 7, "free some space, or write to another disk"),

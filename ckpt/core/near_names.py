@@ -18,6 +18,7 @@ from ckpt.core.tensor_roles import AVERAGE_KIND, kind
 Shape = tuple[int | None, ...] | None
 
 _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
+_PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
 # what no model has, and what would take gigabytes: the names may be a hostile file's
 _LONGEST = 1024  # characters of a name that is compared
@@ -192,6 +193,23 @@ class Search:
         scopes = (parts[:end] for end in range(1, len(parts)))
         return any(self._misplaced.get(_unnumbered(s), set()) - {s} for s in scopes)
 
+    @cached_property
+    def _numbered_as_wanted(self) -> set[str]:
+        """The names that both have, without the numbers of their layers."""
+        return {unplaced(name) for name in self.matched}
+
+    def is_renumbered(self, wanted: str, held: str) -> bool:
+        """Whether only a number differs, and other layers of that kind have the numbers that they should have.
+
+        Where layers are counted from 1 and not from 0 any more, the last one is left over and the first one is missing:
+        every layer is another one then, and not the last one the first.
+        """
+        return (
+            unplaced(wanted) == unplaced(held)
+            and places(wanted) != places(held)
+            and unplaced(wanted) in self._numbered_as_wanted
+        )
+
     def accepts(self, wanted: Named, held: Named) -> bool:
         """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
         if not wanted.fits(held):
@@ -204,6 +222,16 @@ class Search:
         if name not in self._kinds:
             self._kinds[name] = kind(name)
         return self._kinds[name]
+
+
+def unplaced(name: str) -> str:
+    """The name without the numbers of its layers: `net/layer_3/kernel` and `net/layer/kernel` are alike."""
+    return _PLACE.sub("", name)
+
+
+def places(name: str) -> list[int]:
+    """The numbers of its layers."""
+    return [int(number) for number in _PLACE.findall(name)]
 
 
 def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:

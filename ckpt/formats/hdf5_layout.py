@@ -14,7 +14,7 @@ from ckpt.core.checksum import crc32c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     Kind = tuple[str, tuple[int, ...], int]  # dtype, shape, stored bytes
@@ -117,9 +117,8 @@ def in_order(offsets: Iterable[int], lengths: Iterable[int]) -> bool:
     return True
 
 
-def step_in(metadata: Mapping[str, str]) -> int | None:
-    """The step that the metadata of a file notes, if it is a number of at most 20 digits; None where it notes none."""
-    text = metadata.get("step", "")
+def step_from(text: str) -> int | None:
+    """The step that a text is, as metadata and names have it; None for what is no number of at most 20 digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _STEP_DIGITS else None
 
 

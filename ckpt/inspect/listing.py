@@ -18,7 +18,7 @@ from ckpt.formats.hdf5_layout import (
     in_order,
     parse_header,
     product,
-    step_in,
+    step_from,
 )
 
 TYPE_CHECKING = False
@@ -160,8 +160,8 @@ def meta_beside(file: str) -> str:
 
 def step_of(metadata: Mapping[str, str], file: str) -> int | None:
     """The global step: what the writer noted, else the number at the end of the file's name."""
-    step = step_in(metadata)
+    step = step_from(metadata.get("step", ""))
     if step is None:
         _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
-        step = step_in({"step": tail}) if dash else None
+        step = step_from(tail) if dash else None
     return step

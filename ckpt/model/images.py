@@ -151,7 +151,7 @@ def transpose_image(image: Any, name: str | None = None) -> Tensor:
         if x.shape.rank not in (3, 4):
             raise ValueError("'image' must have either 3 or 4 dimensions.")
         order = [1, 0, 2] if x.shape.rank == 3 else [0, 2, 1, 3]
-        return shaping.transpose(_standing(x), order, name="transpose")
+        return shaping.transpose(_standing(x), order, name="transpose" if name is None else name)
 
 
 def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:

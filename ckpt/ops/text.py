@@ -204,13 +204,13 @@ def reduce_join(
     """The strings along `axis` (all axes where None), joined."""
     at = reduction_indices if axis is None else axis
     keep = bool(keepdims if keepdims is not None else keep_dims)
-    with name_scope(name, "ReduceJoin", [inputs, at]):
+    with name_scope(None, "ReduceJoin", [inputs, at]):
         x = convert.convert_to_tensor(inputs, name="inputs")
         if at is None and x.shape.rank is not None:
             at = constants.constant(np.arange(x.shape.rank, dtype=np.int32)[::-1])
         elif at is None:
             at = indexing.range_(shaping.rank(x) - 1, -1, -1)
-        return reduce_join_op(x, at, keep_dims=keep, separator=separator)
+        return reduce_join_op(x, at, keep_dims=keep, separator=separator, name=name)
 
 
 @op(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -271,21 +270,35 @@ def print_(
     stream = output_stream if isinstance(output_stream, str) else streams.get(id(output_stream), "")
     if stream not in ("stdout", "stderr") and not stream.startswith("file://"):
         raise ValueError(f"Unsupported output stream: {output_stream!r}")
-    with nullcontext() if name is None else name_scope(name):
-        tensors: list[Any] = []
-        written = [v if isinstance(v, str) else _template(v, tensors, "{}") for v in inputs]
-        mark = "{}"
-        while any(mark in v for v in inputs if isinstance(v, str)):
-            mark = f"<{mark}>"
-        if mark != "{}":
-            tensors = []
-            written = [v if isinstance(v, str) else _template(v, tensors, mark) for v in inputs]
-        line = string_format_op(
-            tensors, template=sep.join(written), placeholder=mark,
-            summarize=-1 if summarize is None else summarize,
-        )  # fmt: skip
-        made: Operation = print_v2(line, output_stream=stream, end="" if end is None else end)
-        return made
+    line = (
+        inputs[0]
+        if len(inputs) == 1 and _is_text(inputs[0])
+        else _line(inputs, summarize, sep, name)
+    )
+    made: Operation = print_v2(
+        line, output_stream=stream, end="" if end is None else end, name=name
+    )
+    return made
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dtype == dtypes.string and value.shape.rank == 0
+
+
+def _line(inputs: tuple[Any, ...], summarize: int | None, sep: str, name: str | None) -> Tensor:
+    """What `print_` writes of `inputs`, as the node that makes it of tensors."""
+    tensors: list[Any] = []
+    written = [v if isinstance(v, str) else _template(v, tensors, "{}") for v in inputs]
+    mark = "{}"
+    while any(mark in v for v in inputs if isinstance(v, str)):
+        mark = f"<{mark}>"
+    if mark != "{}":
+        tensors = []
+        written = [v if isinstance(v, str) else _template(v, tensors, mark) for v in inputs]
+    return string_format_op(
+        tensors, template=sep.join(written), placeholder=mark, summarize=-1 if summarize is None else summarize,
+        name=name and f"{name}_format",
+    )  # fmt: skip
 
 
 def string_split_v1(

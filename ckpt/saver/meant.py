@@ -64,19 +64,27 @@ def _named(path: StrPath) -> str:
 
 def _latest_of(directory: str) -> str:
     found = latest.newest_listed(directory)
-    files = [] if directory.endswith("/") else [directory + suffix for suffix in SUFFIXES]
-    beside = next(filter(storage.exists, files), None)
-    if found is None and (beside is None or _has_checkpoints(directory)):
-        raise _none(directory, directory)
-    if found is not None and beside is not None:
+    if found is None:
+        if _beside(directory) is None or _has_checkpoints(directory):
+            raise _none(directory, directory)
+        return directory
+    beside = None if storage.is_remote(directory) else _beside(directory)  # a look is a request
+    if beside is not None:
         log.warning(
             "%s: taken for the directory, of which %s is the newest; the other checkpoint is %s",
             *(directory, found, beside),
         )
-    return found or directory
+    return found
+
+
+def _beside(directory: str) -> str | None:
+    """The file of a checkpoint that is called like a directory; None where there is none."""
+    files = [] if directory.endswith("/") else [directory + suffix for suffix in SUFFIXES]
+    return next(filter(storage.exists, files), None)
 
 
 def _has_checkpoints(directory: str) -> bool:
+    """True when there is a state file or a checkpoint in it."""
     state = storage.joined(directory, state_file.DEFAULT_NAME)
     return storage.exists(state) or bool(latest.checkpoints_in(directory))
 

@@ -12,7 +12,7 @@ from ckpt.core.dtypes import string
 from ckpt.core.scope_names import scope_prefix
 from ckpt.formats import shards
 from ckpt.graph.renaming import renamed_saver, under
-from ckpt.saver import debug_info, metagraph, restoring, saving, validity
+from ckpt.saver import debug_info, metagraph, own_rules, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.debug_info import write_debug_info
 from ckpt.saver.growth import Growth
@@ -113,7 +113,9 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
-        self._notes: Mapping[str, str] = {}  # what the metadata of its checkpoints says besides
+        self._notes: Mapping[str, str] = own_rules.noted(
+            rename
+        )  # what the metadata of its checkpoints says besides
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()

@@ -208,6 +208,36 @@ def test_layers_that_were_numbered_anew_are_a_guess_and_not_taken():
     assert suggest(wanted, held).guess == {}
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize("called", ["net/layer_{}/{}", "blocks.{}.{}", "conv{}/{}", "a/{}/b/{}"])
+def test_layers_that_are_counted_from_another_number_are_not_mixed_up(called, first):
+    """All but one have the name of another one: the one that is left over is not the one that is missing."""
+
+    def layers(first):
+        return [
+            Named(called.format(first + i, part), F32, shape)
+            for i in range(4)
+            for part, shape in (("kernel", (8, 8)), ("bias", (8,)))
+        ]
+
+    wanted, held = layers(first), layers((first + 1) % 3)
+    found = suggest(
+        [*wanted, Named("logits/w", F32, (8, 2))], [*held, Named("logits/w", F32, (8, 2))]
+    )
+    assert found.pairs == {}
+    names = {w.name: h.name for w, h in zip(wanted, held, strict=True)}
+    renamed = renames.renamed([n.name for n in held], found.guess)
+    assert renamed.sources == names
+
+
+def test_layers_of_which_one_stays_where_it_is_are_no_guess_that_moves_it():
+    wanted = [Named(f"a/l_{i}/{part}", F32, (2,)) for i, part in ((0, "w"), (1, "w"), (1, "b"))]
+    held = [Named(f"a/l_{i}/{part}", F32, (2,)) for i, part in ((1, "w"), (2, "w"), (1, "b"))]
+    found = suggest(wanted, held)
+    assert found.pairs == {}
+    assert found.guess == {}
+
+
 def test_a_numbering_that_has_moved_by_one_is_seen_behind_names_that_agree():
     """Some names are found, and are another layer's: only the rule that moves them too explains everything."""
     wanted = [Named(f"conv{n}/k", F32, (3, 3)) for n in ("", "_1", "_2")]

@@ -73,6 +73,24 @@ def test_printing_writes_tensors_in_nests(capsys, stream):
     )
 
 
+def test_a_text_alone_is_printed_as_it_is(capsys):
+    """As in TensorFlow; beside others it stands in quotes."""
+    text = tf.constant("a {} b")
+    with tf.Session() as session:
+        session.run([tf.print(text)])
+        session.run([tf.print(text, text)])
+    assert capsys.readouterr().err == 'a {} b\n"a {} b" "a {} b"\n'
+
+
+def test_nodes_take_the_names_that_they_are_given():
+    tf.reset_default_graph()
+    line = tf.print(tf.constant(1), name="said")
+    joined = tf.reduce_join([["a", "b"]], 0, name="joined")
+    turned = tf.image.transpose_image(tf.zeros([2, 3, 1]), name="turned")
+    assert [line.name, line.inputs[0].op.name] == ["said", "said_format"]
+    assert [joined.op.name, turned.op.name] == ["ReduceJoin/joined", "turned/turned"]
+
+
 def test_printing_into_a_file_adds_lines(tmp_path):
     path = tmp_path / "lines.txt"
     line = tf.print(tf.constant([1, 2]), output_stream=f"file://{path}", end=";")
