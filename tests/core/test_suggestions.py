@@ -2,11 +2,12 @@
 
 import random
 import re
+from time import process_time
 
 import pytest
 
 from ckpt.core import renames
-from ckpt.core.near_names import Named
+from ckpt.core.near_names import Named, Search
 from ckpt.core.suggestions import suggest
 
 from .renamings import MODELS, case, is_ambiguous
@@ -300,3 +301,21 @@ def test_twenty_thousand_names_take_no_quadratic_time():
     assert len(found.pairs) == 20_000
     assert found.rename == {"old/": ""}
     assert re.fullmatch("old/net/.*", found.pairs[names[7]])
+
+
+def test_names_that_no_model_has_cost_little():
+    """Leaving out each part of a name in turn takes the square of its parts; a hostile file has names of thousands."""
+    held = named(["a/" * 30_000 + "w", *["/".join("bcdefgh" * 12) + f"/{n}" for n in range(3000)]])
+    started = process_time()
+    suggest(named(["a/w", "v"]), held, shown=0)
+    assert process_time() - started < 20
+    search = Search(named(["a/w"]), held)
+    assert len(search.held) == 3000
+    assert all(sum(map(len, table.values())) <= 1 << 17 for _, table in search.tables)
+    assert len(search.tables[1][1]) == 3000  # no part is left out of 85
+
+
+def test_nothing_is_suggested_where_there_are_more_names_than_can_be_compared():
+    held = [Named(f"{n:0>1000}", F32, (2, 3)) for n in range(8400)]
+    found = suggest(named(["a/w"]), held, shown=0)
+    assert not found.pairs
