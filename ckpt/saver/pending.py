@@ -33,6 +33,10 @@ class PendingSave:
         thread = threading.Thread(target=self._do, args=(work,), name=f"saving {path}")
         thread.start()
 
+    def __repr__(self) -> str:
+        state = "ended" if self._finished.is_set() else "under way"
+        return f"<PendingSave {self.path}: {state}>"
+
     def done(self) -> bool:
         """True when the save has ended, well or not. Raises FailedPreconditionError as `result` does."""
         if not self._finished.is_set():
