@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from ckpt.core.same_words import is_moved, meaning
 from ckpt.core.tensor_roles import AVERAGE_KIND, kind
@@ -19,6 +20,11 @@ Shape = tuple[int | None, ...] | None
 _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
 _PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
+# what no model has, and what would take gigabytes: the names may be a hostile file's
+_LONGEST = 1024  # characters of a name that is compared
+_MOST_TEXT = 1 << 23  # characters of all names that are
+_DEEPEST = 32  # parts of a name of which each is left out
+_MOST_KEYS = 1 << 17  # of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +53,14 @@ class Search:
     ) -> None:
         """`beside`: names in the checkpoint that are none of the model's."""
         self.wanted = {n.name: n for n in wanted}
-        self.held = {n.name: n for n in held}
-        self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
+        found = {n.name: n for n in held}
+        self.missing = {name: n for name, n in self.wanted.items() if name not in found}
+        long = {name for name in found.keys() - self.wanted.keys() if len(name) > _LONGEST}
+        if sum(map(len, found.keys() - long)) > _MOST_TEXT:
+            long = (
+                found.keys() - self.wanted.keys()
+            )  # of some of them nobody can say that they are alone
+        self.held = {name: n for name, n in found.items() if name not in long} if long else found
         no_source = {*self.wanted, *beside}
         self.spare = {name: n for name, n in self.held.items() if name not in no_source}
         self.matched = self.wanted.keys() & self.held.keys()
@@ -79,9 +91,9 @@ class Search:
         found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
         for keys in (_folded, _blanked, _ends, _starts, _scopes):
             table: dict[object, list[str]] = defaultdict(list)
-            for name in self.spare:
-                for key in keys(name):
-                    table[key].append(name)
+            pairs = ((key, name) for name in self.spare for key in keys(name))
+            for key, name in islice(pairs, _MOST_KEYS):
+                table[key].append(name)
             found.append((keys, table))
         return found
 
@@ -240,7 +252,7 @@ def _folded(name: str) -> Iterable[object]:
 def _blanked(name: str) -> Iterable[object]:
     """The name with one part left out, for each part."""
     parts = _parts(name)
-    for place in range(len(parts) if len(parts) > 1 else 0):
+    for place in range(len(parts) if 1 < len(parts) <= _DEEPEST else 0):
         yield parts[:place] + parts[place + 1 :]
     yield parts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ def load(
     Raises SelectionError (a ValueError) for patterns and rules that match nothing, InvalidArgumentError for parts that no
     tensor has, NotFoundError and DataLossError as every reader.
     """
+    if not isinstance(parts, (Mapping, NoneType)):
+        raise TypeError(f"parts is a dict from patterns to slices, not {parts!r}")
     file, reader = open_meant(path)
     with reader:
         names = selected(reader, file, include, exclude)
