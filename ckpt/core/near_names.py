@@ -21,7 +21,9 @@ _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
 _PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
 _SAMPLE = 96  # missing names from which rules are guessed
-_LONGEST, _MOST_PARTS = 400, 32  # characters and parts of a name that is compared with others
+# what no model has, and what would take gigabytes or hours: the names may be a hostile file's
+_LONGEST, _MOST_PARTS = 400, 32  # characters and parts of a name that is compared
+_MOST_TEXT = 1 << 23  # characters of all names that are
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,8 +258,12 @@ def sample(names: Sequence[str], size: int) -> list[str]:
 
 
 def comparable(tensors: Iterable[Named]) -> list[Named]:
-    """Those whose names are no longer than names are: longer ones would take seconds each."""
-    return [n for n in tensors if len(n.name) <= _LONGEST and len(_parts(n.name)) <= _MOST_PARTS]
+    """Those whose names are no longer than names are; none where even so there are more than can be compared.
+
+    Of some of these nobody could say that they are the only ones of their kind.
+    """
+    found = [n for n in tensors if len(n.name) <= _LONGEST and len(_parts(n.name)) <= _MOST_PARTS]
+    return found if sum([len(n.name) for n in found]) <= _MOST_TEXT else []
 
 
 def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:

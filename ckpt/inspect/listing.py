@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     Kind = tuple[str, tuple[int, ...], int]
 
+_LARGEST_GRAPH = 1 << 28  # bytes
+
 
 class Listing:
     """What there is to be shown of a checkpoint file; `report.CheckpointReport` says the same of any checkpoint.
@@ -121,7 +123,7 @@ def _lie_apart(columns: Columns, own: tuple[int, int], file_length: int) -> bool
 def _graph(fd: int, path: str, place: tuple[int, int, int] | None) -> MetaGraphSummary | None:
     """What is in the graph of the file open at `fd`, or beside it. Raises OSError or ValueError when it is not ours."""
     if place is not None and place[1]:
-        return _counted(os.pread(fd, place[1], place[0]))
+        return _counted(_read_graph(fd, place[1], place[0]))
     meta = meta_beside(path)
     if not os.path.lexists(meta):
         return None
@@ -130,9 +132,15 @@ def _graph(fd: int, path: str, place: tuple[int, int, int] | None) -> MetaGraphS
         found = os.fstat(fd)
         if not S_ISREG(found.st_mode):
             raise ValueError("no file")
-        return _counted(os.pread(fd, found.st_size, 0))
+        return _counted(_read_graph(fd, found.st_size, 0))
     finally:
         os.close(fd)
+
+
+def _read_graph(fd: int, length: int, offset: int) -> bytes:
+    if length > _LARGEST_GRAPH:  # memory is taken before anything is read
+        raise ValueError("a large graph")
+    return os.pread(fd, length, offset)
 
 
 def _counted(data: bytes) -> MetaGraphSummary:

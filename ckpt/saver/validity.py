@@ -128,7 +128,7 @@ def meta_suffix_of(prefix: str) -> str | None:
 def _meta_suffix(metadata: Mapping[str, str]) -> str:
     """The suffix that is noted; "" for none, and for what would lead elsewhere and no Saver writes."""
     suffix = metadata.get(META_SUFFIX, "")
-    return "" if "/" in suffix or "\0" in suffix else suffix
+    return suffix if storage.is_name_part(suffix) else ""
 
 
 def is_ours(prefix: str) -> bool:

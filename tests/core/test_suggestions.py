@@ -10,7 +10,7 @@ from ckpt.core import renames
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import suggest
 
-from .renamings import case, is_ambiguous
+from .renamings import MODELS, case, is_ambiguous
 
 F32 = "float32"
 
@@ -238,6 +238,28 @@ def test_layers_of_which_one_stays_where_it_is_are_no_guess_that_moves_it():
     assert found.guess == {}
 
 
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("step", [1, 2])
+def test_where_all_numbers_have_moved_no_layer_is_taken_for_another(step, back):
+    """Most names are found, and are other layers': the few that are left over are no evidence for each other."""
+    tried = 0
+    for seed in range(120):
+        rng = random.Random(seed)
+        model = rng.choice(MODELS)(rng)
+        if any(re.search(r"Adam|power", name) for name in model):
+            continue
+        moved = {n: re.sub(r"\d+(?=\D*$)", lambda m: str(int(m[0]) + step), n) for n in model}
+        if len(set(moved.values())) < len(model) or not set(moved.values()) & set(model):
+            continue
+        tried += 1
+        truth = {held: name for name, held in moved.items()} if back else moved
+        wanted = [Named(moved[n] if back else n, F32, shape) for n, shape in model.items()]
+        held = [Named(truth[n.name], F32, n.shape) for n in wanted]
+        found = suggest(wanted, held, shown=0).pairs
+        assert {w: h for w, h in found.items() if truth[w] != h} == {}, seed
+    assert tried > 20
+
+
 def test_a_numbering_that_has_moved_by_one_is_seen_behind_names_that_agree():
     """Some names are found, and are another layer's: only the rule that moves them too explains everything."""
     wanted = [Named(f"conv{n}/k", F32, (3, 3)) for n in ("", "_1", "_2")]
@@ -306,3 +328,10 @@ def test_a_name_that_is_longer_than_names_are_is_no_candidate(name):
     found = suggest(wanted, held)
     assert found.rename == {"old/": ""}
     assert found.candidates.keys() == {"net/dense/kernel", "net/dense/bias"}
+
+
+def test_nothing_is_suggested_where_there_are_more_names_than_can_be_compared():
+    others = named([f"{n:0>390}" for n in range(21_600)], (5,))
+    wanted, held = named(["a/w", "a/b"]), named(["old/a/w", "old/a/b"])
+    assert suggest(wanted, [*others[:21_400], *held]).rename == {"old/": ""}
+    assert suggest(wanted, [*others, *held]) == suggest([], [])
