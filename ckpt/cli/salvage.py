@@ -30,7 +30,8 @@ SCHEMA, VERSION = "ckpt.salvage", 1
 def salvage_command(source: str, output: str, force: bool, dry_run: bool, as_json: bool) -> int:
     """Write every tensor whose bytes match their checksums to a new checkpoint, and list what is lost.
 
-    IN stays as it is. Exits with 1 when something is lost, with 3 when everything is.
+    IN is a checkpoint's prefix, one of its files, or a directory or its state file: the latest checkpoint. It stays as it is.
+    Exits with 1 when something is lost, with 3 when everything is.
     """
     from ckpt.saver.salvage import salvage
 

@@ -161,6 +161,11 @@ class Cell:
         self.is_open = False
         self.lock.release()
 
+    def give_back(self, value: Array | None) -> None:
+        """Have the value again that was held before; None for none."""
+        with self.lock:
+            self.value = value
+
     def clear(self) -> None:
         """Take the value away: the variable is uninitialized again."""
         with self.lock:

@@ -74,9 +74,13 @@ def _mode(look: Callable[[StrPath], os.stat_result], path: StrPath) -> int | Non
 
 
 def remove_file(path: StrPath) -> None:
-    """Remove a file; one that is not there is no error."""
-    with typed(path, "deleting"), suppress(FileNotFoundError):
-        again(system.files.unlink, path)
+    """Remove a file; one that is not there is no error, nor is a name that is too long for one to be there."""
+    with typed(path, "deleting"):
+        try:
+            again(system.files.unlink, path)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENAMETOOLONG):
+                raise
 
 
 def move_file(source: StrPath, target: StrPath, *, durable: bool = True) -> None:

@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 
 from ckpt.core.same_words import is_moved, meaning
 from ckpt.core.tensor_roles import AVERAGE_KIND, kind
@@ -17,7 +18,13 @@ from ckpt.core.tensor_roles import AVERAGE_KIND, kind
 Shape = tuple[int | None, ...] | None
 
 _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
+_PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
+# what no model has, and what would take gigabytes: the names may be a hostile file's
+_LONGEST = 1024  # characters of a name that is compared
+_MOST_TEXT = 1 << 23  # characters of all names that are
+_DEEPEST = 32  # parts of a name of which each is left out
+_MOST_KEYS = 1 << 17  # of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,14 @@ class Search:
     ) -> None:
         """`beside`: names in the checkpoint that are none of the model's."""
         self.wanted = {n.name: n for n in wanted}
-        self.held = {n.name: n for n in held}
-        self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
+        found = {n.name: n for n in held}
+        self.missing = {name: n for name, n in self.wanted.items() if name not in found}
+        long = {name for name in found.keys() - self.wanted.keys() if len(name) > _LONGEST}
+        if sum(map(len, found.keys() - long)) > _MOST_TEXT:
+            long = (
+                found.keys() - self.wanted.keys()
+            )  # of some of them nobody can say that they are alone
+        self.held = {name: n for name, n in found.items() if name not in long} if long else found
         no_source = {*self.wanted, *beside}
         self.spare = {name: n for name, n in self.held.items() if name not in no_source}
         self.matched = self.wanted.keys() & self.held.keys()
@@ -78,9 +91,9 @@ class Search:
         found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
         for keys in (_folded, _blanked, _ends, _starts, _scopes):
             table: dict[object, list[str]] = defaultdict(list)
-            for name in self.spare:
-                for key in keys(name):
-                    table[key].append(name)
+            pairs = ((key, name) for name in self.spare for key in keys(name))
+            for key, name in islice(pairs, _MOST_KEYS):
+                table[key].append(name)
             found.append((keys, table))
         return found
 
@@ -180,6 +193,23 @@ class Search:
         scopes = (parts[:end] for end in range(1, len(parts)))
         return any(self._misplaced.get(_unnumbered(s), set()) - {s} for s in scopes)
 
+    @cached_property
+    def _numbered_as_wanted(self) -> set[str]:
+        """The names that both have, without the numbers of their layers."""
+        return {unplaced(name) for name in self.matched}
+
+    def is_renumbered(self, wanted: str, held: str) -> bool:
+        """Whether only a number differs, and other layers of that kind have the numbers that they should have.
+
+        Where layers are counted from 1 and not from 0 any more, the last one is left over and the first one is missing:
+        every layer is another one then, and not the last one the first.
+        """
+        return (
+            unplaced(wanted) == unplaced(held)
+            and places(wanted) != places(held)
+            and unplaced(wanted) in self._numbered_as_wanted
+        )
+
     def accepts(self, wanted: Named, held: Named) -> bool:
         """Whether `held` may be meant by `wanted`: the same dtype, shape and part in the optimizer."""
         if not wanted.fits(held):
@@ -192,6 +222,16 @@ class Search:
         if name not in self._kinds:
             self._kinds[name] = kind(name)
         return self._kinds[name]
+
+
+def unplaced(name: str) -> str:
+    """The name without the numbers of its layers: `net/layer_3/kernel` and `net/layer/kernel` are alike."""
+    return _PLACE.sub("", name)
+
+
+def places(name: str) -> list[int]:
+    """The numbers of its layers."""
+    return [int(number) for number in _PLACE.findall(name)]
 
 
 def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
@@ -212,7 +252,7 @@ def _folded(name: str) -> Iterable[object]:
 def _blanked(name: str) -> Iterable[object]:
     """The name with one part left out, for each part."""
     parts = _parts(name)
-    for place in range(len(parts) if len(parts) > 1 else 0):
+    for place in range(len(parts) if 1 < len(parts) <= _DEEPEST else 0):
         yield parts[:place] + parts[place + 1 :]
     yield parts
 

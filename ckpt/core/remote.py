@@ -22,6 +22,7 @@ from ckpt.core import atomic, local_files, system, temporaries
 from ckpt.core.errors import (
     DataLossError,
     FailedPreconditionError,
+    InvalidArgumentError,
     NotFoundError,
     OpError,
     PermissionDeniedError,
@@ -43,6 +44,7 @@ _HEAD = 8 * 1024  # bytes fetched on opening, which hold the header of any forma
 _CHUNKS = 8  # fetched pieces that are kept
 _LONGEST_NAME = 4096  # bytes of a mark
 _END = b"\n"  # of a mark
+_CHAIN = "::"  # between fsspec's chained URLs
 _LARGEST_INDEX = 64 * 1024 * 1024  # bytes of a file that names others
 
 
@@ -372,6 +374,12 @@ def make_directory(url: str) -> None:
 def store_of(url: str) -> tuple[Any, str]:
     """fsspec's file system for `url` and the name in it; listings are never answered from a cache."""
     scheme = url.partition("://")[0]
+    if _CHAIN in url:
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"{url}: fsspec takes `::` for a chain of file systems, and would leave out what follows; give another name",
+        )
     try:
         from fsspec.core import url_to_fs
     except ImportError as error:

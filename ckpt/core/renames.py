@@ -162,7 +162,7 @@ def _mapped(
             hidden.append(holder if name in replacing else name)
         elif wanted is None or target in wanted:
             collisions.setdefault(target, [holder]).append(name)
-    if empty := [name for name, target in new.items() if not target]:
+    if empty := [name for name, target in new.items() if name and not target]:
         raise SelectionError(f"rename rules leave nothing of the names {_some(empty, 10)}")
     if collisions:
         lines = [f"  {target}: {_some(found, 10)}" for target, found in sorted(collisions.items())]

@@ -280,6 +280,11 @@ def split(path: str) -> tuple[str, str]:
     return os.path.dirname(path) or ".", os.path.basename(path)
 
 
+def is_name_part(text: str) -> bool:
+    """True when the name of a file can hold this: it has no separator and no NUL."""
+    return not any(mark in text for mark in "/\0")
+
+
 def joined(directory: StrPath, name: str) -> str:
     """The path of `name` in `directory`."""
     return os.path.join(os.fspath(directory), name)

@@ -14,7 +14,7 @@ from typing import Any
 
 from ckpt.core import name_edits, renames
 from ckpt.core.errors import SelectionError
-from ckpt.core.near_names import Named, Search
+from ckpt.core.near_names import Named, Search, places, unplaced
 
 _SAMPLE = 96  # missing names from which rules are guessed
 _TRIED = 48  # rules that are tried
@@ -93,7 +93,7 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
         pairs,
         rename,
         {named.name: _ranked(named, search, found) for named in missing[:shown]},
-        _by_order(unexplained, list(search.spare.values()), set(pairs.values())),
+        _by_order(unexplained, search, set(pairs.values())),
     )
 
 
@@ -294,6 +294,7 @@ def _doubtful(
     doubtful: set[str] = set()
     for explanation, new in chosen:
         doubtful.update(w for w, h in new.items() if search.is_against(w, h))
+        doubtful.update(w for w, h in new.items() if search.is_renumbered(w, h))
         doubtful.update(w for w in new if search.is_misplaced(w))
         wanted_by = {held: wanted for wanted, held in new.items()}
         sources, size = explanation.sources | search.matched, len(explanation.pairs)
@@ -388,10 +389,18 @@ def _reason(wanted: Named, held: Named, is_alone: bool) -> str:
     return f"{change}, but {held}"
 
 
-def _by_order(missing: Sequence[Named], spare: Sequence[Named], used: set[str]) -> dict[str, str]:
-    """Prefixes that pair layers whose numbers have moved, by their order, where numbers and shapes of all agree."""
-    wanted, held = _alike(missing), _alike(n for n in spare if n.name not in used)
-    found: dict[str, str] = {}
+def _by_order(missing: Sequence[Named], search: Search, used: set[str]) -> dict[str, str]:
+    """Prefixes that pair layers whose numbers have moved, by their order, where numbers and shapes of all agree.
+
+    Layers that both have under one name are among them: these are other layers too then.
+    """
+    kinds = {unplaced(named.name) for named in missing}
+    known = [name for name in search.matched if unplaced(name) in kinds]
+    wanted = _alike([*missing, *(search.wanted[name] for name in known)])
+    spare = [named for name, named in search.spare.items() if name not in used]
+    held = _alike([*spare, *(search.held[name] for name in known)])
+    rules: dict[str, str] = {}
+    said = {name: name for name in search.matched}
     for called, group in wanted.items():
         others = held.get(called, [])
         if len(others) != len(group) or not all(
@@ -399,17 +408,27 @@ def _by_order(missing: Sequence[Named], spare: Sequence[Named], used: set[str]) 
         ):
             continue
         for w, h in zip(group, others, strict=True):
-            old, new = name_edits.layers(h.name, w.name)
-            if found.setdefault(old, new) != new:
-                return {}
-    return found
+            said[w.name] = h.name
+            if w.name != h.name:
+                old, new = name_edits.layers(h.name, w.name)
+                rules[old] = new
+    return rules if rules and _say(rules, said, search) else {}
+
+
+def _say(rename: Any, pairs: Mapping[str, str], search: Search) -> bool:
+    """Whether the rules lead from the one name of each pair to the other."""
+    try:
+        sources = renames.renamed(search.held, rename, wanted=search.wanted).sources
+    except SelectionError:
+        return False
+    return all(sources.get(wanted) == held for wanted, held in pairs.items())
 
 
 def _alike(tensors: Iterable[Named]) -> dict[str, list[Named]]:
-    """Name without numbers at the ends of its parts -> those called so, by their numbers."""
+    """Name without the numbers of its layers -> those called so, by these numbers."""
     found: dict[str, list[Named]] = defaultdict(list)
     for named in tensors:
-        found[re.sub(r"_\d+(?=[/.:]|$)", "", named.name)].append(named)
+        found[unplaced(named.name)].append(named)
     for group in found.values():
-        group.sort(key=lambda n: ([int(x) for x in re.findall(r"_(\d+)", n.name)], n.name))
+        group.sort(key=lambda n: (places(n.name), n.name))
     return found

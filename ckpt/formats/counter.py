@@ -15,7 +15,14 @@ class Counter:
 
     def take(self, made: Any) -> Any:
         """What was made, if there may be one more. Raises ValueError."""
-        self._left -= 1
+        return self._taken(made, 1)
+
+    def take_with_entries(self, made: Any) -> Any:
+        """The same, where what is in it counts too."""
+        return self._taken(made, 1 + len(made))
+
+    def _taken(self, made: Any, count: int) -> Any:
+        self._left -= count
         if self._left < 0:
             raise ValueError(f"has more lists or maps than {self._what} needs")
         return made

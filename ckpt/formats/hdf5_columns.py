@@ -19,7 +19,10 @@ from ckpt.formats.counter import Counter
 from ckpt.formats.hdf5_index import Blob, Chunks, Index, Pipeline, damaged
 from ckpt.formats.hdf5_layout import (
     ITEM_SIZE,
+    MAX_FIELDS,
     MAX_LIST,
+    MOST_ENTRIES,
+    MOST_PARTS,
     MOST_TENSORS,
     Columns,
     blocks_of,
@@ -29,9 +32,7 @@ from ckpt.formats.hdf5_layout import (
     flat_fields,
 )
 
-_MAX_LISTS = 4096  # descriptions of filters are the most
-_MAX_MAPS = 64
-_FEW_ENTRIES = 1 << 16
+_MAX_LISTED = 1 << 16  # lists and what is in them: descriptions of filters are the most
 _MAX_FILTERS = 8
 _MAX_CHUNK = 1 << 24  # bytes of one chunk when it is not filtered
 _SMALL = 1 << 30  # bytes that a compressed tensor may have whatever it takes in the file
@@ -76,11 +77,10 @@ def _fields(data: bytes) -> Any:
         data,
         max_array_len=MAX_LIST,
         max_ext_len=0,
-        # the maps of an index have an entry per tensor at most, and a tensor takes 31 bytes or more
-        max_map_len=_FEW_ENTRIES + len(data) // 32,
+        max_map_len=MOST_ENTRIES,
         strict_map_key=True,
-        list_hook=Counter(_MAX_LISTS).take,
-        object_hook=Counter(_MAX_MAPS).take,
+        list_hook=Counter(_MAX_LISTED).take_with_entries,
+        object_hook=Counter(MOST_ENTRIES + 2 * MAX_FIELDS).take_with_entries,
     )
 
 
@@ -135,8 +135,11 @@ class _Parts:
         self._shapes = columns.shapes()
         self._splits = columns.column("splits", "I", columns.count)
         total = sum(map(max, self._splits, repeat(1)))
-        if total > MOST_TENSORS:
-            raise ValueError(f"holds {total} parts of tensors, expected at most {MOST_TENSORS}")
+        if total > MOST_TENSORS or sum(self._splits) > MOST_PARTS:
+            raise ValueError(
+                f"holds {total} tensors and parts, {sum(self._splits)} of them parts of tensors that are cut, "
+                f"expected at most {MOST_TENSORS} and {MOST_PARTS}"
+            )
         self._lengths = columns.column("lengths", "Q", total)  # no list of `total` before this
         self._owners = [n for n, split in enumerate(self._splits) for _ in range(split or 1)]
 

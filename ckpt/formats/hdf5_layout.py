@@ -14,7 +14,7 @@ from ckpt.core.checksum import crc32c
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     Kind = tuple[str, tuple[int, ...], int]  # dtype, shape, stored bytes
@@ -25,7 +25,18 @@ VERSION = 1
 USER_BLOCK = 4096  # bytes before the HDF5 superblock; HDF5 wants no less for an alignment of 4096
 HEADER = 512  # bytes of it that are ours
 BLOCK = 128 * 1024  # bytes under one checksum: what a slice reads at least
-MOST_TENSORS = 1 << 17  # of one file: what takes 64 MiB and a second to read, be it hostile
+# what takes 64 MiB and a second to read, be it hostile
+MOST_TENSORS = 1 << 17  # of one file
+MOST_ENTRIES = 1 << 17  # of all maps of an index: aliases, paths, metadata
+MOST_PARTS = (
+    1 << 16
+)  # of tensors of one file that are cut: each costs as much as several whole ones
+MOST_INDEX = 1 << 25  # bytes of an index: the checksums of one TiB are as long
+MOST_SIZES = 1 << 20  # of all shapes together, and of all parts
+MOST_TEXT = (
+    1 << 23
+)  # bytes of all names together where some are not ASCII: Python may take four for each
+MOST_METAGRAPH = 1 << 31  # bytes
 
 # bytes of one element; a test holds this equal to core.dtypes, which would load numpy
 ITEM_SIZE = {
@@ -40,8 +51,7 @@ STRING_END = 8  # bytes that a string tensor stores per element besides the char
 
 _STEP_DIGITS = 20  # of 64 bits
 _MAX_RANK = 64  # numpy's limit
-_MAX_INDEX = 1 << 30
-_MAX_FIELDS = 64
+MAX_FIELDS = 64
 MAX_LIST = 4096  # entries: msgpack allocates lists from their announced length
 _BINARY = (bytes, memoryview)
 _WIDTHS = {"B": 1, "I": 4, "Q": 8}
@@ -74,8 +84,12 @@ def parse_header(head: bytes, size: int) -> tuple[tuple[int, int], int]:
     offset, length, file_length = (_number(head, at, 8) for at in (24, 32, 40))
     if file_length != size:
         raise Malformed(f"the file has {size} bytes, expected {file_length}", "cut or extended")
-    if length > _MAX_INDEX or offset < USER_BLOCK or offset + length > file_length:
+    if offset < USER_BLOCK or offset + length > file_length:
         raise Malformed(f"the index lies at {offset}+{length}, outside the file", "damaged header")
+    if length > MOST_INDEX:
+        raise Malformed(
+            f"the index has {length} bytes, expected at most {MOST_INDEX}", "not written by ckpt"
+        )
     return (offset, length), _number(head, 48, 4)
 
 
@@ -103,9 +117,8 @@ def in_order(offsets: Iterable[int], lengths: Iterable[int]) -> bool:
     return True
 
 
-def step_in(metadata: Mapping[str, str]) -> int | None:
-    """The step that the metadata of a file notes, if it is a number of at most 20 digits; None where it notes none."""
-    text = metadata.get("step", "")
+def step_from(text: str) -> int | None:
+    """The step that a text is, as metadata and names have it; None for what is no number of at most 20 digits."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= _STEP_DIGITS else None
 
 
@@ -126,6 +139,29 @@ def cut(numbers: list[int], counts: Sequence[int]) -> list[tuple[int, ...]]:
     return found
 
 
+class TooMuch(ValueError):
+    """A file would describe more than is read of one."""
+
+
+def check_amounts(fields: Any) -> None:
+    """Raise TooMuch for fields of an index that take too much memory as lists; those of a wrong type are left to others."""
+    for key, what in (("dims", "shapes"), ("boxes", "parts of tensors")):
+        data = fields.get(key)
+        if isinstance(data, _BINARY) and len(data) > 8 * MOST_SIZES:
+            raise TooMuch(f"{what} of {len(data) // 8} sizes, expected at most {MOST_SIZES}")
+    maps = [fields.get(key) for key in ("metadata", "aliases", "paths")]
+    entries = sum([len(found) for found in maps if isinstance(found, dict)])
+    if entries > MOST_ENTRIES:
+        raise TooMuch(
+            f"metadata, aliases and paths of {entries} entries, expected at most {MOST_ENTRIES}"
+        )
+    names = fields.get("names")
+    if isinstance(names, _BINARY) and len(names) > MOST_TEXT and not bytes(names).isascii():
+        raise TooMuch(
+            f"names of {len(names)} bytes, expected at most {MOST_TEXT} where they are not all ASCII"
+        )
+
+
 class Columns:
     """The fields of an index. Making it, and any method, may raise ValueError, KeyError or TypeError.
 
@@ -135,6 +171,7 @@ class Columns:
     def __init__(self, fields: Any) -> None:
         if not isinstance(fields, dict):
             raise ValueError("is not a map")
+        check_amounts(fields)
         self._fields = fields
         self.block: int = fields["block"]
         if type(self.block) is not int or not 4096 <= self.block <= 1 << 24:
@@ -226,6 +263,7 @@ class Columns:
         text = str(blob, "utf-8")
         if text.isascii():
             return [text[start:end] for start, end in zip(starts, ends)]
+        del text  # it may be four times as long as the bytes
         return [str(blob[start:end], "utf-8") for start, end in zip(starts, ends)]
 
     def _strings(self, key: str) -> dict[str, str]:
@@ -250,6 +288,8 @@ class Columns:
             return None
         if not isinstance(data, _BINARY) or len(data) != 20:
             raise ValueError("metagraph is not 20 bytes")
+        if (length := _number(data, 8, 8)) > MOST_METAGRAPH:
+            raise ValueError(f"the MetaGraph has {length} bytes, expected at most {MOST_METAGRAPH}")
         return _number(data, 0, 8), _number(data, 8, 8), _number(data, 16, 4)
 
 
@@ -350,8 +390,8 @@ def _counted(data: memoryview, at: int, depth: int) -> tuple[int, int]:
 
 def _map(data: memoryview, at: int, depth: int) -> tuple[dict[Any, Any], int]:
     count, at = _counted(data, at, depth)
-    if depth == 2 and (count > _MAX_FIELDS):
-        raise ValueError("many fields")
+    if count > (MAX_FIELDS if depth == 2 else MAX_LIST):
+        raise ValueError("many fields, or a long map")
     found = {}
     for _ in range(count):
         key, at = _value(data, at, 0)

@@ -19,7 +19,14 @@ from ckpt.core.checksum import crc32c
 from ckpt.formats.hdf5_arena import Arena, packable
 from ckpt.formats.hdf5_columns import column, pack_index
 from ckpt.formats.hdf5_contents import Box, Contents, Write, WrittenChunks
-from ckpt.formats.hdf5_layout import BLOCK, USER_BLOCK
+from ckpt.formats.hdf5_layout import (
+    BLOCK,
+    MOST_INDEX,
+    MOST_PARTS,
+    USER_BLOCK,
+    TooMuch,
+    check_amounts,
+)
 from ckpt.formats.hdf5_paths import PRIVATE, dataset_paths
 from ckpt.formats.hdf5_structure import ALIGNED_FROM, HDF5_MAX_RANK, Dataset, build
 
@@ -27,7 +34,10 @@ Layout = Literal["auto", "named"]
 
 
 class Plan:
-    """Everything about one file: what is in it and where. Checksums are noted in it while the file is written."""
+    """Everything about one file: what is in it and where. Checksums are noted in it while the file is written.
+
+    Making it raises TooMuch where no reader would take the file.
+    """
 
     def __init__(
         self,
@@ -58,9 +68,16 @@ class Plan:
         self._fields["metadata"] = dict(metadata)
         self._fields["aliases"] = dict(aliases)
         self._fields["paths"] = {name: path for name, path in self._paths.items() if name != path}
+        check_amounts(self._fields)
+        if self._part_count > MOST_PARTS and sum(contents.splits) > MOST_PARTS:
+            raise TooMuch(
+                f"{sum(contents.splits)} parts of tensors that are cut, expected at most {MOST_PARTS}"
+            )
         # depends on names, dtypes, shapes and filters only, not on where things lie
         self.index_length = 0
         self.structure = build(self._datasets(), USER_BLOCK)
+        if self.index_length > MOST_INDEX:
+            raise TooMuch(f"an index of {self.index_length} bytes, expected at most {MOST_INDEX}")
         for box in self.boxes.values():
             if box.chunks:
                 box.let_go()  # written meanwhile

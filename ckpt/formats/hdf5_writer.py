@@ -15,14 +15,16 @@ from functools import partial
 
 from ckpt.core.checksum import crc32c
 from ckpt.core.collector import paused
+from ckpt.core.errors import InvalidArgumentError
 from ckpt.core.storage import Output, create
+from ckpt.core.system import typed
 from ckpt.formats.array_bytes import bytes_of
 from ckpt.formats.base import StrPath, TensorEntry
 from ckpt.formats.hdf5_arena import Arena
 from ckpt.formats.hdf5_contents import Box, check_texts, contents_of
 from ckpt.formats.hdf5_filters import check_compression
 from ckpt.formats.hdf5_header import pack_header
-from ckpt.formats.hdf5_layout import BLOCK, HEADER, blocks_of
+from ckpt.formats.hdf5_layout import BLOCK, HEADER, TooMuch, blocks_of
 from ckpt.formats.hdf5_plan import Layout, Plan
 from ckpt.formats.hdf5_structure import ALIGNMENT
 
@@ -69,8 +71,13 @@ def write(
     with create(path, durable=durable) as file:
         with paused():
             texts = metadata or {}, aliases or {}
-            with nullcontext() if compression else _planning:
-                plan = Plan(contents, *texts, metagraph, layout, compression, file.write)
+            try:
+                with nullcontext() if compression else _planning:
+                    plan = Plan(contents, *texts, metagraph, layout, compression, file.write)
+            except TooMuch as error:
+                raise InvalidArgumentError(
+                    None, None, f"{path} cannot hold so much: {error}; give a shard_size"
+                ) from error
         file.reserve(plan.structure.size)
         is_direct = durable and file.open_direct(plan.structure.size)
         segment = _direct_writer(file) if is_direct else _writer(file)
@@ -229,7 +236,8 @@ def _direct_writer(file: Output) -> _Segment:
 
     def write_segment(box: Box, start: int, source: memoryview) -> None:
         if not hasattr(local, "memory"):
-            local.memory = memoryview(mmap.mmap(-1, _DIRECT))
+            with typed(file.path, "taking memory to write it from"):
+                local.memory = memoryview(mmap.mmap(-1, _DIRECT))
         for low in range(0, len(source), _DIRECT):
             piece = source[low : low + _DIRECT]
             held = local.memory[: len(piece)]

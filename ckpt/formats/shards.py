@@ -186,16 +186,33 @@ def _remove_shards(path: str, *, durable: bool) -> None:
     index = path + INDEX_SUFFIX
     if not _is_own(index):
         return
-    names: list[str] = []  # an index that nobody understands goes alone
+    names: list[str] = []
     with suppress(DataLossError, UnimplementedError), storage.open_input(index) as file:
         names = [shard.name for shard in read_shard_index(file)]
-    match = SHARD_NAME.fullmatch(names[0]) if names else None
-    if match is None:
-        storage.remove_file(index)
+    save = _save_of(path, names)
+    if save is None:
+        storage.remove_file(index)  # one that nobody understands goes alone
         return
-    with storage.set_aside(index, match["save"], durable=durable):
+    with storage.set_aside(index, save, durable=durable):
         for name in names:
             storage.remove_file(storage.joined(storage.split(path)[0], name))
+
+
+def _save_of(path: str, names: Sequence[str]) -> str | None:
+    """The tag of the save that made these shards for this prefix; None when they are none, or not its own.
+
+    Who wrote the index may have named any file in the directory, and of a copy the shards are the original's.
+    """
+    found = [SHARD_NAME.fullmatch(name) for name in names]
+    saves = {(match["stem"], match["save"]) if match else None for match in found}
+    one = saves.pop() if len(saves) == 1 else None
+    if one is None:
+        return None
+    stem, save = one
+    directory, base = storage.split(path)
+    if stem != base and storage.exists(storage.joined(directory, stem + INDEX_SUFFIX)):
+        return None
+    return save
 
 
 def _remove_superseded(path: str, save: str) -> None:

@@ -18,7 +18,7 @@ from ckpt.formats.hdf5_layout import (
     in_order,
     parse_header,
     product,
-    step_in,
+    step_from,
 )
 
 TYPE_CHECKING = False
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from ckpt.wire.metagraph_summary import MetaGraphSummary
 
     Kind = tuple[str, tuple[int, ...], int]
+
+_LARGEST_GRAPH = 1 << 28  # bytes
 
 
 class Listing:
@@ -121,7 +123,7 @@ def _lie_apart(columns: Columns, own: tuple[int, int], file_length: int) -> bool
 def _graph(fd: int, path: str, place: tuple[int, int, int] | None) -> MetaGraphSummary | None:
     """What is in the graph of the file open at `fd`, or beside it. Raises OSError or ValueError when it is not ours."""
     if place is not None and place[1]:
-        return _counted(os.pread(fd, place[1], place[0]))
+        return _counted(_read_graph(fd, place[1], place[0]))
     meta = meta_beside(path)
     if not os.path.lexists(meta):
         return None
@@ -130,9 +132,15 @@ def _graph(fd: int, path: str, place: tuple[int, int, int] | None) -> MetaGraphS
         found = os.fstat(fd)
         if not S_ISREG(found.st_mode):
             raise ValueError("no file")
-        return _counted(os.pread(fd, found.st_size, 0))
+        return _counted(_read_graph(fd, found.st_size, 0))
     finally:
         os.close(fd)
+
+
+def _read_graph(fd: int, length: int, offset: int) -> bytes:
+    if length > _LARGEST_GRAPH:  # memory is taken before anything is read
+        raise ValueError("a large graph")
+    return os.pread(fd, length, offset)
 
 
 def _counted(data: bytes) -> MetaGraphSummary:
@@ -152,8 +160,8 @@ def meta_beside(file: str) -> str:
 
 def step_of(metadata: Mapping[str, str], file: str) -> int | None:
     """The global step: what the writer noted, else the number at the end of the file's name."""
-    step = step_in(metadata)
+    step = step_from(metadata.get("step", ""))
     if step is None:
         _, dash, tail = os.path.splitext(os.path.basename(file))[0].rpartition("-")
-        step = step_in({"step": tail}) if dash else None
+        step = step_from(tail) if dash else None
     return step

@@ -28,15 +28,19 @@ class Prepared:
     """What a restore found out before it runs: an open checkpoint, and that it fits.
 
     `matched` are the outputs of RestoreV2 whose names and dtypes are in it; `variable_of` tells the variable that alone
-    takes one of them, whole, as it is. Where the run has several RestoreV2, `target_of` tells the variable that takes one
-    of them in whatever way, and `finished` collects the cells of those whose values were read.
+    takes one of them, whole, as it is, and `target_of` the one that takes it in whatever way. `finished` collects what
+    tells the cells of those whose values were read, and are being assigned.
     """
 
     reader: TensorReader
     matched: Container[Tensor]
     variable_of: Callable[[Tensor], Operation | None]
-    target_of: Callable[[Tensor], Operation | None] | None = None
-    finished: list[Cell] = field(default_factory=list)
+    target_of: Callable[[Tensor], Operation | None]
+    finished: list[Callable[[], list[Cell]]] = field(default_factory=list)
+
+    def cells(self) -> list[Cell]:
+        """Those of `finished`."""
+        return [cell for told in self.finished for cell in told()]
 
 
 def restore_key(path: str) -> str:

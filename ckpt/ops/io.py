@@ -99,10 +99,12 @@ def restore_v2(ctx, prefix, tensor_names, shape_and_slices, *, dtypes):
         def cell_at(number):
             return cell_of(ctx, prepared.variable_of(outputs[number]))
 
+        def cells():  # only a failure asks, and there may be many thousands
+            found = (cell_of(ctx, prepared.target_of(output)) for output in outputs)
+            return [cell for cell in found if cell is not None]
+
         found = read_into(cell_at, prepared.reader, names, parts)
-        if prepared.target_of is not None:
-            cells = (cell_of(ctx, prepared.target_of(output)) for output in outputs)
-            prepared.finished.extend(cell for cell in cells if cell is not None)
+        prepared.finished.append(cells)
         return found
     with detect.open_reader(detect.resolve(path)) as reader:
         check_held(path, names, set(reader.names()))

@@ -39,6 +39,7 @@ from ckpt.run.state import SessionState
 from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
 
 log = logging.getLogger("ckpt")
+_NO_THREAD = "can't start new thread"  # what Python says
 
 if TYPE_CHECKING:
     from typing import Self
@@ -411,6 +412,8 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
         return named
     if isinstance(error, MemoryError):
         return ResourceExhaustedError(node.node_def, node, f"out of memory: {error}{place}")
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return ResourceExhaustedError(node.node_def, node, f"{error}{place}")
     if isinstance(error, (ValueError, TypeError, IndexError, ZeroDivisionError)):
         return InvalidArgumentError(node.node_def, node, f"{error}{place}")
     return UnknownError(node.node_def, node, f"{type(error).__name__}: {error}{place}")

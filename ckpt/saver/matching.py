@@ -18,7 +18,7 @@ from ckpt.core.tensor_roles import AVERAGE
 from ckpt.formats.base import FreshArrays, TensorReader, TensorSpec, read_all
 from ckpt.formats.joined import JoinedReader, Joint, joints, used_parts
 from ckpt.ops.io import parsed_slice, part_of
-from ckpt.saver import restore_errors
+from ckpt.saver import own_rules, restore_errors
 from ckpt.saver.object_names import best_way, graph_names
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import Mismatch, RestoreReport
@@ -221,18 +221,28 @@ def _sources(
         ways.insert(0, {called.get(key, key): key for key in ways[0]})
     if policies.rename is None:
         return ways[0]
-    return best_way(ways, lambda held: _renamed(path, held, names, policies), names)
+    is_own = policies.is_rename_standing and own_rules.are_noted(policies.rename, reader.metadata())
+    return best_way(ways, lambda held: _renamed(path, held, names, policies, is_own=is_own), names)
 
 
 def _renamed(
-    path: str, held: Collection[str], names: Sequence[str], policies: Policies
+    path: str, held: Collection[str], names: Sequence[str], policies: Policies, *, is_own: bool
 ) -> Mapping[str, str]:
-    """Name wanted -> one of `held`, after the caller's rules."""
+    """Name wanted -> one of `held`, after the caller's rules.
+
+    Those of a Saver give way where every name is there as it is and they would lead to fewer, or where it wrote them
+    itself (`is_own`).
+    """
     wanted = set(names)
+    plain = {name: name for name in held}
+    needs_none = policies.is_rename_standing and wanted <= plain.keys()
+    if needs_none and is_own:
+        return plain
     try:
         found = renames.renamed(held, policies.rename, wanted=wanted, allow_idle=True)
-        needs_none = policies.is_rename_standing and wanted <= set(held) and not found.renamed
-        if found.idle and not needs_none:
+        if needs_none and (not found.renamed or not wanted <= found.sources.keys()):
+            return plain
+        if found.idle:
             renames.renamed(held, policies.rename, wanted=wanted)
     except SelectionError as error:
         raise SelectionError(f"{path}: {error}") from error

@@ -84,6 +84,7 @@ def _beside(directory: str) -> str | None:
 
 
 def _has_checkpoints(directory: str) -> bool:
+    """True when there is a state file or a checkpoint in it."""
     state = storage.joined(directory, state_file.DEFAULT_NAME)
     return storage.exists(state) or bool(latest.checkpoints_in(directory))
 

@@ -16,13 +16,21 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakSet
 
-from ckpt.core.errors import DeadlineExceededError, FailedPreconditionError, OpError
+from ckpt.core.errors import (
+    DeadlineExceededError,
+    FailedPreconditionError,
+    OpError,
+    ResourceExhaustedError,
+)
 
 _unsettled: set[PendingSave] = set()  # under way, or failed and nobody has been told
 
 
 class PendingSave:
-    """A save under way. `path` is the prefix of the checkpoint; it is there once `result` has returned."""
+    """A save under way. `path` is the prefix of the checkpoint; it is there once `result` has returned.
+
+    Making it raises ResourceExhaustedError where the system has no thread left; nothing is under way then.
+    """
 
     def __init__(self, path: str, work: list[Callable[[], None]]) -> None:
         self.path = path
@@ -31,7 +39,19 @@ class PendingSave:
         self._failure: BaseException | None = None
         _unsettled.add(self)
         thread = threading.Thread(target=self._do, args=(work,), name=f"saving {path}")
-        thread.start()
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:
+            _unsettled.discard(self)  # nobody would ever finish it
+            raise ResourceExhaustedError(
+                None,
+                None,
+                f"{path}: cannot be saved in the background: {error}; save it with asynchronous=False, or end other threads",
+            ) from error
+
+    def __repr__(self) -> str:
+        state = "ended" if self._finished.is_set() else "under way"
+        return f"<PendingSave {self.path}: {state}>"
 
     def done(self) -> bool:
         """True when the save has ended, well or not. Raises FailedPreconditionError as `result` does."""

@@ -7,6 +7,7 @@ both equal.
 from __future__ import annotations
 
 import os
+from stat import S_ISREG
 
 from ckpt.core.checksum import crc32c
 
@@ -21,14 +22,23 @@ _NUMBERS = ("all_model_checkpoint_timestamps: ", "last_preserved_timestamp: ")
 def latest_in(directory: str) -> str | None:
     """The prefix of the latest checkpoint, whose file is there; None when that takes a closer look."""
     try:
-        with open(os.path.join(directory, "checkpoint"), "rb") as file:
-            data = file.read(_LARGEST)
-        name = _first(data)
+        name = _first(_content(os.path.join(directory, "checkpoint")))
     except (OSError, ValueError):
         return None
     prefix = os.path.join(directory, name)
     is_alone = not os.path.lexists(prefix) and not os.path.lexists(f"{prefix}.index")
     return prefix if is_alone and os.path.isfile(f"{prefix}.h5") else None
+
+
+def _content(path: str) -> bytes:
+    """Raises OSError or ValueError for what is no regular file, without waiting for it."""
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not S_ISREG(os.fstat(fd).st_mode):
+            raise ValueError("no file")
+        return os.read(fd, _LARGEST)
+    finally:
+        os.close(fd)
 
 
 def _first(data: bytes) -> str:

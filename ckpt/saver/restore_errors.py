@@ -165,7 +165,7 @@ def _way_out(
             )
     if found.guess:
         yield "If the layers are the same and only numbered anew, their order gives (look at it before you use it)"
-        yield f"    rename={written(found.guess)}"
+        yield f"    rename={written(found.guess, shown=len(found.guess))}"
 
 
 def _averages(count: int) -> str:
@@ -224,13 +224,13 @@ def _spare(report: RestoreReport, held: int) -> str:
     return f"The checkpoint holds {held} tensors; no variable asks for {len(report.unexpected)} of them: {some}"
 
 
-def written(rename: Any) -> str:
+def written(rename: Any, *, shown: int = SHOWN) -> str:
     """The rules as Python text: on one line while that is short, a long map cut after its first entries."""
     if not isinstance(rename, dict) or len(rename) <= 4:
         return repr(rename)
-    lines = [f"        {old!r}: {new!r}," for old, new in list(rename.items())[:SHOWN]]
-    if len(rename) > SHOWN:
+    lines = [f"        {old!r}: {new!r}," for old, new in list(rename.items())[:shown]]
+    if len(rename) > shown:
         lines.append(
-            f"        # … and {len(rename) - SHOWN} more: the error has them all, as `error.rename`"
+            f"        # … and {len(rename) - shown} more: the error has them all, as `error.rename`"
         )
     return "{\n" + "\n".join(lines) + "\n    }"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ckpt.core import defs
+from ckpt.core.cells import Cell
 from ckpt.core.collector import paused
 from ckpt.core.errors import FailedPreconditionError, InvalidArgumentError, NotFoundError, OpError
 from ckpt.core.tensor_roles import is_slot, is_slot_of
@@ -15,7 +16,7 @@ from ckpt.graph.graph import Graph
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.operation import Operation
 from ckpt.model.selection import name_of
-from ckpt.ops.in_place import FRESH, Prepared, clear_cells, restore_key
+from ckpt.ops.in_place import FRESH, Prepared, cell_of, clear_cells, restore_key
 from ckpt.saver.matching import match
 from ckpt.saver.policies import Policies
 from ckpt.saver.report import RestoreReport
@@ -23,6 +24,7 @@ from ckpt.saver.restored import KnownRestore, Restored
 
 # all that deflate gives: what is read is no larger than the variables that it must fit
 _MAX_EXPANSION = 1100
+_VARIABLES = ("VariableV2", "VarHandleOp")
 
 
 def restore(
@@ -80,24 +82,35 @@ def _run(
 ) -> None:
     """Run the assignments; what RestoreV2 reads for one variable alone, it reads into that variable's memory.
 
-    Where there are several, one may fail when others are done: the variables of these are emptied.
+    There is never a mixture. What fails before all are assigned (also Ctrl-C) gives the variables back their values where
+    the new ones are fed; where they are read into the variables' memory, it empties them.
     """
+    is_fed = len(feeds) > 1  # beside the name of the file
+    kept = [(cell, cell.value) for cell in _cells(sess, wanted)] if is_fed else []
     entries = {entry.tensor: entry for entry in wanted}
     key = restore_key(path)
     prepared = Prepared(
         reader,
         entries,
         lambda tensor: _own_variable(entries[tensor]),
-        (lambda tensor: _variable(entries[tensor])) if _is_several(wanted) else None,
+        lambda tensor: _plain_variable(entries[tensor]),
     )
     sess.attach(key, prepared)
     try:
         sess.run(targets, feeds)
     except BaseException as error:
-        clear_cells(prepared.finished, error)
+        for cell, value in kept:
+            cell.give_back(value)
+        clear_cells(prepared.cells(), error)
         raise
     finally:
         sess.detach(key)
+
+
+def _cells(sess: Any, wanted: Sequence[Restored]) -> list[Cell]:
+    """Those of the variables that are assigned to."""
+    found = (cell_of(sess._state, _plain_variable(entry)) for entry in wanted)
+    return [cell for cell in found if cell is not None]
 
 
 def _is_several(wanted: Sequence[Restored]) -> bool:
@@ -110,9 +123,13 @@ def _own_variable(entry: Restored) -> Operation | None:
     target = entry.target
     if entry.is_reshaped or entry.slice_spec or target.type not in ("Assign", "AssignVariableOp"):
         return None
-    variable = target.inputs[0].op
-    is_own = variable.type in ("VariableV2", "VarHandleOp") and len(entry.tensor.consumers()) == 1
-    return variable if is_own else None
+    return _plain_variable(entry) if len(entry.tensor.consumers()) == 1 else None
+
+
+def _plain_variable(entry: Restored) -> Operation | None:
+    """The variable that is assigned to, where its value lies in a cell."""
+    variable = _variable(entry)
+    return None if variable is None or variable.type not in _VARIABLES else variable
 
 
 def _slot_test(graph: Graph) -> Callable[[Restored], bool]:

@@ -172,6 +172,7 @@ def held(
 
 
 EVERY_N_HOURS = 10000.0
+_DIGITS = 20  # of 64 bits; Python refuses to read thousands
 """TensorFlow's default of keep_checkpoint_every_n_hours: longer than a year, so that none is kept for good."""
 
 
@@ -246,9 +247,10 @@ def after_save(
 
 
 def numbered(prefix: str) -> int | None:
-    """The step that a prefix ends with, as `Saver.save` writes it; None when it ends with none."""
+    """The step that a prefix ends with, as `Saver.save` writes it; None when it ends with none, or in more digits than one has."""
     _, dash, digits = prefix.rpartition("-")
-    return int(digits) if dash and digits.isascii() and digits.isdigit() else None
+    is_step = dash and digits.isascii() and digits.isdigit() and len(digits) <= _DIGITS
+    return int(digits) if is_step else None
 
 
 def is_of(save_path: str) -> Callable[[str], bool]:

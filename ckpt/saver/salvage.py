@@ -28,6 +28,7 @@ from ckpt.formats.hdf5_reader import Hdf5Reader
 from ckpt.formats.hdf5_volumes import MAX_EXPANSION
 from ckpt.formats.hdf5_writer import write
 from ckpt.formats.shard_index import SHARD_MAGIC, SHARD_NAME, read_shard_index
+from ckpt.saver.meant import checkpoint_meant
 from ckpt.saver.output import check_free, make_home
 from ckpt.wire import metagraph_file
 
@@ -77,16 +78,16 @@ def salvage(
 ) -> SalvageReport:
     """Write every tensor of a damaged checkpoint whose bytes are right to a new checkpoint `<output>.h5`.
 
-    `path` is a prefix or a file of one: header, index, values, graph or whole shards may be damaged or gone. Of a file
-    whose index is cut off nothing can be told apart from damage; of one that is cut behind it, all is recovered that is there.
-    Restoring the result into the whole model takes
+    `path` is a prefix, a file of one, or a directory or its state file (the newest checkpoint): header, index, values, graph
+    or whole shards may be damaged or gone. Of a file whose index is cut off nothing can be told apart from damage; of one
+    that is cut behind it, all is recovered that is there. Restoring the result into the whole model takes
     `on_missing="init"` or `"keep"`. Raises NotFoundError when there is no such checkpoint, AlreadyExistsError when
     the output is there (unless `force`), DataLossError when nothing at all can be recovered; nothing is written then.
     """
     prefix = os.fspath(output).removesuffix(".h5")
     targets = [f"{prefix}.h5", f"{prefix}.meta"]
     check_free(targets, force=force or dry_run)
-    source = detect.resolve(path)
+    source = detect.resolve(checkpoint_meant(path))
     found = _Found()
     for file in _files(source, found):
         _take(file, found)

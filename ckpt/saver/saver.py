@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, overload
 
 from ckpt.core import defs, log, storage
+from ckpt.core.dtypes import string
 from ckpt.core.scope_names import scope_prefix
 from ckpt.formats import shards
 from ckpt.graph.renaming import renamed_saver, under
-from ckpt.saver import debug_info, metagraph, restoring, saving, validity
+from ckpt.saver import debug_info, metagraph, own_rules, restoring, saving, validity
 from ckpt.saver.building import SaverBuilder
 from ckpt.saver.debug_info import write_debug_info
 from ckpt.saver.growth import Growth
@@ -87,6 +88,8 @@ class Saver:
             )
         _check_version(write_version)
         check_limits(max_to_keep, keep_checkpoint_every_n_hours)
+        if max_to_keep is not None and not -(1 << 31) <= max_to_keep < 1 << 31:
+            raise ValueError(f"max_to_keep is a 32-bit integer, not {max_to_keep}; None keeps all")
         rules = checked_rules(keep)
         self._var_list = var_list
         self._reshape = reshape
@@ -110,7 +113,9 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
-        self._notes: Mapping[str, str] = {}  # what the metadata of its checkpoints says besides
+        self._notes: Mapping[str, str] = own_rules.noted(
+            rename
+        )  # what the metadata of its checkpoints says besides
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
@@ -307,6 +312,9 @@ class Saver:
         rated = validity.checked_metrics(metrics)
         shards.check_options(shard_size, compression)
         suffix = saving.checked_suffix(meta_graph_suffix) if write_meta_graph else ""
+        beside = [f".{suffix}"] * write_meta_graph
+        beside += [debug_info.SUFFIX] * (write_meta_graph and save_debug_info)
+        saving.check_apart(prefix, latest_filename, beside)
         if self._is_empty and not write_meta_graph:
             return None
         with self._turns.turn():
@@ -351,17 +359,22 @@ class Saver:
         )
 
     def _check_graph(self, sess: Any) -> None:
-        """Raise TypeError when the nodes of this Saver are not in the graph of the session."""
-        name = None if self.saver_def is None else self.saver_def.filename_tensor_name
-        graph = getattr(sess, "graph", None)
-        if not name or graph is None:
+        """Raise TypeError when the nodes of this Saver are not in the graph of the session, or not what a Saver has."""
+        found, graph = self.saver_def, getattr(sess, "graph", None)
+        if found is None or graph is None:
             return
         try:
-            graph.as_graph_element(name, allow_operation=False)
+            filename = graph.as_graph_element(found.filename_tensor_name, allow_operation=False)
+            graph.as_graph_element(
+                found.save_tensor_name
+            )  # of TensorFlow's Savers an operation too
+            graph.as_graph_element(found.restore_op_name, allow_tensor=False)
         except (KeyError, ValueError) as error:
             raise TypeError(
                 f"this Saver was made for another graph than the session's: {error}"
             ) from error
+        if filename.dtype != string:
+            raise TypeError(f"this Saver takes the names of its files by {filename}, no string")
 
     def wait(self) -> None:
         """Wait for the save under way in the background. Raises what made it fail, if nobody was told of it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -12,10 +12,13 @@ import numpy as np
 from ckpt.core import defs, gfile
 from ckpt.core.collector import paused
 from ckpt.core.errors import AlreadyExistsError, NotFoundError, OpError
-from ckpt.core.storage import make_directory, sweep
+from ckpt.core.storage import is_name_part, is_remote, make_directory, sweep
+from ckpt.formats.shards import FILE_SUFFIX, INDEX_SUFFIX
 from ckpt.graph.graph import Graph
 from ckpt.graph.operation import Operation
 from ckpt.saver import metagraph
+
+_LONGEST_NAME = 255  # bytes of the name of a file
 
 
 class PackedGraph:
@@ -157,7 +160,7 @@ def checked_latest(latest_filename: str | None, path: str) -> str:
     """The name of the state file. Raises ValueError when it is none, has a folder or collides with the checkpoint's."""
     if latest_filename is None:
         latest_filename = "checkpoint"
-    if not latest_filename or os.path.split(latest_filename)[0]:
+    if latest_filename in ("", ".", "..") or not is_name_part(latest_filename):
         raise ValueError(
             f"'latest_filename' must be a name without path components, not {latest_filename!r}"
         )
@@ -174,6 +177,37 @@ def checked_suffix(meta_graph_suffix: Any) -> str:
         raise TypeError(
             f"meta_graph_suffix must be a text such as 'meta', not {meta_graph_suffix!r}"
         )
-    if "/" in meta_graph_suffix:
-        raise ValueError(f"meta_graph_suffix must not contain folders: {meta_graph_suffix!r}")
+    if not is_name_part(meta_graph_suffix):
+        raise ValueError(
+            f"meta_graph_suffix must not contain folders, nor a NUL: {meta_graph_suffix!r}"
+        )
     return meta_graph_suffix
+
+
+def check_apart(prefix: str, latest_filename: str, suffixes: Sequence[str]) -> None:
+    """Raise ValueError unless the files of a save can lie beside each other; `suffixes` are those of the files beside the values.
+
+    Each needs a name of its own, lest one replaces the other, and one that file systems take.
+    """
+    base = os.path.basename(prefix)
+    taken = [base + FILE_SUFFIX, base + INDEX_SUFFIX]
+    for name in [base + suffix for suffix in suffixes]:
+        if name in taken:
+            raise ValueError(
+                f"the MetaGraph of {prefix} would be written to {name}, the name of another of its files; give another "
+                "'meta_graph_suffix'"
+            )
+        taken.append(name)
+    if latest_filename in taken:
+        raise StateNameError(
+            f"'latest_filename' collides with a file of 'save_path': '{latest_filename}' and '{prefix}'"
+        )
+    taken.remove(
+        base + INDEX_SUFFIX
+    )  # shards have longer names, and say so before they are a checkpoint
+    for name in [latest_filename, *taken]:
+        if not is_remote(prefix) and len(os.fsencode(name)) > _LONGEST_NAME:
+            raise ValueError(
+                f"{name!r} has {len(os.fsencode(name))} bytes, and names of files {_LONGEST_NAME} at most; nothing was saved: "
+                "give a shorter 'save_path'"
+            )

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
 from ckpt.core.checksum import crc32c
+from ckpt.core.texts import bytes_of, text_of
 from ckpt.saver.plain_state import SEALED
 
 _LONGEST = 1 << 15
@@ -120,7 +121,7 @@ def _quoted(text: str) -> str:
         else f"\\{byte:c}"
         if byte in b"\"'\\"
         else chr(byte)
-        for byte in text.encode()
+        for byte in bytes_of(text)
     )
     return '"' + "".join(shown) + '"'
 
@@ -134,7 +135,7 @@ def _unquoted(token: str) -> str:
             return bytes([int(escape[1:], 16)])
         return _ESCAPES.get(escape, escape)
 
-    return _ESCAPE.sub(plain, token[1:-1].encode()).decode()
+    return text_of(_ESCAPE.sub(plain, token[1:-1].encode()))
 
 
 def _record_text(name: str, record: Record) -> str:

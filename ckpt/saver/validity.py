@@ -22,7 +22,7 @@ from ckpt.formats import detect
 from ckpt.formats.base import metagraph_of
 from ckpt.formats.foreign import ForeignFileError
 from ckpt.formats.hdf5 import HDF5, SHARDED_HDF5
-from ckpt.formats.hdf5_layout import step_in
+from ckpt.formats.hdf5_layout import step_from
 from ckpt.formats.missing import SUFFIXES
 from ckpt.formats.shard_index import SHARD_NAME
 from ckpt.saver.retention import Saved, numbered
@@ -108,7 +108,7 @@ def described(prefix: str, *, for_deletion: bool = False) -> Saved:
         if for_deletion and not isinstance(error, _OF_THE_FILE):
             raise
         metadata = {}
-    step = step_in(metadata)
+    step = step_from(metadata.get("step", ""))
     return Saved(
         prefix,
         time,
@@ -128,7 +128,7 @@ def meta_suffix_of(prefix: str) -> str | None:
 def _meta_suffix(metadata: Mapping[str, str]) -> str:
     """The suffix that is noted; "" for none, and for what would lead elsewhere and no Saver writes."""
     suffix = metadata.get(META_SUFFIX, "")
-    return "" if "/" in suffix or "\0" in suffix else suffix
+    return suffix if storage.is_name_part(suffix) else ""
 
 
 def is_ours(prefix: str) -> bool:
@@ -167,7 +167,7 @@ def prefixes_among(names: Iterable[str]) -> list[str]:
 def prefix_of_file(path: str) -> str:
     """The prefix of the checkpoint that a file belongs to: its values, a shard of them, its MetaGraph; else `path` itself.
 
-    So does a prefix that ends as a file does: `x.h5` of `x.h5.h5`. Raises OpError where nobody can tell.
+    A prefix may end as a file does: `x.h5`, where there is `x.h5.h5`. Raises OpError where nobody can tell.
     """
     name = storage.split(path)[1]
     suffix = next((suffix for suffix in SUFFIXES if name.endswith(suffix)), None)

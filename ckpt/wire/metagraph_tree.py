@@ -54,7 +54,25 @@ _number = _scalar(float, int)
 
 
 def _float(raw: Any, place: str) -> float:
-    return float(_number(raw, place))
+    try:
+        return float(_number(raw, place))
+    except OverflowError:
+        raise Damage(f"{place}: {shown(raw)} where a float should be") from None
+
+
+def _within(bits: int) -> Read:
+    """Integers of so many bits: a message takes no others."""
+    most = 1 << (bits - 1)
+
+    def read(raw: Any, place: str) -> Any:
+        if not -most <= _integer(raw, place) < most:
+            raise Damage(f"{place}: {shown(raw)} where an integer of {bits} bits should be")
+        return raw
+
+    return read
+
+
+_int32, _int64 = _within(32), _within(64)
 
 
 def _many(read: Read) -> Read:
@@ -105,11 +123,11 @@ class TreeReader:
         self._named, self._only_looks = named, False
         known: dict[str, str] = {}
         self._shared = known.setdefault  # types of nodes, of which there are few
-        self.text, self.integer = _text, _integer
+        self.text, self.integer = _text, _int32
         dtype_or_none, shape_or_none = _optional(_scalar(dtype)), _optional(_scalar(shape))
-        piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_integer)] * 3)
+        piece = self._record(defs.SaveSliceInfoDef, _text, *[_many(_int64)] * 3)
         self._variable = self._record(
-            defs.VariableDef, *[_text] * 4, _optional(piece), _flag, _flag, _integer, _integer
+            defs.VariableDef, *[_text] * 4, _optional(piece), _flag, _flag, _int32, _int32
         )
         arg = self._record(defs.ArgDef, _text, dtype_or_none, _text, _text, _text, _flag)
         nodes, args, attrs = self.nodes, _many(arg), self.attrs
@@ -123,7 +141,7 @@ class TreeReader:
         )
         self.info = self._record(defs.MetaInfoDef, _text, _texts, _text, _text, _flag, _texts)
         self.saver = _optional(
-            self._record(defs.SaverDef, *[_text] * 3, _integer, _flag, _float, _integer)
+            self._record(defs.SaverDef, *[_text] * 3, _int32, _flag, _float, _int32)
         )
         self.signatures = _mapping(
             self._record(defs.SignatureDef, _mapping(tensor), _mapping(tensor), _text)
@@ -131,7 +149,7 @@ class TreeReader:
         self.meta_graph = self._record(
             defs.MetaGraphDef,
             self.info,
-            self._record(defs.GraphDef, nodes, _many(self.function), texts, _integer, _integer),
+            self._record(defs.GraphDef, nodes, _many(self.function), texts, _int32, _int32),
             self.saver,
             _mapping(self.collection),
             self.signatures,

@@ -205,6 +205,8 @@ def test_salvage_lists_what_is_lost_and_writes_the_rest(tmp_path):
     data = (tmp_path / "m.h5").read_bytes()
     value = data.index(np.full(100, 7, "f").tobytes())
     (tmp_path / "m.h5").write_bytes(data[:value] + b"\1" + data[value + 1 :])
+    for path in (tmp_path, tmp_path / "checkpoint"):
+        assert ckpt("salvage", path, "-o", tmp_path / "out", "--dry-run").returncode == 1
     ended = ckpt("salvage", prefix, "-o", tmp_path / "out", "--json")
     document = json.loads(ended.stdout)
     assert (ended.returncode, document["recovered"], list(document["lost"])) == (1, ["b"], ["a"])

@@ -107,3 +107,10 @@ def test_the_way_back_leads_back(names):
     """One key per name, whatever letters it has, and the reverse of what came out."""
     there = renames.renamed(names, {renames.whole(name): f"new{i}" for i, name in enumerate(names)})
     assert there.reverse() == {f"new{i}": name for i, name in enumerate(names)}
+
+
+def test_a_tensor_without_a_name_keeps_it():
+    assert renames.renamed(["", "a"], None).sources == {"": "", "a": "a"}
+    assert renames.renamed(["", "a"], {"a": "b"}).sources == {"": "", "b": "a"}
+    with pytest.raises(SelectionError, match="leave nothing of the names a"):
+        renames.renamed(["", "a"], {"": "x", "a": ""}, allow_idle=True)

@@ -2,14 +2,15 @@
 
 import random
 import re
+from time import process_time
 
 import pytest
 
 from ckpt.core import renames
-from ckpt.core.near_names import Named
+from ckpt.core.near_names import Named, Search
 from ckpt.core.suggestions import suggest
 
-from .renamings import case, is_ambiguous
+from .renamings import MODELS, case, is_ambiguous
 
 F32 = "float32"
 
@@ -207,6 +208,58 @@ def test_layers_that_were_numbered_anew_are_a_guess_and_not_taken():
     assert suggest(wanted, held).guess == {}
 
 
+@pytest.mark.parametrize("first", [0, 1, 2])
+@pytest.mark.parametrize("called", ["net/layer_{}/{}", "blocks.{}.{}", "conv{}/{}", "a/{}/b/{}"])
+def test_layers_that_are_counted_from_another_number_are_not_mixed_up(called, first):
+    """All but one have the name of another one: the one that is left over is not the one that is missing."""
+
+    def layers(first):
+        return [
+            Named(called.format(first + i, part), F32, shape)
+            for i in range(4)
+            for part, shape in (("kernel", (8, 8)), ("bias", (8,)))
+        ]
+
+    wanted, held = layers(first), layers((first + 1) % 3)
+    found = suggest(
+        [*wanted, Named("logits/w", F32, (8, 2))], [*held, Named("logits/w", F32, (8, 2))]
+    )
+    assert found.pairs == {}
+    names = {w.name: h.name for w, h in zip(wanted, held, strict=True)}
+    renamed = renames.renamed([n.name for n in held], found.guess)
+    assert renamed.sources == names
+
+
+def test_layers_of_which_one_stays_where_it_is_are_no_guess_that_moves_it():
+    wanted = [Named(f"a/l_{i}/{part}", F32, (2,)) for i, part in ((0, "w"), (1, "w"), (1, "b"))]
+    held = [Named(f"a/l_{i}/{part}", F32, (2,)) for i, part in ((1, "w"), (2, "w"), (1, "b"))]
+    found = suggest(wanted, held)
+    assert found.pairs == {}
+    assert found.guess == {}
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("step", [1, 2])
+def test_where_all_numbers_have_moved_no_layer_is_taken_for_another(step, back):
+    """Most names are found, and are other layers': the few that are left over are no evidence for each other."""
+    tried = 0
+    for seed in range(120):
+        rng = random.Random(seed)
+        model = rng.choice(MODELS)(rng)
+        if any(re.search(r"Adam|power", name) for name in model):
+            continue
+        moved = {n: re.sub(r"\d+(?=\D*$)", lambda m: str(int(m[0]) + step), n) for n in model}
+        if len(set(moved.values())) < len(model) or not set(moved.values()) & set(model):
+            continue
+        tried += 1
+        truth = {held: name for name, held in moved.items()} if back else moved
+        wanted = [Named(moved[n] if back else n, F32, shape) for n, shape in model.items()]
+        held = [Named(truth[n.name], F32, n.shape) for n in wanted]
+        found = suggest(wanted, held, shown=0).pairs
+        assert {w: h for w, h in found.items() if truth[w] != h} == {}, seed
+    assert tried > 20
+
+
 def test_a_numbering_that_has_moved_by_one_is_seen_behind_names_that_agree():
     """Some names are found, and are another layer's: only the rule that moves them too explains everything."""
     wanted = [Named(f"conv{n}/k", F32, (3, 3)) for n in ("", "_1", "_2")]
@@ -248,3 +301,21 @@ def test_twenty_thousand_names_take_no_quadratic_time():
     assert len(found.pairs) == 20_000
     assert found.rename == {"old/": ""}
     assert re.fullmatch("old/net/.*", found.pairs[names[7]])
+
+
+def test_names_that_no_model_has_cost_little():
+    """Leaving out each part of a name in turn takes the square of its parts; a hostile file has names of thousands."""
+    held = named(["a/" * 30_000 + "w", *["/".join("bcdefgh" * 12) + f"/{n}" for n in range(3000)]])
+    started = process_time()
+    suggest(named(["a/w", "v"]), held, shown=0)
+    assert process_time() - started < 20
+    search = Search(named(["a/w"]), held)
+    assert len(search.held) == 3000
+    assert all(sum(map(len, table.values())) <= 1 << 17 for _, table in search.tables)
+    assert len(search.tables[1][1]) == 3000  # no part is left out of 85
+
+
+def test_nothing_is_suggested_where_there_are_more_names_than_can_be_compared():
+    held = [Named(f"{n:0>1000}", F32, (2, 3)) for n in range(8400)]
+    found = suggest(named(["a/w"]), held, shown=0)
+    assert not found.pairs

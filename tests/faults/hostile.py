@@ -29,10 +29,15 @@ def resealed(data, change):
 
 
 def _sealed(rest, at, packed):
+    return header(at, packed, 512 + len(rest)) + rest
+
+
+def header(at, packed, length):
+    """The header of a file of that length whose index, `packed`, lies `at` so many bytes."""
     magic = b"\x89CKPT-H5\r\n\x1a\n\0\0\0\0"
-    head = magic + struct.pack("<IIQQQI", 1, 0, at, len(packed), 512 + len(rest), crc32c(packed))
+    head = magic + struct.pack("<IIQQQI", 1, 0, at, len(packed), length, crc32c(packed))
     head = head.ljust(508, b"\0")
-    return head + struct.pack("<I", crc32c(head)) + rest
+    return head + struct.pack("<I", crc32c(head))
 
 
 def meta(body, encoding=0):

@@ -1,6 +1,7 @@
 """Gate G10 for what is no graph: how much memory an attacker's file takes while it is refused, or read."""
 
 import json
+import os
 import struct
 import sys
 import zlib
@@ -18,7 +19,7 @@ from ckpt.core.errors import CkptError, DataLossError
 from ckpt.formats import detect, hdf5_index, string_payload, tfrecord
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.hdf5_index import Chunks, Index
-from ckpt.formats.hdf5_layout import MOST_TENSORS
+from ckpt.formats.hdf5_layout import MOST_INDEX, MOST_PARTS, MOST_SIZES, MOST_TENSORS
 from ckpt.formats.hdf5_writer import write
 from ckpt.inspect.report import inspect
 from ckpt.saver import state_file
@@ -29,7 +30,7 @@ from ckpt.saver.validity import metrics_from
 from ckpt.wire.json_text import flat_object
 from tests.faults import hostile
 from tests.faults.frugal import cost_of
-from tests.faults.test_hostile import MIB, SIZE, body, extension, use
+from tests.faults.test_hostile import MIB, SIZE, body, columns, extension, use
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning"),
@@ -82,9 +83,84 @@ def many_parts(count):
 
 def test_an_index_of_many_parts_takes_little_memory(tmp_path, good):
     path = tmp_path / "h.h5"
-    for count in (SIZE // 45, MOST_TENSORS):
+    for count in (SIZE // 45, MOST_TENSORS, MOST_PARTS):
         path.write_bytes(hostile.resealed(good, many_parts(count)))
         assert isinstance(refused(path, lambda: use(path)), DataLossError)
+
+
+def shaped(count, rank):
+    """Tensors of nothing whose shapes are all different, at most of their sizes beyond the integers that Python keeps."""
+
+    def change(index):
+        sizes = np.ones((count, rank), "<u8")
+        sizes[:, 0], sizes[:, 1] = 0, np.arange(count) + 300
+        sizes[:, 2:6] = np.random.RandomState(0).randint(257, 999, sizes[:, 2:6].shape)
+        columns(count)(index)
+        index.update(ranks=bytes([rank]) * count, dims=sizes.tobytes(), lengths=bytes(8 * count))
+
+    return change
+
+
+def entries(**maps):
+    return {key: {f"{key[0]}{n:x}": "" for n in range(count)} for key, count in maps.items()}
+
+
+AMPLE = {
+    "shapes of many axes": shaped(MOST_SIZES // 64, 64),
+    "more shapes of many axes": shaped(MOST_SIZES // 64 + 1, 64),
+    "many shapes": shaped(MOST_TENSORS, 8),
+    "names with one wide character each": lambda i: i.update(
+        names=("\N{GRINNING FACE}" + "a" * 124).encode() * (1 << 16),
+        name_ends=np.arange(128, (128 << 16) + 1, 128, dtype="<u8").tobytes(),
+    ),
+    "a long name with a wide character": lambda i: i.update(
+        names="\N{GRINNING FACE}".encode() + b"a" * (24 << 20),
+        name_ends=struct.pack("<Q", (24 << 20) + 4),
+    ),
+    "short entries of maps": lambda i: i.update(
+        **entries(metadata=50_000, aliases=50_000, paths=50_000)
+    ),
+    "a long map of what is unknown": lambda i: i.update(entries(unknown=300_000)),
+    "many maps of what is unknown": lambda i: i.update(
+        entries(**{f"{n:02}": 60_000 for n in range(40)})
+    ),
+    "many short maps of what is unknown": lambda i: i.update(
+        entries(**{f"{n:02}": 4000 for n in range(40)})
+    ),
+    "lists in lists": lambda i: i.update({f"{n:02}": [[0] * 4096] * 400 for n in range(12)}),
+}
+
+
+@pytest.mark.parametrize("change", AMPLE.values(), ids=AMPLE)
+def test_what_takes_many_times_its_bytes_is_bounded(tmp_path, good, change):
+    path = tmp_path / "h.h5"
+
+    def spoilt(index):
+        change(index)
+        index["structure_crc"] = b"end"  # what is looked at last
+
+    path.write_bytes(hostile.resealed(good, spoilt))
+    for action in (lambda: use(path), lambda: inspect(path)):
+        assert isinstance(refused(path, action), DataLossError)
+
+
+def test_an_index_longer_than_any_is_not_read(tmp_path, good):
+    """Nor a MetaGraph: both may lie in a hole of the file, which costs an attacker nothing."""
+    path = tmp_path / "h.h5"
+    where, index = hostile.index_of(good)
+    path.write_bytes(good)
+    os.truncate(path, 4 << 30)
+    with open(path, "r+b") as file:
+        file.write(hostile.header(where, bytes(MOST_INDEX + 1), 4 << 30))
+    assert "the index has" in str(refused(path, lambda: use(path), beyond=MIB - (4 << 30)))
+    index["metagraph"] = struct.pack("<QQI", 1 << 20, 3 << 30, 0)
+    packed = msgpack.packb(index)
+    with open(path, "r+b") as file:
+        file.write(hostile.header(where, packed, 4 << 30))
+        file.seek(where)
+        file.write(packed)
+    for action in (lambda: use(path), lambda: inspect(path), lambda: read_meta_graph_file(path)):
+        assert "the MetaGraph has" in str(refused(path, action, beyond=32 * MIB - (4 << 30)))
 
 
 def test_an_index_of_too_many_tensors_is_refused_before_their_names_are_read(tmp_path, good):
@@ -432,20 +508,21 @@ NOTES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("note", ["graph_names", "metrics"])
 @pytest.mark.parametrize("text", NOTES.values(), ids=NOTES)
-def test_hostile_notes_in_a_checkpoint_take_little_memory(tmp_path, good, text):
+def test_hostile_notes_in_a_checkpoint_take_little_memory(tmp_path, good, text, note):
     """Names in the graph and metrics, which are JSON in its metadata: such are none."""
     path = tmp_path / "m.h5"
 
     def change(index):
-        index["metadata"].update(graph_names=text(), metrics=text())
+        index["metadata"][note] = text()
 
     path.write_bytes(hostile.resealed(good, change))
 
     def read():
         with detect.open_reader(path) as reader:
             assert graph_names(reader) == {}
-            assert metrics_from(reader.metadata()["metrics"]) == {}
+            assert metrics_from(reader.metadata().get("metrics", "")) == {}
 
     cost = cost_of(read)
     assert cost.outcome == "ok"

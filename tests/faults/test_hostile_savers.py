@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -334,7 +335,7 @@ def load(where, **options):
 
 def table_of(path):
     def build():
-        asset = tf.constant(path)
+        asset = tf.constant(path, name="asset")
         tf.add_to_collection("asset_filepaths", asset)
         table = tf.lookup.StaticHashTable(
             tf.lookup.TextFileInitializer(
@@ -421,3 +422,84 @@ def test_a_main_operation_of_the_program_is_not_run(tmp_path):
         tf.no_op(name="wipe")
         with pytest.raises(KeyError, match="wipe"):
             tf.saved_model.loader.load(session, ["serve"], where)
+
+
+def with_changes(tmp_path, where, **changes):
+    """The SavedModel after its collections and the fields of its Saver were changed."""
+    path = next(tmp_path / "saved" / n for n in os.listdir(where) if n.startswith("saved_model"))
+    (meta,) = saved_model_file.load(path.read_bytes(), str(path))
+    collections = {**meta.collection_def}
+    if "assets" in changes:
+        collections["saved_model_assets"] = defs.CollectionDef(*changes.pop("assets"))
+    saver = replace(meta.saver_def, **changes)
+    meta = defs.MetaGraphDef(meta.meta_info_def, meta.graph_def, saver, collections)
+    path.write_bytes(saved_model_file.pack([meta]))
+    return where
+
+
+def asset(filename="text", tensor="asset:0"):
+    found = messages.AssetFileDef(filename=filename)
+    found.tensor_info.name = tensor
+    return ("any_list", (("", found.SerializeToString()),))
+
+
+@pytest.mark.parametrize(
+    "assets",
+    [
+        ("any_list", (("", b"\xff\xff"),)),
+        ("any_list", (("", b""),)),
+        ("int64_list", (1,)),
+        ("node_list", ("asset:0",)),
+        ("bytes_list", (b"ab",)),
+        asset(filename=""),
+        asset(filename="a\0b"),
+        *[asset(tensor=name) for name in ("v:0", "gone:0", "asset", "asset:1", "asset:-1", "^asset", ":", "")],
+    ],
+)  # fmt: skip
+def test_assets_that_are_none_are_refused_before_anything_is_loaded(tmp_path, secret, assets):
+    where = with_changes(
+        tmp_path, saved_model(tmp_path, table_of(str(secret / "text"))), assets=assets
+    )
+    with tf.Graph().as_default() as graph, tf.Session() as session:
+        with pytest.raises(tf.errors.DataLossError, match="names no assets") as caught:
+            tf.saved_model.loader.load(session, ["serve"], where)
+        assert str(where) in str(caught.value)
+        assert not graph.get_operations()
+
+
+def test_an_asset_that_nobody_would_ever_write_to_is_not_waited_for(tmp_path, secret):
+    where = saved_model(tmp_path, table_of(str(secret / "text")))
+    (tmp_path / "saved" / "assets" / "text").unlink()
+    os.mkfifo(tmp_path / "saved" / "assets" / "text")
+    with pytest.raises(tf.errors.FailedPreconditionError, match=r"assets/text: .*regular file"):
+        load(where)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"filename_tensor_name": "gone:0"},
+        {"filename_tensor_name": "v:0"},
+        {"filename_tensor_name": ""},
+        {"save_tensor_name": "gone:0"},
+        {"restore_op_name": "gone"},
+        {"restore_op_name": "save/Const:0"},
+    ],
+)
+def test_a_saver_of_nodes_that_are_not_there_is_refused(tmp_path, secret, changes):
+    where = with_changes(tmp_path, saved_model(tmp_path, tf.no_op), **changes)
+    with pytest.raises(TypeError, match="this Saver"):
+        load(where)
+
+
+@pytest.mark.parametrize("changes", [{"max_to_keep": 1 << 31}, {"version": -(1 << 31) - 1}])
+def test_numbers_that_no_saver_has_are_refused(tmp_path, changes):
+    where = with_changes(tmp_path, saved_model(tmp_path, tf.no_op), **changes)
+    with pytest.raises(tf.errors.DataLossError, match="an integer of 32 bits should be"):
+        load(where)
+
+
+def test_a_saver_keeps_no_more_than_its_message_can_say():
+    tf.Variable(1.0)
+    with pytest.raises(ValueError, match="32-bit"):
+        tf.train.Saver(max_to_keep=1 << 31)

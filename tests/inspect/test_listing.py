@@ -27,6 +27,7 @@ from ckpt.inspect.report import inspect
 from ckpt.saver.state_file import update_checkpoint_state
 from ckpt.wire import metagraph_file, tf_pb
 from tests.faults import hostile
+from tests.faults.frugal import cost_of
 
 
 def entries(shapes, dtype=np.float32):
@@ -361,3 +362,15 @@ def test_both_ways_print_the_same_bytes(tmp_path):
             ]
             assert outputs[0] == outputs[1]
             assert b"dense/kernel" in outputs[0]
+
+
+def test_no_memory_is_taken_for_a_graph_that_is_mostly_a_hole(tmp_path):
+    """Python takes the memory for all that it is asked to read before it reads."""
+    write(tmp_path / "m.h5", MIXED, durable=False)
+    with open(tmp_path / "m.meta", "wb") as file:
+        file.truncate(64 << 30)
+    cost = cost_of(lambda: listing(str(tmp_path / "m")))
+    assert cost.outcome == "ok"
+    assert cost.peak < 32 << 20
+    with pytest.raises(CkptError, match="has 68719476736 bytes"):
+        inspect(tmp_path / "m")

@@ -1,5 +1,6 @@
 """Restoring into variables that exist: no second model in memory, and nothing mixed when the file is damaged."""
 
+import itertools
 import threading
 
 import numpy as np
@@ -182,3 +183,44 @@ def test_memory_is_handed_out_only_where_it_fits_and_nobody_holds_it():
     cell.drop()
     assert cell.value is None
     assert cell.lock.acquire(blocking=False)
+
+
+@pytest.mark.parametrize("large", [4, 100_000])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), tf.errors.InternalError(None, None, "x")])
+@pytest.mark.parametrize("options", [{}, {"restore_sequentially": True}, {"rename": [("v", "w")]}])
+def test_what_ends_a_restore_in_the_middle_leaves_no_mixture(
+    tmp_path, monkeypatch, large, error, options
+):
+    """Values that are fed are put back; where they were read into the variables, nothing is left of the old ones."""
+    count = 5
+    with tf.Graph().as_default(), tf.Session() as session:
+        for n in range(count):
+            tf.get_variable(f"v{n}", [large], initializer=tf.ones_initializer())
+        session.run(tf.global_variables_initializer())
+        path = tf.train.Saver().save(session, tmp_path / "m", write_meta_graph=False)
+    name = "w" if "rename" in options else "v"
+    with tf.Graph().as_default(), tf.Session() as session:
+        variables = [
+            tf.get_variable(f"{name}{n}", [large], initializer=tf.zeros_initializer())
+            for n in range(count)
+        ]
+        saver = tf.train.Saver(**options)
+        for number in range(count):
+            session.run(tf.global_variables_initializer())
+            calls = itertools.count()
+            write = Cell.write
+
+            def interrupted(cell, value):
+                if next(calls) == number:  # noqa: B023  # called in this round
+                    raise error
+                write(cell, value)  # noqa: B023
+
+            with monkeypatch.context() as patched, pytest.raises(type(error)):
+                patched.setattr(Cell, "write", interrupted)
+                saver.restore(session, path)
+            if options:
+                assert all(not value.any() for value in session.run(variables))
+            else:
+                assert not any(session.run(tf.is_variable_initialized(v)) for v in variables)
+            saver.restore(session, path)
+            assert all(value.all() for value in session.run(variables))

@@ -1,5 +1,6 @@
 """Saves in the background: values of the moment, order kept, no failure unheard, and forks and closed sessions."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -18,7 +19,8 @@ from ckpt.core.errors import (
     OpError,
     ResourceExhaustedError,
 )
-from ckpt.formats import detect, shards
+from ckpt.formats import detect, hdf5_writer, shards
+from ckpt.saver import pending
 
 SIZE = 1000
 
@@ -69,12 +71,14 @@ def test_the_values_are_those_of_the_moment_whatever_training_does_meanwhile(tmp
     save = saver.save(session, tmp_path / "m", global_step=1, asynchronous=True)
     assert save.path == str(tmp_path / "m-1")
     assert not save.done()
+    assert repr(save) == f"<PendingSave {tmp_path / 'm-1'}: under way>"
     for _ in range(3):
         session.run(step)
     assert tf.train.latest_checkpoint(tmp_path) is None
     gate.set()
     assert save.result(30) == save.path
     assert save.done()
+    assert repr(save).endswith("m-1: ended>")
     assert value(save.path) == {1.0}
     assert tf.train.latest_checkpoint(tmp_path) == save.path
     assert saver.save(session, tmp_path / "m", global_step=2) == str(tmp_path / "m-2")
@@ -198,6 +202,7 @@ def test_closing_the_session_waits_and_loses_nothing(tmp_path, model, gate):
         save = saver.save(session, tmp_path / "m", asynchronous=True)
         threading.Timer(0.05, gate.set).start()
     assert save.done()
+    assert repr(save).endswith("m: ended>")
     assert value(save.path) == {1.0}
 
 
@@ -377,3 +382,41 @@ def test_a_sharded_saver_writes_its_shards_in_the_background(tmp_path, gate):
     with detect.open_reader(save.path) as reader:
         assert reader.metadata()["step"] == "1"
         assert set(reader.read("a").tolist()) | set(reader.read("b").tolist()) == {0.0}
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_system_without_threads_is_told_and_leaves_nothing_under_way(
+    tmp_path, model, monkeypatch, asynchronous
+):
+    """The end of the interpreter would wait for a save that nobody does."""
+    session, _, step, saver = model
+    first = saver.save(session, tmp_path / "m", global_step=0)
+
+    def none_left(thread):
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", none_left)
+        with pytest.raises(ResourceExhaustedError, match="can't start new thread"):
+            saver.save(session, tmp_path / "m", global_step=1, asynchronous=asynchronous)
+    assert not pending._unsettled
+    assert tf.train.latest_checkpoint(tmp_path) == first
+    session.run(step)
+    saved = saver.save(session, tmp_path / "m", global_step=2, asynchronous=True).result()
+    assert value(saved) == {1.0}
+
+
+def test_memory_that_is_missing_for_a_durable_save_is_told_with_the_path(
+    tmp_path, model, monkeypatch
+):
+    session, _, _, saver = model
+    monkeypatch.setattr(hdf5_writer, "_LARGE", 8)
+    monkeypatch.setattr(NewFile, "open_direct", lambda *_: True)
+
+    def refused(*_):
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(hdf5_writer.mmap, "mmap", refused)
+    with pytest.raises(ResourceExhaustedError, match=r"m\.h5: taking memory"):
+        saver.save(session, tmp_path / "m")
+    assert os.listdir(tmp_path) == []

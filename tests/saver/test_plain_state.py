@@ -101,3 +101,12 @@ def test_any_sealed_change_of_a_line(data, tmp_path_factory):
     (run / "checkpoint").write_bytes(sealed(bytes(body)))
     found = latest_in(str(run))
     assert found is None or found == meant(str(run))
+
+
+def test_what_is_no_file_is_left_to_the_long_reader_without_waiting(run):
+    (run / "checkpoint").unlink()
+    os.mkfifo(run / "checkpoint")
+    assert latest_in("run") is None
+    (run / "checkpoint").unlink()
+    (run / "checkpoint").mkdir()
+    assert latest_in("run") is None

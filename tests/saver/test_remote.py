@@ -12,7 +12,13 @@ import pytest
 
 import ckpt as tf
 from ckpt.core import remote, storage, temporaries
-from ckpt.core.errors import DataLossError, NotFoundError, UnavailableError, UnimplementedError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    UnavailableError,
+    UnimplementedError,
+)
 from ckpt.formats import detect
 
 fsspec = pytest.importorskip("fsspec", reason="remote files need fsspec")
@@ -314,3 +320,13 @@ def test_what_selects_and_renames_does_so_behind_urls(url):
         assert sess.run(w).tolist() == [1, 1]
     prefix = tf.save(f"{url}/arrays", {"a": [3.0]})
     assert tf.load(prefix)["a"].tolist() == [3]
+
+
+def test_a_name_of_which_fsspec_would_drop_the_end_is_refused(memory):
+    """It takes `::` for the link of a chain; all files of such a prefix were one, and a save of it was lost."""
+    tf.Variable([1.0], name="v")
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        with pytest.raises(InvalidArgumentError, match=r"run/a::b.*give another name"):
+            tf.train.Saver().save(sess, f"{memory}/a::b")
+    assert not fsspec.filesystem("memory").store

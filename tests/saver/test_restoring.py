@@ -64,6 +64,43 @@ def test_the_rules_of_a_saver_are_not_needed_for_its_own_checkpoints(checkpoint,
         saver.restore(sess, own, rename=("net/", "other/"))
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        ("", "net/"),
+        [("", "net/"), {"net/w": "net/v", "net/v": "net/w"}],
+        {"w": "net/w", "re:^(.*)$": "net/\\1"},
+        lambda name: "net/" + name,
+    ],
+    ids=["prefix", "swap", "expression", "function"],
+)
+def test_rules_are_not_applied_twice_to_what_their_saver_wrote(tmp_path, sess, rules):
+    old = tf.save(tmp_path / "old", {"w": np.float32([1, 2]), "v": np.float32([3, 4])})
+    variables = {name: tf.get_variable(f"net/{name}", [2]) for name in "wv"}
+    saver = tf.train.Saver(rename=rules)
+    assert len(saver.restore(sess, old).renamed) == 2
+    before = sess.run(variables)
+    own = saver.save(sess, tmp_path / "own")
+    sess.run([v.assign(v * 0) for v in variables.values()])
+    assert tf.train.Saver(rename=rules).restore(sess, own).renamed == {}
+    same(sess.run(variables), before)
+
+
+def test_a_swap_is_done_once(tmp_path, sess):
+    rules = {"w": "v", "v": "w"}
+    old = tf.save(tmp_path / "old", {"w": np.float32([1, 2]), "v": np.float32([3, 4])})
+    variables = {name: tf.get_variable(name, [2]) for name in "wv"}
+    saver = tf.train.Saver(rename=rules)
+    saver.restore(sess, old)
+    same(sess.run(variables), {"w": [3, 4], "v": [1, 2]})
+    own = saver.save(sess, tmp_path / "own")
+    saver.restore(sess, own)
+    same(sess.run(variables), {"w": [3, 4], "v": [1, 2]})
+    # who says it for this very checkpoint means it
+    tf.train.Saver().restore(sess, own, rename=rules)
+    same(sess.run(variables), {"w": [1, 2], "v": [3, 4]})
+
+
 def test_rules_that_fit_nothing_or_collide_are_refused_before_anything_is_read(checkpoint, sess):
     prefix, _ = checkpoint
     variable = model()["net/a/kernel"]

@@ -198,3 +198,62 @@ def test_the_collector_does_not_walk_what_a_save_makes(tmp_path):
             gc.callbacks.pop()
     assert not walks
     assert gc.isenabled()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"latest_filename": "m.h5"}, "'latest_filename' collides"),
+        ({"latest_filename": "m.index"}, "'latest_filename' collides"),
+        ({"latest_filename": "m.meta"}, "'latest_filename' collides"),
+        ({"latest_filename": ".."}, "must be a name"),
+        ({"latest_filename": "a\0b"}, "must be a name"),
+        ({"latest_filename": "x" * 256}, "256 bytes"),
+        ({"meta_graph_suffix": "h5"}, "the name of another of its files"),
+        ({"meta_graph_suffix": "index"}, "the name of another of its files"),
+        (
+            {"meta_graph_suffix": "debug", "save_debug_info": True},
+            "the name of another of its files",
+        ),
+        ({"meta_graph_suffix": "a\0b"}, "nor a NUL"),
+        ({"meta_graph_suffix": "x" * 254}, "256 bytes"),
+    ],
+)
+def test_no_file_of_a_save_replaces_another(tmp_path, options, said):
+    prefix, values = saved(tmp_path, "m")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with tf.Graph().as_default(), pytest.raises(ValueError, match=said):
+        saved(tmp_path, "m", **options)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    with tf.Graph().as_default():
+        for found, value in zip(restored(prefix, *two_variables()), values, strict=True):
+            np.testing.assert_array_equal(found, value)
+
+
+def test_a_name_as_long_as_may_be_is_saved_and_deleted(tmp_path, caplog):
+    two_variables()
+    saver = tf.train.Saver(max_to_keep=1)
+    name = (
+        "x" * 248
+    )  # with its step and `.meta` it has 255 characters, and with `.debug` one too many
+    with tf.Session() as sess:
+        sess.run(tf.global_variables_initializer())
+        for step in range(2):
+            path = saver.save(sess, tmp_path / name, global_step=step)
+        with pytest.raises(ValueError, match="256 bytes"):
+            saver.save(sess, tmp_path / (name + "x"), global_step=2)
+    assert "cannot delete" not in caplog.text
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "checkpoint", f"{name}-1.h5", f"{name}-1.meta",
+    ]  # fmt: skip
+    assert tf.train.latest_checkpoint(tmp_path) == path
+
+
+def test_a_name_that_is_no_text_is_saved_and_found(tmp_path):
+    """Names of files may be any bytes; Python writes those that are no UTF-8 as lone surrogates."""
+    prefix, values = saved(tmp_path, os.fsdecode(b"m\xff"))
+    tf.train.pin_checkpoint(prefix)
+    assert tf.train.latest_checkpoint(tmp_path) == prefix
+    assert tf.train.get_checkpoint_state(tmp_path).records[prefix].pinned
+    with tf.Graph().as_default():
+        np.testing.assert_array_equal(restored(prefix, *two_variables())[0], values[0])

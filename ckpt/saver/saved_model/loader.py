@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from ckpt.core import defs, gfile, storage
+from ckpt.core.dtypes import string
 from ckpt.core.errors import (
     DataLossError,
+    FailedPreconditionError,
     MissingFileError,
     PermissionDeniedError,
     UnparsableFileError,
@@ -49,12 +51,16 @@ def load(
     `import_scope` prefixes every name (the message keeps the old ones); `saver_kwargs` go to `import_meta_graph`: without
     `allow_file_operations=True` the model reads no files but its variables and assets, and writes none. Raises
     MissingFileError (an OSError) when there is no SavedModel, UnparsableFileError (an OSError) when it is damaged,
-    RuntimeError when no MetaGraph has these tags or one has several main operations, PermissionDeniedError when the main
-    operation would use other files, or an asset lies elsewhere.
+    RuntimeError when no MetaGraph has these tags or one has several main operations, KeyError when its graph lacks the main
+    operation, PermissionDeniedError when that would use other files, or an asset lies elsewhere, FailedPreconditionError
+    when an asset is no regular file.
     """
     with sess.graph.as_default():
         meta_graph = _with_tags(read_saved_model(export_dir), tags)
         init_op = _init_op(meta_graph)
+        assets = {} if init_op is None else _assets(meta_graph, export_dir)
+        if not saver_kwargs.get("allow_file_operations"):
+            _check_inside(export_dir, assets.values())
         options = {"source": os.fspath(export_dir), **saver_kwargs}
         saver = metagraph.import_meta_graph(meta_graph, import_scope=import_scope, **options)
         if isinstance(saver, tuple):  # (Saver, elements) where `return_elements` was given
@@ -65,10 +71,8 @@ def load(
                 gfile.join(export_dir, constants.VARIABLES_DIRECTORY, constants.VARIABLES_FILENAME),
             )
         if init_op is not None:
-            assets = _asset_paths(sess.graph, meta_graph, export_dir, import_scope)
-            if not saver_kwargs.get("allow_file_operations"):
-                _check_inside(export_dir, assets.values())
-            sess.run(_element(sess.graph, init_op, import_scope), assets)
+            feeds = {_element(sess.graph, name, import_scope): assets[name] for name in assets}
+            sess.run(_element(sess.graph, init_op, import_scope), feeds)
     return message(meta_graph)
 
 
@@ -120,25 +124,46 @@ def _init_op(meta_graph: defs.MetaGraphDef) -> str | None:
     return None
 
 
-def _asset_paths(
-    graph: Graph, meta_graph: defs.MetaGraphDef, export_dir: StrPath, import_scope: str | None
-) -> dict[Any, str]:
-    """Where the asset that each tensor names lies now."""
+def _assets(meta_graph: defs.MetaGraphDef, export_dir: StrPath) -> dict[str, str]:
+    """Where the asset lies now that each tensor names. Raises UnparsableFileError for what names none."""
     collection = meta_graph.collection_def.get(constants.ASSETS_KEY)
     if collection is None:
         return {}
-    from ckpt.wire import messages  # protobuf is loaded only when messages are used
+    from google.protobuf.message import DecodeError  # loaded only when messages are used
 
+    from ckpt.wire import messages
+
+    texts = {
+        f"{node.name}:0"
+        for node in meta_graph.graph_def.node
+        if string in (node.attr.get("dtype"), node.attr.get("T"))
+    }
     found = {}
-    for _, data in collection.value:
-        asset = messages.AssetFileDef.FromString(data)
-        path = gfile.join(export_dir, constants.ASSETS_DIRECTORY, asset.filename)
-        found[_element(graph, asset.tensor_info.name, import_scope)] = path
+    try:
+        if collection.kind != "any_list":
+            raise ValueError(f"it is a {collection.kind}")
+        for _, data in collection.value:
+            asset = messages.AssetFileDef.FromString(data)
+            if asset.tensor_info.name not in texts:
+                raise ValueError(f"{asset.tensor_info.name!r} is no string of the graph")
+            if not asset.filename or "\0" in asset.filename:
+                raise ValueError(f"{asset.filename!r} is no name of a file")
+            path = gfile.join(export_dir, constants.ASSETS_DIRECTORY, asset.filename)
+            found[asset.tensor_info.name] = path
+    except (ValueError, DecodeError) as error:
+        raise UnparsableFileError(
+            None,
+            None,
+            f"{os.fspath(export_dir)}: the collection {constants.ASSETS_KEY} names no assets: {error}",
+        ) from error
     return found
 
 
-def _check_inside(export_dir: StrPath, paths: Iterable[str]) -> None:
-    """Raise PermissionDeniedError listing the assets that lie outside of the SavedModel, or are links that lead out of it."""
+def _check_inside(export_dir: StrPath, paths: Collection[str]) -> None:
+    """Raise PermissionDeniedError listing the assets that lie outside of the SavedModel, or are links that lead out of it.
+
+    FailedPreconditionError for one that is no regular file: a reader might wait for ever.
+    """
     home = _real(os.fspath(export_dir))
     outside = [path for path in paths if not _real(path).startswith(f"{home.rstrip('/')}/")]
     if outside:
@@ -148,6 +173,11 @@ def _check_inside(export_dir: StrPath, paths: Iterable[str]) -> None:
             f"{os.fspath(export_dir)}: {len(outside)} assets lie outside of it: {', '.join(map(repr, outside[:5]))}. "
             f"{HOW_TO_ALLOW}.",
         )
+    for path in paths:
+        if storage.exists(path) and not storage.is_file(path):
+            raise FailedPreconditionError(
+                None, None, f"{path}: an asset should be a regular file, and this is none"
+            )
 
 
 def _real(path: str) -> str:
