@@ -54,8 +54,10 @@ def latest_checkpoint(
     header and index. Each one passed over is logged (logger "ckpt") with the reason, and so is None where checkpoints lie
     there that no state file lists: that is no empty directory. Raises DataLossError when the
     state file is damaged and `valid_only` is False: then nobody knows which is the newest; `rebuild_checkpoint_state`
-    writes it anew.
+    writes it anew. ValueError for another `valid_only`.
     """
+    if valid_only not in (None, False, True, "quick"):
+        raise ValueError(f"valid_only must be False, True or 'quick', not {valid_only!r}")
     if valid_only:
         every_byte = valid_only != "quick"
         return _told(find_latest(checkpoint_dir, latest_filename, every_byte=every_byte))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,15 @@ def load(
     Raises SelectionError (a ValueError) for patterns and rules that match nothing, InvalidArgumentError for parts that no
     tensor has, NotFoundError and DataLossError as every reader.
     """
+    if not isinstance(parts, (Mapping, NoneType)):
+        raise TypeError(f"parts is a dict from patterns to slices, not {parts!r}")
     file, reader = open_meant(path)
     with reader:
         names = selected(reader, file, include, exclude)
         try:
             called = renames.renamed(names, rename).sources
-            cuts = _cuts(parts or {}, [Candidate(n, reader.spec(n).dtype) for n in names], reader)
+            facts = [Candidate(name, reader.spec(name).dtype) for name in names]
+            cuts = _cuts(file, parts or {}, facts, reader)
         except SelectionError as error:
             raise SelectionError(f"{file}: {error}") from error
         return {new: reader.read(name, cuts.get(name)) for new, name in called.items()}
@@ -103,7 +107,7 @@ def _as_array(name: str, value: Any) -> Array:
 
 
 def _cuts(
-    parts: Mapping[str, Any], facts: list[Candidate], reader: TensorReader
+    file: str, parts: Mapping[str, Any], facts: list[Candidate], reader: TensorReader
 ) -> dict[str, Slices]:
     """Name -> slices. Raises InvalidArgumentError listing the tensors that have no such part."""
     found: dict[str, Slices] = {}
@@ -120,7 +124,7 @@ def _cuts(
         raise InvalidArgumentError(
             None,
             None,
-            "a part is a slice of step 1, or a tuple of at most one for each axis; not\n"
+            f"{file}: a part is a slice of step 1, or a tuple of at most one for each axis; not\n"
             + "\n".join(wrong),
         )
     return found

@@ -62,6 +62,8 @@ def test_a_damaged_newest_checkpoint_is_passed_over_with_the_reason(run, caplog,
     assert [skipped.path for skipped in found.skipped] == [str(run / "m-3")]
     assert file in found.skipped[0].reason
     assert latest_checkpoint(run, valid_only=True) == found.path
+    with pytest.raises(ValueError, match="valid_only must be False, True or 'quick', not 'fast'"):
+        latest_checkpoint(run, valid_only="fast")
     assert f"passing over checkpoint {run / 'm-3'}" in caplog.text
 
 
