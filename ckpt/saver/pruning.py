@@ -13,7 +13,7 @@ from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
 from ckpt.saver import debug_info, latest, retention, state_file, validity
-from ckpt.saver.retention import Saved
+from ckpt.saver.retention import Saved, oldest_first
 from ckpt.saver.state_text import CheckpointState, Record
 
 log = logging.getLogger("ckpt")
@@ -99,7 +99,8 @@ def _doomed(saved: Saved) -> Record:
 
 def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
     """What a state file knows and what lies in its directory, oldest first."""
-    found = []
+    listed = set(state.all_model_checkpoint_paths)
+    found: tuple[list[Saved], list[Saved]] = ([], [])
     for path, when in state_file.times_of(state):
         if storage.split(path)[0].rstrip("/") != os.fspath(directory).rstrip(
             "/"
@@ -107,7 +108,7 @@ def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
             continue
         record = state.records.get(path, Record(when))
         described = validity.described(path, for_deletion=True)
-        found.append(
+        found[path in listed].append(
             replace(
                 described,
                 time=when or described.time,
@@ -115,7 +116,7 @@ def _known(directory: StrPath, state: CheckpointState) -> list[Saved]:
                 preserved=record.preserved,
             )
         )
-    return sorted(found, key=lambda saved: saved.time)
+    return oldest_first(*found)
 
 
 def _write_pruned(

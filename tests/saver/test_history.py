@@ -66,6 +66,24 @@ def test_exactly_the_limit_remains_over_restarts_plus_what_is_pinned(tmp_path):
     assert listed(tmp_path) == ["m-4", "m-22", "m-23"]
 
 
+@pytest.mark.parametrize("by_saver", [True, False], ids=["saver", "prune"])
+def test_the_order_is_that_of_the_saves_where_the_clock_went_back(tmp_path, monkeypatch, by_saver):
+    """A restart after a correction of the clock deleted the newest checkpoint in the place of the oldest."""
+    now = iter([5000.0, 6000.0, 1000.0, 1001.0, 1002.0])
+    monkeypatch.setattr("ckpt.saver.saver.time.time", lambda: next(now))
+    with Run(tmp_path, max_to_keep=3) as first:
+        first.save(1, 2, 3)
+        first.saver.pin(first.save(4))
+    monkeypatch.undo()
+    if by_saver:
+        with Run(tmp_path, max_to_keep=2) as again:
+            again.save(5)
+        assert held(tmp_path) == ["m-4", "m-5"]
+    else:
+        tf.train.prune_checkpoints(tmp_path, [LatestN(2)])
+        assert held(tmp_path) == ["m-3", "m-4"]
+
+
 def test_a_lower_limit_prunes_all_excess_at_the_next_save(tmp_path, caplog):
     caplog.set_level(logging.INFO, "ckpt")
     with Run(tmp_path, max_to_keep=10) as run:
