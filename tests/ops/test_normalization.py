@@ -111,3 +111,12 @@ def test_gradient_of_local_response_normalization():
         lambda x: weighted(lrn.local_response_normalization(x, 1, 1.0, 0.5, 0.75)),
         normal(1, 2, 2, 5),
     )
+
+
+def test_statistics_of_whole_numbers_are_whole():
+    with tf.Graph().as_default(), tf.Session() as session:
+        count, total, squares, shift = tf.nn.sufficient_statistics(
+            tf.constant([[1, 2], [3, 5]]), [0]
+        )
+        assert [v.tolist() for v in session.run([count, total, squares])] == [2, [4, 7], [10, 29]]
+        assert shift is None
