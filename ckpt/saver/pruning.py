@@ -35,11 +35,11 @@ def pin_checkpoint(
     if not state_file.checkpoint_exists(prefix):
         raise MissingCheckpointError(prefix, [prefix])
     if pinned and not validity.is_ours(prefix):
-        known = detect.recognise(detect.resolve(prefix))  # raises what another file is
+        other = detect.recognise(detect.resolve(prefix))  # raises what an unknown file is
         raise InvalidArgumentError(
             None,
             None,
-            f"{prefix}: is {known.name}, which ckpt never deletes: there is nothing to pin",
+            f"{prefix}: is {other.name}, which ckpt never deletes: there is nothing to pin",
         )
     with state_file.lock:
         if (
