@@ -189,7 +189,8 @@ class History:
         times = dict(state_file.times_of(old))
         known = {saved.name for saved in self.remembered}
         belongs = retention.is_of(base)
-        found = []
+        listed = set(old.all_model_checkpoint_paths)
+        found: tuple[list[Saved], list[Saved]] = ([], [])
         for path, when in times.items():
             record = old.records.get(path, Record(when))
             directory, name = storage.split(path)
@@ -205,8 +206,9 @@ class History:
             except OpError:  # it cannot be read now: the state file goes on to list it, and the next save looks again
                 continue
             step = retention.numbered(prefix) if saved.step is None else saved.step
-            found.append(replace(saved, time=when, step=step, pinned=record.pinned))
-        self.remembered = tuple(sorted([*found, *self.remembered], key=lambda saved: saved.time))
+            saved = replace(saved, time=when, step=step, pinned=record.pinned)
+            found[path in listed].append(saved)
+        self.remembered = tuple(retention.oldest_first(*found, self.remembered))
         if 0 < old.last_preserved_timestamp <= time.time():
             self._preserve_after = self.policy.first_preserve_after(old.last_preserved_timestamp)
 

@@ -46,7 +46,8 @@ def load(
         names = selected(reader, file, include, exclude)
         try:
             called = renames.renamed(names, rename).sources
-            cuts = _cuts(parts or {}, [Candidate(n, reader.spec(n).dtype) for n in names], reader)
+            facts = [Candidate(name, reader.spec(name).dtype) for name in names]
+            cuts = _cuts(file, parts or {}, facts, reader)
         except SelectionError as error:
             raise SelectionError(f"{file}: {error}") from error
         return {new: reader.read(name, cuts.get(name)) for new, name in called.items()}
@@ -106,7 +107,7 @@ def _as_array(name: str, value: Any) -> Array:
 
 
 def _cuts(
-    parts: Mapping[str, Any], facts: list[Candidate], reader: TensorReader
+    file: str, parts: Mapping[str, Any], facts: list[Candidate], reader: TensorReader
 ) -> dict[str, Slices]:
     """Name -> slices. Raises InvalidArgumentError listing the tensors that have no such part."""
     found: dict[str, Slices] = {}
@@ -123,7 +124,7 @@ def _cuts(
         raise InvalidArgumentError(
             None,
             None,
-            "a part is a slice of step 1, or a tuple of at most one for each axis; not\n"
+            f"{file}: a part is a slice of step 1, or a tuple of at most one for each axis; not\n"
             + "\n".join(wrong),
         )
     return found

@@ -49,6 +49,10 @@ class PendingSave:
                 f"{path}: cannot be saved in the background: {error}; save it with asynchronous=False, or end other threads",
             ) from error
 
+    def __repr__(self) -> str:
+        state = "ended" if self._finished.is_set() else "under way"
+        return f"<PendingSave {self.path}: {state}>"
+
     def done(self) -> bool:
         """True when the save has ended, well or not. Raises FailedPreconditionError as `result` does."""
         if not self._finished.is_set():

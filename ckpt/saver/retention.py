@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from numbers import Integral, Real
 from typing import Any, Literal, Protocol
 
@@ -83,7 +84,10 @@ class EveryNSteps:
 
 @dataclass(frozen=True, slots=True)
 class EveryNHours:
-    """Keep the first checkpoint, then each that was written `hours` or more after the one kept before."""
+    """Keep the first checkpoint, then each that was written `hours` or more after the one kept before.
+
+    One that seems older than that was written after the clock had been set back: the hours count from it.
+    """
 
     hours: float
 
@@ -92,11 +96,11 @@ class EveryNHours:
 
     def kept(self, saved: Sequence[Saved]) -> Mapping[str, str]:
         """Greedy from the oldest on, so that deleting the others changes nothing."""
-        names, after = {}, -math.inf
+        names, last = {}, -math.inf
         for one in saved:
-            if one.time >= after:
+            if not last <= one.time < last + self.hours * 3600:
                 names[one.name] = f"one every {self.hours:g} hours"
-                after = one.time + self.hours * 3600
+                last = one.time
         return names
 
 
@@ -244,6 +248,16 @@ def after_save(
             newer = "is a newer one" if limit == 1 else f"are {limit} newer ones"
             delete[saved.name] = f"there {newer}, and max_to_keep is {limit}"
     return Decision((*remaining, *known[-limit:]), delete, preserve_after, tuple(preserved))
+
+
+def oldest_first(*lists: Iterable[Saved]) -> list[Saved]:
+    """All of them, oldest first. Each list stays in its order, that of the saves: a clock may have gone back between two."""
+    aged = [
+        (age, saved)
+        for saves in map(tuple, lists)
+        for age, saved in zip(accumulate((s.time for s in saves), max), saves, strict=True)
+    ]
+    return [saved for _, saved in sorted(aged, key=lambda pair: pair[0])]
 
 
 def numbered(prefix: str) -> int | None:

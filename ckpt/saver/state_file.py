@@ -233,12 +233,14 @@ def listed_name(path: str) -> str:
 
 
 def times_of(state: CheckpointState) -> list[tuple[str, float]]:
-    """(joined path, time) of everything that a state file knows, without repetition; who wrote it may list no latest."""
+    """(joined path, time) of everything that a state file knows, without repetition: first what only its records know, then
+    what it lists, in that order. Who wrote it may list no latest.
+    """
     paths, times = state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps
     if len(times) != len(paths):  # TensorFlow 1 writes none
         times = [0.0] * len(paths)
-    known = {path: record.time for path, record in state.records.items()}
-    known |= dict(zip(paths, times, strict=True))
+    listed = dict(zip(paths, times, strict=True))
+    known = {path: r.time for path, r in state.records.items() if path not in listed} | listed
     if state.model_checkpoint_path:
         known.setdefault(state.model_checkpoint_path, 0.0)
     return list(known.items())

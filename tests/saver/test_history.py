@@ -9,7 +9,12 @@ import pytest
 
 import ckpt as tf
 from ckpt.core import storage
-from ckpt.core.errors import DataLossError, NotFoundError, PermissionDeniedError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ckpt.saver import pruning, state_file
 from ckpt.saver.history import History
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN, Policy, Saved
@@ -64,6 +69,24 @@ def test_exactly_the_limit_remains_over_restarts_plus_what_is_pinned(tmp_path):
             again.save(start + 1, start + 2, start + 3)
     assert held(tmp_path) == ["m-22", "m-23", "m-4"]
     assert listed(tmp_path) == ["m-4", "m-22", "m-23"]
+
+
+@pytest.mark.parametrize("by_saver", [True, False], ids=["saver", "prune"])
+def test_the_order_is_that_of_the_saves_where_the_clock_went_back(tmp_path, monkeypatch, by_saver):
+    """A restart after a correction of the clock deleted the newest checkpoint in the place of the oldest."""
+    now = iter([5000.0, 6000.0, 1000.0, 1001.0, 1002.0])
+    monkeypatch.setattr("ckpt.saver.saver.time.time", lambda: next(now))
+    with Run(tmp_path, max_to_keep=3) as first:
+        first.save(1, 2, 3)
+        first.saver.pin(first.save(4))
+    monkeypatch.undo()
+    if by_saver:
+        with Run(tmp_path, max_to_keep=2) as again:
+            again.save(5)
+        assert held(tmp_path) == ["m-4", "m-5"]
+    else:
+        tf.train.prune_checkpoints(tmp_path, [LatestN(2)])
+        assert held(tmp_path) == ["m-3", "m-4"]
 
 
 def test_a_lower_limit_prunes_all_excess_at_the_next_save(tmp_path, caplog):
@@ -227,6 +250,22 @@ def test_a_checkpoint_is_pinned_by_one_of_its_files_too(tmp_path, suffix):
         tf.train.pin_checkpoint(pinned + suffix, pinned=False)
         run.save(4)
         assert held(tmp_path) == ["m-4"]
+
+
+def test_what_nothing_deletes_is_not_pinned_and_no_state_file_is_written_for_it(tmp_path):
+    """A text file was pinned, and the state file written for it named no checkpoint: nothing could read it."""
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(InvalidArgumentError, match="is text that begins with"):
+        tf.train.pin_checkpoint(tmp_path / "notes.txt")
+    np.savez(tmp_path / "arrays.npz", a=np.zeros(2))
+    with pytest.raises(InvalidArgumentError, match="npz"):
+        tf.train.pin_checkpoint(tmp_path / "arrays.npz")
+    prefix = tf.save(tmp_path / "cut", {"v": np.zeros(1000)})
+    whole = (tmp_path / "cut.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[:4096])
+    with pytest.raises(DataLossError, match=r"cut: there is no state file .* copy it"):
+        tf.train.pin_checkpoint(prefix)
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):

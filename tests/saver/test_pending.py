@@ -71,12 +71,14 @@ def test_the_values_are_those_of_the_moment_whatever_training_does_meanwhile(tmp
     save = saver.save(session, tmp_path / "m", global_step=1, asynchronous=True)
     assert save.path == str(tmp_path / "m-1")
     assert not save.done()
+    assert repr(save) == f"<PendingSave {tmp_path / 'm-1'}: under way>"
     for _ in range(3):
         session.run(step)
     assert tf.train.latest_checkpoint(tmp_path) is None
     gate.set()
     assert save.result(30) == save.path
     assert save.done()
+    assert repr(save).endswith("m-1: ended>")
     assert value(save.path) == {1.0}
     assert tf.train.latest_checkpoint(tmp_path) == save.path
     assert saver.save(session, tmp_path / "m", global_step=2) == str(tmp_path / "m-2")
@@ -200,6 +202,7 @@ def test_closing_the_session_waits_and_loses_nothing(tmp_path, model, gate):
         save = saver.save(session, tmp_path / "m", asynchronous=True)
         threading.Timer(0.05, gate.set).start()
     assert save.done()
+    assert repr(save).endswith("m: ended>")
     assert value(save.path) == {1.0}
 
 

@@ -94,6 +94,12 @@ def test_every_n_hours_counts_from_the_one_kept_before():
     assert kept_by(EveryNHours(1), saved) == ["m-0", "m-131", "m-70"]
 
 
+def test_every_n_hours_counts_anew_where_the_clock_was_set_back():
+    times = [9e8, 9e8 + 10, 1000, 2000, 4600, 4700]
+    saved = [Saved(f"m-{place}", when) for place, when in enumerate(times)]
+    assert kept_by(EveryNHours(1), saved) == ["m-0", "m-2", "m-4"]
+
+
 def test_the_best_are_those_of_the_metric_and_the_newer_of_equals():
     saved = [
         Saved("a", 0, metrics={"loss": 2.0}),
