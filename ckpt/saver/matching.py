@@ -413,7 +413,7 @@ def _check(
             for entry in found.left_to("keep")
             if not has_value(entry)
         ]
-        none = Suggestions(0)
+        none = Suggestions()
         explained = _suggestions(wanted, sources, reader) if missing else none
         parted = joints(reader, {n: s for n, s in _absent(wanted, sources).items() if n in missing})
         if parted:
