@@ -87,8 +87,7 @@ def _prefixes(path: str) -> list[str]:
         found = [saved.name for saved in checkpoints_in(path)]
         if found:
             return found
-        path = checkpoint_meant(path)
-    prefix = prefix_of_file(path)
+    prefix = prefix_of_file(checkpoint_meant(path))
     detect.resolve(prefix)
     return [prefix]
 

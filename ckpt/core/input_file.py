@@ -53,7 +53,7 @@ class InputFile:
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`. Raises DataLossError when the file does not hold them."""
-        self._check_range(offset, length)
+        check_range(self, offset, length)
         pieces = []
         with typed(self.path, "reading"):
             while length:
@@ -67,7 +67,7 @@ class InputFile:
 
     def read_into(self, view: memoryview, offset: int) -> None:
         """Fill `view` from `offset`. Raises DataLossError when the file does not hold that many bytes."""
-        self._check_range(offset, len(view))
+        check_range(self, offset, len(view))
         with typed(self.path, "reading"):
             while view.nbytes:
                 count = again(system.files.preadv, self._fd, [view], offset)
@@ -81,7 +81,7 @@ class InputFile:
 
         Raises DataLossError when the file does not hold that many bytes.
         """
-        self._check_range(offset, length)
+        check_range(self, offset, length)
         with typed(self.path, "reading"):
             done = again(system.files.preadv, self._fd, buffers, offset)
         for buffer in buffers if done < length else ():
@@ -96,10 +96,6 @@ class InputFile:
         """The whole file as memory, read-only. Raises InvalidArgumentError for an empty file."""
         with typed(self.path, "mapping"):
             return mmap(self._fd, self.size, access=ACCESS_READ)
-
-    def _check_range(self, offset: int, length: int) -> None:
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise beyond_the_end(self, offset, length)
 
     def _shrunk(self, offset: int) -> DataLossError:
         return DataLossError(
@@ -129,14 +125,15 @@ def whole(file: Input, limit: int) -> bytes:
     return file.read(0, file.size)
 
 
-def beyond_the_end(file: Input, offset: int, length: int) -> DataLossError:
-    """The error for a read of bytes that an open file does not have."""
-    return DataLossError(
-        None,
-        None,
-        f"{file.path}: expected bytes {offset} to {offset + length}, the file has {file.size}; "
-        "it is damaged or was cut short",
-    )
+def check_range(file: Input, offset: int, length: int) -> None:
+    """Raise DataLossError where an open file does not have these bytes."""
+    if offset < 0 or length < 0 or offset + length > file.size:
+        raise DataLossError(
+            None,
+            None,
+            f"{file.path}: expected bytes {offset} to {offset + length}, the file has {file.size}; "
+            "it is damaged or was cut short",
+        )
 
 
 def _kind_of(mode: int) -> str:

@@ -5,14 +5,14 @@ Knows no files, no graphs.
 
 from __future__ import annotations
 
+import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import islice
 
-from ckpt.core.same_words import is_moved, meaning
+from ckpt.core.same_words import is_moved, last_word, meaning
 from ckpt.core.tensor_roles import AVERAGE_KIND, kind
 
 Shape = tuple[int | None, ...] | None
@@ -20,11 +20,10 @@ Shape = tuple[int | None, ...] | None
 _SIGNS, _DIGITS, _NUMBER = map(re.compile, (r"[^a-z0-9]+", r"\d+", r"[_:]\d+$"))
 _PLACE = re.compile(r"_?(\d+)(?=[/.:]|$)")  # the number of a layer, at the end of a part
 _NEAR = 12  # near names that one table gives
-# what no model has, and what would take gigabytes: the names may be a hostile file's
-_LONGEST = 1024  # characters of a name that is compared
+_SAMPLE = 96  # missing names from which rules are guessed
+# what no model has, and what would take gigabytes or hours: the names may be a hostile file's
+_LONGEST, _MOST_PARTS = 400, 32  # characters and parts of a name that is compared
 _MOST_TEXT = 1 << 23  # characters of all names that are
-_DEEPEST = 32  # parts of a name of which each is left out
-_MOST_KEYS = 1 << 17  # of a table
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,21 +48,26 @@ class Search:
     """The missing and the spare, with tables to find near names."""
 
     def __init__(
-        self, wanted: Sequence[Named], held: Sequence[Named], beside: Iterable[str] = ()
+        self,
+        wanted: Iterable[Named],
+        held: Iterable[Named],
+        beside: Iterable[str] = (),
+        *,
+        shown: int,
     ) -> None:
-        """`beside`: names in the checkpoint that are none of the model's."""
+        """`beside`: names in the checkpoint that are none of the model's. `shown`: for how many of the missing, the first
+        ones, near names will be asked for, besides the `sample`.
+        """
         self.wanted = {n.name: n for n in wanted}
-        found = {n.name: n for n in held}
-        self.missing = {name: n for name, n in self.wanted.items() if name not in found}
-        long = {name for name in found.keys() - self.wanted.keys() if len(name) > _LONGEST}
-        if sum(map(len, found.keys() - long)) > _MOST_TEXT:
-            long = (
-                found.keys() - self.wanted.keys()
-            )  # of some of them nobody can say that they are alone
-        self.held = {name: n for name, n in found.items() if name not in long} if long else found
+        self.held = {n.name: n for n in held}
+        self.missing = {name: n for name, n in self.wanted.items() if name not in self.held}
         no_source = {*self.wanted, *beside}
         self.spare = {name: n for name, n in self.held.items() if name not in no_source}
         self.matched = self.wanted.keys() & self.held.keys()
+        missing = list(self.missing)
+        self.sample = sample(missing, _SAMPLE)
+        self._asked = list(dict.fromkeys([*self.sample, *missing[:shown]]))
+        self.akin: dict[str, None] = {}  # the spare names that were near one that was asked for
         self._kinds: dict[str, tuple[str, ...]] = {}
 
     def copied(self) -> list[str]:
@@ -86,16 +90,26 @@ class Search:
         return [name for scope in found - others for name in copies[scope]]
 
     @cached_property
-    def tables(self) -> list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]]:
-        """(keys of a name, key -> spare names), the most telling keys first."""
-        found: list[tuple[Callable[[str], Iterable[object]], dict[object, list[str]]]] = []
-        for keys in (_folded, _blanked, _ends, _starts, _scopes):
-            table: dict[object, list[str]] = defaultdict(list)
-            pairs = ((key, name) for name in self.spare for key in keys(name))
-            for key, name in islice(pairs, _MOST_KEYS):
-                table[key].append(name)
-            found.append((keys, table))
-        return found
+    def _tables(self) -> list[dict[object, list[str]]]:
+        """Key -> the first spare names that have it, the most telling keys first; only keys of names that are asked for.
+
+        So a checkpoint of very many names takes no memory for their keys, and most are passed over for want of a common part.
+        """
+        tables: list[dict[object, list[str]]] = [{} for _ in _KEYS]
+        words = set[str]()
+        for name in self._asked:
+            parts = _parts(name)
+            words.update(parts, (_NUMBER.sub("", parts[-1]),))
+            for keys, table in zip(_KEYS, tables, strict=True):
+                table.update((key, []) for key in keys(name, parts))
+        for name in self.spare:
+            parts = _parts(name)
+            is_akin = not words.isdisjoint(parts) or _NUMBER.sub("", parts[-1]) in words
+            for keys, table in zip(_KEYS if is_akin else _KEYS[:1], tables, strict=False):
+                for key in keys(name, parts):
+                    if key in table and len(table[key]) < _NEAR:
+                        table[key].append(name)
+        return tables
 
     @cached_property
     def by_shape(self) -> dict[object, list[str]]:
@@ -111,14 +125,16 @@ class Search:
         return Counter((n.dtype, n.shape) for n in self.missing.values())
 
     def near(self, wanted: str) -> list[str]:
-        """Spare names that have something in common with `wanted`, the most telling first."""
+        """Spare names that have something in common with one that is asked for, the most telling first."""
         found: dict[str, None] = {}
-        for keys, table in self.tables:
+        parts = _parts(wanted)
+        for keys, table in zip(_KEYS, self._tables, strict=True):
             before = len(found)
-            for key in keys(wanted):
-                found.update(dict.fromkeys(table.get(key, ())[:_NEAR]))
+            for key in keys(wanted, parts):
+                found.update(dict.fromkeys(table[key]))
                 if len(found) - before >= _NEAR:
                     break
+        self.akin.update(found)
         return list(found)
 
     def is_alone(self, named: Named) -> str | None:
@@ -133,7 +149,9 @@ class Search:
 
         They say the same in other words, or are the only ones of their dtype and shape and only the scope has changed.
         """
-        wanted, held = _by_meaning(self.wanted), _by_meaning(self.held)
+        wanted = _by_meaning(self.wanted)
+        last = {said[-1] for said in wanted}
+        held = _by_meaning([name for name in self.held if last_word(name) in last])
         found: dict[str, str] = {}
         for said, names in wanted.items():
             others = held.get(said, ())
@@ -234,6 +252,20 @@ def places(name: str) -> list[int]:
     return [int(number) for number in _PLACE.findall(name)]
 
 
+def sample(names: Sequence[str], size: int) -> list[str]:
+    """Some of the names, the same ones every time, and none of a pattern that the order may have."""
+    return list(names) if len(names) <= size else random.Random(size).sample(names, size)
+
+
+def comparable(tensors: Iterable[Named]) -> list[Named]:
+    """Those whose names are no longer than names are; none where even so there are more than can be compared.
+
+    Of some of these nobody could say that they are the only ones of their kind.
+    """
+    found = [n for n in tensors if len(n.name) <= _LONGEST and len(_parts(n.name)) <= _MOST_PARTS]
+    return found if sum([len(n.name) for n in found]) <= _MOST_TEXT else []
+
+
 def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
     """What names say -> those that say it."""
     found: dict[tuple[str, ...], list[str]] = defaultdict(list)
@@ -242,41 +274,47 @@ def _by_meaning(names: Iterable[str]) -> dict[tuple[str, ...], list[str]]:
     return found
 
 
-def _folded(name: str) -> Iterable[object]:
+def _folded(name: str, _: tuple[str, ...]) -> Iterable[object]:
     """The name without capital letters, separators, numbers, or what stands before and after it."""
     plain = _SIGNS.sub("", name.lower())
     yield plain
     yield _DIGITS.sub("", plain)
 
 
-def _blanked(name: str) -> Iterable[object]:
+def _blanked(_: str, parts: tuple[str, ...]) -> Iterable[object]:
     """The name with one part left out, for each part."""
-    parts = _parts(name)
-    for place in range(len(parts) if 1 < len(parts) <= _DEEPEST else 0):
+    for place in range(len(parts) if len(parts) > 1 else 0):
         yield parts[:place] + parts[place + 1 :]
     yield parts
 
 
-def _ends(name: str) -> Iterable[object]:
+def _ends(_: str, parts: tuple[str, ...]) -> Iterable[object]:
     """How the name ends, the longest first."""
-    parts = _parts(name)
     for start in range(max(0, len(parts) - 6), len(parts)):
         yield parts[start:]
     yield (_NUMBER.sub("", parts[-1]),)
 
 
-def _starts(name: str) -> Iterable[object]:
+def _starts(_: str, parts: tuple[str, ...]) -> Iterable[object]:
     """How the name begins, the longest first."""
-    parts = _parts(name)
     for end in range(min(len(parts), 6), 0, -1):
         yield parts[:end]
 
 
-def _scopes(name: str) -> Iterable[object]:
+def _scopes(_: str, parts: tuple[str, ...]) -> Iterable[object]:
     """How the scope of the name ends, the longest first: for names that differ at both ends."""
-    parts = _parts(name)[:-1]
-    for start in range(max(0, len(parts) - 6), len(parts)):
-        yield parts[start:]
+    for start in range(max(0, len(parts) - 7), len(parts) - 1):
+        yield parts[start:-1]
+
+
+_KEYS: tuple[Callable[[str, tuple[str, ...]], Iterable[object]], ...] = (
+    _folded,
+    _blanked,
+    _ends,
+    _starts,
+    _scopes,
+)
+"""What names may have in common, the most telling first; all but the first go by whole parts."""
 
 
 def _compatible(a: Shape, b: Shape) -> bool:

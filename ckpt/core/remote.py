@@ -30,7 +30,7 @@ from ckpt.core.errors import (
     UnimplementedError,
     from_os_error,
 )
-from ckpt.core.input_file import beyond_the_end, whole
+from ckpt.core.input_file import check_range, whole
 from ckpt.core.system import Buffer
 
 if TYPE_CHECKING:
@@ -184,8 +184,7 @@ class Download:
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes from `offset`. Raises DataLossError when the file does not hold them."""
-        if offset < 0 or length < 0 or offset + length > self.size:
-            raise beyond_the_end(self, offset, length)
+        check_range(self, offset, length)
         if offset + length <= len(self._head):
             return self._head[offset : offset + length]
         with self._lock:

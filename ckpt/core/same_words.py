@@ -28,6 +28,11 @@ def meaning(name: str) -> tuple[str, ...]:
     return tuple(map(_word, name.removesuffix(":0").replace(".", "/").split("/")))
 
 
+def last_word(name: str) -> str:
+    """The last of the parts that `meaning` gives."""
+    return _word(name.removesuffix(":0").replace(".", "/").rpartition("/")[2])
+
+
 @lru_cache(maxsize=4096)
 def _word(part: str) -> str:
     plain = _BETWEEN.sub("", part.lower())

@@ -5,7 +5,6 @@ Names are compared through tables, never all with all, so that 20,000 of them ta
 
 from __future__ import annotations
 
-import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,9 +13,8 @@ from typing import Any
 
 from ckpt.core import name_edits, renames
 from ckpt.core.errors import SelectionError
-from ckpt.core.near_names import Named, Search, places, unplaced
+from ckpt.core.near_names import Named, Search, comparable, places, sample, unplaced
 
-_SAMPLE = 96  # missing names from which rules are guessed
 _TRIED = 48  # rules that are tried
 _FEW = 2000  # names on which they are tried first
 _TRIED_ON_ALL = 24  # rules that are tried on all of them
@@ -53,7 +51,6 @@ class Suggestions:
     in the checkpoint and why. `guess`: prefixes that pair the rest by their order, for a reader to judge.
     """
 
-    missing: int
     pairs: Mapping[str, str] = field(default_factory=dict)
     rename: Any = field(default_factory=dict)
     candidates: Mapping[str, list[tuple[str, str]]] = field(default_factory=dict)
@@ -74,22 +71,22 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
     variables were found, that one is left out of account, if everything is explained then. Candidates are ranked for
     the first `shown` of the missing.
     """
-    search = Search(wanted, held)
+    wanted, held = comparable(wanted), comparable(held)
+    search = Search(wanted, held, shown=shown)
     missing = list(search.missing.values())
     if not missing or not search.spare:
-        return Suggestions(len(missing))
+        return Suggestions()
     found = _explanations(search)
     chosen, pairs = _chosen(found, search)
     rename = _spec(chosen, pairs, search)
     copied = search.copied() if len(pairs) < len(missing) else []
     if copied:
-        alone = Search(wanted, held, copied)
+        alone = Search(wanted, held, copied, shown=0)
         chosen, explained = _chosen(_explanations(alone), alone)
         if len(explained) == len(missing):
             pairs, rename = explained, _spec(chosen, explained, alone)
     unexplained = [named for named in missing if named.name not in pairs]
     return Suggestions(
-        len(missing),
         pairs,
         rename,
         {named.name: _ranked(named, search, found) for named in missing[:shown]},
@@ -97,15 +94,10 @@ def suggest(wanted: Sequence[Named], held: Sequence[Named], *, shown: int = 50) 
     )
 
 
-def _sample(names: Sequence[str], size: int) -> list[str]:
-    """Some of the names, the same ones every time, and none of a pattern that the order may have."""
-    return list(names) if len(names) <= size else random.Random(size).sample(names, size)
-
-
 def _explanations(search: Search) -> list[Explanation]:
     """The rules that the near names of some missing variables suggest, with all that each explains."""
     votes: Counter[tuple[name_edits.Rule, ...]] = Counter()
-    for wanted in _sample(list(search.missing), _SAMPLE):
+    for wanted in search.sample:
         named = search.missing[wanted]
         ballot: set[tuple[name_edits.Rule, ...]] = set()
         for held in search.near(wanted):
@@ -156,7 +148,7 @@ def _most_telling(
     candidates: Iterable[tuple[name_edits.Rule, ...]], search: Search
 ) -> list[tuple[name_edits.Rule, ...]]:
     """The rules that explain most of some names, of those that say the same the simplest: all names are for them alone."""
-    few = _sample(list(search.held), _FEW)
+    few = list(dict.fromkeys([*sample(list(search.held), _FEW), *search.akin]))
     simplest: dict[tuple[tuple[str, str], ...], tuple[name_edits.Rule, ...]] = {}
     for rules in candidates:
         apply = renames.function(_as_steps(rules))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 
 from ckpt.core import defs
@@ -37,11 +38,11 @@ class Names:
         if not there or (self._before and not any(n.lower() in in_use for n in full.values())):
             return {}
         taken = {*there, *full.values()}
-        scopes = {parent for name in there for parent in _parents(name)}
+        in_order = sorted(there)
         found = {}
         for original, name in full.items():
             number, unique = 0, name
-            while unique in scopes or (unique in taken if number else unique in there):
+            while _begins_one(unique, in_order) or unique in (taken if number else there):
                 number += 1
                 unique = f"{name}_{number}"
             if number:
@@ -50,7 +51,8 @@ class Names:
         return found
 
 
-def _parents(name: str) -> list[str]:
-    """The scopes that a name lies in: `a` and `a/b` of `a/b/c`."""
-    parts = name.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+def _begins_one(scope: str, names: Sequence[str]) -> bool:
+    """Whether one of the names, which are sorted, lies in the scope."""
+    before = f"{scope}/"
+    at = bisect_left(names, before)
+    return at < len(names) and names[at].startswith(before)

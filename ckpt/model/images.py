@@ -25,6 +25,7 @@ from ckpt.ops import (
     control,
     division,
     elementwise,
+    indexing,
     joining,
     random,
     reduction,
@@ -74,14 +75,16 @@ _METHODS = {0: resize_bilinear, 1: resize_nearest_neighbor, 2: resize_bicubic, 3
 
 
 def _batched(image: Any) -> tuple[Tensor, bool]:
-    """(images of rank 4, whether a batch was added). Raises ValueError for other ranks."""
+    """(images of rank 4, whether a batch was added), which it is to one of unknown rank. Raises ValueError for other ranks."""
     image = convert.convert_to_tensor(image, name="images")
     rank = image.shape.rank
-    if rank is None:
-        raise ValueError("'image' contains no shape.")
-    if rank not in (3, 4):
+    if rank not in (None, 3, 4):
         raise ValueError("'image' must have either 3 or 4 dimensions.")
-    return (shaping.expand_dims(image, 0), True) if rank == 3 else (image, False)
+    if rank == 4:
+        return image, False
+    images = shaping.expand_dims(image, 0)
+    images.set_shape([None] * 4)
+    return images, True
 
 
 def _unbatched(images: Tensor, added: bool) -> Tensor:
@@ -94,6 +97,9 @@ def resize_images(
 ) -> Tensor:  # fmt: skip
     """Images in the size [rows, columns]. Raises ValueError for other ranks, sizes and methods."""
     with name_scope(name, "resize", [images, size]):
+        images = convert.convert_to_tensor(images, name="images")
+        if images.shape.rank is None:
+            raise ValueError("'images' contains no shape.")
         images, added = _batched(images)
         size = convert.convert_to_tensor(size, dtype=dtypes.int32, name="size")
         if not size.shape.is_compatible_with((2,)):
@@ -147,11 +153,17 @@ def flip_up_down(image: Any) -> Tensor:
 def transpose_image(image: Any, name: str | None = None) -> Tensor:
     """Rows and columns exchanged. Raises ValueError unless the rank is 3 or 4."""
     with name_scope(name, "transpose", [image]):
-        x = convert.convert_to_tensor(image, name="image")
-        if x.shape.rank not in (3, 4):
+        x = _standing(convert.convert_to_tensor(image, name="image"))
+        rank = x.shape.rank
+        if rank not in (None, 3, 4):
             raise ValueError("'image' must have either 3 or 4 dimensions.")
-        order = [1, 0, 2] if x.shape.rank == 3 else [0, 2, 1, 3]
-        return shaping.transpose(_standing(x), order, name="transpose" if name is None else name)
+        order: Any = [1, 0, 2] if rank == 3 else [0, 2, 1, 3]
+        if rank is None:
+            count = shaping.rank(x)
+            order = joining.concat(
+                [indexing.range_(count - 3), joining.stack([count - 2, count - 3, count - 1])], 0
+            )
+        return shaping.transpose(x, order, name="transpose" if name is None else name)
 
 
 def rot90(image: Any, k: int = 1, name: str | None = None) -> Tensor:
@@ -463,15 +475,15 @@ def rgb_to_grayscale(images: Any, name: str | None = None) -> Tensor:
 def grayscale_to_rgb(images: Any, name: str | None = None) -> Tensor:
     """One channel as three equal ones."""
     with name_scope(name, "grayscale_to_rgb", [images]) as scope:
-        images = convert.convert_to_tensor(images, name="images")
-        if images.shape.rank is None:
-            raise ValueError("'images' must have a known rank.")
-        images = _standing(images)
+        images = _standing(convert.convert_to_tensor(images, name="images"))
         others = shaping.expand_dims(shaping.rank(images) - 1, 0)
         times = joining.concat(
             [constants.ones(others, dtype=dtypes.int32), shaping.expand_dims(3, 0)], 0
         )
-        return shaping.tile(images, times, name=scope)  # type: ignore[no-any-return]
+        found: Tensor = shaping.tile(images, times, name=scope)
+        if images.shape.rank is not None:
+            found.set_shape([*images.shape.as_list()[:-1], 3])
+        return found
 
 
 def total_variation(images: Any, name: str | None = None) -> Tensor:

@@ -91,7 +91,14 @@ def adjust_saturation_op(images, scale):
     return _to_rgb(hsv).astype(images.dtype)
 
 
-for _opdef in (rgb_to_hsv, hsv_to_rgb, adjust_contrast_op, adjust_hue_op, adjust_saturation_op):
+def _three_channels(images):
+    rank = images.shape.rank
+    return [images.shape if rank is None else images.shape.merge_with([None] * (rank - 1) + [3])]
+
+
+for _opdef in (rgb_to_hsv, hsv_to_rgb):
+    _opdef.shape(_three_channels)
+for _opdef in (adjust_contrast_op, adjust_hue_op, adjust_saturation_op):
     _opdef.shape(same_shape)
 for _opdef in (adjust_contrast_op, adjust_hue_op, adjust_saturation_op):
     _opdef.no_gradient(UNDEFINED)

@@ -147,9 +147,12 @@ def embedding_lookup_sparse(
             }[combiner]
             return opdef_of(kind)(rows, places, segments, name=scope)
         segments = casting.cast(segments, dtypes.int32)
-        return _weighted(
-            indexing.gather(rows, places), sp_weights.values, segments, combiner, scope
-        )
+        gathered = indexing.gather(rows, places)
+        dtype = gathered.dtype.base_dtype
+        if dtype in (dtypes.float16, dtypes.bfloat16):  # sums of these lose too much
+            gathered = casting.cast(gathered, dtypes.float32)
+        found = _weighted(gathered, sp_weights.values, segments, combiner, scope)
+        return casting.cast(found, dtype)
 
 
 def _weighted(rows: Tensor, weights: Tensor, segments: Tensor, combiner: str, name: str) -> Tensor:

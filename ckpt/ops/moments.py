@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ckpt.core import dtypes
@@ -43,9 +44,7 @@ def sufficient_statistics(
         x = convert.convert_to_tensor(x, name="x")
         sizes = x.shape.sizes
         if sizes is not None and all(sizes[axis] is not None for axis in axes):
-            count = 1.0
-            for axis in axes:
-                count *= sizes[axis]
+            count = math.prod(sizes[axis] for axis in axes)
             counts = constants.constant(count, dtype=x.dtype.base_dtype)
         else:
             rank = x.shape.rank

@@ -15,7 +15,6 @@ from ckpt.ops import (
     constants,
     decompositions,
     diagonals,
-    elementwise,
     indexing,
     joining,
     linear_algebra,
@@ -154,21 +153,6 @@ def batch_norm_with_global_normalization_op(
 
 batch_norm_with_global_normalization_op.shape(lambda t, m, v, beta, gamma: [t.shape.with_rank(4)])
 batch_norm_with_global_normalization_op.no_gradient(UNDEFINED)
-
-
-@op("ConjugateTranspose", "x: T, perm: Tperm -> y: T", Tperm=Attr("type", dtypes.int32, INDEX))
-def conjugate_transpose(x, perm):
-    """The complex conjugate of `x` with its axes in the order `perm`."""
-    return np.conj(shaping.transpose_op.kernel(x, perm)).astype(x.dtype, copy=False)
-
-
-conjugate_transpose.shape(shaping.transpose_shape)
-
-
-@conjugate_transpose.grad
-def conjugate_transpose_grad(node, dy):
-    back = indexing.invert_permutation(node.inputs[1])
-    return [elementwise.conj(shaping.transpose_op(dy, back)), None]
 
 
 @op(

@@ -20,7 +20,6 @@ from ckpt.graph.static import constant_value, constant_value_as_shape
 from ckpt.ops import (
     casting,
     constants,
-    elementwise,
     indexing,
     joining,
     reduction,
@@ -310,14 +309,29 @@ def transpose(a: Any, perm: Any = None, name: str = "transpose", conjugate: bool
     """`a` with its axes in the order `perm`, reversed where None."""
     with name_scope(name, "transpose", [a]) as scope:
         a = convert.convert_to_tensor(a, name="a")
-        if conjugate:
-            a = elementwise.conj(a)
         if perm is None:
             if a.shape.rank is not None:
                 perm = np.arange(a.shape.rank - 1, -1, -1, dtype=np.int32)
             else:
                 perm = indexing.range_op(rank(a) - 1, -1, -1)
+        if conjugate and a.dtype.is_complex:
+            return conjugate_transpose_op(a, perm, name=scope)
         return transpose_op(a, perm, name=scope)
+
+
+@op("ConjugateTranspose", "x: T, perm: Tperm -> y: T", Tperm=TSHAPE)
+def conjugate_transpose_op(x, perm):
+    """The complex conjugate of `x` with its axes in the order `perm`."""
+    return np.conj(transpose_op.kernel(x, perm)).astype(x.dtype, copy=False)
+
+
+conjugate_transpose_op.shape(transpose_shape)
+
+
+@conjugate_transpose_op.grad
+def conjugate_transpose_grad(node, dy):
+    back = indexing.invert_permutation(node.inputs[1])
+    return [transpose(dy, back, conjugate=True), None]
 
 
 @op("BroadcastTo", "input: T, shape: Tidx -> output: T", Tidx=TSHAPE)

@@ -20,6 +20,7 @@ from ckpt.graph.static import constant_value_as_shape
 from ckpt.ops import (
     casting,
     constants,
+    division,
     elementwise,
     indexing,
     linear_algebra,
@@ -245,10 +246,9 @@ sparse_dense_cwise_mul = _cwise(
     "SparseDenseCwiseMul", np.multiply, "The entries times the dense tensor, broadcast to them."
 )
 sparse_dense_cwise_div = _cwise(
-    "SparseDenseCwiseDiv",
-    lambda x, y: x // y if x.dtype.kind in "iu" else x / y,
-    "The entries divided by the dense tensor, broadcast to them.",
-)
+    "SparseDenseCwiseDiv", lambda x, y: division.div_op.kernel(x, y),
+    "The entries divided by the dense tensor, broadcast to them; whole numbers are rounded towards zero.",
+)  # fmt: skip
 sparse_dense_cwise_add = _cwise(
     "SparseDenseCwiseAdd", np.add, "The entries plus the dense tensor, broadcast to them."
 )
@@ -278,6 +278,9 @@ def _with_dense(opdef, name):
     def apply(sparse, dense):
         with name_scope(None, name, [sparse.indices, dense]) as scope:
             dense = convert.convert_to_tensor(dense, dtype=sparse.dtype.base_dtype, name="y")
+            if name == "truediv":
+                values, dense = division.as_floating(sparse.values, dense)
+                sparse = sparse.with_values(values)
             return sparse.with_values(opdef(*parts(sparse), dense, name=scope))
 
     return apply

@@ -135,7 +135,7 @@ class Held:
             f"{wrong} of {len(starts) + len(problems)}",
             missing,
             others,
-            self._suggestions([one.named for one in starts]) if missing else Suggestions(0),
+            self._suggestions([one.named for one in starts]) if missing else Suggestions(),
             list(self._shapes),
             has_rules=self._has_rules,
         )

@@ -58,7 +58,7 @@ def open_meant(path: StrPath, *, max_expansion: int | None = None) -> tuple[str,
 def _named(path: StrPath) -> str:
     name = os.fsdecode(path)
     if not name:
-        raise InvalidArgumentError(None, None, "the path of the checkpoint is empty")
+        raise InvalidArgumentError(None, None, "the path is empty")
     return name
 
 
@@ -125,12 +125,20 @@ def meta_graph_path(prefix: str) -> str:
 
 
 def directory_meant(path: StrPath, state_name: str | None = None) -> tuple[str, str | None]:
-    """The directory that `path` is, or whose state file it is, and the name of that. Raises NotFoundError when there is none."""
-    name = os.fspath(path)
+    """The directory that `path` is, or whose state file it is, and the name of that.
+
+    Raises NotFoundError when there is none, InvalidArgumentError for another file and for no path.
+    """
+    name = _named(path)
     if is_state_file(name):
         return storage.split(name)
     if storage.is_remote(name) or storage.is_directory(name):
         return name, state_name
+    if storage.is_file(name):
+        above = storage.split(name)[0] or "."
+        raise InvalidArgumentError(
+            None, None, f"{name}: is a file, and no state file; give the directory, such as {above}"
+        )
     near = [found for found in similar(name) if storage.is_directory(found)]
     advice = f"; similar: {', '.join(near)}" if near else ""
     raise NotFoundError(None, None, f"{name}: no such directory{advice}")

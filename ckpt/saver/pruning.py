@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.errors import NotFoundError
+from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
 from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
@@ -26,16 +26,32 @@ def pin_checkpoint(
 ) -> None:
     """Note in the state file of its directory that no Saver and no `ckpt prune` may delete this checkpoint, or no longer.
 
-    It may be named by one of its files too. Raises NotFoundError when there is no such checkpoint, DataLossError when the
-    state file is damaged.
+    It may be named by one of its files too. Raises NotFoundError when there is no such checkpoint, InvalidArgumentError
+    or DataLossError for a file that is none of ours and that nothing would ever delete, DataLossError when the state file
+    is damaged, or when there is none and no checkpoint whole enough to write one.
     """
     prefix = validity.prefix_of_file(os.fspath(checkpoint_prefix))
     directory, name = storage.split(prefix)[0], state_file.listed_name(prefix)
     if not state_file.checkpoint_exists(prefix):
         raise MissingCheckpointError(prefix, [prefix])
+    if pinned and not validity.is_ours(prefix):
+        other = detect.recognise(detect.resolve(prefix))  # raises what an unknown file is
+        raise InvalidArgumentError(
+            None,
+            None,
+            f"{prefix}: is {other.name}, which ckpt never deletes: there is nothing to pin",
+        )
     with state_file.lock:
-        if state_file.read_state(directory, latest_filename) is None:
-            latest.rebuild_checkpoint_state(directory, latest_filename)
+        if (
+            state_file.read_state(directory, latest_filename) is None
+            and latest.rebuild_checkpoint_state(directory, latest_filename) is None
+        ):
+            raise DataLossError(
+                None,
+                None,
+                f"{prefix}: there is no state file to note the pin in, and no checkpoint whole enough for a new one to "
+                "name; copy it to another directory to keep it",
+            )
         state = state_file.read_state(directory, latest_filename) or CheckpointState()
         times = dict(zip(state.all_model_checkpoint_paths, state.all_model_checkpoint_timestamps))
         known = state.records.pop(name, None)

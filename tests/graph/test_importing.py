@@ -1,5 +1,7 @@
 """import_graph_def where the graph has names already; tests/oracle/programs/imported_names.py compares with TensorFlow."""
 
+import tracemalloc
+
 import pytest
 
 import ckpt as tf
@@ -32,6 +34,20 @@ def test_a_number_is_none_of_a_name_of_the_definition():
         tf.constant(0.0, name="a")
         tf.import_graph_def(definition.as_graph_def(), name="")
         assert [op.name for op in graph.get_operations()] == ["a", "a_2", "a_1"]
+
+
+def test_a_name_of_many_scopes_takes_no_memory_for_each():
+    deep = "a/" * 20_000 + "b"  # its scopes are 400 MB of text
+    with tf.Graph().as_default() as graph:
+        tf.no_op(name=deep)
+        given = graph.as_graph_def()
+        tracemalloc.start()
+        try:
+            tf.import_graph_def(given, name="")
+            assert tracemalloc.get_traced_memory()[1] < 10 << 20
+        finally:
+            tracemalloc.stop()
+        assert [op.name for op in graph.get_operations()] == [deep, f"{deep}_1"]
 
 
 def test_a_failed_import_leaves_no_name_behind():

@@ -32,7 +32,8 @@ TestImages = conformance([
     case(tf.image.flip_up_down, IMAGE[0], like=lambda x: x[::-1]),
     case(tf.image.rot90, IMAGE[0], 3, like=np.rot90),
     case(tf.image.transpose_image, IMAGE, like=lambda x: x.swapaxes(1, 2)),
-    case(tf.image.crop_to_bounding_box, IMAGE, 1, 2, 2, 3, like=lambda x, *_: x[:, 1:3, 2:5]),
+    case(lambda x: tf.image.crop_to_bounding_box(tf.ensure_shape(x, [None] * 4), 1, 2, 2, 3), IMAGE, title="cropped",
+         like=lambda x: x[:, 1:3, 2:5]),  # of unknown rank it would be taken for one image
     case(tf.image.pad_to_bounding_box, IMAGE[0], 1, 0, 6, 7, like=lambda x, *_: np.pad(x, ((1, 1), (0, 1), (0, 0)))),
     case(tf.image.resize_image_with_crop_or_pad, IMAGE[0], 2, 8,
          like=lambda x, *_: np.pad(x[1:3], ((0, 0), (1, 1), (0, 0))), grad=0),
@@ -46,6 +47,31 @@ TestImages = conformance([
     case(tf.image.crop_to_bounding_box, IMAGE, 3, 0, 2, 2, raises=ValueError, match="height must be"),
     case(resized(9), IMAGE, [2, 2], raises=ValueError, match="not implemented"),
 ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "like"), [
+    (lambda x: tf.image.resize_image_with_crop_or_pad(x, 2, 8), lambda x: np.pad(x[1:3], ((0, 0), (1, 1), (0, 0)))),
+    (lambda x: tf.image.pad_to_bounding_box(x, 1, 0, 6, 7), lambda x: np.pad(x, ((1, 1), (0, 1), (0, 0)))),
+    (lambda x: tf.image.crop_to_bounding_box(x, 1, 2, 2, 3), lambda x: x[1:3, 2:5]),
+    (tf.image.transpose_image, lambda x: np.swapaxes(x, -2, -3)),
+    (lambda x: tf.image.grayscale_to_rgb(x[..., :1]), lambda x: np.repeat(x[..., :1], 3, -1)),
+])  # fmt: skip
+def test_an_image_of_unknown_rank_is_one(change, like):
+    """As what a decoder gives."""
+    with tf.Graph().as_default(), tf.Session() as session:
+        image = tf.placeholder(tf.float32)
+        found = session.run(change(image), {image: IMAGE[0]})
+    np.testing.assert_array_equal(found, like(IMAGE[0]))
+
+
+def test_colours_have_three_channels_whatever_is_known():
+    with tf.Graph().as_default():
+        images = tf.placeholder(tf.float32, [2, None, None, None])
+        grey = tf.image.grayscale_to_rgb(images[..., :1])
+        for found in (tf.image.rgb_to_hsv(images), tf.image.hsv_to_rgb(images), grey):
+            assert found.shape.as_list() == [2, None, None, 3]
+        with pytest.raises(ValueError, match="3"):
+            tf.image.rgb_to_hsv(tf.placeholder(tf.float32, [2, 4]))
 
 
 @pytest.mark.parametrize("method", [0, 1, 2])

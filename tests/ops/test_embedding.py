@@ -151,6 +151,16 @@ def test_rows_combined(graph, combiner, weighted):
     assert ("DivNoNan" in kinds) is (weighted and combiner != "sum")
 
 
+def test_many_short_floats_are_summed_as_longer_ones():
+    places = [[0, i] for i in range(3000)]
+    ids = tf.SparseTensor(places, np.zeros(3000, np.int64), [1, 3000])
+    weights = tf.SparseTensor(places, np.ones(3000, np.float32), [1, 3000])
+    rows = tf.nn.embedding_lookup_sparse(np.ones((1, 1), np.float16), ids, weights, combiner="sum")
+    with tf.Session() as session:
+        found = session.run(rows)
+    assert (found.dtype, found.item()) == (np.float16, 3000)  # one by one they end at 2048
+
+
 def test_ids_outside_the_table_are_refused(graph):
     v = table(True)
     with pytest.raises(tf.errors.InvalidArgumentError, match=r"indices = 5 is not in \[0, 5\)"):

@@ -111,3 +111,10 @@ def test_gradient_of_local_response_normalization():
         lambda x: weighted(lrn.local_response_normalization(x, 1, 1.0, 0.5, 0.75)),
         normal(1, 2, 2, 5),
     )
+
+
+def test_statistics_of_whole_numbers_are_whole():
+    with Graph().as_default(), Session() as session:
+        *found, shift = moments.sufficient_statistics(constants.constant([[1, 2], [3, 5]]), [0])
+        assert [v.tolist() for v in session.run(found)] == [2, [4, 7], [10, 29]]
+        assert shift is None

@@ -85,6 +85,10 @@ TestMath = conformance([
     case(OPS["SparseTensorDenseAdd"], *SPARSE, normal(3, 4), grad=2),
     case(OPS["SparseDenseCwiseMul"], *SPARSE, normal(4), grad=0),
     case(OPS["SparseDenseCwiseDiv"], *SPARSE, normal(3, 1), grad=0, rtol=2e-6),
+    case(OPS["SparseDenseCwiseDiv"], AT[:2], np.array([7, -7], np.int32), SHAPE, np.int32([2]), grad=0,
+         like=lambda *x: np.int32([3, -3])),
+    case(lambda *x: (SparseTensor(*x[:3]) / x[3]).values, AT[:2], np.array([7, -7], np.int32), SHAPE, np.int32([2]),
+         grad=0, title="sparse by dense", like=lambda *x: np.array([3.5, -3.5])),
     case(OPS["SparseDenseCwiseAdd"], *SPARSE, normal(3, 4), grad=0),
     case(OPS["SparseDenseCwiseMul"], *SPARSE, normal(3), raises=InvalidArgumentError, match="incompatible"),
     *[case(OPS[f"SparseReduce{name}"], CUBE, VALUES, [2, 2, 3], axes, keep_dims=keep, grad=grad)

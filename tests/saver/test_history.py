@@ -9,7 +9,12 @@ import pytest
 
 import ckpt as tf
 from ckpt.core import storage
-from ckpt.core.errors import DataLossError, NotFoundError, PermissionDeniedError
+from ckpt.core.errors import (
+    DataLossError,
+    InvalidArgumentError,
+    NotFoundError,
+    PermissionDeniedError,
+)
 from ckpt.saver import pruning, state_file
 from ckpt.saver.history import History
 from ckpt.saver.retention import BestN, EveryNHours, EveryNSteps, LatestN, Policy, Saved
@@ -245,6 +250,22 @@ def test_a_checkpoint_is_pinned_by_one_of_its_files_too(tmp_path, suffix):
         tf.train.pin_checkpoint(pinned + suffix, pinned=False)
         run.save(4)
         assert held(tmp_path) == ["m-4"]
+
+
+def test_what_nothing_deletes_is_not_pinned_and_no_state_file_is_written_for_it(tmp_path):
+    """A text file was pinned, and the state file written for it named no checkpoint: nothing could read it."""
+    (tmp_path / "notes.txt").write_text("text")
+    with pytest.raises(InvalidArgumentError, match="is text that begins with"):
+        tf.train.pin_checkpoint(tmp_path / "notes.txt")
+    np.savez(tmp_path / "arrays.npz", a=np.zeros(2))
+    with pytest.raises(InvalidArgumentError, match="npz"):
+        tf.train.pin_checkpoint(tmp_path / "arrays.npz")
+    prefix = tf.save(tmp_path / "cut", {"v": np.zeros(1000)})
+    whole = (tmp_path / "cut.h5").read_bytes()
+    (tmp_path / "cut.h5").write_bytes(whole[:4096])
+    with pytest.raises(DataLossError, match=r"cut: there is no state file .* copy it"):
+        tf.train.pin_checkpoint(prefix)
+    assert not (tmp_path / "checkpoint").exists()
 
 
 def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):

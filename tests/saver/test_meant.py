@@ -155,3 +155,7 @@ def test_a_directory_that_is_not_there(run):
         directory_meant(str(run) + "x")
     with pytest.raises(NotFoundError, match=r"no such directory$"):
         directory_meant(run / "m-1")
+    with pytest.raises(InvalidArgumentError, match=r"m-1\.h5: is a file, and no state file"):
+        directory_meant(run / "m-1.h5")
+    with pytest.raises(InvalidArgumentError, match="empty"):
+        directory_meant("")
