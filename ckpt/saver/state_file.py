@@ -303,8 +303,7 @@ def _stated(directory: str, path: str) -> str:
 def _relative(directory: str, path: str) -> str:
     """The path from this directory to a checkpoint in or below it; of one elsewhere, the absolute path."""
     if storage.is_remote(path):
-        above, _ = storage.split(path)
-        return listed_name(path) if above.rstrip("/") == directory.rstrip("/") else path
+        return path.removeprefix(directory.rstrip("/") + "/") or "./"
     above = os.path.dirname(path)
     is_here = os.path.abspath(above) == os.path.abspath(directory)
     is_name = not above and (os.path.isabs(directory) or storage.is_remote(directory))
