@@ -10,11 +10,11 @@ from ckpt.model.ctc_labels import (
 from ckpt.model.rnn import (
     bidirectional_dynamic_rnn,
     dynamic_rnn,
-    raw_rnn,
     static_bidirectional_rnn,
     static_rnn,
 )
 from ckpt.model.rnn_saved import static_state_saving_rnn
+from ckpt.model.rnn_steered import raw_rnn
 from ckpt.model.sampled import nce_loss, sampled_softmax_loss
 from ckpt.model.scaled_losses import compute_average_loss, scale_regularization_loss
 from ckpt.ops.activation import (

@@ -74,20 +74,26 @@ def _rules(edit: Edit, mark: str) -> Iterator[Pair]:
     before, old, new, after = edit
     dot = re.escape(mark)
     was, now = mark.join(old), mark.join(new)
-    if not before and after:
+    plain = is_plain(was) and is_plain(now)  # else only expressions can say it
+    if plain and not before and after:
         yield (was + mark if old else ""), (now + mark if new else "")
-    if not after and before and old and new:
+    if plain and not after and before and old and new:
         yield f"**{mark}{was}", f"**{mark}{now}"
     if not after and before and not new:
         yield f"re:{dot}{re.escape(was)}$", ""
     yield from _anywhere(edit, mark)
     if old and new:
         yield from _inside(was, now, mark)
-    if before and after:
-        scope = mark.join(before) + mark
+    scope = "".join(part + mark for part in before)
+    if plain and is_plain(scope) and before and after:
         yield scope + (was + mark if old else ""), scope + (now + mark if new else "")
-    if not before and not after:
+    if plain and not before and not after:
         yield was, now
+
+
+def is_plain(text: str) -> bool:
+    """Whether a rule with this text means it, and no pattern."""
+    return not (set(text) & set("*?") or text.startswith("re:"))
 
 
 def _anywhere(edit: Edit, mark: str) -> Iterator[Pair]:

@@ -121,7 +121,7 @@ def _other_words(search: Search) -> list[tuple[name_edits.Rule, ...]]:
     votes: Counter[tuple[name_edits.Rule, ...]] = Counter()
     for wanted, held in search.sure.items():
         (*_, old), (*_, new) = re.split(r"([/.])", held), re.split(r"([/.])", wanted)
-        if old != new:
+        if old != new and name_edits.is_plain(old) and name_edits.is_plain(new):
             mark = "." if "/" not in held + wanted and "." in held else "/"
             votes[(f"**{mark}{old}", f"**{mark}{new}"),] += 1
     return [rules for rules, _ in votes.most_common(_TRIED_ON_ALL)]

@@ -1,4 +1,4 @@
-"""Recurrent networks: a cell applied along time, by a loop (`dynamic_rnn`, `raw_rnn`) or unrolled (`static_rnn`)."""
+"""Recurrent networks: a cell applied along time, by a loop (`dynamic_rnn`) or unrolled (`static_rnn`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ckpt.graph.operation import Tensor
 from ckpt.graph.scopes import control_dependencies, name_scope
 from ckpt.model.branches import cond
 from ckpt.model.loops import while_loop
-from ckpt.model.rnn_cell import is_cell, leading_sizes, zero_state_of
+from ckpt.model.rnn_cell import check_cell, leading_sizes, zero_state_of
 from ckpt.model.scopes import variable_scope
 from ckpt.model.tensor_array import TensorArray
 from ckpt.ops import (
@@ -30,11 +30,6 @@ from ckpt.ops import (
 )
 
 
-def _check_cell(cell: Any, name: str = "cell") -> None:
-    if not is_cell(cell):
-        raise TypeError(f"{name} must be an instance of RNNCell")
-
-
 def _swapped(tensor: Tensor) -> Tensor:
     """[a, b, ...] as [b, a, ...]; of unknown rank as well."""
     rank = tensor.shape.rank
@@ -46,7 +41,8 @@ def _swapped(tensor: Tensor) -> Tensor:
     return shaping.transpose(tensor, joining.concat([[1, 0], rest], 0))
 
 
-def _batch_size(flat_inputs: Sequence[Tensor], axis: int) -> Any:
+def batch_size_of(flat_inputs: Sequence[Tensor], axis: int) -> Any:
+    """How many sequences there are: a number where one of the inputs says it, else a tensor."""
     for tensor in flat_inputs:
         sizes = tensor.shape.sizes
         if sizes is not None and len(sizes) > axis and sizes[axis] is not None:
@@ -95,7 +91,7 @@ def _checked(lengths: Tensor | None, batch: Any) -> Tensor | None:
     return checked
 
 
-def _held(running: Tensor, new: Tensor, old: Tensor) -> Tensor:
+def held_or_new(running: Tensor, new: Tensor, old: Tensor) -> Tensor:
     """`new` for the sequences that still run, `old` for the others."""
     if isinstance(new, TensorArray) or new.shape.rank == 0:
         return new
@@ -121,13 +117,13 @@ def dynamic_rnn(
     `sequence_length` ([batch]), where the state stays as it is. Raises TypeError for what is no cell, ValueError
     without `initial_state` and `dtype`.
     """
-    _check_cell(cell)
+    check_cell(cell)
     with variable_scope(scope or "rnn"):
         flat = [convert.convert_to_tensor(t) for t in nest.flatten(inputs)]
         if not time_major:
             flat = [_swapped(t) for t in flat]
         lengths = _lengths(sequence_length)
-        batch = _batch_size(flat, 1)
+        batch = batch_size_of(flat, 1)
         state = _start(cell, initial_state, batch, dtype)
         lengths = _checked(lengths, batch)
         outputs, last = _dynamic_loop(
@@ -195,7 +191,7 @@ def _dynamic_loop(
 ) -> tuple[Any, Any]:
     static_time = _checked_time(flat)
     steps = shaping.shape(flat[0])[0]
-    batch = _batch_size(flat, 1)
+    batch = batch_size_of(flat, 1)
     sizes = cell.output_size
     flat_sizes = [sizes] if isinstance(sizes, TensorShape) else nest.flatten(sizes)
     kind = dtypes.as_dtype(dtype).base_dtype if dtype is not None else _state_dtype(state)
@@ -222,9 +218,12 @@ def _dynamic_loop(
         new_flat = nest.flatten(new)
         if lengths is not None:
             running = t < lengths
-            flat_output = [_held(running, o, z) for o, z in zip(flat_output, zeros, strict=True)]
+            flat_output = [
+                held_or_new(running, o, z) for o, z in zip(flat_output, zeros, strict=True)
+            ]
             new_flat = [
-                _held(running, n, h) for n, h in zip(new_flat, nest.flatten(held), strict=True)
+                held_or_new(running, n, h)
+                for n, h in zip(new_flat, nest.flatten(held), strict=True)
             ]
         written = tuple(a.write(t, o) for a, o in zip(out, flat_output, strict=True))
         return t + 1, written, nest.pack_sequence_as(held, new_flat)
@@ -283,8 +282,8 @@ def bidirectional_dynamic_rnn(
     scope: Any = None,
 ) -> tuple[Any, Any]:
     """One cell forwards and one backwards in time: ((outputs fw, bw), (last state fw, bw))."""
-    _check_cell(cell_fw, "cell_fw")
-    _check_cell(cell_bw, "cell_bw")
+    check_cell(cell_fw, "cell_fw")
+    check_cell(cell_bw, "cell_bw")
     options = {
         "sequence_length": sequence_length, "dtype": dtype, "parallel_iterations": parallel_iterations,
         "swap_memory": swap_memory, "time_major": time_major,
@@ -318,7 +317,7 @@ def static_rnn(
     scope: Any = None,
 ) -> tuple[list[Any], Any]:
     """The cell applied to each of `inputs` (a list over time of [batch, ...]), unrolled: (outputs, last state)."""
-    _check_cell(cell)
+    check_cell(cell)
     if not nest.is_nested(inputs):
         raise TypeError("inputs must be a sequence")
     if not inputs:
@@ -333,7 +332,7 @@ def static_rnn(
                 raise ValueError(
                     "Input size (dimension 1 of inputs) must be accessible via shape inference, but saw value None."
                 )
-        batch = _batch_size(first, 0)
+        batch = batch_size_of(first, 0)
         if initial_state is None and not dtype:
             raise ValueError("If no initial_state is provided, dtype must be specified")
         state = _start(cell, initial_state, batch, dtype)
@@ -371,11 +370,11 @@ def _masked_step(
         output, new = cell(inputs, state)
         running = compare.greater(lengths, time)
         outs = [
-            _held(running, o, z)
+            held_or_new(running, o, z)
             for o, z in zip(nest.flatten(output), nest.flatten(zeros), strict=True)
         ]
         news = [
-            _held(running, n, h)
+            held_or_new(running, n, h)
             for n, h in zip(nest.flatten(new), nest.flatten(state), strict=True)
         ]
         return [*outs, *news]
@@ -403,8 +402,8 @@ def static_bidirectional_rnn(
     scope: Any = None,
 ) -> tuple[list[Any], Any, Any]:
     """One cell forwards and one backwards, unrolled: (outputs joined along the last axis, last state fw, bw)."""
-    _check_cell(cell_fw, "cell_fw")
-    _check_cell(cell_bw, "cell_bw")
+    check_cell(cell_fw, "cell_fw")
+    check_cell(cell_bw, "cell_bw")
     if not nest.is_nested(inputs):
         raise TypeError("inputs must be a sequence")
     if not inputs:
@@ -443,90 +442,3 @@ def _turned(inputs: list[Any], lengths: Any) -> list[Any]:
         for b, a in zip(nest.flatten(before), nest.flatten(after), strict=True):
             a.set_shape(b.shape)
     return found
-
-
-def raw_rnn(
-    cell: Any,
-    loop_fn: Any,
-    parallel_iterations: int | None = None,
-    swap_memory: bool = False,
-    scope: Any = None,
-) -> tuple[Any, Any, Any]:
-    """The cell in a loop that `loop_fn(time, output, state, loop_state)` steers.
-
-    `loop_fn` returns (finished [batch], next input, next state, what to put out, next loop state); its first call,
-    with output None, gives the start. Returns (arrays of outputs, last state, last loop state).
-    """
-    _check_cell(cell)
-    if not callable(loop_fn):
-        raise TypeError("loop_fn must be a callable")
-    with variable_scope(scope or "rnn"):
-        time = constants.constant(0, dtype=dtypes.int32)
-        finished, first, state, shape_like, loop_state = loop_fn(time, None, None, None)
-        has_loop_state = loop_state is not None
-        loop_state = constants.constant(0) if loop_state is None else loop_state
-        flat_first = [convert.convert_to_tensor(t) for t in nest.flatten(first)]
-        batch = _batch_size(flat_first, 0)
-        state = nest.map_structure(convert.convert_to_tensor, state)
-        sizes, kinds = _output_likes(cell, shape_like, state)
-        zeros = [
-            nest.flatten(zero_state_of(s, batch, k))[0] for s, k in zip(sizes, kinds, strict=True)
-        ]
-        arrays = [
-            TensorArray(
-                kind, dynamic_size=True, size=0, infer_shape=False, element_shape=zero.shape
-            )
-            for kind, zero in zip(kinds, zeros, strict=True)
-        ]
-        like_output = cell.output_size if shape_like is None else shape_like
-        packed_arrays = nest.pack_sequence_as(like_output, arrays) if not isinstance(like_output, TensorShape) else arrays[0]  # fmt: skip
-        finished = convert.convert_to_tensor(finished)
-
-        def body(t: Tensor, done: Tensor, given: Any, out: Any, held: Any, own: Any) -> Any:
-            output, new = cell(given, held)
-            nest.assert_same_structure(held, new)
-            following = t + 1
-            next_done, next_input, next_state, put, next_own = loop_fn(
-                following, output, new, own if has_loop_state else None
-            )
-            nest.assert_same_structure(held, next_state)
-            nest.assert_same_structure(given, next_input)
-            put = output if put is None else put
-            next_own = own if next_own is None else next_own
-            puts = [
-                _held(compare.logical_not(done), p, z)
-                for p, z in zip(
-                    map(convert.convert_to_tensor, nest.flatten(put)), zeros, strict=True
-                )
-            ]
-            kept = [
-                _held(compare.logical_not(done), convert.convert_to_tensor(n), h)
-                for n, h in zip(nest.flatten(next_state), nest.flatten(held), strict=True)
-            ]
-            written = [a.write(t, p) for a, p in zip(nest.flatten(out), puts, strict=True)]
-            return (
-                following,
-                compare.logical_or(done, next_done),
-                next_input,
-                nest.pack_sequence_as(out, written),
-                nest.pack_sequence_as(held, kept),
-                next_own,
-            )
-
-        found = while_loop(
-            lambda t, done, *_: compare.logical_not(reduction.reduce_all(done)),
-            body,
-            [time, finished, first, packed_arrays, state, loop_state],
-            parallel_iterations=parallel_iterations or 32,
-            swap_memory=swap_memory,
-        )
-        return found[3], found[4], found[5] if has_loop_state else None
-
-
-def _output_likes(cell: Any, shape_like: Any, state: Any) -> tuple[list[Any], list[Any]]:
-    if shape_like is None:
-        sizes = cell.output_size
-        flat = [sizes] if isinstance(sizes, TensorShape) else nest.flatten(sizes)
-        return flat, [nest.flatten(state)[0].dtype.base_dtype] * len(flat)
-    tensors = [convert.convert_to_tensor(t) for t in nest.flatten(shape_like)]
-    return [t.shape for t in tensors], [t.dtype.base_dtype for t in tensors]

@@ -191,6 +191,12 @@ def is_cell(value: Any) -> bool:
     )  # fmt: skip
 
 
+def check_cell(cell: Any, name: str = "cell") -> None:
+    """Raise TypeError for what is none."""
+    if not is_cell(cell):
+        raise TypeError(f"{name} must be an instance of RNNCell")
+
+
 def zero_state_of(state_size: Any, batch_size: Any, dtype: Any) -> Any:
     """Zeros of the shapes [batch, *size] for each size of a nest."""
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from ckpt.core import dtypes, renames
-from ckpt.core.errors import SelectionError
+from ckpt.core.errors import OpError, SelectionError
 from ckpt.core.near_names import Named
 from ckpt.core.suggestions import Suggestions, suggest
 from ckpt.core.tensor_roles import AVERAGE
@@ -367,6 +367,25 @@ def _cast(array: Array, entry: Restored, source: str) -> Array:
     return cast
 
 
+def _unreadable(found: Match) -> list[str]:
+    """Why values that would be cast cannot be, one line each; such variables are mismatched then, and no pieces."""
+    assert found.reader is not None  # match() sets it
+    why: dict[str, str] = {}
+    for piece in found.pieces:
+        if piece.cast:
+            try:
+                piece.read(found.reader)
+            except LostValuesError as error:
+                why[piece.entry.name] = f"on_dtype='cast': {error}"
+            except OpError as error:
+                why[piece.entry.name] = str(error)
+    found.pieces = [piece for piece in found.pieces if piece.entry.name not in why]
+    found.mismatched = [
+        replace(m, action="error") if m.name in why else m for m in found.mismatched
+    ]
+    return list(why.values())
+
+
 def _check(
     wanted: Sequence[Restored],
     sources: Mapping[str, str],
@@ -388,6 +407,7 @@ def _check(
         refused.append("no variable at all would be restored, which is always an error")
         missing = missing or {entry.name: _named(entry) for entry, _ in found.left}
     if is_wrong or refused:
+        refused += _unreadable(found)
         refused += [
             f"on_missing='keep': {entry.name} is not in the checkpoint and has no value to keep"
             for entry in found.left_to("keep")

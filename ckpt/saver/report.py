@@ -30,7 +30,8 @@ class RestoreReport:
     ran), `kept` (it has the value that it had) or `skipped` (left alone). `unexpected`: in the checkpoint, and no
     variable took it. `mismatched`: of another dtype or shape, and what was done about it. `renamed`: name in the
     checkpoint -> name of the Saver, of those restored under another name; `suggested` are those of them that no rule
-    of the caller's named.
+    of the caller's named. `is_done` is false in the report of an error: nothing was assigned, and `restored` is what the
+    checkpoint has and would have been.
     """
 
     path: str
@@ -43,12 +44,18 @@ class RestoreReport:
     initialized: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
+    is_done: bool = True
+
+    @property
+    def _unfit(self) -> list[str]:
+        """What the checkpoint has in another dtype or shape, and what was not made to fit."""
+        return [m.name for m in self.mismatched if m.action in ("skip", "error")]
 
     def assert_all(self) -> RestoreReport:
         """The report, when every variable was restored from the checkpoint. Raises AssertionError listing the others."""
-        left = [*self.missing, *(m.name for m in self.mismatched if m.action == "skip")]
+        left = [*self.missing, *self._unfit, *(() if self.is_done else self.restored)]
         if left:
-            total = len(self.restored) + len(left)
+            total = len(left) + (len(self.restored) if self.is_done else 0)
             raise AssertionError(
                 f"{self.path}: {len(left)} of {total} variables were not restored: {_some(left)}"
             )
@@ -84,10 +91,13 @@ class RestoreReport:
         }
 
     def __str__(self) -> str:
-        total = len(self.restored) + len(self.missing)
-        total += sum(m.action == "skip" for m in self.mismatched)
-        lines = [f"{self.path}: restored {len(self.restored)} of {total} variables"]
+        total = len(self.restored) + len(self.missing) + len(self._unfit)
+        count = f"{len(self.restored)} of {total} variables"
+        done = f"restored {count}" if self.is_done else f"nothing was restored; it has {count}"
+        lines = [f"{self.path}: {done}"]
+        lacking = {*self.missing} - {*self.initialized, *self.kept, *self.skipped}
         for what, names in (
+            ("missing", [name for name in self.missing if name in lacking]),
             ("initialized", self.initialized),
             ("kept as they were", self.kept),
             ("left alone", self.skipped),

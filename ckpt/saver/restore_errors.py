@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ckpt.core.errors import InvalidArgumentError, NotFoundError
@@ -67,7 +68,7 @@ def failure(
     ]
     kind = MissingVariablesError if missing else MismatchedVariablesError
     error = kind(None, None, "\n".join(part for part in parts if part))
-    error.report = report
+    error.report = replace(report, is_done=False)
     error.rename = found.rename if found.pairs else None
     return error
 

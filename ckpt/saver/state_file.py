@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from ckpt.saver.state_text import CheckpointState, StateTextError, parsed, print
 DEFAULT_NAME = "checkpoint"
 
 _LIMIT = 6 * 1024 * 1024  # bytes: 30,000 checkpoints with long names
+_WINDOWS = re.compile(r"[A-Za-z]:[\\/]|\\\\")  # how an absolute path begins there
 log = logging.getLogger("ckpt")
 
 lock = threading.RLock()
@@ -264,6 +266,10 @@ def _state_path(directory: StrPath, latest_filename: str | None) -> str:
 def _joined(directory: str, path: str, file: str) -> str:
     if path in (".", "./"):  # the first is TensorFlow's
         return storage.joined(directory or ".", "")
+    if _WINDOWS.match(path) and not checkpoint_exists(storage.joined(directory, path)):
+        here = storage.joined(directory, re.split(r"[/\\]", path)[-1])
+        if checkpoint_exists(here):
+            return _taken(here, path, file)
     is_absolute = os.path.isabs(path) or storage.is_remote(path)
     *above, base = path.split("/")
     leads_out = not is_absolute and ".." in above
@@ -273,10 +279,12 @@ def _joined(directory: str, path: str, file: str) -> str:
         return storage.joined(directory, path)
     # an absolute path is what TensorFlow writes for absolute save paths; the directory may have moved since
     here = storage.joined(directory, base)
-    if not _is_reachable(path) and checkpoint_exists(here):
-        log.info("%s names %s, which is not there; taking %s", file, path, here)
-        return here
-    return path
+    return _taken(here, path, file) if not _is_reachable(path) and checkpoint_exists(here) else path
+
+
+def _taken(here: str, path: str, file: str) -> str:
+    log.info("%s names %s, which is not there; taking %s", file, path, here)
+    return here
 
 
 def _is_reachable(path: str) -> bool:
@@ -295,8 +303,7 @@ def _stated(directory: str, path: str) -> str:
 def _relative(directory: str, path: str) -> str:
     """The path from this directory to a checkpoint in or below it; of one elsewhere, the absolute path."""
     if storage.is_remote(path):
-        above, _ = storage.split(path)
-        return listed_name(path) if above.rstrip("/") == directory.rstrip("/") else path
+        return path.removeprefix(directory.rstrip("/") + "/") or "./"
     above = os.path.dirname(path)
     is_here = os.path.abspath(above) == os.path.abspath(directory)
     is_name = not above and (os.path.isabs(directory) or storage.is_remote(directory))

@@ -69,7 +69,7 @@ def warm_start(
     """Make running the initializers of variables take their values from a checkpoint (or the newest of a directory).
 
     `vars_to_warm_start` is a regular expression for names of trainable variables, a list of those for global variables,
-    a list of variables, or None: only those of `var_name_to_vocab_info`. Where a text can be no expression for a name
+    a list of variables, or None or an empty text: only those of `var_name_to_vocab_info`. Where a text can be no expression for a name
     (it begins with `@`, `!`, `re:` or `*`, or has a `**` in it), all are selectors among the global variables:
     `["@trainable", "!**/bias"]` (docs/restoring.md). `rename` are rules from the names in the checkpoint to those of the
     program; `var_name_to_prev_var_name` maps single names the other way round, to what the rules have made of those in
@@ -86,7 +86,7 @@ def warm_start(
     previous = dict(var_name_to_prev_var_name or {})
     _check_used("var_name_to_prev_var_name", previous, grouped)
     _check_used("var_name_to_vocab_info", vocabularies, grouped)
-    if vars_to_warm_start is None:
+    if vars_to_warm_start is None or vars_to_warm_start == "":
         grouped = {name: parts for name, parts in grouped.items() if name in vocabularies}
     sources = {name: previous.get(name, name) for name in grouped}
     held = Held(path, rename, set(sources.values()))

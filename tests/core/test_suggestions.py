@@ -94,6 +94,17 @@ def test_the_rules_are_the_few_that_a_person_would_write(change, rename):
         assert found.rename == rename
 
 
+@pytest.mark.parametrize("scope", ["a*b/", "what?/", "re:x/", "**/"])
+@pytest.mark.parametrize("is_held", [True, False], ids=["held", "wanted"])
+def test_names_that_would_be_patterns_are_renamed_as_they_are(scope, is_held):
+    """Keys of a checkpoint may be any text; the error about missing ones ended in one about a rule that nobody gave."""
+    plain, odd = named(["w", "b"]), named([scope + "w", scope + "b"])
+    wanted, held = (plain, odd) if is_held else (odd, plain)
+    found = suggest(wanted, held)
+    assert found.pairs == {w.name: h.name for w, h in zip(wanted, held, strict=True)}
+    assert renames.renamed([n.name for n in held], found.rename).sources == found.pairs
+
+
 def test_two_towers_are_no_suggestion():
     """Either could be meant, so neither is taken; both are shown."""
     wanted = named(["net/a", "net/b"])

@@ -136,6 +136,14 @@ def test_a_state_file_names_no_directory_so_that_a_store_can_be_copied(memory):
     assert tf.train.latest_checkpoint("memory://moved") == "memory://moved/m-1"
 
 
+@pytest.mark.parametrize("name", ["m", "below/m", "below/"])
+def test_what_lies_in_or_below_a_directory_is_named_by_its_path_from_there(memory, name):
+    fsspec.filesystem("memory").pipe(f"{memory}/{name}.h5", b"")
+    tf.train.update_checkpoint_state(memory, f"{memory}/{name}")
+    assert memory not in storage.read_file(f"{memory}/checkpoint", limit=1000).decode()
+    assert tf.train.latest_checkpoint(memory) == f"{memory}/{name}"
+
+
 def test_a_directory_without_checkpoints_has_none(url):
     assert tf.train.latest_checkpoint(url) is None
     assert not tf.train.checkpoint_exists(f"{url}/m-1")

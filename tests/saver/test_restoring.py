@@ -333,6 +333,33 @@ def test_what_has_no_value_to_keep_is_told_beside_what_else_is_wrong(checkpoint,
     ]
 
 
+def test_what_a_cast_would_lose_is_told_beside_what_else_is_wrong(tmp_path, sess):
+    """Values are read for it, but only once it is clear that there is an error."""
+    held = {"a": np.float32([1, 2]), "c": np.int64([2**40]), "d": np.int64([7]), "x": np.float32(1)}
+    path = tf.save(tmp_path / "old", held)
+    tf.get_variable("a", [2])
+    tf.get_variable("b", [3])
+    for name in "cd":
+        tf.get_variable(name, [1], tf.int32, tf.zeros_initializer())
+    with pytest.raises(
+        tf.errors.NotFoundError, match="2 of 4 variables cannot be restored"
+    ) as caught:
+        tf.train.Saver().restore(sess, path, on_dtype="cast")
+    assert "c: 1 of 1 values do not fit into int32" in str(caught.value)
+    report = caught.value.report
+    assert [(m.name, m.action) for m in report.mismatched] == [("c", "error"), ("d", "cast")]
+    assert not report.is_done
+    assert str(report).splitlines() == [
+        f"{path}: nothing was restored; it has 2 of 4 variables",
+        "  1 missing: b",
+        "  1 in the checkpoint and not used: x",
+        "  1 error: c (int32[1] from int64[1])",
+        "  1 cast: d (int32[1] from int64[1])",
+    ]
+    with pytest.raises(AssertionError, match="4 of 4 variables were not restored: b, c, a, d"):
+        report.assert_all()
+
+
 def test_nothing_restored_is_told_without_the_policy_that_led_there(checkpoint, sess):
     prefix, _ = checkpoint
     tf.get_variable("nowhere", [2])

@@ -85,6 +85,13 @@ def test_a_file_of_tensorflow_is_read_and_moved_absolute_paths_are_found_here(tm
     assert state.last_preserved_timestamp == 1763799999.0
 
 
+@pytest.mark.parametrize("above", [r"C:\\work\\run\\", "D:/work/run/", r"\\\\host\\share\\run\\"])
+def test_absolute_paths_of_a_windows_machine_are_found_here(tmp_path, above):
+    (tmp_path / "checkpoint").write_text(f'model_checkpoint_path: "{above}m-2"\n')
+    save(tmp_path, "m-2")
+    assert latest_checkpoint(tmp_path) == str(tmp_path / "m-2")
+
+
 @pytest.mark.parametrize("deleted", ["/../../x", "a\0", 3])
 def test_a_note_of_a_deletion_that_leads_elsewhere_is_refused(tmp_path, deleted):
     state = CheckpointState("m", ["m"], records={"m-1": Record(1.0, deleted=deleted)})

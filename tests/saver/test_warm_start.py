@@ -96,7 +96,7 @@ def test_which_variables(model, chosen, started_ones):
         np.testing.assert_array_equal(value, VALUES[name] if name in started_ones else -1)
 
 
-@pytest.mark.parametrize("chosen", ["nothing", ["nothing", "biass"], [], None])
+@pytest.mark.parametrize("chosen", ["nothing", ["nothing", "biass"], [], None, ""])
 def test_to_start_nothing_is_always_an_error(model, chosen):
     """TensorFlow starts anew and says nothing."""
     with pytest.raises(ValueError, match=r"matches none of|no variable would get") as caught:
