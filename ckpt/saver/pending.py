@@ -29,7 +29,7 @@ _unsettled: set[PendingSave] = set()  # under way, or failed and nobody has been
 class PendingSave:
     """A save under way. `path` is the prefix of the checkpoint; it is there once `result` has returned.
 
-    Making it raises ResourceExhaustedError where the system has no thread left; nothing is under way then.
+    It is under way from `start` on.
     """
 
     def __init__(self, path: str, work: list[Callable[[], None]]) -> None:
@@ -37,16 +37,30 @@ class PendingSave:
         self._process = os.getpid()
         self._finished = threading.Event()
         self._failure: BaseException | None = None
+        self._lock = threading.Lock()
+        self._has_begun = self._is_given_up = False
+        self._thread = threading.Thread(target=self._do, args=(work,), name=f"saving {path}")
+
+    def start(self) -> None:
+        """Begin. Raises ResourceExhaustedError where the system has no thread left; then, and also after Ctrl-C, nothing is
+        under way that nobody would finish.
+        """
         _unsettled.add(self)
-        thread = threading.Thread(target=self._do, args=(work,), name=f"saving {path}")
         try:
-            thread.start()
-        except (RuntimeError, MemoryError) as error:
-            _unsettled.discard(self)  # nobody would ever finish it
+            self._thread.start()
+        except BaseException as error:
+            with self._lock:
+                self._is_given_up = not self._has_begun
+            if self._is_given_up:
+                _unsettled.discard(self)
+                self._finished.set()
+            if not isinstance(error, (RuntimeError, MemoryError)):
+                raise
             raise ResourceExhaustedError(
                 None,
                 None,
-                f"{path}: cannot be saved in the background: {error}; save it with asynchronous=False, or end other threads",
+                f"{self.path}: cannot be saved in the background: {error}; save it with asynchronous=False, or end other "
+                "threads",
             ) from error
 
     def __repr__(self) -> str:
@@ -109,6 +123,10 @@ class PendingSave:
             )
 
     def _do(self, work: list[Callable[[], None]]) -> None:
+        with self._lock:
+            if self._is_given_up:
+                return
+            self._has_begun = True
         try:
             while work:
                 work.pop(0)()  # what a step held, the values above all, is let go once it is done
@@ -145,8 +163,11 @@ class Turns:
         if session not in self._sessions and hasattr(session, "before_close"):
             self._sessions.add(session)
             session.before_close(self.wait)
-        self._under_way = PendingSave(path, work)
-        return self._under_way
+        self._under_way = pending = PendingSave(
+            path, work
+        )  # known before it is started: a save after it waits for it
+        pending.start()
+        return pending
 
     def wait(self) -> None:
         """Wait for the save under way. Raises its failure, if nobody was told of it."""

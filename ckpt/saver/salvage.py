@@ -40,6 +40,7 @@ _FIELDS = struct.Struct("<24xQQQI")
 """Of a header: offset and length of the index, length of the file, CRC of the index."""
 _BEGINNING = b"\xa5block"  # the first key of an index
 _SEARCHED = 64 << 20  # bytes at the end of a file among which an index is looked for
+_LONGEST = 1 << 63  # bytes of a file
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def salvage(
     source = detect.resolve(checkpoint_meant(path))
     found = _Found()
     for file in _files(source, found):
-        _take(file, found)
+        _take(file, found, follow=file == source)
     _take_graph_beside(source, found)
     _settle(found)
     if not found.entries:
@@ -142,10 +143,10 @@ def _files(source: str, found: _Found) -> Iterator[str]:
         yield storage.joined(directory, name)
 
 
-def _take(file: str, found: _Found) -> None:
-    """Everything in one file that can be read."""
+def _take(file: str, found: _Found, *, follow: bool) -> None:
+    """Everything in one file that can be read; a shard is no link."""
     try:
-        reader, size = _opened(file)
+        reader, size = _opened(file, follow=follow)
     except OpError as error:
         found.lost_files[file] = error.message
         return
@@ -174,19 +175,23 @@ def _take(file: str, found: _Found) -> None:
                 found.metagraph = _checked_graph(reader.metagraph(), file)
 
 
-def _opened(file: str) -> tuple[Hdf5Reader, int]:
+def _opened(file: str, *, follow: bool) -> tuple[Hdf5Reader, int]:
     """A reader of the file, and its length; where the header is wrong and the index is not, under one that is right."""
-    opened = storage.open_input(file)
+    opened = storage.open_input(file, follow=follow)
     try:
-        return hdf5.open_reader(file), opened.size
+        return hdf5.open_reader(file, file=storage.open_input(file, follow=follow)), opened.size
     except DataLossError:
         place = _index_in(opened)
         if place is None:
             raise
         data = opened.read(*place)
         whole = max(opened.size, parse_index(data, file).extent(place) or 0)  # before it was cut
+        if whole > _LONGEST:
+            raise
         most = MAX_EXPANSION * opened.size // whole  # of what is there, not of what was
-        again = _Reheaded(storage.open_input(file), pack_header(place[0], data, whole), whole)
+        again = _Reheaded(
+            storage.open_input(file, follow=follow), pack_header(place[0], data, whole), whole
+        )
         try:
             return hdf5.open_reader(file, max_expansion=most, file=again), opened.size
         except BaseException:

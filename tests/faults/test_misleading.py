@@ -12,6 +12,7 @@ from ckpt.formats import shards
 from ckpt.formats.base import TensorEntry
 from ckpt.formats.shard_index import Shard, pack_shard_index, read_shard_index
 from ckpt.saver import pruning, validity
+from ckpt.saver.salvage import salvage
 from tests.faults import hostile
 
 ENTRIES = [TensorEntry("v", np.arange(4.0)), TensorEntry("w", np.ones(4))]
@@ -94,3 +95,29 @@ def test_a_name_may_end_in_any_number_of_digits(tmp_path):
         path = tf.train.Saver().save(session, tmp_path / "m")
     assert tf.train.latest_checkpoint(tmp_path) == path
     assert tf.train.rebuild_checkpoint_state(tmp_path).all_model_checkpoint_paths == [path]
+
+
+def test_a_salvage_follows_no_link_that_a_shard_is(tmp_path):
+    write(tmp_path / "secret")
+    (tmp_path / "home").mkdir()
+    write(tmp_path / "home" / "m", shard_size=32)
+    index = tmp_path / "home" / "m.index"
+    _, second = shards_of(index)
+    (tmp_path / "home" / second.name).unlink()
+    (tmp_path / "home" / second.name).symlink_to(tmp_path / "secret.h5")
+    report = salvage(tmp_path / "home" / "m", tmp_path / "out")
+    assert set(report.recovered) == {"v"}
+    assert "symbolic link" in report.lost_files[str(tmp_path / "home" / second.name)]
+
+
+@pytest.mark.parametrize("column", ["offsets", "chunk_offsets"])
+def test_a_salvage_of_what_claims_to_lie_behind_every_file_is_refused_typed(tmp_path, column):
+    path = tmp_path / "m.h5"
+    options = {"compression": "deflate"} if column == "chunk_offsets" else {}
+    shards.write_checkpoint(
+        tmp_path / "m", [TensorEntry("v", np.zeros(1 << 14))], durable=False, **options
+    )
+    path.write_bytes(hostile.resealed(path.read_bytes(), lambda i: i.update({column: b"\xff" * 8})))
+    with pytest.raises(tf.errors.DataLossError, match=r"m\.h5"):
+        salvage(path, tmp_path / "out")
+    assert not (tmp_path / "out.h5").exists()

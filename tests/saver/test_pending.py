@@ -420,3 +420,29 @@ def test_memory_that_is_missing_for_a_durable_save_is_told_with_the_path(
     with pytest.raises(ResourceExhaustedError, match=r"m\.h5: taking memory"):
         saver.save(session, tmp_path / "m")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("has_started", [False, True])
+def test_a_save_that_ctrl_c_met_at_its_beginning_is_waited_for_or_not_done(
+    tmp_path, model, gate, monkeypatch, has_started
+):
+    """Else the next save would be overwritten by it, or wait for it for ever."""
+    session, _, step, saver = model
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        if has_started:
+            start(thread)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            saver.save(session, tmp_path / "m", asynchronous=True)
+    session.run(step)
+    threading.Timer(0.2, gate.set).start()
+    saved = saver.save(session, tmp_path / "m")
+    assert value(saved) == {1.0}
+    assert not pending._unsettled
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", "m.h5", "m.meta"]
+    assert value(saved) == {1.0}
