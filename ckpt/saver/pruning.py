@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from ckpt.core import storage
-from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError
+from ckpt.core.errors import DataLossError, InvalidArgumentError, NotFoundError, SelectionError
 from ckpt.core.system import StrPath
 from ckpt.formats import detect, shards
 from ckpt.formats.missing import MissingCheckpointError
@@ -74,8 +74,8 @@ def prune_checkpoints(
 
     The latest one, pinned ones, and those that keep_checkpoint_every_n_hours kept for good always stay. Considered is
     what the state file knows, not what only lies there: nothing is deleted that a Saver did not write. The state
-    file is written first. `dry_run` changes nothing. Raises ValueError without rules, TypeError for what is none,
-    NotFoundError when there is no state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
+    file is written first. `dry_run` changes nothing. Raises ValueError without rules, SelectionError (one too) for a metric
+    that no checkpoint has, since all would go that it should keep, TypeError for what is no rule, NotFoundError when there is no state file, DataLossError when it is damaged, OpError when a file cannot be deleted.
     """
     rules = retention.checked_rules(() if rules is None else rules)
     if not rules:
@@ -90,6 +90,7 @@ def prune_checkpoints(
                 "`ckpt latest --rebuild` writes one that lists all of them",
             )
         known = _known(checkpoint_dir, state)
+        _check_metrics(checkpoint_dir, rules, known)
         choice = retention.choose(known, [*rules, retention.Newest(state.model_checkpoint_path)])
         if dry_run:
             return choice
@@ -107,6 +108,19 @@ def prune_checkpoints(
     if goes:
         _forget(checkpoint_dir, goes, latest_filename)
     return choice
+
+
+def _check_metrics(
+    directory: StrPath, rules: Iterable[retention.Rule], known: Sequence[Saved]
+) -> None:
+    """Raise SelectionError for rules by metrics of which no checkpoint has a number."""
+    lacking = [r.metric for r in rules if isinstance(r, retention.BestN) and not r.kept(known)]
+    if lacking and known:
+        there = ", ".join(sorted(set().union(*(saved.metrics for saved in known)))) or "none"
+        raise SelectionError(
+            f"{directory}: no checkpoint has a number for the metric {', '.join(map(repr, lacking))}; nothing was deleted. "
+            f"Metrics that were saved: {there}"
+        )
 
 
 def _doomed(saved: Saved) -> Record:

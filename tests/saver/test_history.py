@@ -14,6 +14,7 @@ from ckpt.core.errors import (
     InvalidArgumentError,
     NotFoundError,
     PermissionDeniedError,
+    SelectionError,
 )
 from ckpt.saver import pruning, state_file
 from ckpt.saver.history import History
@@ -266,6 +267,18 @@ def test_what_nothing_deletes_is_not_pinned_and_no_state_file_is_written_for_it(
     with pytest.raises(DataLossError, match=r"cut: there is no state file .* copy it"):
         tf.train.pin_checkpoint(prefix)
     assert not (tmp_path / "checkpoint").exists()
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_metric_that_no_checkpoint_has_deletes_none(tmp_path, dry_run):
+    """`ckpt prune run --best los` deleted all but the latest."""
+    with Run(tmp_path) as run:
+        run.save(1, 2, metrics={"loss": 1.0, "accuracy": float("nan")})
+    for metric in ("los", "accuracy"):
+        rules = [BestN(metric), LatestN(1)]
+        with pytest.raises(SelectionError, match=f"'{metric}'.* were saved: accuracy, loss"):
+            tf.train.prune_checkpoints(tmp_path, rules, dry_run=dry_run)
+    assert held(tmp_path) == ["m-1", "m-2"]
 
 
 def test_a_pin_from_outside_is_heard_by_a_saver_at_work(tmp_path):
