@@ -40,6 +40,7 @@ from ckpt.run.trace import FULL_TRACE, Timing, fill_metadata, traced
 
 log = logging.getLogger("ckpt")
 _NO_THREAD = "can't start new thread"  # what Python says
+_NO_LOCK = ("release unlocked lock", "cannot release un-acquired lock")
 
 if TYPE_CHECKING:
     from typing import Self
@@ -402,6 +403,10 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
     """The error of a kernel with the node's name and the line that made it."""
     if not isinstance(error, Exception):
         return error
+    if isinstance(error.__context__, KeyboardInterrupt) and str(error) in _NO_LOCK:
+        return (
+            KeyboardInterrupt()
+        )  # which met Python's threading while it waited, and was lost there
     where = node.created_at()
     place = f"\n\t [[node {node.name} (type {node.type})]]" + (
         f" defined at {where}" if where else ""

@@ -10,7 +10,7 @@ import pytest
 
 import ckpt as tf
 from ckpt.core.errors import DataLossError, NotFoundError
-from ckpt.formats import detect
+from ckpt.formats import detect, shards
 from ckpt.saver.latest import find_latest
 
 SAVER = """
@@ -100,3 +100,21 @@ def test_a_reader_beside_a_saver_sees_whole_states_that_only_grow(tmp_path, with
     assert seen == sorted(seen)
     assert len(set(seen)) > 2
     assert lost < len(seen)
+
+
+@pytest.mark.parametrize("told", ["release unlocked lock", "cannot release un-acquired lock"])
+def test_ctrl_c_stays_ctrl_c_where_pythons_own_locks_lose_it(tmp_path, monkeypatch, told):
+    """A condition that is interrupted while it takes its lock again fails to release it, with this error instead."""
+
+    def interrupted(*_, **__):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError(told)
+
+    monkeypatch.setattr(shards, "write_checkpoint", interrupted)
+    tf.Variable([1.0])
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        with pytest.raises(KeyboardInterrupt):
+            tf.train.Saver().save(session, tmp_path / "m")
