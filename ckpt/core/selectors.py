@@ -191,7 +191,9 @@ def _word(text: str, negated: bool, word: str) -> Selector:
             lambda c: c.name.startswith((inside + "/", inside + ".")) or c.name == inside,
         )
     known: dict[str, Callable[[Candidate], bool]] = {
-        "slots": lambda c: c.is_slot or is_slot(c.name),
+        "slots": lambda c: (
+            (c.is_slot or is_slot(c.name)) and "trainable_variables" not in (c.collections or ())
+        ),
         "ema": lambda c: is_average(c.name),
         "float": lambda c: c.dtype.startswith(("float", "bfloat")),
         "trainable": lambda c: "trainable_variables" in _collections(c, text),

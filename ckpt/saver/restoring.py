@@ -133,16 +133,14 @@ def _plain_variable(entry: Restored) -> Operation | None:
 
 
 def _slot_test(graph: Graph) -> Callable[[Restored], bool]:
-    """Whether an entry is an optimizer's; the graph is asked when the first name does not tell."""
+    """Whether an entry is an optimizer's: by its name, unless the graph trains it; the graph is asked when one is judged."""
     names: set[str] = set()
 
     def test(entry: Restored) -> bool:
-        if is_slot(entry.name):
-            return True
         if not names:
             trained = graph.get_collection(GraphKeys.TRAINABLE_VARIABLES)
             names.update(name_of(variable) for variable in trained if hasattr(variable, "op"))
-        return is_slot_of(entry.name, names)
+        return entry.name not in names and (is_slot(entry.name) or is_slot_of(entry.name, names))
 
     return test
 

@@ -391,6 +391,24 @@ def test_an_optimizer_may_change(tmp_path, sess):
         tf.train.Saver(slots="optional").restore(sess, prefix)
 
 
+def test_a_variable_that_is_trained_is_no_slot_whatever_its_name(tmp_path, sess):
+    """`slots="optional"` initialized it and said nothing, and `@slots` selected it."""
+    tf.get_variable("net/w", [2])
+    sess.run(tf.global_variables_initializer())
+    path = tf.train.Saver().save(sess, tmp_path / "m")
+    tf.get_variable("net/Momentum", [2])
+    tf.get_variable("net/w/Momentum", [2], trainable=False)
+    assert [v.op.name for v in tf.select_variables("@slots")] == ["net/w/Momentum"]
+    saver = tf.train.Saver(slots="optional")
+    with pytest.raises(tf.errors.NotFoundError, match=r"1 of 3 .*\n1 are missing .*net/Momentum"):
+        saver.restore(sess, path)
+    report = saver.restore(sess, path, on_missing="skip")
+    assert report.initialized == ("net/w/Momentum",)
+    assert report.skipped == ("net/Momentum",)
+    sess.run(tf.global_variables_initializer())
+    assert list(tf.load(saver.save(sess, tmp_path / "n"), "@slots")) == ["net/w/Momentum"]
+
+
 def test_only_slots_missing_is_said(checkpoint, sess):
     variables = model()
     tf.train.AdamOptimizer(name="Mine").minimize(sum(tf.reduce_sum(v) for v in variables.values()))
