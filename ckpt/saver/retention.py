@@ -175,8 +175,8 @@ def held(
     return reasons
 
 
-EVERY_N_HOURS = 10000.0
 _DIGITS = 20  # of 64 bits; Python refuses to read thousands
+EVERY_N_HOURS = 10000.0
 """TensorFlow's default of keep_checkpoint_every_n_hours: longer than a year, so that none is kept for good."""
 
 
