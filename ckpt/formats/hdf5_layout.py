@@ -30,12 +30,10 @@ MOST_TENSORS = 1 << 17  # of one file
 MOST_ENTRIES = 1 << 17  # of all maps of an index: aliases, paths, metadata
 MOST_PARTS = (
     1 << 16
-)  # of tensors of one file that are cut: each costs as much as several whole ones
+)  # of tensors of one file that are cut; each costs as much as several whole ones
 MOST_INDEX = 1 << 25  # bytes of an index: the checksums of one TiB are as long
 MOST_SIZES = 1 << 20  # of all shapes together, and of all parts
-MOST_TEXT = (
-    1 << 23
-)  # bytes of all names together where some are not ASCII: Python may take four for each
+MOST_TEXT = 1 << 23  # bytes of all names together where some are not ASCII, and may take four each
 MOST_METAGRAPH = 1 << 31  # bytes
 
 # bytes of one element; a test holds this equal to core.dtypes, which would load numpy

@@ -11,6 +11,7 @@ from ckpt.core import dtypes
 from ckpt.graph import stack
 from ckpt.graph.keys import GraphKeys
 from ckpt.graph.scopes import graph_of, name_scope
+from ckpt.model.scope_counts import ScopeCounts
 
 _SCOPES = ("__varscope",)
 
@@ -134,7 +135,7 @@ class _OpenScopes(threading.local):
 
     def __init__(self) -> None:
         self.current = VariableScope(False)
-        self.counts: dict[str, int] = {}
+        self.counts = ScopeCounts()
 
 
 def _scopes() -> _OpenScopes:
@@ -226,20 +227,19 @@ class variable_scope:  # TensorFlow's name
             if not callable(self._custom_getter):
                 raise ValueError(f"custom_getter provided is not callable: {self._custom_getter}")
             scope._custom_getter = chained(self._custom_getter, scope._custom_getter)
-        scopes.counts[scope.name] = scopes.counts.get(scope.name, 0) + 1
-        before, prefix = scopes.current, scope.name + "/"
-        kept = dict(scopes.counts) if isinstance(given, VariableScope) else None
+        counts, before = scopes.counts, scopes.current
+        counts.opened(scope.name)
+        mark = counts.mark() if isinstance(given, VariableScope) else None
         scopes.current = scope
 
         def leave() -> None:
             if scopes.current is not scope:
                 raise RuntimeError("Improper nesting of variable_scope.")
             scopes.current = before
-            if kept is not None:
-                scopes.counts = kept
+            if mark is not None:
+                counts.take_back(mark)
             else:
-                for name in [n for n in scopes.counts if n.startswith(prefix)]:
-                    del scopes.counts[name]
+                counts.forget_below(scope.name)
 
         exits.callback(leave)
         return scope
@@ -259,7 +259,7 @@ class variable_scope:  # TensorFlow's name
         if self._auxiliary and wanted:
             node_scope = exits.enter_context(name_scope(wanted))
         if given is None:
-            full = _unique_scope(outer.name, str(wanted))
+            full = scopes.counts.unique(f"{outer.name}/{wanted}" if outer.name else str(wanted))
         else:
             full = f"{outer.name}/{given}" if outer.name else str(given)
         reuse = outer.reuse if given is None else self._reuse or outer.reuse
@@ -272,17 +272,6 @@ class variable_scope:  # TensorFlow's name
 def _current_name_scope() -> str:
     found = stack.get_default_graph().get_name_scope()
     return f"{found}/" if found else ""
-
-
-def _unique_scope(outer: str, name: str) -> str:
-    full = f"{outer}/{name}" if outer else name
-    counts = _scopes().counts
-    if not counts.get(full):
-        return full
-    number = 1
-    while counts.get(f"{full}_{number}"):
-        number += 1
-    return f"{full}_{number}"
 
 
 def chained(inner: Callable[..., Any], outer: Callable[..., Any] | None) -> Callable[..., Any]:

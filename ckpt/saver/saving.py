@@ -202,9 +202,8 @@ def check_apart(prefix: str, latest_filename: str, suffixes: Sequence[str]) -> N
         raise StateNameError(
             f"'latest_filename' collides with a file of 'save_path': '{latest_filename}' and '{prefix}'"
         )
-    taken.remove(
-        base + INDEX_SUFFIX
-    )  # shards have longer names, and say so before they are a checkpoint
+    # shards have longer names, and say so before they are a checkpoint
+    taken.remove(base + INDEX_SUFFIX)
     for name in [latest_filename, *taken]:
         if not is_remote(prefix) and len(os.fsencode(name)) > _LONGEST_NAME:
             raise ValueError(

@@ -128,7 +128,6 @@ def case_state_files_of_other_names(tf):
         "a/b",
         "m",
         "m-1",
-        "m-1.h5",
         "./x",
         "x y",
         "ü",
