@@ -231,20 +231,24 @@ def _renamed(
     """Name wanted -> one of `held`, after the caller's rules.
 
     Those of a Saver give way where every name is there as it is and they would lead to fewer, or where it wrote them
-    itself (`is_own`).
+    itself (`is_own`) and they lead to no more.
     """
     wanted = set(names)
     plain = {name: name for name in held}
-    needs_none = policies.is_rename_standing and wanted <= plain.keys()
-    if needs_none and is_own:
-        return plain
+    fits = wanted & plain.keys()
     try:
         found = renames.renamed(held, policies.rename, wanted=wanted, allow_idle=True)
-        if needs_none and (not found.renamed or not wanted <= found.sources.keys()):
+        led = wanted & found.sources.keys()
+        is_needless = not found.renamed or len(led) < len(fits)
+        if is_own and fits and len(led) <= len(fits):
+            return plain
+        if policies.is_rename_standing and fits == wanted and is_needless:
             return plain
         if found.idle:
             renames.renamed(held, policies.rename, wanted=wanted)
     except SelectionError as error:
+        if is_own and fits:
+            return plain
         raise SelectionError(f"{path}: {error}") from error
     return found.sources
 
@@ -429,7 +433,7 @@ def _check(
             len({entry.name for entry in wanted}),
             found.held,
             explained,
-            has_rules=bool(policies.rename),
+            has_rules=bool(policies.rename) and any(n != s for n, s in sources.items()),
             policies=policies,
             refused=refused,
             are_slots=bool(lacking) and all(is_slot(entry) for entry in lacking),

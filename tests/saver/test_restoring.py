@@ -86,6 +86,20 @@ def test_rules_are_not_applied_twice_to_what_their_saver_wrote(tmp_path, sess, r
     same(sess.run(variables), before)
 
 
+def test_rules_are_not_applied_twice_where_variables_are_new_either(tmp_path, sess):
+    old = tf.save(tmp_path / "old", {"w": np.float32([1, 2]), "v": np.float32([3, 4])})
+    rules = [("", "net/"), {"net/w": "net/v", "net/v": "net/w"}]
+    variables = {name: tf.get_variable(f"net/{name}", [2]) for name in "wv"}
+    first = tf.train.Saver(rename=rules)
+    first.restore(sess, old)
+    own = first.save(sess, tmp_path / "own")
+    before = sess.run(variables)
+    tf.get_variable("net/new", [2])
+    report = tf.train.Saver(rename=rules).restore(sess, own, on_missing="init")
+    assert report.initialized == ("net/new",)
+    same(sess.run(variables), before)
+
+
 def test_a_swap_is_done_once(tmp_path, sess):
     rules = {"w": "v", "v": "w"}
     old = tf.save(tmp_path / "old", {"w": np.float32([1, 2]), "v": np.float32([3, 4])})
