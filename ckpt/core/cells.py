@@ -202,9 +202,8 @@ class opened:
         self._arrays: list[Array] = []
 
     def __enter__(self) -> list[Array]:
-        if (
-            len(self._cells) > 1
-        ):  # one order for all threads: none waits for another that waits for it
+        # one order for all threads: none waits for another that waits for it
+        if len(self._cells) > 1:
             for cell in sorted(self._cells, key=id):
                 cell.lock.acquire()
         try:

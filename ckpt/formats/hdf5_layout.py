@@ -28,9 +28,8 @@ BLOCK = 128 * 1024  # bytes under one checksum: what a slice reads at least
 # what takes 64 MiB and a second to read, be it hostile
 MOST_TENSORS = 1 << 17  # of one file
 MOST_ENTRIES = 1 << 17  # of all maps of an index: aliases, paths, metadata
-MOST_PARTS = (
-    1 << 16
-)  # of tensors of one file that are cut; each costs as much as several whole ones
+# of tensors of one file that are cut; each costs as much as several whole ones
+MOST_PARTS = 1 << 16
 MOST_INDEX = 1 << 25  # bytes of an index: the checksums of one TiB are as long
 MOST_SIZES = 1 << 20  # of all shapes together, and of all parts
 MOST_TEXT = 1 << 23  # bytes of all names together where some are not ASCII, and may take four each

@@ -222,9 +222,8 @@ def renamed_signature(signature: defs.SignatureDef, rename: Rename) -> defs.Sign
 
 def renamed_message(key: str, data: bytes, rename: Rename) -> bytes:
     """A serialized message with all its strings, which name nodes and tensors, renamed. Raises GraphError for others."""
-    from google.protobuf.message import (
-        DecodeError,
-    )  # protobuf is loaded only when messages are used
+    # protobuf is loaded only when messages are used
+    from google.protobuf.message import DecodeError
 
     from ckpt.wire.schema import message_class
 

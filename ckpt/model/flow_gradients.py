@@ -96,9 +96,8 @@ def _add_output(node: Operation, dtype: Any, attr: str, shape: Any = ()) -> Tens
 def branches_grad(node: Operation, *dys: Any) -> list[Any]:
     """The gradient of an If, Case or call is an If, Case or call of the gradients of its functions."""
     bodies = _bodies(node)
-    first = len(node.inputs) - len(
-        bodies[0].inputs
-    )  # a call has no condition in front of its arguments
+    # a call has no condition in front of its arguments
+    first = len(node.inputs) - len(bodies[0].inputs)
     outer = stack.get_default_graph()
     ys = [i for i, dy in enumerate(dys) if dy is not None]
     made = [_BranchGradient(node, body, bodies, outer, [dys[i] for i in ys], ys) for body in bodies]

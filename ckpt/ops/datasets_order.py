@@ -96,9 +96,8 @@ class _Repeat(Position):
                     raise
                 self.rounds += 1
                 self.is_empty = True
-                if (
-                    self.rounds == count
-                ):  # a round that nobody asks for would draw seeds of a shuffle
+                # a round that nobody asks for would draw seeds of a shuffle
+                if self.rounds == count:
                     raise
                 self.sources[0] = started(self.dataset.inputs[0], self.dataset.depth)
             else:

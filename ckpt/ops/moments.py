@@ -49,9 +49,8 @@ def sufficient_statistics(
         else:
             rank = x.shape.rank
             if rank is not None:
-                constants.constant(
-                    rank, dtype=dtypes.int32, name="Rank"
-                )  # TensorFlow makes it, too
+                # TensorFlow makes it, too
+                constants.constant(rank, dtype=dtypes.int32, name="Rank")
                 axes = [axis % rank for axis in axes]
             wanted = indexing.gather(casting.cast(shaping.shape(x), x.dtype), axes)
             counts = reduction.reduce_prod(wanted, name="count")

@@ -389,9 +389,8 @@ class Session:
 def returned(value: Any) -> Any:
     """A fetched value as the caller may keep it: his own, writable; numpy scalars for scalars, as TensorFlow."""
     if type(value) is np.ndarray:
-        if (
-            value.dtype.names is not None
-        ):  # quantized integers, which TensorFlow returns as plain ones
+        # quantized integers, which TensorFlow returns as plain ones
+        if value.dtype.names is not None:
             value = value.view(value.dtype[0])
         if value.ndim == 0:
             return value[()]
@@ -404,9 +403,8 @@ def _named_error(error: BaseException, node: Operation) -> BaseException:
     if not isinstance(error, Exception):
         return error
     if isinstance(error.__context__, KeyboardInterrupt) and str(error) in _NO_LOCK:
-        return (
-            KeyboardInterrupt()
-        )  # which met Python's threading while it waited, and was lost there
+        # which met Python's threading while it waited, and was lost there
+        return KeyboardInterrupt()
     where = node.created_at()
     place = f"\n\t [[node {node.name} (type {node.type})]]" + (
         f" defined at {where}" if where else ""

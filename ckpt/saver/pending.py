@@ -163,9 +163,8 @@ class Turns:
         if session not in self._sessions and hasattr(session, "before_close"):
             self._sessions.add(session)
             session.before_close(self.wait)
-        self._under_way = pending = PendingSave(
-            path, work
-        )  # known before it is started: a save after it waits for it
+        # known before it is started: a save after it waits for it
+        self._under_way = pending = PendingSave(path, work)
         pending.start()
         return pending
 

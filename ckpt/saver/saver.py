@@ -113,9 +113,8 @@ class Saver:
             on_dtype=on_dtype,
             slots=slots,
         )
-        self._notes: Mapping[str, str] = own_rules.noted(
-            rename
-        )  # what the metadata of its checkpoints says besides
+        # what the metadata of its checkpoints says besides
+        self._notes: Mapping[str, str] = own_rules.noted(rename)
         self._is_empty = False
         self._is_built = False
         self._packed_graph = saving.PackedGraph()
@@ -365,9 +364,8 @@ class Saver:
             return
         try:
             filename = graph.as_graph_element(found.filename_tensor_name, allow_operation=False)
-            graph.as_graph_element(
-                found.save_tensor_name
-            )  # of TensorFlow's Savers an operation too
+            # of TensorFlow's Savers an operation too
+            graph.as_graph_element(found.save_tensor_name)
             graph.as_graph_element(found.restore_op_name, allow_tensor=False)
         except (KeyError, ValueError) as error:
             raise TypeError(

@@ -14,9 +14,8 @@ from ckpt.wire.metagraph_body import Damage, unpackb
 from ckpt.wire.metagraph_budget import MOST_ELEMENTS, record_budget
 from ckpt.wire.metagraph_places import ARRAY, BIN, EXT, MAP, SMALL, STR, Places, array_of, header
 
-Hook = Callable[
-    [int, Any], Any
-]  # the extension's number and its bytes, where they lie if they are many
+# the extension's number and its bytes, where they lie if they are many
+Hook = Callable[[int, Any], Any]
 _MEDIUM = 1 << 20  # bytes of a value that msgpack builds at once, if it is to be kept
 _TOGETHER = 256  # elements that are built at once while they are small
 _SHORT = 64  # characters of a text that is held though it is only looked at

@@ -9,9 +9,8 @@ import struct
 
 from ckpt.wire.metagraph_body import Damage
 
-SMALL = (
-    1 << 18
-)  # bytes of a value that msgpack may copy as a whole, or build: its elements take 16 MiB at most
+# bytes of a value that msgpack may copy as a whole, or build: its elements take 16 MiB at most
+SMALL = 1 << 18
 _DEEPEST = 8  # containers around a value that is not small: a node's list, its attributes, a list of them; with room
 
 ARRAY, MAP, BIN, STR, EXT = range(5)

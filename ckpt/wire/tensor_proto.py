@@ -17,9 +17,8 @@ from ckpt.core.shapes import TensorShape
 from ckpt.wire import messages as pb
 
 Array = np.ndarray[Any, Any]
-MOST_REPEATED_BYTES = (
-    1 << 30
-)  # a few bytes may declare any shape: refuse to fill more than this from one value
+# a few bytes may declare any shape: refuse to fill more than this from one value
+MOST_REPEATED_BYTES = 1 << 30
 
 _FIELDS = {
     "float32": "float_val",

@@ -33,9 +33,8 @@ def latest(model, directory):
 def kills(directory):
     """Children that save in a loop, killed at a random moment; what they acknowledged is there."""
     model, chance = Model(big=True, max_to_keep=2), random.Random(4)
-    model.save(
-        f"{directory}/m.ckpt", 1, global_step=1
-    )  # what is made once, is made before the forks
+    # what is made once, is made before the forks
+    model.save(f"{directory}/m.ckpt", 1, global_step=1)
     known, torn = 1, 0
     for number in range(KILLS):
         options = {"shard_size": 2000} if number % 2 else {}

@@ -18,9 +18,8 @@ from ckpt.formats.hdf5_arena import NAMED_UP_TO
 from ckpt.formats.hdf5_writer import write
 from ckpt.wire import metagraph_file
 
-EXHAUSTIVE = bool(
-    os.environ.get("CKPT_EXHAUSTIVE")
-)  # the nightly build: every scene under every fault
+# the nightly build: every scene under every fault
+EXHAUSTIVE = bool(os.environ.get("CKPT_EXHAUSTIVE"))
 
 
 class Model:

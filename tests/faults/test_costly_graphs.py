@@ -22,12 +22,10 @@ from tests.faults.test_hostile import body, extension, extension8, with_values
 
 MIB = 1 << 20
 SIZE = 100_000_000 if EXHAUSTIVE else 4 * MIB
-ALLOWED = (
-    graph_elements() if EXHAUSTIVE else MIB // 8
-)  # elements: fewer than any of these files has
-QUICK_ENOUGH = (
-    6 if EXHAUSTIVE else 20
-)  # seconds; the gate says 2 on a machine that does nothing else
+# elements: fewer than any of these files has
+ALLOWED = graph_elements() if EXHAUSTIVE else MIB // 8
+# seconds; the gate says 2 on a machine that does nothing else
+QUICK_ENOUGH = 6 if EXHAUSTIVE else 20
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc/self/status")
 
 NODE = b"\x95\xa1n\xa1o\x90\xa0\x80"

@@ -341,9 +341,8 @@ def deflate_bomb(file, secret):
 def filter_of_a_plugin(file, secret):
     creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     creation.set_chunk((8,))
-    creation.set_filter(
-        32099, h5py.h5z.FLAG_OPTIONAL, (1,)
-    )  # HDF5 would look for a library to load
+    # HDF5 would look for a library to load
+    creation.set_filter(32099, h5py.h5z.FLAG_OPTIONAL, (1,))
     h5py.h5d.create(file.id, b"w", h5py.h5t.NATIVE_INT8, h5py.h5s.create_simple((8,)), creation)
 
 
@@ -552,9 +551,8 @@ def test_a_chain_of_many_nodes_is_no_recursion(tmp_path):
         saver.save(session, str(tmp_path / "m"))
         saver.restore(session, str(tmp_path / "m"))
         assert session.run(v) == 1
-    assert (
-        time.process_time() - start < 60
-    )  # far from a hang; the gate says 30 on a machine that does nothing else
+    # far from a hang; the gate says 30 on a machine that does nothing else
+    assert time.process_time() - start < 60
 
 
 def test_attributes_of_wrong_types_are_refused_by_name(tmp_path):

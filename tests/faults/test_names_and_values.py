@@ -100,9 +100,8 @@ def test_any_bits_of_any_dtype_come_back(tmp_path_factory, name, data):
         0, 256, int(np.prod(shape)) * kind.itemsize, np.uint8
     )
     special = bytes(kind.itemsize), b"\xff" * kind.itemsize, b"\0" * (kind.itemsize - 1) + b"\x80"
-    for n, value in enumerate(
-        special[: raw.size // kind.itemsize]
-    ):  # 0, a NaN or -1, -0 or the least
+    # 0, a NaN or -1, -0 or the least
+    for n, value in enumerate(special[: raw.size // kind.itemsize]):
         raw[n * kind.itemsize : (n + 1) * kind.itemsize] = np.frombuffer(value, np.uint8)
     array = raw.view(kind).reshape(shape) if raw.size else np.zeros(shape, kind)
     path = tmp_path_factory.mktemp("values") / "m.h5"

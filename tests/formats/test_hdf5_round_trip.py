@@ -48,9 +48,8 @@ def sample(dtype, shape, rng, count=None):
     if dtype.name == "bool":
         return rng.integers(0, 2, shape).astype(bool)
     kind = np.dtype(dtype.as_numpy_dtype)
-    return np.frombuffer(rng.bytes(count * kind.itemsize), kind).reshape(
-        shape
-    )  # any bits: NaNs too
+    # any bits: NaNs too
+    return np.frombuffer(rng.bytes(count * kind.itemsize), kind).reshape(shape)
 
 
 @settings(

@@ -84,7 +84,6 @@ def test_the_error_names_them_when_it_is_shown(folder, monkeypatch):
         raise AssertionError
 
     monkeypatch.setattr(missing, "similar", never)
-    with pytest.raises(
-        NotFoundError
-    ):  # who only waits for a checkpoint does not pay for the search
+    # who only waits for a checkpoint does not pay for the search
+    with pytest.raises(NotFoundError):
         detect.resolve("run_a/model-101")

@@ -73,9 +73,8 @@ def test_the_inverse_window_undoes_a_short_time_transform():
     spectra = tf.signal.stft(X, 16, 4)
     window = tf.signal.inverse_stft_window_fn(4)
     again = run(tf.signal.inverse_stft(spectra, 16, 4, window_fn=window))
-    np.testing.assert_allclose(
-        again[:, 12:-12], X[:, 12:-12], atol=1e-5
-    )  # the ends are in fewer frames
+    # the ends are in fewer frames
+    np.testing.assert_allclose(again[:, 12:-12], X[:, 12:-12], atol=1e-5)
 
 
 def test_short_time_transforms_are_those_of_the_frames():

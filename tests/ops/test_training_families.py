@@ -186,9 +186,8 @@ TestVariants = conformance([
 
 @pytest.mark.parametrize("name", sorted(name for name in OPS if name.startswith("ResourceApply")))
 def test_an_update_of_values_that_others_hold_gives_the_same_in_other_memory(name):
-    columns = (
-        400_000 if name == "ResourceApplyAdam" else 20_000
-    )  # for several threads, for several blocks
+    # for several threads, for several blocks
+    columns = 400_000 if name == "ResourceApplyAdam" else 20_000
     grad = normal(3, columns, seed=2)
     wanted = signature(OPS[name].kernel).parameters.values()
     attrs = {w.name: OPS[name].attrs[w.name].default for w in wanted if w.kind is w.KEYWORD_ONLY}

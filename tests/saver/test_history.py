@@ -129,9 +129,8 @@ def test_nothing_is_deleted_that_was_not_saved_to_this_path(tmp_path):
         other.save(1)
     with Run(tmp_path, max_to_keep=1) as run:
         run.save(1)
-        shutil.copy(
-            tmp_path / "m-1.h5", tmp_path / "m-0.h5"
-        )  # a copy by hand; no state file knows it
+        # a copy by hand; no state file knows it
+        shutil.copy(tmp_path / "m-1.h5", tmp_path / "m-0.h5")
         run.save(2, 3)
     with Run(tmp_path, max_to_keep=1) as run:
         run.save(4)

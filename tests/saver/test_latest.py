@@ -177,9 +177,8 @@ def test_steps_decide_the_order_where_a_copy_lost_the_times(run, caplog):
     for age, step in enumerate((3, 1, 2)):
         os.utime(run / f"m-{step}.h5", (1000 + age, 1000 + age))
     (run / "checkpoint").unlink()
-    assert (
-        latest_checkpoint(run) is None
-    )  # as in TensorFlow; `rebuild` and `valid_only` look further
+    # as in TensorFlow; `rebuild` and `valid_only` look further
+    assert latest_checkpoint(run) is None
     assert latest_checkpoint(run, valid_only=True) == str(run / "m-3")
     assert rebuild_checkpoint_state(run).model_checkpoint_path == str(run / "m-3")
     assert "another order than their steps" in caplog.text

@@ -56,9 +56,8 @@ def test_slicing_reads_only_the_bytes_needed(tmp_path, sess, bytes_read):
     tf.get_variable("emb", [1000, 16])
     before = bytes_read()
     tf.train.Saver().restore(sess, prefix, on_shape="slice")
-    assert (
-        0 < bytes_read() - before <= 3 * 128 * 1024
-    )  # of 6.4 MB: the blocks with the 64 KB wanted, and the index
+    # of 6.4 MB: the blocks with the 64 KB wanted, and the index
+    assert 0 < bytes_read() - before <= 3 * 128 * 1024
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,8 @@ def test_the_state_file_holds_base_names_whatever_is_asked_for(tmp_path, is_rela
         assert state.all_model_checkpoint_paths == [str(there / "m-1"), str(there / "m-2")]
     here.mkdir()
     (there / "checkpoint").rename(here / "checkpoint")
-    assert (
-        tf.train.latest_checkpoint(str(here)) is None
-    )  # nothing leads back to where it was written
+    # nothing leads back to where it was written
+    assert tf.train.latest_checkpoint(str(here)) is None
 
 
 def test_the_graph_has_the_suffix_and_the_state_file_the_name_that_were_asked_for(tmp_path):
@@ -233,9 +232,8 @@ def test_no_file_of_a_save_replaces_another(tmp_path, options, said):
 def test_a_name_as_long_as_may_be_is_saved_and_deleted(tmp_path, caplog):
     two_variables()
     saver = tf.train.Saver(max_to_keep=1)
-    name = (
-        "x" * 248
-    )  # with its step and `.meta` it has 255 characters, and with `.debug` one too many
+    # with its step and `.meta` it has 255 characters, and with `.debug` one too many
+    name = "x" * 248
     with tf.Session() as sess:
         sess.run(tf.global_variables_initializer())
         for step in range(2):

@@ -30,9 +30,8 @@ class Training:
         self._session.run(tf.global_variables_initializer())
         self._path = str(case.directory / "background")
         self.save()  # packs the graph, loads h5py
-        for _ in range(
-            2
-        ):  # the first time, the step's copies are the process's first use of so much memory
+        # the first time, the step's copies are the process's first use of so much memory
+        for _ in range(2):
             save = self.save(asynchronous=True)
             self.step()
             save.result()

@@ -510,9 +510,8 @@ def extra_memory(work):
     """MiB by which the resident memory of this process grew at most while `work` ran."""
 
     def measured():
-        Path("/proc/self/clear_refs").write_text(
-            "5"
-        )  # the peak starts again at what is resident now
+        # the peak starts again at what is resident now
+        Path("/proc/self/clear_refs").write_text("5")
         before = status("VmRSS")
         work()
         return (status("VmHWM") - before) / 1024

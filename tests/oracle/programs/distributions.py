@@ -54,9 +54,8 @@ def _measures(tf, session, name):
             results[measure] = session.run(function(*arguments))
         except NotImplementedError:
             results[measure] = "not implemented"
-        except (
-            ValueError
-        ):  # the mode of a Dirichlet distribution fails there for batches of other sizes
+        # the mode of a Dirichlet distribution fails there for batches of other sizes
+        except ValueError:
             results[measure] = "fails"
     drawn = d.sample([3, 1], seed=1)
     results["drawn shape"] = drawn.shape.as_list()

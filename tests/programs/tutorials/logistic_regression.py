@@ -7,9 +7,8 @@ import tensorflow.compat.v1 as tf
 
 tf.disable_v2_behavior()
 
-data = dict(
-    np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz")
-)  # all of it, and the file is closed
+# all of it, and the file is closed
+data = dict(np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz"))
 images = data["images"].reshape(-1, 64).astype(np.float32) / 16
 labels = np.eye(10, dtype=np.float32)[data["labels"]]
 train_images, test_images = images[:1400], images[1400:]

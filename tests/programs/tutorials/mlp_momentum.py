@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow.compat.v1 as tf
 
-data = dict(
-    np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz")
-)  # all of it, and the file is closed
+# all of it, and the file is closed
+data = dict(np.load(Path(__file__).resolve().parents[3] / "fixtures" / "digits" / "digits.npz"))
 images = data["images"].reshape(-1, 64).astype(np.float32) / 8 - 1
 labels = np.eye(10)[data["labels"]]
 
