@@ -242,7 +242,6 @@ TestDatasets = conformance([
     row(lambda x: whole(slices(x).shard(3, x[4])), X, title="ShardDataset", raises=InvalidArgumentError, match="Index"),
     row(lambda x: whole(slices(x).shuffle(3, seed=5)), X, title="ShuffleDataset"),
     row(lambda x: whole(slices(x).shuffle(99, seed=5).repeat(4)), X, title="ShuffleDataset"),
-    row(lambda x: whole(slices(x).shuffle(99, seed=5).repeat(1).repeat(3)), X, title="ShuffleDataset"),
     row(lambda x: whole(slices(x).repeat(4).shuffle(5, seed=-1, reshuffle_each_iteration=False).repeat(2)), X,
         title="ShuffleDataset"),
     row(lambda x: whole(slices(x).shuffle(x[0])), X, title="ShuffleDataset", raises=InvalidArgumentError, match="buffer_size"),

@@ -88,11 +88,13 @@ def test_closing_the_session_from_another_thread_ends_the_run(loop):
 
 
 SCRIPT = """
+    import signal
     import sys
     import threading
     import ckpt as tf
     from tests.run import test_endless_loops as loops
     y = getattr(loops, sys.argv[1])()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # jobs in the background ignore it
     session = tf.Session()
     if sys.argv[2] == "generated":
         run = session.make_callable(y)

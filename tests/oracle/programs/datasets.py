@@ -70,6 +70,9 @@ def case_shuffled(tf):
             found[f"{size} {seed} after"] = elements(
                 tf, data.range(10).repeat(2).shuffle(size, seed)
             )
+    for first, second in ((1, 3), (2, 2), (3, 1)):
+        rounds = data.range(10).shuffle(20, seed=5).repeat(first).repeat(second)
+        found[f"{first} times {second} rounds"] = elements(tf, rounds)
     found["long"] = elements(tf, data.range(3000).shuffle(1000, seed=8).batch(500))
     tf.set_random_seed(12)
     numbered = [data.range(10).shuffle(10) for _ in range(2)]
