@@ -1,7 +1,7 @@
 """Savers, readers, threads and forked processes at once: RELIABILITY gates G16 and G17."""
 
-import multiprocessing
 import gc
+import multiprocessing
 import os
 import signal
 import threading
