@@ -290,7 +290,7 @@ def _look_up(value: Any) -> DType | None:
         return _BY_PYTHON[value]
     try:
         numpy_dtype = np.dtype(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, SyntaxError):  # numpy reads "8)" as Python
         return None
     if numpy_dtype.kind in "SU":
         return string
